@@ -1,0 +1,49 @@
+"""Vision models to the edge: preprocessing inside, accuracy kept, the fastest path measured."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edgeprep.bundle import Bundle
+    from edgeprep.convert import convert
+    from edgeprep.errors import EdgePrepError
+    from edgeprep.hookspecs import hookimpl
+    from edgeprep.recipe import Recipe, load_recipe
+    from edgeprep.runtime import Session, open  # noqa: A004 -- `edgeprep.open` is the public name
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Bundle",
+    "EdgePrepError",
+    "Recipe",
+    "Session",
+    "convert",
+    "hookimpl",
+    "load_recipe",
+    "open",
+]
+
+# Imported when first used: a device that only opens bundles never pays for the rest.
+_HOME = {
+    "Bundle": "edgeprep.bundle",
+    "EdgePrepError": "edgeprep.errors",
+    "Recipe": "edgeprep.recipe",
+    "Session": "edgeprep.runtime",
+    "convert": "edgeprep.convert",
+    "hookimpl": "edgeprep.hookspecs",
+    "load_recipe": "edgeprep.recipe",
+    "open": "edgeprep.runtime",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'edgeprep' has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,182 @@
+"""Every deliberate error of edgeprep.
+
+    EdgePrepError
+    ├── RecipeError             a recipe breaks a rule (also ValueError)
+    ├── CheckpointError         weights do not fit, or are not safe to read (also ValueError)
+    ├── DataError               calibration or evaluation data cannot be used (also ValueError)
+    ├── ConvertError            a step of a conversion failed
+    │   ├── ExportError         a format could not be written
+    │   ├── ParityError         an exported variant does not compute what the source computes
+    │   └── BudgetError         a variant loses more accuracy than the budget allows
+    ├── BundleError             a file is not a usable bundle (also ValueError)
+    │   ├── BundleFormatError   its structure breaks a rule
+    │   ├── BundleTruncated     it ends too early
+    │   ├── DigestError         its bytes are not the bytes that were packed
+    │   └── IncompatibleBundle  it was written for another edgeprep
+    ├── BackendError            an engine failed
+    │   ├── BackendUnavailable  a library is not on this machine (also ImportError)
+    │   └── NoUsableBackend     no candidate can run this bundle here
+    ├── InputError              a caller's array or picture cannot be used (also ValueError)
+    │   ├── ShapeError          wrong rank, size or layout
+    │   ├── DTypeError          wrong element type (also TypeError)
+    │   ├── NonFiniteInput      NaN or infinity
+    │   ├── ImageTooLarge       more pixels than allowed
+    │   └── ImageDecodeError    not a picture that can be read
+    ├── PluginError             a plugin, or a name that plugins offer, breaks a rule
+    │   ├── PluginConflict      two plugins offer the same name
+    │   └── UnknownName         nothing on this machine offers that name (also LookupError)
+    ├── StorageError            a file could not be read or written (also OSError)
+    │   └── OutputExists        the output is there already (also FileExistsError)
+    ├── ClosedError             a session or runner was used after close
+    └── ForkedRunnerError       a session was used in a forked child process
+
+Messages follow one grammar: ``<where>: <rule>, got <value>[; <remedy>]``.
+"""
+
+__all__ = [
+    "BackendError",
+    "BackendUnavailable",
+    "BudgetError",
+    "BundleError",
+    "BundleFormatError",
+    "BundleTruncated",
+    "CheckpointError",
+    "ClosedError",
+    "ConvertError",
+    "DTypeError",
+    "DataError",
+    "DigestError",
+    "EdgePrepError",
+    "ExportError",
+    "ForkedRunnerError",
+    "ImageDecodeError",
+    "ImageTooLarge",
+    "IncompatibleBundle",
+    "InputError",
+    "NoUsableBackend",
+    "NonFiniteInput",
+    "OutputExists",
+    "ParityError",
+    "PluginConflict",
+    "PluginError",
+    "RecipeError",
+    "ShapeError",
+    "StorageError",
+    "UnknownName",
+]
+
+
+class EdgePrepError(Exception):
+    """The base of every error that edgeprep raises on purpose."""
+
+
+class RecipeError(EdgePrepError, ValueError):
+    """A recipe breaks a rule; the message starts with the path of the fault."""
+
+
+class CheckpointError(EdgePrepError, ValueError):
+    """Weights do not fit the network, or cannot be read without running code."""
+
+
+class DataError(EdgePrepError, ValueError):
+    """Calibration or evaluation data cannot be used."""
+
+
+class ConvertError(EdgePrepError):
+    """A step of a conversion failed."""
+
+
+class ExportError(ConvertError):
+    """A format could not be written, on any of its roads."""
+
+
+class ParityError(ConvertError):
+    """An exported variant does not compute what the source computes."""
+
+
+class BudgetError(ConvertError):
+    """A variant loses more than the budget allows."""
+
+
+class BundleError(EdgePrepError, ValueError):
+    """A file is not a usable bundle."""
+
+
+class BundleFormatError(BundleError):
+    """The structure of a bundle breaks a rule."""
+
+
+class BundleTruncated(BundleError):
+    """A bundle ends before its last member does."""
+
+
+class DigestError(BundleError):
+    """The bytes of a bundle are not the bytes that were packed."""
+
+
+class IncompatibleBundle(BundleError):
+    """A bundle was written for another version of edgeprep."""
+
+
+class BackendError(EdgePrepError):
+    """An engine failed to load or to run a model."""
+
+
+class BackendUnavailable(BackendError, ImportError):
+    """A library, or what it needs, is not on this machine."""
+
+
+class NoUsableBackend(BackendError):
+    """No candidate can run this bundle on this machine."""
+
+
+class InputError(EdgePrepError, ValueError):
+    """A caller's array or picture cannot be used."""
+
+
+class ShapeError(InputError):
+    """An array has the wrong rank, size or layout."""
+
+
+class DTypeError(InputError, TypeError):
+    """An array has the wrong element type."""
+
+
+class NonFiniteInput(InputError):
+    """An array holds NaN or infinity."""
+
+
+class ImageTooLarge(InputError):
+    """A picture has more pixels than allowed."""
+
+
+class ImageDecodeError(InputError):
+    """A file is not a picture that can be read."""
+
+
+class PluginError(EdgePrepError):
+    """A plugin, or a name that plugins offer, breaks a rule."""
+
+
+class PluginConflict(PluginError):
+    """Two plugins offer the same name."""
+
+
+class UnknownName(PluginError, LookupError):
+    """Nothing on this machine offers that name."""
+
+
+class StorageError(EdgePrepError, OSError):
+    """A file could not be read or written."""
+
+
+class OutputExists(StorageError, FileExistsError):
+    """The output is there already."""
+
+
+class ClosedError(EdgePrepError):
+    """A session or runner was used after it was closed."""
+
+
+class ForkedRunnerError(EdgePrepError):
+    """A session was used in a forked child process, where engines hang."""

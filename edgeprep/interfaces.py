@@ -1,0 +1,288 @@
+"""What a plugin offers: stages, passes, exporters, backends and tasks; and what they exchange.
+
+Every class here is implemented by plugins and called by edgeprep. Each names itself with class
+attributes, so that listing never constructs anything. Stages, passes, exporters and tasks are
+frozen dataclasses whose fields are the keys of their table in a recipe.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeprep.tensors import DType, ImageSpec, TensorSpec
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = [
+    "Backend",
+    "Device",
+    "DeviceKind",
+    "Exporter",
+    "Model",
+    "Options",
+    "Pass",
+    "Precision",
+    "Primitives",
+    "Runner",
+    "Source",
+    "Stage",
+    "Task",
+]
+
+Precision = Literal["fp32", "fp16", "int8"]
+DeviceKind = Literal["cpu", "gpu", "npu", "dsp"]
+# How a candidate is run, such as {"threads": 2} or {"threads": 1, "precision": "bf16"}.
+Options = Mapping[str, int | str]
+
+T = TypeVar("T")
+
+
+class Primitives(Protocol[T]):
+    """The operations that stages are written in; `T` is an array, a torch tensor or a graph value.
+
+    Every operation has a static shape and means the same in all interpreters. Arithmetic takes
+    float32 on both sides; where `NDArray` is accepted, a constant of the graph is meant.
+    """
+
+    def shape(self, x: T) -> tuple[int, ...]: ...
+    def dtype(self, x: T) -> DType: ...
+    def cast(self, x: T, dtype: DType) -> T: ...
+    def reshape(self, x: T, shape: Sequence[int]) -> T: ...
+    def transpose(self, x: T, axes: Sequence[int]) -> T: ...
+    def slice(self, x: T, axis: int, start: int, stop: int) -> T: ...
+    def reverse(self, x: T, axis: int) -> T: ...
+    def concat(self, parts: Sequence[T], axis: int) -> T: ...
+    def gather(self, x: T, axis: int, indices: NDArray[np.int64]) -> T: ...
+    def pad(self, x: T, axis: int, before: int, after: int, value: float) -> T: ...
+    def matmul(self, a: T | NDArray[np.float32], b: T | NDArray[np.float32]) -> T: ...
+    def add(self, a: T, b: T | NDArray[np.float32] | float) -> T: ...
+    def multiply(self, a: T, b: T | NDArray[np.float32] | float) -> T: ...
+    def clip(self, x: T, low: float, high: float) -> T: ...
+    def floor(self, x: T) -> T: ...
+    def resize_linear(self, x: T, height: int, width: int) -> T: ...
+
+
+class Stage(ABC):
+    """One preprocessing step, defined once and interpreted by numpy, torch and a graph builder.
+
+    Implementations are frozen dataclasses; their fields are the keys of the recipe's table.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+
+    @abstractmethod
+    def output(self, image: ImageSpec) -> ImageSpec:
+        """The type of the pictures that leave, given the type that arrives.
+
+        Raises:
+            RecipeError: this stage cannot work on such pictures. The message is the rule alone,
+                ``needs values in 0..255, got 'normalized'; …``; the chain adds the path.
+        """
+
+    @abstractmethod
+    def apply(self, F: Primitives[T], x: T, image: ImageSpec) -> T:
+        """The definition: `x`, of type `image` and shape `(N, H, W, C)`, to what leaves."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """One exported network, held in memory as the engine will read it.
+
+    Attributes:
+        format: the exporter's format, such as "onnx".
+        files: content by file name. A single file, or the few that belong together.
+    """
+
+    format: str
+    files: Mapping[str, bytes]
+
+    @property
+    def size_bytes(self) -> int:
+        """The total size of all files."""
+        return sum(len(content) for content in self.files.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """A place where a backend can run models."""
+
+    name: str
+    kind: DeviceKind
+    description: str = ""
+
+
+class Source(ABC):
+    """What an exporter starts from: the network, its preprocessing and its calibration samples.
+
+    The graph that an exporter writes takes uint8 pictures `(1, H, W, C)` and returns the network's
+    outputs as float32; the preprocessing is inside and stays in float at every precision.
+    Expensive parts are computed once and shared by all exporters.
+    """
+
+    @property
+    @abstractmethod
+    def network(self) -> "torch.nn.Module":
+        """The network alone, in eval mode: float32, in the chain's last layout, to outputs.
+
+        The outputs are always a tuple of tensors.
+        """
+
+    @property
+    @abstractmethod
+    def deployed(self) -> "torch.nn.Module":
+        """Preprocessing and network in one module: uint8 `(1, H, W, C)` to a tuple of outputs.
+
+        The network is its submodule `network`, the preprocessing its submodule `preprocessing`.
+        """
+
+    @property
+    @abstractmethod
+    def preprocessing_onnx(self) -> bytes:
+        """The preprocessing alone as an ONNX model: `image`, uint8 NHWC, to `preprocessed`."""
+
+    @property
+    @abstractmethod
+    def network_onnx(self) -> bytes:
+        """The network alone as an ONNX model: `preprocessed`, float32, to its outputs."""
+
+    @property
+    @abstractmethod
+    def input(self) -> TensorSpec:
+        """The graph's input: `image`, uint8, `(1, H, W, C)`."""
+
+    @property
+    @abstractmethod
+    def network_input(self) -> TensorSpec:
+        """The network's input: `preprocessed`, float32."""
+
+    @property
+    @abstractmethod
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        """The network's outputs, float32, named in order."""
+
+    @property
+    @abstractmethod
+    def calibration(self) -> NDArray[np.uint8]:
+        """Calibration samples as the graph takes them: `(samples, H, W, C)`, uint8."""
+
+    @property
+    @abstractmethod
+    def calibration_preprocessed(self) -> NDArray[np.float32]:
+        """The same samples as the network takes them: `(samples, …)`, float32."""
+
+    @property
+    @abstractmethod
+    def keep_float(self) -> tuple[str, ...]:
+        """Module paths inside the network that quantization must leave in float."""
+
+    @property
+    @abstractmethod
+    def scratch(self) -> Path:
+        """An existing directory for temporary files; it is removed when the conversion ends."""
+
+
+class Exporter(ABC):
+    """Writes one format. Its fields are the extra keys of a recipe's `[[target]]` table."""
+
+    name: ClassVar[str]
+    precisions: ClassVar[tuple[Precision, ...]]
+    requires: ClassVar[tuple[str, ...]] = ()
+
+    @abstractmethod
+    def export(self, source: Source, precision: Precision) -> Model:
+        """The model in this format, `source.input` to `source.outputs`.
+
+        Raises:
+            ExportError: every road to this format failed; the message names each with its reason.
+        """
+
+
+class Runner(ABC):
+    """One loaded candidate. `run` may be called from any number of threads at once."""
+
+    @property
+    @abstractmethod
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """The inputs, in the order in which `run` takes them."""
+
+    @property
+    @abstractmethod
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        """The outputs, in the order in which `run` returns them."""
+
+    @abstractmethod
+    def run(self, inputs: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], ...]:
+        """The outputs for `inputs`, which match `self.inputs` and are C-contiguous.
+
+        The arrays returned belong to the caller: no later call changes them.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the engine. Calling it again does nothing."""
+
+
+class Backend(ABC):
+    """A library that runs one or more formats.
+
+    Class attributes say what it is without importing the library: `formats` that it runs, and
+    `requires`, the importable names of the modules that it needs. Constructing it imports them.
+    """
+
+    name: ClassVar[str]
+    formats: ClassVar[tuple[str, ...]]
+    requires: ClassVar[tuple[str, ...]] = ()
+    install: ClassVar[str] = ""  # what to tell pip, such as "edgeprep-onnx[runtime]"
+
+    @abstractmethod
+    def devices(self) -> tuple[Device, ...]:
+        """The devices that this library can reach on this machine; the CPU comes first."""
+
+    @abstractmethod
+    def options(self, device: Device, precision: Precision) -> tuple[Options, ...]:
+        """The ways worth measuring on `device`, the numerically most exact one first."""
+
+    @abstractmethod
+    def load(self, model: Model, device: Device, options: Options) -> Runner:
+        """`model` on `device`, from the bytes that `model` holds and nothing else.
+
+        Raises:
+            BackendError: the library refuses the model, the device or the options.
+        """
+
+    @abstractmethod
+    def versions(self) -> Mapping[str, str]:
+        """What results and speed depend on, such as library and driver versions."""
+
+
+class Task(ABC):
+    """What the outputs of a network mean. Its fields are the keys of the recipe's `[task]`."""
+
+    name: ClassVar[str]
+    metrics: ClassVar[tuple[str, ...]]  # how it can be scored; the first one is the default
+
+    @abstractmethod
+    def check_outputs(self, outputs: tuple[TensorSpec, ...]) -> None:
+        """Raise RecipeError where a network with such outputs cannot serve this task."""
+
+    @abstractmethod
+    def decode(self, outputs: tuple[NDArray[Any], ...]) -> tuple[Any, ...]:
+        """The typed results, one a frame; each is a frozen value with `to_json()`."""
+
+
+class Pass(ABC):
+    """One compression step, torch → torch. Its fields are the keys of a `[[compress]]` table."""
+
+    name: ClassVar[str]
+    requires: ClassVar[tuple[str, ...]] = ()
+
+    @abstractmethod
+    def apply(self, network: "torch.nn.Module", source: Source) -> "torch.nn.Module":
+        """The compressed network. It raises, with the reason, where it can do nothing."""

@@ -1,0 +1,71 @@
+"""What travels: the types of tensors, images and quantized values."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["Color", "DType", "ImageSpec", "Layout", "QuantParams", "Range", "TensorSpec"]
+
+DType = Literal["uint8", "int8", "int32", "int64", "float16", "float32"]
+Color = Literal["rgb", "bgr", "grey"]
+Layout = Literal["nhwc", "nchw"]
+# What the numbers mean. "0..255": pixel values, whole or not; "0..1": the same over 255;
+# "normalized": shifted and scaled by statistics, so that no pixel operation makes sense any more.
+Range = Literal["0..255", "0..1", "normalized"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorSpec:
+    """One input or output of a model: its name, fixed shape and element type."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: DType
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuantParams:
+    """How integers stand for numbers: ``real = (integer - zero_point) * scale``.
+
+    `scale` and `zero_point` have one entry (per tensor) or one an index of `axis` (per channel).
+    """
+
+    scale: tuple[float, ...]
+    zero_point: tuple[int, ...]
+    axis: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageSpec:
+    """The type of the pictures at one point of a chain.
+
+    `height` and `width` are in pixels; None means that pictures of any size may come.
+    """
+
+    height: int | None = None
+    width: int | None = None
+    color: Color = "rgb"
+    range: Range = "0..255"
+    layout: Layout = "nhwc"
+    dtype: DType = "uint8"
+
+    @property
+    def channels(self) -> int:
+        """The number of colour channels: 1 for grey, else 3."""
+        return 1 if self.color == "grey" else 3
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether every picture has the same, known size."""
+        return self.height is not None and self.width is not None
+
+    def shape(self, batch: int = 1) -> tuple[int, ...]:
+        """The array shape of `batch` pictures in this layout.
+
+        Raises:
+            ValueError: the size is free.
+        """
+        if self.height is None or self.width is None:
+            raise ValueError("a free-size image has no fixed shape")
+        if self.layout == "nchw":
+            return (batch, self.channels, self.height, self.width)
+        return (batch, self.height, self.width, self.channels)
