@@ -180,7 +180,11 @@ class Source(ABC):
     @property
     @abstractmethod
     def keep_float(self) -> tuple[str, ...]:
-        """Module paths inside the network that quantization must leave in float."""
+        """Module paths that quantization must leave in float, with all that is inside them.
+
+        Spelt as in `network.named_modules()` and `deployed.named_modules()`: both hold the
+        user's network as their submodule `network`, so that every path starts with `network.`.
+        """
 
     @property
     @abstractmethod

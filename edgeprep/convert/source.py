@@ -1,0 +1,210 @@
+"""What exporters start from: one network, its preprocessing, its calibration samples."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from edgeprep.errors import ExportError, RecipeError
+from edgeprep.interfaces import Source
+from edgeprep.stages.chain import Chain
+from edgeprep.stages.primitives.numpy import NumpyPrimitives
+from edgeprep.stages.primitives.onnx import build_onnx
+from edgeprep.stages.primitives.torch import ChainModule
+from edgeprep.tensors import DType, TensorSpec
+
+__all__ = ["NetworkSource", "flatten_outputs"]
+
+# ONNX Runtime and OpenVINO both read every operator of a vision network at 20.
+_OPSET = 20
+
+
+class _Network(torch.nn.Module):
+    """The user's network behind a tuple of outputs, so that module paths start with `network.`."""
+
+    def __init__(self, network: torch.nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, preprocessed: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return tuple(flatten_outputs(self.network(preprocessed)).values())
+
+
+class _Deployed(torch.nn.Module):
+    def __init__(self, preprocessing: torch.nn.Module, network: torch.nn.Module) -> None:
+        super().__init__()
+        self.preprocessing = preprocessing
+        self.network = network
+
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return tuple(flatten_outputs(self.network(self.preprocessing(image))).values())
+
+
+class NetworkSource(Source):
+    """One placement of one network: `chain` is the part of the preprocessing in the graph.
+
+    Args:
+        network: the user's network, in eval mode.
+        chain: from uint8 pictures of a fixed size to what `network` takes.
+        calibration: `(samples, H, W, C)`, uint8, as `chain` takes them.
+        scratch: an existing directory for temporary files.
+        keep_float: module paths inside `network` that stay in float.
+
+    Raises:
+        RecipeError: the network cannot take what the chain gives, or returns no tensors.
+    """
+
+    def __init__(
+        self,
+        network: torch.nn.Module,
+        chain: Chain,
+        calibration: NDArray[np.uint8],
+        *,
+        scratch: Path,
+        keep_float: tuple[str, ...] = (),
+    ) -> None:
+        self._network = network
+        self._chain = chain
+        self._calibration = calibration
+        self._scratch = scratch
+        self._keep_float = tuple(f"network.{path}" for path in keep_float)
+        self._outputs = _trace_outputs(network, self.network_input)
+
+    @cached_property
+    def network(self) -> torch.nn.Module:
+        """See `Source.network`."""
+        return _Network(self._network).eval()
+
+    @cached_property
+    def deployed(self) -> torch.nn.Module:
+        """See `Source.deployed`."""
+        return _Deployed(ChainModule(self._chain), self._network).eval()
+
+    @cached_property
+    def preprocessing_onnx(self) -> bytes:
+        """See `Source.preprocessing_onnx`."""
+        return build_onnx(self._chain, opset=_OPSET)
+
+    @cached_property
+    def network_onnx(self) -> bytes:
+        """See `Source.network_onnx`; from torch.onnx's exporter on torch.export.
+
+        Raises:
+            ExportError: torch cannot export the network.
+        """
+        try:
+            program = torch.onnx.export(
+                self.network,
+                (torch.zeros(self.network_input.shape),),
+                dynamo=True,
+                external_data=False,
+                opset_version=_OPSET,
+                input_names=[self.network_input.name],
+                output_names=[output.name for output in self._outputs],
+                verbose=False,
+            )
+        except Exception as error:  # noqa: BLE001 -- torch.export lets out errors of every kind
+            raise ExportError(f"onnx: torch.onnx.export must take the network, got {error}") from error
+        assert program is not None
+        return bytes(program.model_proto.SerializeToString())
+
+    @property
+    def input(self) -> TensorSpec:
+        """See `Source.input`."""
+        return TensorSpec(name="image", shape=self._chain.input.shape(), dtype="uint8")
+
+    @property
+    def network_input(self) -> TensorSpec:
+        """See `Source.network_input`."""
+        image = self._chain.output
+        return TensorSpec(name="preprocessed", shape=image.shape(), dtype=image.dtype)
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        """See `Source.outputs`."""
+        return self._outputs
+
+    @property
+    def calibration(self) -> NDArray[np.uint8]:
+        """See `Source.calibration`."""
+        return self._calibration
+
+    @cached_property
+    def calibration_preprocessed(self) -> NDArray[np.float32]:
+        """See `Source.calibration_preprocessed`."""
+        chain, F = self._chain, NumpyPrimitives()
+        samples = [chain.apply(F, sample[np.newaxis]) for sample in self._calibration]
+        return np.concatenate(samples)
+
+    @property
+    def keep_float(self) -> tuple[str, ...]:
+        """See `Source.keep_float`."""
+        return self._keep_float
+
+    @property
+    def scratch(self) -> Path:
+        """See `Source.scratch`."""
+        return self._scratch
+
+    def run(self, image: NDArray[np.uint8]) -> tuple[NDArray[Any], ...]:
+        """What the source computes for `(1, H, W, C)` uint8: the truth that variants are held to."""
+        with torch.inference_mode():
+            outputs = self.deployed(torch.from_numpy(np.ascontiguousarray(image)))
+        return tuple(output.numpy() for output in outputs)
+
+
+def flatten_outputs(outputs: object) -> dict[str, torch.Tensor]:
+    """The tensors that a network returned, by name: a tensor, a sequence, or a mapping of them.
+
+    Raises:
+        RecipeError: something else came back.
+    """
+    if isinstance(outputs, torch.Tensor):
+        return {"output": outputs}
+    if isinstance(outputs, Mapping):
+        named = {str(name): value for name, value in outputs.items()}
+    elif isinstance(outputs, list | tuple):
+        named = {f"output_{index}": value for index, value in enumerate(outputs)}
+    else:
+        named = {}
+    if not named or not all(isinstance(value, torch.Tensor) for value in named.values()):
+        raise RecipeError(
+            "model.factory: the network must return a tensor, or a sequence or mapping of tensors, "
+            f"got {type(outputs).__name__!r}"
+        )
+    return named
+
+
+def _trace_outputs(network: torch.nn.Module, taken: TensorSpec) -> tuple[TensorSpec, ...]:
+    example = torch.zeros(taken.shape)
+    try:
+        with torch.inference_mode():
+            outputs = network(example)
+    except Exception as error:  # noqa: BLE001 -- the user's forward may raise anything
+        raise RecipeError(
+            f"model.factory: the network must take {taken.dtype} {taken.shape}, which is what the "
+            f"preprocessing gives, got {type(error).__name__}: {error}"
+        ) from error
+    return tuple(
+        TensorSpec(name=name, shape=tuple(value.shape), dtype=_dtype(name, value))
+        for name, value in flatten_outputs(outputs).items()
+    )
+
+
+def _dtype(name: str, value: torch.Tensor) -> DType:
+    dtypes: dict[torch.dtype, DType] = {
+        torch.float32: "float32",
+        torch.int64: "int64",
+        torch.int32: "int32",
+        torch.uint8: "uint8",
+    }
+    if value.dtype not in dtypes:
+        raise RecipeError(
+            f"model.factory: output {name!r} must be float32, int64, int32 or uint8, "
+            f"got {value.dtype}"
+        )
+    return dtypes[value.dtype]
