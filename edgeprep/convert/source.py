@@ -107,9 +107,12 @@ class NetworkSource(Source):
                 output_names=[output.name for output in self._outputs],
                 verbose=False,
             )
-        except Exception as error:  # noqa: BLE001 -- torch.export lets out errors of every kind
-            raise ExportError(f"onnx: torch.onnx.export must take the network, got {error}") from error
-        assert program is not None
+        except Exception as error:  # torch.export lets out errors of every kind
+            raise ExportError(
+                f"onnx: torch.onnx.export must take the network, got {error}"
+            ) from error
+        if program is None:
+            raise ExportError("onnx: torch.onnx.export must return a program, got None")
         return bytes(program.model_proto.SerializeToString())
 
     @property
@@ -151,7 +154,7 @@ class NetworkSource(Source):
         return self._scratch
 
     def run(self, image: NDArray[np.uint8]) -> tuple[NDArray[Any], ...]:
-        """What the source computes for `(1, H, W, C)` uint8: the truth that variants are held to."""
+        """What the source computes for `(1, H, W, C)` uint8: what variants are held to."""
         with torch.inference_mode():
             outputs = self.deployed(torch.from_numpy(np.ascontiguousarray(image)))
         return tuple(output.numpy() for output in outputs)
@@ -184,7 +187,7 @@ def _trace_outputs(network: torch.nn.Module, taken: TensorSpec) -> tuple[TensorS
     try:
         with torch.inference_mode():
             outputs = network(example)
-    except Exception as error:  # noqa: BLE001 -- the user's forward may raise anything
+    except Exception as error:  # the user's forward may raise anything
         raise RecipeError(
             f"model.factory: the network must take {taken.dtype} {taken.shape}, which is what the "
             f"preprocessing gives, got {type(error).__name__}: {error}"

@@ -1,0 +1,75 @@
+"""Choices that were measured before, kept in the user's cache directory."""
+
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from edgeprep.bundle import atomic_write
+from edgeprep.errors import EdgePrepError
+
+__all__ = ["ChoiceCache", "cache_directory"]
+
+_SCHEMA_VERSION = 1
+_log = logging.getLogger("edgeprep")
+
+
+def cache_directory() -> Path:
+    """`EDGEPREP_CACHE`, else `edgeprep` under `XDG_CACHE_HOME`, else under `~/.cache`."""
+    if own := os.environ.get("EDGEPREP_CACHE"):
+        return Path(own)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "edgeprep"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChoiceCache:
+    """One remembered choice: a file that is used only if every byte of it is as it was written.
+
+    Args:
+        key: digest of all that the choice depends on.
+        directory: where files lie; None: `cache_directory()`.
+    """
+
+    key: str
+    directory: Path | None = None
+
+    @property
+    def path(self) -> Path:
+        """The file of this choice."""
+        return (self.directory or cache_directory()) / "choices" / f"{self.key[:32]}.json"
+
+    def load(self) -> list[dict[str, Any]] | None:
+        """The outcomes that were stored, the chosen one first; None where there are none.
+
+        A file that is damaged, foreign or of another version counts as none: the choice is
+        measured again and the file replaced.
+        """
+        try:
+            digest, _, body = self.path.read_bytes().partition(b"\n")
+        except OSError:
+            return None
+        if sha256(body).hexdigest().encode() != digest:
+            _log.warning("%s: damaged, the choice is measured again", self.path)
+            return None
+        record = msgspec.json.decode(body)
+        if record["schema_version"] != _SCHEMA_VERSION or record["key"] != self.key:
+            return None
+        outcomes: list[dict[str, Any]] = record["outcomes"]
+        return outcomes
+
+    def store(self, outcomes: list[Mapping[str, Any]]) -> None:
+        """Keep `outcomes`; where the file system refuses, say so once and go on without."""
+        record = {"schema_version": _SCHEMA_VERSION, "key": self.key, "outcomes": outcomes}
+        body = msgspec.json.encode(record)
+        content = sha256(body).hexdigest().encode() + b"\n" + body
+        try:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            atomic_write(self.path, [content], overwrite=True)
+        except (OSError, EdgePrepError) as error:
+            _log.warning("%s: the choice cannot be remembered: %s", self.path, error)

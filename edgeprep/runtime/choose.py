@@ -1,0 +1,221 @@
+"""The choice: golden samples reject, measurement ranks."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeprep.bundle import Bundle
+from edgeprep.errors import BackendError, NoUsableBackend
+from edgeprep.interfaces import Runner
+from edgeprep.runtime.candidates import Candidate, Outcome, Reachable
+from edgeprep.runtime.golden import GoldenSamples
+from edgeprep.runtime.timing import Timing, measure_burst, summarize
+
+__all__ = ["Prober", "Trial"]
+
+# First look: a candidate this much slower than the best one so far cannot win any more, even if
+# something disturbed it. Final: so close that the difference is noise of the machine.
+_HOPELESS = 1.6
+_BEHIND = 1.15
+_FINALISTS = 4
+_FIRST_BURSTS = 2
+_FEWEST_ROUNDS = 5
+_MOST_ROUNDS = 25
+
+
+@dataclass(slots=True)
+class Trial:
+    """A candidate that loaded and computes the right numbers."""
+
+    reachable: Reachable
+    runner: Runner
+    error: float
+    call: Callable[[], object]
+    times: list[float] = field(default_factory=list)
+
+    @property
+    def best_ms(self) -> float:
+        """The fastest call so far; other work on the machine only ever adds to it."""
+        return min(self.times)
+
+    @property
+    def timing(self) -> Timing:
+        """The statistics of all calls so far."""
+        return summarize(self.times)
+
+
+class Prober:
+    """Loads, proves and measures the candidates of one bundle.
+
+    Args:
+        bundle: an open bundle.
+        call: given a variant's name, its runner and one golden input, what one request costs.
+    """
+
+    def __init__(
+        self, bundle: Bundle, call: Callable[[str, Runner, NDArray[np.uint8]], Callable[[], object]]
+    ) -> None:
+        self._bundle = bundle
+        self._call = call
+        self._golden: dict[str, GoldenSamples] = {}
+        self.outcomes: list[Outcome] = []
+
+    def prove(self, reachable: Reachable, samples: int | None = None) -> Trial | None:
+        """The loaded candidate, or None with the reason in `outcomes`."""
+        candidate, variant = reachable.candidate, reachable.variant
+        golden = self._golden_of(variant.name)
+        runner: Runner | None = None
+        try:
+            model = self._bundle.model(variant)
+            runner = reachable.backend.load(model, reachable.device, candidate.options)
+            error = golden.error(runner, samples)
+        except Exception as fault:  # noqa: BLE001 -- an engine's fault rejects it, and is shown
+            reason = str(fault) if isinstance(fault, BackendError) else repr(fault)
+            self._reject(candidate, reason, runner)
+            return None
+        allowed = golden.allowed(candidate.options)
+        if not error <= allowed:
+            self._reject(
+                candidate,
+                f"wrong numbers: relative error {error:.2g}, allowed {allowed:.2g}",
+                runner,
+            )
+            return None
+        call = self._call(variant.name, runner, golden.inputs[:1])
+        return Trial(reachable, runner, error, call)
+
+    def fastest(self, candidates: Sequence[Reachable], *, seconds: float) -> Trial:
+        """The winner, loaded; the others are closed and their outcomes kept.
+
+        Only a few candidates are ever in memory together: a first look at each keeps the most
+        promising, and these are then measured in turns, so that all see the same machine.
+
+        Raises:
+            NoUsableBackend: no candidate is left.
+        """
+        finalists: list[Trial] = []
+        for reachable in candidates:
+            trial = self.prove(reachable)
+            if trial is None:
+                continue
+            for _ in range(_FIRST_BURSTS):
+                trial.times += measure_burst(trial.call)
+            finalists = sorted([*finalists, trial], key=lambda t: t.best_ms)
+            limit = finalists[0].best_ms * _HOPELESS
+            keep = [t for t in finalists[:_FINALISTS] if t.best_ms <= limit]
+            self._retire([t for t in finalists if t not in keep])
+            finalists = keep
+        if not finalists:
+            raise NoUsableBackend(self.nothing_left())
+        return self._final(finalists, seconds)
+
+    def first(self, candidates: Sequence[Reachable]) -> Trial:
+        """The first candidate that computes the right numbers, loaded; nothing is measured.
+
+        Raises:
+            NoUsableBackend: no candidate is left.
+        """
+        winner: Trial | None = None
+        for reachable in candidates:
+            if winner is None:
+                winner = self.prove(reachable)
+                continue
+            self.outcomes.append(
+                Outcome(candidate=reachable.candidate, verdict="unmeasured", reason="probe=False")
+            )
+        if winner is None:
+            raise NoUsableBackend(self.nothing_left())
+        self.outcomes.insert(
+            0,
+            Outcome(
+                candidate=winner.reachable.candidate,
+                verdict="chosen",
+                reason="the first one that computes the right numbers; probe=False",
+                error=winner.error,
+            ),
+        )
+        return winner
+
+    def all(self, candidates: Sequence[Reachable], *, rounds: int) -> list[Trial]:
+        """Every candidate that computes the right numbers, measured in turns and left loaded."""
+        trials = [trial for reachable in candidates if (trial := self.prove(reachable))]
+        for _ in range(rounds):
+            for trial in trials:
+                trial.times += measure_burst(trial.call)
+        return sorted(trials, key=lambda t: t.timing.median_ms)
+
+    def _final(self, finalists: list[Trial], seconds: float) -> Trial:
+        for trial in finalists:
+            trial.times.clear()
+        end = perf_counter() + seconds
+        for count in range(1, _MOST_ROUNDS + 1):
+            if len(finalists) == 1 and finalists[0].times:
+                break
+            for trial in finalists:
+                trial.times += measure_burst(trial.call)
+            if count >= _FEWEST_ROUNDS:
+                finalists = sorted(finalists, key=lambda t: t.timing.median_ms)
+                limit = finalists[0].timing.median_ms * _BEHIND
+                behind = [t for t in finalists if t.timing.median_ms > limit]
+                self._retire(behind)
+                finalists = [t for t in finalists if t not in behind]
+                if perf_counter() > end:
+                    break
+        winner, *rest = sorted(finalists, key=lambda t: t.timing.median_ms)
+        self._retire(rest)
+        self._settle(winner)
+        return winner
+
+    def _settle(self, winner: Trial) -> None:
+        """Put the winner first, and say of each measured loser by how much it lost."""
+        best = winner.timing.median_ms
+        chosen = Outcome(
+            candidate=winner.reachable.candidate,
+            verdict="chosen",
+            reason="the fastest that computes the right numbers",
+            timing=winner.timing,
+            error=winner.error,
+        )
+        losers = [
+            replace(outcome, reason=f"{outcome.timing.median_ms / best:.2f} times the chosen one")
+            if outcome.timing
+            else outcome
+            for outcome in self.outcomes
+        ]
+        losers.sort(key=lambda o: o.timing.median_ms if o.timing else float("inf"))
+        self.outcomes = [chosen, *losers]
+
+    def _retire(self, trials: Sequence[Trial]) -> None:
+        for trial in trials:
+            trial.runner.close()
+            self.outcomes.append(
+                Outcome(
+                    candidate=trial.reachable.candidate,
+                    verdict="slower",
+                    reason="",
+                    timing=trial.timing,
+                    error=trial.error,
+                )
+            )
+
+    def _reject(self, candidate: Candidate, reason: str, runner: Runner | None) -> None:
+        if runner is not None:
+            runner.close()
+        self.outcomes.append(Outcome(candidate=candidate, verdict="rejected", reason=reason))
+
+    def _golden_of(self, variant: str) -> GoldenSamples:
+        if variant not in self._golden:
+            record = next(v for v in self._bundle.manifest.variants if v.name == variant)
+            self._golden[variant] = GoldenSamples(self._bundle, record)
+        return self._golden[variant]
+
+    def nothing_left(self) -> str:
+        """The message of NoUsableBackend: every candidate with its reason."""
+        reasons = "".join(f"\n  {o.candidate}: {o.verdict}, {o.reason}" for o in self.outcomes)
+        return (
+            f"{self._bundle.path}: at least one candidate must run on this machine, got none"
+            f"{reasons or '; no candidate is left by prefer= and the installed plugins'}"
+        )

@@ -1,0 +1,66 @@
+"""What a measured choice depends on besides the bundle: this machine and its engines."""
+
+import os
+import platform
+from collections.abc import Iterable
+from hashlib import sha256
+from importlib.util import find_spec
+from pathlib import Path
+
+from edgeprep.interfaces import Backend
+
+__all__ = ["available_cpus", "describe_machine", "fingerprint"]
+
+
+def available_cpus() -> int:
+    """How many CPUs this process may use; containers and `taskset` allow fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def describe_machine() -> dict[str, str]:
+    """The processor, how many CPUs may be used, and the operating system."""
+    return {
+        "processor": _cpu_facts().get("model name", platform.processor() or platform.machine()),
+        "machine": platform.machine(),
+        "cpus": str(available_cpus()),
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+    }
+
+
+def fingerprint(backends: Iterable[type[Backend]]) -> str:
+    """A digest that changes when the processor, the system or an engine does.
+
+    Engines are recognised by their files on disk and not by their versions, because asking an
+    engine for its version means importing it, which costs more than the rest of opening.
+    """
+    facts = [platform.platform(), str(available_cpus()), repr(sorted(_cpu_facts().items()))]
+    for backend in sorted(backends, key=lambda cls: cls.name):
+        modules = [name for need in backend.requires for name in need.split("|")]
+        facts += [f"{backend.name} {backend.__module__}", *map(_module_facts, modules)]
+    return sha256("\n".join(facts).encode()).hexdigest()
+
+
+def _module_facts(name: str) -> str:
+    spec = find_spec(name)
+    if spec is None or spec.origin is None or not Path(spec.origin).is_file():
+        return f"{name} absent"
+    file = Path(spec.origin).stat()
+    return f"{name} {spec.origin} {file.st_mtime_ns} {file.st_size}"
+
+
+def _cpu_facts() -> dict[str, str]:
+    """The first processor's name and instruction sets; only Linux tells them without a library."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return {}
+    wanted = ("model name", "flags", "Features", "CPU implementer", "CPU part")
+    facts: dict[str, str] = {}
+    for line in text.split("\n\n")[0].splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() in wanted:
+            facts[key.strip()] = value.strip()
+    return facts

@@ -1,0 +1,174 @@
+"""Open a bundle: verify, prove, choose, and hold the winner."""
+
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
+from hashlib import sha256
+from os import PathLike
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import edgeprep
+from edgeprep.bundle import Bundle, open_bundle
+from edgeprep.errors import NoUsableBackend
+from edgeprep.interfaces import Runner, Task
+from edgeprep.registry import Registry, default_registry
+from edgeprep.runtime.candidates import Candidate, Outcome, list_candidates
+from edgeprep.runtime.choices import ChoiceCache
+from edgeprep.runtime.choose import Prober, Trial
+from edgeprep.runtime.machine import fingerprint
+from edgeprep.runtime.session import Session
+from edgeprep.runtime.timing import Timing
+from edgeprep.schema import build
+from edgeprep.stages.chain import Chain
+
+__all__ = ["OpenedBundle", "open"]
+
+# One sample proves a remembered choice again; all of them proved it when it was measured.
+_SAMPLES_AGAIN = 1
+
+
+class OpenedBundle:
+    """A verified bundle with its preprocessing and its task, before a candidate is chosen.
+
+    Args:
+        path: a `.edgeprep` file.
+        registry: where stages, tasks and backends are looked up.
+
+    Raises:
+        BundleError: the file is not a whole, unchanged bundle.
+        UnknownName: a stage or the task is not installed.
+    """
+
+    def __init__(self, path: str | PathLike[str], registry: Registry) -> None:
+        self.bundle: Bundle = open_bundle(path)
+        self.registry = registry
+        manifest = self.bundle.manifest
+        self.chain = Chain.build(manifest.chain, input=manifest.input, registry=registry)
+        options = {key: value for key, value in manifest.task.items() if key != "use"}
+        self.task: Task = build(registry.get("task", str(manifest.task["use"])), options, "task")
+        placements = {variant.placement for variant in manifest.variants}
+        self.hosts = {placement: self.chain.cut(placement)[0] for placement in placements}
+
+    def prober(self) -> Prober:
+        """What loads, proves and measures this bundle's candidates."""
+        return Prober(self.bundle, self._request)
+
+    def session(self, trial: Trial, outcomes: Sequence[Outcome], *, remembered: bool) -> Session:
+        """A session on the candidate of `trial`."""
+        return Session(
+            name=self.bundle.manifest.name,
+            input=self.bundle.manifest.input,
+            host=self.hosts[trial.reachable.variant.placement],
+            runner=trial.runner,
+            task=self.task,
+            outcomes=tuple(outcomes),
+            remembered=remembered,
+        )
+
+    def _request(
+        self, variant: str, runner: Runner, prepared: NDArray[np.uint8]
+    ) -> Callable[[], object]:
+        """What is timed: the engine, and the host's share where placements compete."""
+        if len(self.hosts) == 1:
+            return partial(runner.run, (prepared,))
+        placement = next(v.placement for v in self.bundle.manifest.variants if v.name == variant)
+        host, picture = self.hosts[placement], self._camera_picture()
+        return lambda: runner.run((host.prepare(picture),))
+
+    def _camera_picture(self) -> NDArray[np.uint8]:
+        image = self.bundle.manifest.input
+        # Free-size pictures are timed at the commonest camera size.
+        size = (image.height or 480, image.width or 640, image.channels)
+        return np.random.default_rng(0).integers(0, 256, size, dtype=np.uint8)
+
+
+def open(  # noqa: A001 -- `edgeprep.open` is the public name
+    path: str | PathLike[str],
+    *,
+    prefer: str | None = None,
+    probe: bool = True,
+    plugins: Collection[str] | None = None,
+    seconds: float = 2.0,
+    registry: Registry | None = None,
+) -> Session:
+    """Open a bundle on the fastest path that computes the right numbers on this machine.
+
+    Every byte is verified; each candidate must reproduce the bundle's golden outputs; those that
+    do are measured. The choice is remembered for this bundle, machine and set of engines.
+
+    Args:
+        path: a `.edgeprep` file.
+        prefer: consider only candidates with this variant, format, precision, backend, device or
+            kind of device, such as "cpu", "openvino" or "int8".
+        probe: False takes the first candidate that is right, smallest variant first, unmeasured.
+        plugins: load no plugins but these.
+        seconds: how long the best few candidates are measured against each other.
+        registry: where plugins are looked up; None: the installed ones.
+
+    Raises:
+        BundleError: the file is not a whole, unchanged bundle.
+        NoUsableBackend: no candidate can run here; the message names each with its reason.
+    """
+    if registry is None:
+        registry = default_registry() if plugins is None else Registry(allow=plugins)
+    opened = OpenedBundle(path, registry)
+    cache = ChoiceCache(key=_key(opened, prefer))
+    if probe and (remembered := _recall(opened, cache)):
+        return remembered
+    variants = sorted(opened.bundle.manifest.variants, key=lambda variant: variant.size_bytes)
+    reachable, left_out = list_candidates(variants, registry, prefer)
+    prober = opened.prober()
+    if not reachable:
+        prober.outcomes = left_out
+        raise NoUsableBackend(prober.nothing_left())
+    if not probe:
+        trial = prober.first(reachable)
+        return opened.session(trial, [*prober.outcomes, *left_out], remembered=False)
+    trial = prober.fastest(reachable, seconds=seconds)
+    outcomes = [*prober.outcomes, *left_out]
+    cache.store([outcome.to_json() for outcome in outcomes])
+    return opened.session(trial, outcomes, remembered=False)
+
+
+def _key(opened: OpenedBundle, prefer: str | None) -> str:
+    machine = fingerprint(opened.registry.classes("backend"))
+    facts = (edgeprep.__version__, opened.bundle.digest, machine, repr(prefer))
+    return sha256("\n".join(facts).encode()).hexdigest()
+
+
+def _recall(opened: OpenedBundle, cache: ChoiceCache) -> Session | None:
+    """The session on the remembered choice, if there is one and it still computes rightly."""
+    records = cache.load()
+    if records is None:
+        return None
+    outcomes = [_outcome(record) for record in records]
+    wanted = outcomes[0].candidate
+    variants = [v for v in opened.bundle.manifest.variants if v.name == wanted.variant]
+    reachable, _ = list_candidates(variants, opened.registry, backend=wanted.backend)
+    trials = (
+        opened.prober().prove(candidate, _SAMPLES_AGAIN)
+        for candidate in reachable
+        if candidate.candidate == wanted
+    )
+    trial = next(trials, None)
+    return trial and opened.session(trial, outcomes, remembered=True)
+
+
+def _outcome(record: dict[str, Any]) -> Outcome:
+    timing = None
+    if record["median_ms"] is not None:
+        timing = Timing(**{name: record[name] for name in ("median_ms", "p90_ms")})
+    return Outcome(
+        candidate=Candidate(
+            variant=record["variant"],
+            backend=record["backend"],
+            device=record["device"],
+            options=record["options"],
+        ),
+        verdict=record["verdict"],
+        reason=record["reason"],
+        timing=timing,
+        error=record["error"],
+    )

@@ -1,0 +1,115 @@
+"""What an application holds: preprocessing, one loaded candidate, the meaning of its outputs."""
+
+import os
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeprep.errors import ClosedError, ForkedRunnerError
+from edgeprep.interfaces import Runner, Task
+from edgeprep.runtime.candidates import Candidate, Outcome
+from edgeprep.runtime.explain import explain
+from edgeprep.runtime.inputs import check_picture
+from edgeprep.stages.chain import Chain
+from edgeprep.tensors import ImageSpec
+
+__all__ = ["Session"]
+
+
+class Session:
+    """An open bundle on its fastest path. `edgeprep.open` makes it.
+
+    It may be shared between threads. It is closed by `close()` or at the end of a `with` block.
+
+    Attributes:
+        name: the bundle's name.
+        outcomes: what became of every candidate, the chosen one first.
+        remembered: whether the choice was measured at an earlier `open`.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        input: ImageSpec,
+        host: Chain,
+        runner: Runner,
+        task: Task,
+        outcomes: tuple[Outcome, ...],
+        remembered: bool,
+    ) -> None:
+        self.name = name
+        self.input = input
+        self.task = task
+        self.outcomes = outcomes
+        self.remembered = remembered
+        self._host = host
+        self._runner: Runner | None = runner
+        self._pid = os.getpid()
+
+    @property
+    def choice(self) -> Candidate:
+        """The candidate that answers."""
+        return self.outcomes[0].candidate
+
+    def __call__(self, picture: NDArray[np.uint8]) -> Any:
+        """The task's result for one picture.
+
+        Args:
+            picture: `(H, W, C)`, uint8, in the bundle's colour order (`session.input`).
+
+        Raises:
+            InputError: the picture is not of that type.
+            BackendError: the engine failed.
+            ClosedError: the session is closed.
+            ForkedRunnerError: this process is a fork of the one that opened the session.
+        """
+        return self.task.decode(self.outputs(picture))[0]
+
+    def batch(self, pictures: Iterable[NDArray[np.uint8]]) -> tuple[Any, ...]:
+        """The results for several pictures, or for an array of `(N, H, W, C)`, in their order.
+
+        All pictures are checked before the first one runs.
+        """
+        checked = [check_picture(picture, self.input) for picture in pictures]
+        return tuple(self.task.decode(self._run(picture))[0] for picture in checked)
+
+    def outputs(self, picture: NDArray[np.uint8]) -> tuple[NDArray[Any], ...]:
+        """The network's outputs for one picture, each with a first axis of length 1."""
+        return self._run(check_picture(picture, self.input))
+
+    def explain(self) -> str:
+        """A table of all candidates: the winner, the losers, and why."""
+        return explain(self.outcomes, name=self.name, remembered=self.remembered)
+
+    def close(self) -> None:
+        """Let go of the engine. Calling it again does nothing."""
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            runner.close()
+
+    def _run(self, picture: NDArray[np.uint8]) -> tuple[NDArray[Any], ...]:
+        runner = self._runner
+        if runner is None:
+            raise ClosedError(f"session {self.name!r}: must be open, got a call after close()")
+        # NOTE: engines keep worker threads, which do not exist in a fork: a call there hangs.
+        if os.getpid() != self._pid:
+            raise ForkedRunnerError(
+                f"session {self.name!r}: must be used in the process that opened it, got a fork; "
+                "open it in the child, with multiprocessing's 'spawn'"
+            )
+        return runner.run((self._host.prepare(picture),))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,45 @@
+"""Latency, measured so that machines with other work on them still rank candidates rightly."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+
+__all__ = ["Timing", "measure_burst", "summarize"]
+
+# A burst is long enough to bring caches and worker threads back after another candidate's turn,
+# and short enough that all candidates see the same disturbances from outside.
+_BURST_S = 0.012
+_BURST_CALLS = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """Latency of one candidate, in milliseconds."""
+
+    median_ms: float
+    p90_ms: float
+
+
+def measure_burst(call: Callable[[], object]) -> list[float]:
+    """Milliseconds of each of a short run of calls, after one call that is not counted."""
+    call()
+    times = []
+    end = perf_counter() + _BURST_S
+    for _ in range(_BURST_CALLS):
+        start = perf_counter()
+        call()
+        stop = perf_counter()
+        times.append((stop - start) * 1e3)
+        if stop > end:
+            break
+    return times
+
+
+def summarize(times: Sequence[float]) -> Timing:
+    """The statistics of `times`, in milliseconds; at least one."""
+    return Timing(
+        median_ms=float(np.median(times)),
+        p90_ms=float(np.percentile(times, 90)),
+    )
