@@ -1,0 +1,43 @@
+"""The words that all faults of tables and names share."""
+
+import difflib
+import json
+import re
+from collections.abc import Collection
+
+from edgeprep.errors import RecipeError
+
+__all__ = ["broken", "join", "nearest", "nearest_or_all", "show"]
+
+
+def show(value: object) -> str:
+    """The `repr` of `value`, cut where it would drown the message."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python prints no integer of more than 4300 digits.
+        text = f"a very large {type(value).__name__}"
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def join(where: str, key: str) -> str:
+    """The path of `key` in the table at `where`; a key that TOML has to quote is quoted."""
+    bare = key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else json.dumps(key, ensure_ascii=False)
+    return f"{where}.{bare}" if where else bare
+
+
+def nearest(name: str, known: Collection[str]) -> str:
+    """The end of a message about an unknown `name`: `; did you mean 'ratio'?`, or nothing."""
+    near = difflib.get_close_matches(name.lower(), known, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def nearest_or_all(name: str, known: Collection[str]) -> str:
+    """As `nearest`; where nothing is near, what there is: `; known here: 'ratio', 'scope'`."""
+    listing = ", ".join(map(repr, known)) or "nothing"
+    return nearest(name, known) or f"; known here: {listing}"
+
+
+def broken(where: str, rule: str, value: object, remedy: str = "") -> RecipeError:
+    """The error for a `value` that breaks a rule: `<where>: <rule>, got <value><remedy>`."""
+    path = f"{where}: " if where else ""
+    return RecipeError(f"{path}{rule}, got {show(value)}{remedy}")
