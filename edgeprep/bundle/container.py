@@ -1,0 +1,161 @@
+"""The bytes of a bundle: how they lie in the file, and the reader that checks each of them.
+
+    0   8   magic, b"EDGEPREP"
+    8   4   version of this layout, 1
+    12  4   zero
+    16  8   length of the manifest, in bytes
+    24  32  sha256 of the manifest
+    56      the manifest, JSON, then zeros up to a multiple of 64
+    …       the members in the manifest's order, each from a multiple of 64, zeros between;
+            nothing after the last
+
+Numbers are little-endian and unsigned. The digests find damage and mixed-up files; they do not say
+who made a bundle.
+"""
+
+import hashlib
+import os
+import struct
+from pathlib import Path
+from typing import BinaryIO
+
+from edgeprep.bundle.manifest import decode_manifest
+from edgeprep.bundle.opened import Bundle
+from edgeprep.bundle.rules import aligned, check_manifest
+from edgeprep.errors import (
+    BundleFormatError,
+    BundleTruncated,
+    DigestError,
+    IncompatibleBundle,
+    StorageError,
+)
+from edgeprep.files import open_regular
+
+__all__ = ["HEADER", "MAGIC", "MAX_MANIFEST_BYTES", "VERSION", "open_bundle", "read_bundle"]
+
+MAGIC = b"EDGEPREP"
+VERSION = 1
+HEADER = struct.Struct("<8sIIQ32s")
+# Labels of 20 000 classes take half a megabyte. The limit keeps a crafted manifest, which grows
+# about twentyfold when it is decoded, from filling a small device's memory.
+MAX_MANIFEST_BYTES = 4 * 1024 * 1024
+
+
+def open_bundle(path: str | os.PathLike[str]) -> Bundle:
+    """Read and verify a bundle; the bytes that were verified are the bytes it holds.
+
+    The file is opened once and read once, so that a file swapped or overwritten afterwards
+    changes nothing.
+
+    Raises:
+        StorageError: the file cannot be read.
+        BundleTruncated: it ends too early.
+        BundleFormatError: it breaks a rule of the layout or of the manifest.
+        DigestError: its bytes are not those that were packed.
+        IncompatibleBundle: a later edgeprep wrote it.
+    """
+    path = Path(path)
+    with open_regular(path) as stream:
+        try:
+            return read_bundle(stream, path)
+        except StorageError:
+            raise
+        except OSError as error:
+            raise StorageError(
+                f"{path}: must be a file that can be read, got {error.strerror!r}"
+            ) from error
+
+
+def read_bundle(stream: BinaryIO, path: Path) -> Bundle:
+    """The verified bundle in `stream`, which is read from its start; `path` is for messages.
+
+    Raises:
+        BundleError: as `open_bundle` says.
+    """
+    where = str(path)
+    file_size = stream.seek(0, os.SEEK_END)
+    stream.seek(0)
+    manifest_size, manifest_digest = _read_header(stream, file_size, where)
+    encoded = _read_exactly(stream, manifest_size, where)
+    _check_digest(encoded, manifest_digest, f"{where}: manifest")
+    manifest = decode_manifest(encoded, where)
+    check_manifest(manifest, where)
+
+    start = aligned(HEADER.size + manifest_size)
+    last = manifest.members[-1]
+    _check_length(file_size, start + last.offset + last.size_bytes, where)
+    _read_padding(stream, start - stream.tell(), where)
+    contents = {}
+    for member in manifest.members:
+        _read_padding(stream, start + member.offset - stream.tell(), where)
+        content = _read_exactly(stream, member.size_bytes, where)
+        _check_digest(content, bytes.fromhex(member.sha256), f"{where}: member {member.name!r}")
+        contents[member.name] = content
+    return Bundle(
+        path=path,
+        manifest=manifest,
+        digest=manifest_digest.hex(),
+        size_bytes=file_size,
+        contents=contents,
+    )
+
+
+def _read_header(stream: BinaryIO, file_size: int, where: str) -> tuple[int, bytes]:
+    start = stream.read(HEADER.size)
+    if start[: len(MAGIC)] != MAGIC[: len(start)]:
+        raise BundleFormatError(
+            f"{where}: must be an edgeprep bundle, got a file that starts with {start[:8]!r}"
+        )
+    if len(start) < HEADER.size:
+        raise BundleTruncated(
+            f"{where}: must be at least {HEADER.size} bytes long, got {len(start)}"
+        )
+    _, version, reserved, manifest_size, digest = HEADER.unpack(start)
+    if version > VERSION:
+        raise IncompatibleBundle(
+            f"{where}: must have layout version {VERSION}, got {version}; "
+            "upgrade edgeprep to read it"
+        )
+    if version != VERSION or reserved != 0:
+        raise BundleFormatError(
+            f"{where}: must have layout version {VERSION} and 0 after it, "
+            f"got {version} and {reserved}"
+        )
+    if manifest_size > MAX_MANIFEST_BYTES:
+        raise BundleFormatError(
+            f"{where}: manifest must be at most {MAX_MANIFEST_BYTES} bytes long, "
+            f"got {manifest_size}"
+        )
+    if HEADER.size + manifest_size > file_size:
+        _check_length(file_size, HEADER.size + manifest_size, where)
+    return manifest_size, digest
+
+
+def _check_length(got: int, expected: int, where: str) -> None:
+    if got < expected:
+        raise BundleTruncated(
+            f"{where}: must be {expected} bytes long, got {got}; it was cut short, copy it again"
+        )
+    if got > expected:
+        raise BundleFormatError(f"{where}: must be {expected} bytes long, got {got}")
+
+
+def _read_exactly(stream: BinaryIO, size: int, where: str) -> bytes:
+    content = stream.read(size)
+    if len(content) != size:
+        raise BundleTruncated(f"{where}: must not change while it is read, got a shorter file")
+    return content
+
+
+def _read_padding(stream: BinaryIO, size: int, where: str) -> None:
+    if any(_read_exactly(stream, size, where)):
+        raise BundleFormatError(f"{where}: must have zeros between members, got other bytes")
+
+
+def _check_digest(content: bytes, expected: bytes, where: str) -> None:
+    digest = hashlib.sha256(content).digest()
+    if digest != expected:
+        raise DigestError(
+            f"{where} must have sha256 {expected.hex()}, got {digest.hex()}; "
+            "it was damaged, copy it again"
+        )

@@ -1,0 +1,240 @@
+"""The manifest: what a bundle says of itself, as frozen values with one JSON form."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from edgeprep.errors import BundleFormatError, IncompatibleBundle
+from edgeprep.interfaces import Precision
+from edgeprep.tensors import ImageSpec, TensorSpec
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "Golden",
+    "Manifest",
+    "Measured",
+    "Member",
+    "Parity",
+    "SourceRecord",
+    "Variant",
+    "decode_manifest",
+    "encode_manifest",
+]
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """One file inside a bundle.
+
+    Attributes:
+        name: lower-case path, such as "variants/onnx-int8/model.onnx".
+        offset: in bytes, from the start of the first member; a multiple of 64.
+        size_bytes: how long it is.
+        sha256: digest of its bytes, 64 lower-case hexadecimal digits.
+    """
+
+    name: str
+    offset: int
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceRecord:
+    """How the model scored before anything was done to it.
+
+    `metric` and `value` are None where there were no labelled samples.
+    """
+
+    metric: str | None = None
+    value: float | None = None
+    samples: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parity:
+    """How far a variant's outputs are from those of `reference`, over `samples` inputs.
+
+    `max_abs` is the largest difference; `relative` is the norm of the difference over the norm of
+    the reference's outputs.
+    """
+
+    max_abs: float
+    relative: float
+    samples: int
+    reference: str = "source"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """A variant's score: `value` of metric `name`, `drop` below the source, over `samples`."""
+
+    name: str
+    value: float
+    drop: float
+    samples: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """One exported form of the network.
+
+    Attributes:
+        name: unique in the bundle, such as "onnx-int8".
+        format: the exporter's format, which says which backends can run it.
+        precision: of its weights and arithmetic.
+        placement: which cut of the chain the graph has inside.
+        requires: what a device must have to run it, beyond a backend of the format.
+        files: members that make up the model, each named "variants/<name>/<file name>".
+        size_bytes: total of `files`.
+        input: of the graph, one picture: uint8 `(1, H, W, C)`.
+        outputs: of the graph, one picture.
+        parity: agreement with the source on held-out samples.
+        metric: score on labelled samples; None where there were none.
+        tolerance: largest relative error, in norm, at which this variant's golden outputs count as
+            reproduced.
+        golden_outputs: members with the outputs that this variant gave for the golden inputs of
+            its placement, when it was made; one an output, laid out as `Golden.outputs` says.
+    """
+
+    name: str
+    format: str
+    precision: Precision
+    placement: str
+    requires: tuple[str, ...] = ()
+    files: tuple[str, ...]
+    size_bytes: int
+    input: TensorSpec
+    outputs: tuple[TensorSpec, ...]
+    parity: Parity
+    metric: Measured | None = None
+    tolerance: float
+    golden_outputs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Golden:
+    """Stored inputs, and the source's outputs for them, for all variants of one placement.
+
+    The arrays are members: their elements as they lie in memory, C order, little-endian.
+
+    Attributes:
+        placement: that of the variants which take `input`.
+        input: the graph's input; the first axis of its shape counts the samples.
+        input_member: where the inputs are.
+        outputs: the source's outputs; the first axis of each shape counts the samples.
+        output_members: where they are, one an output.
+    """
+
+    placement: str
+    input: TensorSpec
+    input_member: str
+    outputs: tuple[TensorSpec, ...]
+    output_members: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """All that a bundle says of itself; it holds no time stamp, so that packing is reproducible.
+
+    Attributes:
+        schema_version: of this class.
+        name: of the model, as the recipe gives it.
+        created_with: version by distribution, of what made the bundle.
+        recipe_sha256: digest of the recipe.
+        task: its table in the recipe; "use" names the task.
+        input: the pictures that the chain takes.
+        chain: the preprocessing, a table a stage, as `Chain.to_tables` gives it.
+        source: the score of the model before compression.
+        variants: at least one.
+        golden: one for each placement.
+        members: in the order in which they lie in the file; `write_bundle` fills them in.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    name: str
+    created_with: Mapping[str, str]
+    recipe_sha256: str
+    task: Mapping[str, object]
+    input: ImageSpec
+    chain: tuple[Mapping[str, object], ...]
+    source: SourceRecord
+    variants: tuple[Variant, ...]
+    golden: tuple[Golden, ...]
+    members: tuple[Member, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Version:
+    schema_version: int
+
+
+def encode_manifest(manifest: Manifest, where: str) -> bytes:
+    """The one JSON form of `manifest`: fields in order, keys of tables sorted, no spaces.
+
+    Raises:
+        BundleFormatError: a value is of the wrong type, or a number is not finite.
+    """
+    try:
+        _check_finite(msgspec.to_builtins(manifest), f"{where}: manifest")
+        loose = msgspec.json.encode(manifest)
+        # A second round turns whole numbers into floats where the field is a float.
+        return _encode(msgspec.json.decode(loose, type=Manifest))
+    except BundleFormatError:
+        raise
+    except (TypeError, ValueError, RecursionError) as error:
+        raise BundleFormatError(f"{where}: manifest must hold plain values, got {error}") from error
+
+
+def decode_manifest(encoded: bytes, where: str) -> Manifest:
+    """The manifest that `encode_manifest` made `encoded` from; no other JSON is accepted.
+
+    One form for one value leaves no room for repeated or unknown keys, on which readers disagree.
+
+    Raises:
+        IncompatibleBundle: it has the schema of a later edgeprep.
+        BundleFormatError: it is not the JSON form of a manifest.
+    """
+    try:
+        version = msgspec.json.decode(encoded, type=_Version).schema_version
+        if version > SCHEMA_VERSION:
+            raise IncompatibleBundle(
+                f"{where}: manifest must have schema version {SCHEMA_VERSION}, got {version}; "
+                "upgrade edgeprep to read it"
+            )
+        manifest = msgspec.json.decode(encoded, type=Manifest)
+        canonical = _encode(manifest)
+    except IncompatibleBundle:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise BundleFormatError(f"{where}: manifest must fit its schema, got {error}") from error
+    if version != SCHEMA_VERSION:
+        raise BundleFormatError(
+            f"{where}: manifest must have schema version {SCHEMA_VERSION}, got {version}"
+        )
+    if canonical != encoded:
+        raise BundleFormatError(
+            f"{where}: manifest must be in canonical JSON, got repeated, unknown, missing or "
+            "reordered keys, spaces, or numbers written another way"
+        )
+    return manifest
+
+
+def _encode(manifest: Manifest) -> bytes:
+    return msgspec.json.encode(manifest, order="deterministic")
+
+
+def _check_finite(value: object, where: str) -> None:
+    # msgspec writes NaN and infinity as null, without a word.
+    if isinstance(value, float) and not math.isfinite(value):
+        raise BundleFormatError(f"{where} must hold finite numbers, got {value!r}")
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _check_finite(item, f"{where}.{key}")
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            _check_finite(item, f"{where}[{index}]")

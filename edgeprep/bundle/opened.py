@@ -1,0 +1,102 @@
+"""A bundle in memory: verified bytes, and what they are."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeprep.bundle.manifest import Golden, Manifest, Variant
+from edgeprep.errors import BundleError
+from edgeprep.interfaces import Model
+from edgeprep.tensors import TensorSpec
+
+__all__ = ["Bundle", "GoldenSamples"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class GoldenSamples:
+    """What a variant must reproduce: read-only arrays, whose first axis counts the samples.
+
+    Attributes:
+        input: what the graph takes, `(samples, H, W, C)`, uint8.
+        outputs: what the variant gave when it was made, one array an output.
+        source_outputs: what the source model gave.
+    """
+
+    input: NDArray[Any]
+    outputs: tuple[NDArray[Any], ...]
+    source_outputs: tuple[NDArray[Any], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Bundle:
+    """An opened bundle. Nothing in it refers to the file any more.
+
+    Attributes:
+        path: where it was read from.
+        manifest: what it says of itself.
+        digest: sha256 of the manifest, in hexadecimal digits. As the manifest holds the digest of
+            every member, this names the whole content.
+        size_bytes: length of the file.
+        contents: verified bytes by member name.
+    """
+
+    path: Path
+    manifest: Manifest
+    digest: str
+    size_bytes: int
+    contents: Mapping[str, bytes] = field(repr=False)
+
+    def member(self, name: str) -> bytes:
+        """The verified bytes of one member.
+
+        Raises:
+            BundleError: there is no such member.
+        """
+        try:
+            return self.contents[name]
+        except KeyError:
+            raise BundleError(
+                f"{self.path}: must have the member asked for, got {name!r}"
+            ) from None
+
+    def variant(self, name: str) -> Variant:
+        """The variant called `name`.
+
+        Raises:
+            BundleError: there is no such variant.
+        """
+        for variant in self.manifest.variants:
+            if variant.name == name:
+                return variant
+        known = ", ".join(repr(variant.name) for variant in self.manifest.variants)
+        raise BundleError(f"{self.path}: variant must be one of {known}, got {name!r}")
+
+    def model(self, variant: Variant) -> Model:
+        """The model of `variant`, as its backend takes it: bytes by file name."""
+        files = {name.rpartition("/")[2]: self.member(name) for name in variant.files}
+        return Model(format=variant.format, files=files)
+
+    def array(self, spec: TensorSpec, member: str) -> NDArray[Any]:
+        """The array in `member`, read-only, of the shape and type that `spec` says."""
+        stored = np.frombuffer(self.member(member), dtype=np.dtype(spec.dtype).newbyteorder("<"))
+        return stored.reshape(spec.shape)
+
+    def golden(self, variant: Variant) -> GoldenSamples:
+        """The golden samples that `variant` must reproduce."""
+        record = self._golden_record(variant.placement)
+        return GoldenSamples(
+            input=self.array(record.input, record.input_member),
+            outputs=self._arrays(record, variant.golden_outputs),
+            source_outputs=self._arrays(record, record.output_members),
+        )
+
+    def _golden_record(self, placement: str) -> Golden:
+        return next(entry for entry in self.manifest.golden if entry.placement == placement)
+
+    def _arrays(self, record: Golden, members: tuple[str, ...]) -> tuple[NDArray[Any], ...]:
+        pairs = zip(record.outputs, members, strict=True)
+        return tuple(self.array(spec, member) for spec, member in pairs)

@@ -1,0 +1,155 @@
+"""What must hold between the parts of a manifest, whoever wrote it."""
+
+import re
+from collections.abc import Sequence
+from math import prod
+
+import numpy as np
+
+from edgeprep.bundle.manifest import Golden, Manifest, Member, Variant
+from edgeprep.errors import BundleFormatError
+from edgeprep.tensors import TensorSpec
+
+__all__ = ["ALIGNMENT", "aligned", "check_manifest", "size_of"]
+
+ALIGNMENT = 64
+MAX_MEMBERS = 4096
+_MEMBER_NAME = re.compile(r"[a-z0-9][a-z0-9._/-]{0,99}", re.ASCII)
+_SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
+
+
+def aligned(offset: int) -> int:
+    """The first multiple of 64 that is not below `offset`."""
+    return -(-offset // ALIGNMENT) * ALIGNMENT
+
+
+def size_of(spec: TensorSpec) -> int:
+    """How many bytes an array of this shape and type takes."""
+    return prod(spec.shape) * np.dtype(spec.dtype).itemsize
+
+
+def check_manifest(manifest: Manifest, where: str) -> None:
+    """Check names, the tiling of the members, and every reference from one part to another.
+
+    Raises:
+        BundleFormatError: a rule is broken; the message names the place.
+    """
+    _check_members(manifest.members, where)
+    sizes = {member.name: member.size_bytes for member in manifest.members}
+    _require(bool(manifest.variants), f"{where}: variants", "must be at least one", 0)
+    golden = {entry.placement: entry for entry in manifest.golden}
+    _check_unique([entry.placement for entry in manifest.golden], f"{where}: golden")
+    _check_unique([variant.name for variant in manifest.variants], f"{where}: variants")
+    for index, entry in enumerate(manifest.golden):
+        _check_golden(entry, sizes, f"{where}: golden[{index}]")
+    for index, variant in enumerate(manifest.variants):
+        _check_variant(variant, golden, sizes, f"{where}: variants[{index}]")
+
+
+def _check_members(members: Sequence[Member], where: str) -> None:
+    count = len(members)
+    _require(count <= MAX_MEMBERS, f"{where}: members", f"must be at most {MAX_MEMBERS}", count)
+    end = 0
+    for index, member in enumerate(members):
+        here = f"{where}: members[{index}]"
+        _check_name(member.name, here)
+        _require(
+            _SHA256.fullmatch(member.sha256) is not None,
+            f"{here}.sha256",
+            "must be 64 lower-case hexadecimal digits",
+            member.sha256,
+        )
+        start = aligned(end)
+        _require(member.offset == start, f"{here}.offset", f"must be {start}", member.offset)
+        size = member.size_bytes
+        _require(size >= 0, f"{here}.size_bytes", "must be at least 0", size)
+        end = start + size
+    # The pattern has no capitals and ASCII only, so that no two names differ in case or form alone.
+    _check_unique([member.name for member in members], f"{where}: members")
+
+
+def _check_name(name: str, where: str) -> None:
+    parts = name.split("/")
+    well_formed = _MEMBER_NAME.fullmatch(name) and not {"", ".", ".."} & set(parts)
+    rule = "must be a plain lower-case relative path of at most 100 characters"
+    _require(bool(well_formed), f"{where}.name", rule, name)
+
+
+def _check_golden(golden: Golden, sizes: dict[str, int], where: str) -> None:
+    arrays = [(golden.input_member, golden.input)]
+    _check_count(golden.output_members, golden.outputs, f"{where}.output_members")
+    arrays += zip(golden.output_members, golden.outputs, strict=True)
+    samples = golden.input.shape[:1]
+    for member, spec in arrays:
+        plain = all(extent >= 1 for extent in spec.shape) and spec.shape[:1] == samples != ()
+        rule = f"must have positive extents that start with {samples}"
+        _require(plain, f"{where}: shape of {spec.name!r}", rule, spec.shape)
+        _check_size(member, spec, sizes, where)
+
+
+def _check_variant(
+    variant: Variant, golden: dict[str, Golden], sizes: dict[str, int], where: str
+) -> None:
+    prefix = f"variants/{variant.name}/"
+    _require(bool(variant.files), f"{where}.files", "must be at least one", 0)
+    _check_unique(list(variant.files), f"{where}.files")
+    for name in variant.files:
+        fits = name.startswith(prefix) and "/" not in name.removeprefix(prefix)
+        _require(fits, f"{where}.files", f"must lie in {prefix!r}", name)
+        _require(name in sizes, f"{where}.files", "must name members", name)
+    total = sum(sizes[name] for name in variant.files)
+    _require(
+        variant.size_bytes == total,
+        f"{where}.size_bytes",
+        f"must be {total}, the total of its files",
+        variant.size_bytes,
+    )
+    _require(variant.tolerance >= 0, f"{where}.tolerance", "must be at least 0", variant.tolerance)
+    _require(
+        variant.placement in golden,
+        f"{where}.placement",
+        f"must have golden samples, which are for {sorted(golden)}",
+        variant.placement,
+    )
+    samples = golden[variant.placement]
+    _require(
+        _one(variant.input) == _one(samples.input),
+        f"{where}.input",
+        f"must fit the golden input {samples.input}",
+        variant.input,
+    )
+    _check_count(variant.golden_outputs, samples.outputs, f"{where}.golden_outputs")
+    for member, spec in zip(variant.golden_outputs, samples.outputs, strict=True):
+        _check_size(member, spec, sizes, f"{where}.golden_outputs")
+    _check_count([spec.name for spec in variant.outputs], samples.outputs, f"{where}.outputs")
+    for output, spec in zip(variant.outputs, samples.outputs, strict=True):
+        fits = (output.name, output.dtype) == (spec.name, spec.dtype)
+        fits = fits and spec.shape[0] * prod(output.shape) == prod(spec.shape)
+        _require(fits, f"{where}.outputs", f"must fit the golden output {spec}", output)
+
+
+def _one(spec: TensorSpec) -> tuple[object, ...]:
+    return (spec.name, spec.shape[1:], spec.dtype)
+
+
+def _check_size(member: str, spec: TensorSpec, sizes: dict[str, int], where: str) -> None:
+    _require(member in sizes, where, "must name members", member)
+    size = size_of(spec)
+    rule = f"{member!r} must be {size} bytes long, as {spec.dtype} {spec.shape} is"
+    _require(sizes[member] == size, where, rule, sizes[member])
+
+
+def _check_count(members: Sequence[str], specs: Sequence[TensorSpec], where: str) -> None:
+    _require(len(members) == len(specs), where, f"must be {len(specs)}", len(members))
+
+
+def _check_unique(names: Sequence[str], where: str) -> None:
+    seen: set[str] = set()
+    for name in names:
+        _require(name not in seen, where, "must have unique names", name)
+        seen.add(name)
+
+
+def _require(holds: bool, where: str, rule: str, got: object) -> None:
+    if not holds:
+        raise BundleFormatError(f"{where}: {rule}, got {got!r}")

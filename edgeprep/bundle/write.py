@@ -1,0 +1,85 @@
+"""Packing: a manifest and its members become one file, whole or not at all."""
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO
+
+from edgeprep.bundle.container import HEADER, MAGIC, MAX_MANIFEST_BYTES, VERSION, read_bundle
+from edgeprep.bundle.manifest import Manifest, Member, encode_manifest
+from edgeprep.bundle.opened import Bundle
+from edgeprep.bundle.rules import aligned, check_manifest
+from edgeprep.errors import BundleFormatError
+from edgeprep.files import atomic_write
+
+__all__ = ["pack", "write_bundle"]
+
+
+def write_bundle(
+    path: str | os.PathLike[str],
+    manifest: Manifest,
+    members: Mapping[str, bytes],
+    *,
+    overwrite: bool = False,
+) -> Bundle:
+    """Write a bundle, read it back, and give what was read.
+
+    Args:
+        path: where the file shall appear; it does so whole, or not at all.
+        manifest: all that is to be said; its own `members` are left out of account.
+        members: content by name. The order does not matter: equal content makes equal files.
+        overwrite: whether a file that is there already may be replaced.
+
+    Raises:
+        BundleFormatError: the manifest breaks a rule, or does not fit the members.
+        OutputExists: `path` is there already, and `overwrite` is False.
+        StorageError: the file cannot be written.
+    """
+    path = Path(path)
+    chunks = list(pack(manifest, members, str(path)))
+    written: list[Bundle] = []
+
+    def verify(stream: BinaryIO) -> None:
+        written.append(read_bundle(stream, path))
+
+    size_bytes = sum(map(len, chunks))
+    atomic_write(path, chunks, overwrite=overwrite, size_bytes=size_bytes, check=verify)
+    return written[0]
+
+
+def pack(manifest: Manifest, members: Mapping[str, bytes], where: str) -> Iterator[bytes]:
+    """The bytes of a bundle, piece by piece; `where` is for messages.
+
+    Raises:
+        BundleFormatError: the manifest breaks a rule, or does not fit the members.
+    """
+    manifest = replace(manifest, members=tuple(_lay_out(members)))
+    encoded = encode_manifest(manifest, where)
+    check_manifest(manifest, where)
+    if len(encoded) > MAX_MANIFEST_BYTES:
+        raise BundleFormatError(
+            f"{where}: manifest must be at most {MAX_MANIFEST_BYTES} bytes long, got {len(encoded)}"
+        )
+    head = HEADER.pack(MAGIC, VERSION, 0, len(encoded), hashlib.sha256(encoded).digest()) + encoded
+    yield head
+    yield _zeros_after(len(head))
+    end = 0
+    for member in manifest.members:
+        yield _zeros_after(end)
+        yield members[member.name]
+        end = member.offset + member.size_bytes
+
+
+def _lay_out(members: Mapping[str, bytes]) -> Iterator[Member]:
+    offset = 0
+    for name in sorted(members):
+        content = members[name]
+        digest = hashlib.sha256(content).hexdigest()
+        yield Member(name=name, offset=offset, size_bytes=len(content), sha256=digest)
+        offset = aligned(offset + len(content))
+
+
+def _zeros_after(end: int) -> bytes:
+    return bytes(aligned(end) - end)

@@ -1,0 +1,163 @@
+"""Opening and writing files so that no hang and no half-written file can come of it."""
+
+import errno
+import os
+import secrets
+import shutil
+import stat
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from edgeprep.errors import OutputExists, StorageError
+
+__all__ = ["atomic_write", "open_regular"]
+
+# What link(2) answers where the file system has no hard links, such as FAT on a memory card.
+_NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK})
+_DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_KINDS = (
+    (stat.S_ISDIR, "a directory"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISLNK, "a link"),
+)
+
+
+def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
+    """`path`, opened for reading bytes; pipes, devices and directories are refused at once.
+
+    Raises:
+        StorageError: the file is missing, may not be read, or is not a regular file.
+    """
+    path = Path(path)
+    try:
+        stream = cast(BinaryIO, open(path, "rb", opener=_open_without_waiting))  # noqa: SIM115
+    except IsADirectoryError as error:
+        raise StorageError(f"{path}: must be a regular file, got a directory") from error
+    except (OSError, ValueError) as error:
+        raise StorageError(f"{path}: must be a file that can be read, got {_why(error)}") from error
+    mode = os.fstat(stream.fileno()).st_mode
+    if not stat.S_ISREG(mode):
+        stream.close()
+        raise StorageError(f"{path}: must be a regular file, got {_kind(mode)}")
+    return stream
+
+
+def atomic_write(
+    path: str | os.PathLike[str],
+    chunks: Iterable[bytes],
+    *,
+    overwrite: bool = False,
+    size_bytes: int | None = None,
+    check: Callable[[BinaryIO], object] | None = None,
+) -> None:
+    """Write `chunks` to `path` so that it appears whole, or not at all.
+
+    The bytes go to a temporary file in the same directory, are synchronised to the disk, and then
+    take the name `path`. Whatever ends the call early, an interrupt included, the temporary file
+    is removed and what was at `path` before is untouched. A link at `path` is replaced, not
+    followed.
+
+    Args:
+        path: where the file shall appear. Its directory must exist.
+        chunks: the content, in order.
+        overwrite: whether a file that is there already may be replaced.
+        size_bytes: how much `chunks` amount to, for the message when the disk is full.
+        check: called with the written file, opened for reading, before it takes its name;
+            if it raises, nothing appears.
+
+    Raises:
+        OutputExists: `path` is there already, and `overwrite` is False.
+        StorageError: the file cannot be written: no such directory, disk full, no permission.
+    """
+    path = Path(path)
+    _check_output(path, overwrite=overwrite)
+    # A short name of its own: `path.name` may already be as long as the file system allows.
+    temporary = path.parent / f".edgeprep-{secrets.token_hex(8)}.tmp"
+    try:
+        with open(temporary, "xb") as stream:  # noqa: PTH123
+            for chunk in chunks:
+                stream.write(chunk)
+            stream.flush()
+            os.fsync(stream.fileno())
+        if check is not None:
+            with open_regular(temporary) as written:
+                check(written)
+        if overwrite:
+            temporary.replace(path)
+        else:
+            _name_without_replacing(temporary, path)
+        _synchronise_directory(path.parent)
+    except StorageError:
+        raise
+    except (OSError, ValueError) as error:
+        if isinstance(error, OSError) or "null byte" in str(error):
+            raise StorageError(_cannot_write(path, error, size_bytes)) from error
+        raise
+    finally:
+        with suppress(OSError, ValueError):
+            temporary.unlink(missing_ok=True)
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    # Without O_NONBLOCK, opening a pipe waits for a writer that may never come.
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _check_output(path: Path, *, overwrite: bool) -> None:
+    try:
+        mode = path.lstat().st_mode
+    except (OSError, ValueError):
+        return
+    if not overwrite:
+        raise _exists(path)
+    # Renaming over a device, as root, would replace the device.
+    if not stat.S_ISREG(mode) and not stat.S_ISLNK(mode):
+        raise StorageError(f"{path}: must be a regular file, got {_kind(mode)}")
+
+
+def _name_without_replacing(temporary: Path, path: Path) -> None:
+    try:
+        os.link(temporary, path)
+    except FileExistsError as error:
+        raise _exists(path) from error
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        _check_output(path, overwrite=False)
+        temporary.replace(path)
+
+
+def _synchronise_directory(directory: Path) -> None:
+    # Windows cannot open a directory, and needs no synchronising of it.
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _exists(path: Path) -> OutputExists:
+    return OutputExists(f"{path}: already exists; pass --overwrite (overwrite=True) to replace it")
+
+
+def _cannot_write(path: Path, error: Exception, size_bytes: int | None) -> str:
+    message = f"{path}: must be a file that can be written, got {_why(error)}"
+    if not isinstance(error, OSError) or error.errno not in _DISK_FULL:
+        return message
+    need = "" if size_bytes is None else f"needs {size_bytes} bytes, "
+    return f"{message}; {need}{shutil.disk_usage(path.parent).free} bytes are free"
+
+
+def _why(error: Exception) -> str:
+    return repr(getattr(error, "strerror", None) or str(error))
+
+
+def _kind(mode: int) -> str:
+    return next((name for test, name in _KINDS if test(mode)), "something else")
