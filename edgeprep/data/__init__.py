@@ -1,0 +1,21 @@
+"""Readers of calibration and evaluation data."""
+
+from edgeprep.data.factory import load_factory
+from edgeprep.data.from_factory import FromFactory
+from edgeprep.data.image_folder import ImageFolder
+from edgeprep.data.noise import Random
+from edgeprep.data.reader import Reader
+from edgeprep.data.readers import build_reader
+from edgeprep.data.samples import Sample, Samples, Skipped
+
+__all__ = [
+    "FromFactory",
+    "ImageFolder",
+    "Random",
+    "Reader",
+    "Sample",
+    "Samples",
+    "Skipped",
+    "build_reader",
+    "load_factory",
+]

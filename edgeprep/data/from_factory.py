@@ -1,0 +1,64 @@
+"""Samples that come from a function of the user's."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+import msgspec
+
+from edgeprep.data.factory import load_factory
+from edgeprep.data.reader import Reader
+from edgeprep.data.samples import Samples
+from edgeprep.errors import DataError
+from edgeprep.schema import show
+
+__all__ = ["FromFactory"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FromFactory(Reader):
+    """What a function gives: pictures, or pairs of a picture and its label.
+
+    Attributes:
+        factory: `module:function`, as `load_factory` reads it. The function is called once for
+            every time that the data is read, and must give the same samples each time.
+        arguments: what it is called with, by name.
+        limit: at most so many samples, the first ones.
+    """
+
+    name: ClassVar[str] = "factory"
+
+    factory: str
+    arguments: Mapping[str, object] = field(default_factory=dict)
+    limit: Annotated[int, msgspec.Meta(ge=1)] | None = None
+
+    def open(self, *, directory: Path, where: str, labels: Sequence[str] | None = None) -> Samples:
+        """The samples of the factory, which is loaded now and called when they are asked for.
+
+        Raises:
+            RecipeError: there is no such factory.
+        """
+        where_factory = f"{where}.factory"
+        call = partial(load_factory(self.factory, directory, where_factory), **self.arguments)
+        return Samples(
+            partial(_read, call, f"{where_factory}: {self.factory!r}"),
+            where=where,
+            description=f"samples from {self.factory}",
+            labels=labels,
+            limit=self.limit,
+        )
+
+
+def _read(call: Callable[[], object], what: str) -> Iterator[object]:
+    try:
+        samples = call()
+        if not isinstance(samples, Iterable):
+            rule = "must give pictures or (picture, label) pairs"
+            raise DataError(f"{what} {rule}, got {show(samples)}")
+        yield from samples
+    except DataError:
+        raise
+    except Exception as error:
+        raise DataError(f"{what} must give its samples without an error, got {error!r}") from error

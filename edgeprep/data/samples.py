@@ -1,0 +1,149 @@
+"""Samples: labelled pictures, checked one by one, with a record of what had to be left out."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeprep.errors import DataError
+from edgeprep.schema import show
+
+__all__ = ["Sample", "Samples", "Skipped"]
+
+Sample = tuple[NDArray[np.uint8], int | None]
+
+# What "one unreadable among many" may be. More means that the wrong thing is being read.
+MAX_SKIPPED = 100
+MAX_SKIPPED_SHARE = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skipped:
+    """One picture that could not be read, and why."""
+
+    name: str
+    reason: str
+
+
+class Samples(Iterable[Sample]):
+    """Pictures `(H, W, 3)` RGB or `(H, W, 1)` grey, uint8, of any size, each with its label.
+
+    Every iteration reads the data anew, in the same order, and checks what comes; no more than one
+    picture is held.
+
+    Attributes:
+        description: what is read, in words, for reports.
+        skipped: the pictures that the last iteration left out.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[], Iterable[object]],
+        *,
+        where: str,
+        description: str,
+        labels: Sequence[str] | None = None,
+        limit: int | None = None,
+    ) -> None:
+        """Nothing is read yet.
+
+        Args:
+            read: called at each iteration; gives pictures, pairs of a picture and its label, and
+                `Skipped` for what could not be read.
+            where: the path in the recipe, such as "data.evaluation": faults begin with it.
+            description: what is read, in words.
+            labels: the names of the classes. With them every sample must have a label, and
+                every class must have a sample, unless `limit` ends the reading before.
+            limit: at most so many samples.
+        """
+        self._read = read
+        self._where = where
+        self._labels = labels
+        self._limit = limit
+        self.description = description
+        self.skipped: tuple[Skipped, ...] = ()
+
+    def __iter__(self) -> Iterator[Sample]:
+        """The samples, in order.
+
+        Raises:
+            DataError: a sample breaks a rule, too many cannot be read, there is none at all, or a
+                class has none.
+        """
+        self.skipped = ()
+        count, seen, complete = 0, set[int](), True
+        for item in self._read():
+            if isinstance(item, Skipped):
+                self._skip(item)
+                continue
+            if count == self._limit:
+                complete = False
+                break
+            picture, label = self._check(item, count)
+            count += 1
+            if label is not None:
+                seen.add(label)
+            yield picture, label
+        if count == 0:
+            raise self._fault("must have at least one picture", 0, self._first_skipped())
+        if len(self.skipped) > MAX_SKIPPED_SHARE * (count + len(self.skipped)):
+            raise self._too_many(f"{len(self.skipped)} of {count + len(self.skipped)}")
+        if complete:
+            self._check_classes(seen)
+
+    def _skip(self, item: Skipped) -> None:
+        self.skipped += (item,)
+        if len(self.skipped) > MAX_SKIPPED:
+            raise self._too_many(len(self.skipped))
+
+    def _too_many(self, count: object) -> DataError:
+        rule = f"at most {MAX_SKIPPED_SHARE:.0%} and {MAX_SKIPPED} pictures may be unreadable"
+        return DataError(f"{self._where}: {rule}, got {count}{self._first_skipped()}")
+
+    def _first_skipped(self) -> str:
+        if not self.skipped:
+            return ""
+        return f"; the first is {self.skipped[0].name!r}: {self.skipped[0].reason}"
+
+    def _fault(self, rule: str, value: object, remedy: str = "") -> DataError:
+        return DataError(f"{self._where}: {rule}, got {show(value)}{remedy}")
+
+    def _check(self, item: object, index: int) -> Sample:
+        if isinstance(item, np.ndarray):
+            item = (item, None)
+        if not isinstance(item, tuple) or len(item) != 2:
+            raise self._fault(f"sample {index} must be a picture or (picture, label)", _kind(item))
+        picture, label = item
+        return self._check_picture(picture, index), self._check_label(label, index)
+
+    def _check_picture(self, picture: object, index: int) -> NDArray[np.uint8]:
+        rule = f"the picture of sample {index} must be a uint8 array (height, width, 3 or 1)"
+        if not isinstance(picture, np.ndarray):
+            raise self._fault(rule, _kind(picture))
+        fits = picture.ndim == 3 and picture.shape[2] in (1, 3) and picture.size > 0
+        if picture.dtype != np.uint8 or not fits:
+            raise DataError(f"{self._where}: {rule}, got {picture.dtype} {picture.shape}")
+        return picture
+
+    def _check_label(self, label: object, index: int) -> int | None:
+        if label is None and self._labels is None:
+            return None
+        if isinstance(label, bool) or not isinstance(label, (int, np.integer)):
+            raise self._fault(f"the label of sample {index} must be a whole number", label)
+        if self._labels is not None and not 0 <= label < len(self._labels):
+            rule = f"the label of sample {index} must be in 0..{len(self._labels) - 1}"
+            raise self._fault(rule, label, f"; the task has {len(self._labels)} labels")
+        return int(label)
+
+    def _check_classes(self, seen: set[int]) -> None:
+        if self._labels is None or len(seen) == len(self._labels):
+            return
+        missing = next(name for index, name in enumerate(self._labels) if index not in seen)
+        rule = f"must have pictures of all {len(self._labels)} classes"
+        raise self._fault(rule, len(seen), f"; there is none of {missing!r}")
+
+
+def _kind(value: object) -> object:
+    """What a message shows of `value`: small ones as they are, others by their type."""
+    return value if isinstance(value, (str, int, float, type(None))) else type(value)

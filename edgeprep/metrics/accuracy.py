@@ -1,0 +1,29 @@
+"""Accuracy against labels."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from sklearn.metrics import accuracy_score  # type: ignore[import-untyped]
+
+from edgeprep.metrics.metric import Metric
+
+__all__ = ["ACCURACY"]
+
+
+class Classified(Protocol):
+    """A result that names one class by its number."""
+
+    @property
+    def index(self) -> int:
+        """The number of the class."""
+
+
+def accuracy(predictions: Sequence[Classified], labels: Sequence[int]) -> float:
+    """The share of predictions whose class is the label, in 0..1.
+
+    Source: sklearn.metrics.accuracy_score.
+    """
+    return float(accuracy_score(labels, [prediction.index for prediction in predictions]))
+
+
+ACCURACY = Metric(name="accuracy", higher_is_better=True, score=accuracy)

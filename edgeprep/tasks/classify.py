@@ -1,0 +1,136 @@
+"""One class for each picture."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeprep.errors import RecipeError
+from edgeprep.interfaces import Task
+from edgeprep.tensors import TensorSpec
+
+__all__ = ["Classification", "Classify", "Label"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Label:
+    """One class that a picture may be of; `score` is in 0..1 unless scores are "none"."""
+
+    name: str
+    index: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Classify(Task):
+    """Networks with one output `(1, classes)`, a logit or a probability for each class.
+
+    Attributes:
+        labels: the name of each class, in the order of the output.
+        top: how many of the best classes a result lists.
+        scores: how outputs become scores: "softmax" over the classes, "sigmoid" of each, or
+            "none" for networks that end with probabilities.
+    """
+
+    name: ClassVar[str] = "classify"
+    metrics: ClassVar[tuple[str, ...]] = ("accuracy",)
+
+    labels: Annotated[tuple[str, ...], msgspec.Meta(min_length=2)]
+    top: Annotated[int, msgspec.Meta(ge=1)] = 5
+    scores: Literal["softmax", "sigmoid", "none"] = "softmax"
+
+    def __post_init__(self) -> None:
+        seen: dict[str, int] = {}
+        for index, label in enumerate(self.labels):
+            if seen.setdefault(label, index) != index:
+                rule = f"must differ from labels[{seen[label]}]"
+                raise ValueError(f"labels[{index}]: {rule}, got {label!r}")
+
+    def check_outputs(self, outputs: tuple[TensorSpec, ...]) -> None:
+        """Raise RecipeError unless there is one output `(1, classes)`, with a label a class."""
+        shapes = [output.shape for output in outputs]
+        if len(shapes) != 1 or len(shapes[0]) != 2 or shapes[0][0] != 1:
+            raise RecipeError(f"task: 'classify' needs one output (1, classes), got {shapes}")
+        if shapes[0][1] != len(self.labels):
+            rule = f"must name each of the network's {shapes[0][1]} classes"
+            raise RecipeError(f"task.labels: {rule}, got {len(self.labels)} labels")
+
+    def decode(self, outputs: tuple[NDArray[Any], ...]) -> tuple["Classification", ...]:
+        """One result for each row of the output; it is worked out when it is looked at."""
+        return tuple([Classification(self, row) for row in outputs[0]])
+
+
+class Classification:
+    """What one picture shows: an immutable value, equal to another with the same labels.
+
+    Most applications look at the best label only, in a loop that has microseconds to spare: so
+    nothing is computed before it is asked for.
+    """
+
+    __slots__ = ("_output", "_ranked", "_task")
+
+    def __init__(self, task: Classify, output: NDArray[Any]) -> None:
+        """`output` is `(classes,)`; it must not change afterwards."""
+        self._task = task
+        self._output = output
+        self._ranked: tuple[Label, ...] | None = None
+
+    @property
+    def index(self) -> int:
+        """The number of the best class; of equal ones, the first."""
+        return int(self._output.argmax())
+
+    @property
+    def label(self) -> str:
+        """The name of the best class."""
+        return self._task.labels[self.index]
+
+    @property
+    def score(self) -> float:
+        """The score of the best class."""
+        return self.labels[0].score
+
+    @property
+    def labels(self) -> tuple[Label, ...]:
+        """The best classes, at most the task's `top`, the best first."""
+        if self._ranked is None:
+            # Stable, so that of equal classes the first comes first, as in `index`.
+            order = np.argsort(-self._output, kind="stable")[: self._task.top]
+            scores = _scores(self._output, self._task.scores)
+            self._ranked = tuple(
+                Label(name=self._task.labels[index], index=index, score=float(scores[index]))
+                for index in order.tolist()
+            )
+        return self._ranked
+
+    def to_json(self) -> Mapping[str, object]:
+        """What `edgeprep run --format json` prints."""
+        labels = [
+            {"name": label.name, "index": label.index, "score": label.score}
+            for label in self.labels
+        ]
+        return {"label": self.label, "score": self.score, "labels": labels}
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Classification) and self.labels == other.labels
+
+    def __hash__(self) -> int:
+        return hash(self.labels)
+
+    def __repr__(self) -> str:
+        return f"Classification(label={self.label!r}, score={self.score:.4f})"
+
+
+def _scores(output: NDArray[Any], kind: str) -> NDArray[np.float64]:
+    """Scores `(classes,)` in float64: they then sum to 1 within rounding, whatever the engine."""
+    values = output.astype(np.float64)
+    if kind == "softmax":
+        powers = np.exp(values - values.max())
+        return np.asarray(powers / powers.sum())
+    if kind == "sigmoid":
+        # The same function as 1 / (1 + exp(-x)), without its overflow.
+        return 0.5 * (1.0 + np.tanh(0.5 * values))
+    return values
