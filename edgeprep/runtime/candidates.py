@@ -10,7 +10,7 @@ from edgeprep.interfaces import Backend, Device, Options
 from edgeprep.registry import Registry, missing_requirements
 from edgeprep.runtime.timing import Timing
 
-__all__ = ["Candidate", "Outcome", "Verdict", "list_candidates"]
+__all__ = ["Candidate", "Outcome", "Reachable", "Verdict", "construct", "list_candidates"]
 
 Verdict = Literal["chosen", "slower", "unmeasured", "rejected", "excluded", "unavailable"]
 
@@ -100,7 +100,7 @@ def list_candidates(
             outcomes.append(_leave_out(variant, "", "unavailable", reason))
         for cls in classes:
             if cls.name not in ready:
-                ready[cls.name] = _construct(cls, registry)
+                ready[cls.name] = construct(cls, registry)
             engine = ready[cls.name]
             if isinstance(engine, str):
                 outcomes.append(_leave_out(variant, cls.name, "unavailable", engine))
@@ -136,7 +136,7 @@ def _leave_out(variant: Variant, backend: str, verdict: Verdict, reason: str) ->
     )
 
 
-def _construct(cls: type[Backend], registry: Registry) -> Backend | str:
+def construct(cls: type[Backend], registry: Registry) -> Backend | str:
     """The backend, or the reason why there is none on this machine."""
     missing = missing_requirements(cls)
     if missing:

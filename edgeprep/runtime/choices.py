@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from edgeprep.bundle import atomic_write
 from edgeprep.errors import EdgePrepError
+from edgeprep.files import atomic_write
 
 __all__ = ["ChoiceCache", "cache_directory"]
 

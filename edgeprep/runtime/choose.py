@@ -11,7 +11,7 @@ from edgeprep.bundle import Bundle
 from edgeprep.errors import BackendError, NoUsableBackend
 from edgeprep.interfaces import Runner
 from edgeprep.runtime.candidates import Candidate, Outcome, Reachable
-from edgeprep.runtime.golden import GoldenSamples
+from edgeprep.runtime.golden import allowed_error, golden_error
 from edgeprep.runtime.timing import Timing, measure_burst, summarize
 
 __all__ = ["Prober", "Trial"]
@@ -60,23 +60,22 @@ class Prober:
     ) -> None:
         self._bundle = bundle
         self._call = call
-        self._golden: dict[str, GoldenSamples] = {}
         self.outcomes: list[Outcome] = []
 
     def prove(self, reachable: Reachable, samples: int | None = None) -> Trial | None:
         """The loaded candidate, or None with the reason in `outcomes`."""
         candidate, variant = reachable.candidate, reachable.variant
-        golden = self._golden_of(variant.name)
+        golden = self._bundle.golden(variant)
         runner: Runner | None = None
         try:
             model = self._bundle.model(variant)
             runner = reachable.backend.load(model, reachable.device, candidate.options)
-            error = golden.error(runner, samples)
+            error = golden_error(runner, golden, samples)
         except Exception as fault:  # noqa: BLE001 -- an engine's fault rejects it, and is shown
             reason = str(fault) if isinstance(fault, BackendError) else repr(fault)
             self._reject(candidate, reason, runner)
             return None
-        allowed = golden.allowed(candidate.options)
+        allowed = allowed_error(variant, candidate.options)
         if not error <= allowed:
             self._reject(
                 candidate,
@@ -84,7 +83,7 @@ class Prober:
                 runner,
             )
             return None
-        call = self._call(variant.name, runner, golden.inputs[:1])
+        call = self._call(variant.name, runner, golden.input[:1])
         return Trial(reachable, runner, error, call)
 
     def fastest(self, candidates: Sequence[Reachable], *, seconds: float) -> Trial:
@@ -145,7 +144,7 @@ class Prober:
         for _ in range(rounds):
             for trial in trials:
                 trial.times += measure_burst(trial.call)
-        return sorted(trials, key=lambda t: t.timing.median_ms)
+        return trials
 
     def _final(self, finalists: list[Trial], seconds: float) -> Trial:
         for trial in finalists:
@@ -164,13 +163,12 @@ class Prober:
                 finalists = [t for t in finalists if t not in behind]
                 if perf_counter() > end:
                     break
-        winner, *rest = sorted(finalists, key=lambda t: t.timing.median_ms)
-        self._retire(rest)
-        self._settle(winner)
-        return winner
+        return self.rank(finalists)
 
-    def _settle(self, winner: Trial) -> None:
-        """Put the winner first, and say of each measured loser by how much it lost."""
+    def rank(self, trials: Sequence[Trial]) -> Trial:
+        """The fastest of `trials`; the others are closed, and all outcomes put in order."""
+        winner, *rest = sorted(trials, key=lambda t: t.timing.median_ms)
+        self._retire(rest)
         best = winner.timing.median_ms
         chosen = Outcome(
             candidate=winner.reachable.candidate,
@@ -205,12 +203,6 @@ class Prober:
         if runner is not None:
             runner.close()
         self.outcomes.append(Outcome(candidate=candidate, verdict="rejected", reason=reason))
-
-    def _golden_of(self, variant: str) -> GoldenSamples:
-        if variant not in self._golden:
-            record = next(v for v in self._bundle.manifest.variants if v.name == variant)
-            self._golden[variant] = GoldenSamples(self._bundle, record)
-        return self._golden[variant]
 
     def nothing_left(self) -> str:
         """The message of NoUsableBackend: every candidate with its reason."""

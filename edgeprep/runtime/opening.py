@@ -73,7 +73,7 @@ class OpenedBundle:
         """What is timed: the engine, and the host's share where placements compete."""
         if len(self.hosts) == 1:
             return partial(runner.run, (prepared,))
-        placement = next(v.placement for v in self.bundle.manifest.variants if v.name == variant)
+        placement = self.bundle.variant(variant).placement
         host, picture = self.hosts[placement], self._camera_picture()
         return lambda: runner.run((host.prepare(picture),))
 
@@ -145,7 +145,7 @@ def _recall(opened: OpenedBundle, cache: ChoiceCache) -> Session | None:
         return None
     outcomes = [_outcome(record) for record in records]
     wanted = outcomes[0].candidate
-    variants = [v for v in opened.bundle.manifest.variants if v.name == wanted.variant]
+    variants = [opened.bundle.variant(wanted.variant)]
     reachable, _ = list_candidates(variants, opened.registry, backend=wanted.backend)
     trials = (
         opened.prober().prove(candidate, _SAMPLES_AGAIN)

@@ -1,0 +1,66 @@
+"""`edgeprep inspect`: what is in a bundle."""
+
+from collections.abc import Mapping
+
+import click
+import msgspec
+
+from edgeprep.bundle import Bundle, Variant, open_bundle
+from edgeprep.cli.options import bundle_argument
+from edgeprep.cli.output import emit, format_option
+from edgeprep.runtime import format_table
+
+__all__ = ["command"]
+
+
+@click.command(name="inspect")
+@bundle_argument
+@format_option
+def command(bundle: str, form: str) -> None:
+    """Show what is in BUNDLE, after every byte of it has been verified."""
+    opened = open_bundle(bundle)
+    document = {
+        "bundle": str(opened.path),
+        "digest": opened.digest,
+        "size_bytes": opened.size_bytes,
+        "manifest": msgspec.to_builtins(opened.manifest),
+    }
+    emit(_describe(opened), document, form)
+
+
+def _describe(bundle: Bundle) -> str:
+    manifest = bundle.manifest
+    size = (manifest.input.height, manifest.input.width)
+    rows = [
+        ("name", manifest.name),
+        ("digest", bundle.digest),
+        ("size", f"{bundle.size_bytes} bytes, {len(manifest.members)} members"),
+        ("task", _spell(manifest.task)),
+        ("input", f"{manifest.input.color} {'any size' if None in size else size}"),
+        *(("preprocess", _spell(stage)) for stage in manifest.chain),
+        ("source", f"{manifest.source.metric} {manifest.source.value}"),
+        ("made with", " ".join(f"{k} {v}" for k, v in manifest.created_with.items())),
+    ]
+    head = ("variant", "format", "precision", "placement", "bytes", "parity", "metric", "drop")
+    variants = format_table(head, [_row(variant) for variant in manifest.variants])
+    facts = "\n".join(f"{name:<11}{value}" for name, value in rows)
+    return f"{facts}\n\n{variants}"
+
+
+def _row(variant: Variant) -> tuple[str, ...]:
+    metric = variant.metric
+    return (
+        variant.name,
+        variant.format,
+        variant.precision,
+        variant.placement,
+        str(variant.size_bytes),
+        f"{variant.parity.relative:.1e}",
+        f"{metric.name} {metric.value:.4f}" if metric else "",
+        f"{metric.drop:.4f}" if metric else "",
+    )
+
+
+def _spell(table: Mapping[str, object]) -> str:
+    options = " ".join(f"{key}={value}" for key, value in table.items() if key != "use")
+    return f"{table['use']} {options}".strip()

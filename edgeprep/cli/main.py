@@ -1,0 +1,98 @@
+"""The command `edgeprep`: finds a command, runs it, and turns errors into exit codes."""
+
+import signal
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from types import FrameType
+
+import click
+
+import edgeprep
+from edgeprep.cli.exit_codes import exit_code
+from edgeprep.cli.output import results_only
+from edgeprep.errors import EdgePrepError
+
+__all__ = ["COMMANDS", "main"]
+
+# Module and help line of each command, said here so that `--help` imports none of them.
+COMMANDS = {
+    "convert": ("convert", "Make a bundle from a recipe."),
+    "export": ("convert", "Another name of convert."),
+    "run": ("run", "Run a bundle on pictures."),
+    "benchmark": ("benchmark", "Measure every way in which this machine can run a bundle."),
+    "evaluate": ("evaluate", "Score a bundle on the evaluation data of a recipe."),
+    "inspect": ("inspect", "Show what is in a bundle."),
+    "plugins": ("plugins", "Show what is installed, and what is broken and why."),
+    "doctor": ("doctor", "Show this machine, its engines and their devices."),
+}
+
+
+class _Commands(click.Group):
+    """Imports a command when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"edgeprep.cli.{COMMANDS[cmd_name][0]}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            raise click.UsageError(_unknown(name), ctx)
+        return super().resolve_command(ctx, args)
+
+
+def _unknown(name: str) -> str:
+    from difflib import get_close_matches  # only a wrong command pays for it
+
+    near = get_close_matches(name, COMMANDS, 1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return f"no such command, got {name!r}{hint}"
+
+
+@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(edgeprep.__version__, message="edgeprep %(version)s")
+def _edgeprep() -> None:
+    """Vision models to the edge: one recipe, one bundle, the fastest path measured."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and exit: 0 done, 1 failed, 2 usage or recipe, 3 over budget, 4 parity.
+
+    Args:
+        arguments: the words after the program's name; None: those of this process.
+    """
+    signal.signal(signal.SIGTERM, _end)
+    try:
+        with results_only():
+            code = _edgeprep.main(arguments, prog_name="edgeprep", standalone_mode=False)
+    except click.ClickException as error:
+        error.show(sys.stderr)
+        code = error.exit_code
+    except EdgePrepError as error:
+        click.echo(f"edgeprep: {error}", err=True)
+        code = exit_code(error)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("edgeprep: interrupted", err=True)
+        code = 130
+    except BrokenPipeError:
+        # Whoever read the results has left, as `| head` does: nobody is there to be told.
+        code = 1
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    """Leave by an exception, so that temporary files go and old outputs stay."""
+    sys.exit(128 + number)

@@ -1,0 +1,92 @@
+"""The parity gate: an exported variant computes what the source computes, or there is none."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeprep.bundle import Parity
+from edgeprep.errors import ParityError
+from edgeprep.interfaces import Precision, Runner
+from edgeprep.runtime.golden import relative_error
+
+__all__ = ["TOLERANCE", "check_oracle", "measure_parity"]
+
+Outputs = tuple[NDArray[Any], ...]
+
+# Relative to the largest output. fp32: engines sum in other orders, which costs 1e-6 a layer.
+# fp16: 11 bits of mantissa, 5e-4 an operation. int8: its metric is what is gated; the limit only
+# stops what is dead or another network, whose error is 1 or more.
+TOLERANCE: dict[Precision, float] = {"fp32": 1e-4, "fp16": 2e-2, "int8": 0.5}
+
+# Outputs below this are rounding noise of float32 and prove nothing.
+_SMALLEST_OUTPUT = 1e-5
+# Outputs that differ less between samples than ten times what parity allows could come from a
+# network that ignores its input.
+_SMALLEST_VARIATION = 10 * TOLERANCE["fp32"]
+
+
+def check_oracle(expected: Sequence[Outputs]) -> None:
+    """Refuse reference outputs that almost any network would match.
+
+    Args:
+        expected: the source's outputs, one tuple a sample.
+
+    Raises:
+        ParityError: an output is not finite, next to nothing, or the same for all samples.
+    """
+    for index, samples in enumerate(zip(*expected, strict=True)):
+        output = np.stack(samples).astype(np.float64)
+        largest = float(np.max(np.abs(output)))
+        variation = float(np.max(np.ptp(output, axis=0)))
+        if not np.isfinite(largest):
+            raise ParityError(
+                f"parity: source output {index} must be finite, got NaN or infinity; "
+                "check the weights and the preprocessing"
+            )
+        if largest < _SMALLEST_OUTPUT:
+            raise ParityError(
+                f"parity: source output {index} must reach {_SMALLEST_OUTPUT}, got {largest:.2g} "
+                "at most; a comparison of such numbers proves nothing: are these trained weights?"
+            )
+        if len(samples) > 1 and variation < _SMALLEST_VARIATION * largest:
+            raise ParityError(
+                f"parity: source output {index} must differ between samples by "
+                f"{_SMALLEST_VARIATION:.0e} of its size, got {variation / largest:.1e}; a "
+                "comparison proves nothing: does the network see its input?"
+            )
+
+
+def measure_parity(
+    name: str,
+    runner: Runner,
+    precision: Precision,
+    inputs: Sequence[NDArray[np.uint8]],
+    expected: Sequence[Outputs],
+) -> Parity:
+    """How closely `runner` reproduces the source on `inputs`.
+
+    Args:
+        name: the variant, for messages.
+        runner: the loaded variant.
+        precision: what the variant computes in; it decides what is allowed.
+        inputs: graph inputs, `(1, H, W, C)` each.
+        expected: the source's outputs for each.
+
+    Raises:
+        ParityError: the relative error is above `TOLERANCE[precision]`.
+    """
+    relative, max_abs = 0.0, 0.0
+    for image, wanted in zip(inputs, expected, strict=True):
+        outputs = runner.run((image,))
+        relative = max(relative, relative_error(outputs, wanted))
+        for got, output in zip(outputs, wanted, strict=True):
+            if got.shape == output.shape:
+                max_abs = max(max_abs, float(np.max(np.abs(got.astype(np.float64) - output))))
+    if not relative <= TOLERANCE[precision]:
+        raise ParityError(
+            f"{name}: must agree with the source within {TOLERANCE[precision]:.0e} of its largest "
+            f"output, got {relative:.2e} on {len(inputs)} samples"
+        )
+    return Parity(max_abs=max_abs, relative=relative, samples=len(inputs), reference="source")

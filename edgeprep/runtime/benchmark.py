@@ -1,0 +1,43 @@
+"""Everything measured: for people who want to see the whole table, and to check the choice."""
+
+from os import PathLike
+
+from edgeprep.errors import NoUsableBackend
+from edgeprep.registry import Registry, default_registry
+from edgeprep.runtime.candidates import Outcome, list_candidates
+from edgeprep.runtime.opening import OpenedBundle
+
+__all__ = ["measure_all"]
+
+
+def measure_all(
+    path: str | PathLike[str],
+    *,
+    prefer: str | None = None,
+    rounds: int = 15,
+    registry: Registry | None = None,
+) -> tuple[str, tuple[Outcome, ...]]:
+    """The bundle's name and the outcome of every candidate, the fastest first.
+
+    All candidates are loaded together and take turns. Nothing is remembered.
+
+    Args:
+        path: a `.edgeprep` file.
+        prefer: as in `edgeprep.open`.
+        rounds: how often each candidate has its turn.
+        registry: where plugins are looked up; None: the installed ones.
+
+    Raises:
+        BundleError: the file is not a whole, unchanged bundle.
+        NoUsableBackend: no candidate can run here.
+    """
+    opened = OpenedBundle(path, registry or default_registry())
+    manifest = opened.bundle.manifest
+    reachable, left_out = list_candidates(manifest.variants, opened.registry, prefer)
+    prober = opened.prober()
+    trials = prober.all(reachable, rounds=rounds)
+    if not trials:
+        prober.outcomes += left_out
+        raise NoUsableBackend(prober.nothing_left())
+    prober.rank(trials)
+    return manifest.name, (*prober.outcomes, *left_out)
