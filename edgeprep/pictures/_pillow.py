@@ -1,0 +1,163 @@
+"""The twin of this package that needs Pillow: decoding, conversion and encoding."""
+
+import io
+import struct
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.ImageFile import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from edgeprep.errors import DTypeError, ImageDecodeError, ImageTooLarge, InputError, ShapeError
+from edgeprep.files import atomic_write, open_regular
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_ORIENTATION = 0x0112
+_ENCODERS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
+
+
+class _EndIsAnError(io.BufferedReader):
+    """A file whose end may not be reached: no decoder of a whole picture reads beyond it.
+
+    Pillow refuses what is cut short only as long as nobody sets its `LOAD_TRUNCATED_IMAGES`, and
+    its decoder of run-length coded BMP fills up with black even then.
+    """
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        content = super().read(size)
+        # Not EOFError, which Pillow's PNG reader takes for one of its own signals.
+        if not content and size != 0:
+            raise OSError("the file ends too early")
+        return content
+
+
+def read(path: Path, max_pixels: int) -> NDArray[np.uint8]:
+    """See `read_picture`."""
+    with open_regular(path) as opened, _EndIsAnError(opened) as stream:  # type: ignore[arg-type]
+        # Decoding reads a WEBP file into memory as it is. No format here takes more than 8 bytes
+        # for a pixel; the rest is for colour profiles and remarks.
+        limit = 8 * max_pixels + 16 * 1024 * 1024
+        size_bytes = stream.seek(0, io.SEEK_END)
+        stream.seek(0)
+        if size_bytes > limit:
+            raise ImageTooLarge(f"{path}: must be at most {limit} bytes long, got {size_bytes}")
+        try:
+            return _decode(stream, path, max_pixels)
+        except (InputError, MemoryError):
+            raise
+        except Image.DecompressionBombError as error:
+            raise ImageTooLarge(
+                f"{path}: must have at most {max_pixels} pixels, {error}"
+            ) from error
+        except Exception as error:
+            # Pillow's decoders let out a dozen types, from SyntaxError to struct.error.
+            raise ImageDecodeError(
+                f"{path}: must be a whole picture, got one that fails with {str(error)!r}"
+            ) from error
+
+
+def write(path: Path, picture: NDArray[np.uint8], *, overwrite: bool) -> None:
+    """See `write_picture`."""
+    encoder = _ENCODERS.get(path.suffix.lower())
+    if encoder is None:
+        raise InputError(f"{path}: must end in .png, .jpg or .jpeg, got {path.suffix!r}")
+    if picture.dtype != np.uint8:
+        raise DTypeError(f"{path}: picture must be uint8, got {picture.dtype}")
+    if picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
+        raise ShapeError(f"{path}: picture must have shape (H, W, 3), got {picture.shape}")
+    encoded = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(picture)).save(encoded, encoder, quality=95)
+    content = encoded.getvalue()
+    atomic_write(path, [content], overwrite=overwrite, size_bytes=len(content))
+
+
+def _decode(stream: io.BufferedReader, path: Path, max_pixels: int) -> NDArray[np.uint8]:
+    start = stream.peek(12)[:12]
+    reader = _reader(start)
+    if reader is None:
+        raise ImageDecodeError(
+            f"{path}: must be a JPEG, PNG, WEBP or BMP file, got one that starts with {start!r}"
+        )
+    # Not `Image.open`: it tries all registered formats, and warns or raises by a setting that
+    # belongs to the application.
+    image = reader(stream)
+    if image.width * image.height > max_pixels:
+        raise ImageTooLarge(
+            f"{path}: must have at most {max_pixels} pixels, "
+            f"got {image.width * image.height} ({image.width} × {image.height})"
+        )
+    if reader is PngImageFile:
+        _check_chunks(stream)
+    image.load()
+    return np.ascontiguousarray(_upright(_rgb(image), _orientation(image.info.get("exif", b""))))
+
+
+def _reader(start: bytes) -> type[ImageFile] | None:
+    if start.startswith(b"\xff\xd8\xff"):
+        return JpegImageFile
+    if start.startswith(_PNG):
+        return PngImageFile
+    if start.startswith(b"RIFF") and start[8:12] == b"WEBP":
+        return WebPImageFile
+    return BmpImageFile if start.startswith(b"BM") else None
+
+
+def _check_chunks(stream: io.BufferedReader) -> None:
+    # The chunk with the orientation may come after the pixels, and Pillow does without it in a
+    # file that ends between the two.
+    position = stream.tell()
+    stream.seek(len(_PNG))
+    kind = b""
+    while kind != b"IEND":
+        length, kind = struct.unpack(">I4s", stream.read(8))
+        stream.seek(length, io.SEEK_CUR)
+        struct.unpack("4x", stream.read(4))
+    stream.seek(position)
+
+
+def _rgb(image: Image.Image) -> NDArray[np.uint8]:
+    if image.mode.startswith("I"):
+        # Pillow's own conversion of 16-bit grey clips at 255. "I" is what releases before 12
+        # read it as.
+        grey = (np.asarray(image).astype(np.int32) >> 8).astype(np.uint8)
+        return np.repeat(grey[:, :, None], 3, axis=2)
+    # Otherwise Pillow looks for a colour that can stand for the transparent one, and changes it.
+    image.info.pop("transparency", None)
+    return np.array(image.convert("RGB"))
+
+
+def _orientation(exif: bytes) -> int:
+    """What an EXIF block says of orientation, 1 to 8; 1, upright, where it cannot be read.
+
+    Source: TIFF 6.0, sections 2 (image file directory) and 8 (Orientation).
+    """
+    tiff = exif.removeprefix(b"Exif\0\0")
+    order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
+    if order is None:
+        return 1
+    try:
+        (directory,) = struct.unpack_from(f"{order}I", tiff, 4)
+        (entries,) = struct.unpack_from(f"{order}H", tiff, directory)
+        for entry in range(entries):
+            fields = struct.unpack_from(f"{order}HHIH", tiff, directory + 2 + 12 * entry)
+            if fields[0] == _ORIENTATION:
+                return fields[3] if 1 <= fields[3] <= 8 else 1
+    except struct.error:
+        pass
+    return 1
+
+
+def _upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    # The orientation names the sides of the scene at which the first row and column lie.
+    if orientation >= 5:
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return pixels
