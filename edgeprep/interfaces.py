@@ -46,26 +46,58 @@ T = TypeVar("T")
 class Primitives(Protocol[T]):
     """The operations that stages are written in; `T` is an array, a torch tensor or a graph value.
 
-    Every operation has a static shape and means the same in all interpreters. Arithmetic takes
-    float32 on both sides; where `NDArray` is accepted, a constant of the graph is meant.
+    Every operation has a static shape and means the same in all interpreters. Values are uint8 or
+    float32; arithmetic takes float32 on both sides. Where `NDArray` is accepted, a constant of the
+    graph is meant.
     """
 
-    def shape(self, x: T) -> tuple[int, ...]: ...
-    def dtype(self, x: T) -> DType: ...
-    def cast(self, x: T, dtype: DType) -> T: ...
-    def reshape(self, x: T, shape: Sequence[int]) -> T: ...
-    def transpose(self, x: T, axes: Sequence[int]) -> T: ...
-    def slice(self, x: T, axis: int, start: int, stop: int) -> T: ...
-    def reverse(self, x: T, axis: int) -> T: ...
-    def concat(self, parts: Sequence[T], axis: int) -> T: ...
-    def gather(self, x: T, axis: int, indices: NDArray[np.int64]) -> T: ...
-    def pad(self, x: T, axis: int, before: int, after: int, value: float) -> T: ...
-    def matmul(self, a: T | NDArray[np.float32], b: T | NDArray[np.float32]) -> T: ...
-    def add(self, a: T, b: T | NDArray[np.float32] | float) -> T: ...
-    def multiply(self, a: T, b: T | NDArray[np.float32] | float) -> T: ...
-    def clip(self, x: T, low: float, high: float) -> T: ...
-    def floor(self, x: T) -> T: ...
-    def resize_linear(self, x: T, height: int, width: int) -> T: ...
+    def shape(self, x: T) -> tuple[int, ...]:
+        """The length of every axis of `x`."""
+
+    def cast(self, x: T, dtype: DType) -> T:
+        """`x` as `dtype`; nothing is done where it is that already. Whole values only to uint8."""
+
+    def reshape(self, x: T, shape: Sequence[int]) -> T:
+        """The same elements in C order under another shape."""
+
+    def transpose(self, x: T, axes: Sequence[int]) -> T:
+        """Axis `i` of the result is axis `axes[i]` of `x`."""
+
+    def slice(self, x: T, axis: int, start: int, stop: int) -> T:
+        """The elements `start` to `stop - 1` along `axis`; both lie within the axis."""
+
+    def reverse(self, x: T, axis: int) -> T:
+        """`x` with `axis` back to front."""
+
+    def concat(self, parts: Sequence[T], axis: int) -> T:
+        """`parts`, of one dtype, one after the other along `axis`."""
+
+    def gather(self, x: T, axis: int, indices: NDArray[np.int64]) -> T:
+        """Element `i` along `axis` is element `indices[i]` of `x`; indices are not negative."""
+
+    def pad(self, x: T, axis: int, before: int, after: int, value: int) -> T:
+        """`x`, float32, with so many elements of `value` added before and after along `axis`."""
+
+    def matmul(self, a: T | NDArray[np.float32], b: T | NDArray[np.float32]) -> T:
+        """The matrix product over the last two axes; the axes before them broadcast."""
+
+    def add(self, a: T, b: T | NDArray[np.float32] | float) -> T:
+        """`a + b`; a constant is broadcast to the shape of `a`."""
+
+    def multiply(self, a: T, b: T | NDArray[np.float32] | float) -> T:
+        """`a * b`; a constant is broadcast to the shape of `a`."""
+
+    def clip(self, x: T, low: float, high: float) -> T:
+        """`x`, float32, held between `low` and `high`."""
+
+    def floor(self, x: T) -> T:
+        """The greatest whole number that is not above each element."""
+
+    def resize_linear(self, x: T, height: int, width: int) -> T:
+        """`(N, H, W, C)`, uint8 or float32, to `(N, height, width, C)`, float32.
+
+        Two neighbours along each axis, pixel centres at half-integers, edges clamped.
+        """
 
 
 class Stage(ABC):

@@ -1,0 +1,226 @@
+"""Stages in order: checked when built, cut between host and graph, run by any interpreter."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Protocol, Self, TypeVar
+
+import numpy as np
+from msgspec import to_builtins
+from numpy.typing import NDArray
+
+from edgeprep.errors import DTypeError, RecipeError, ShapeError, UnknownName
+from edgeprep.interfaces import Primitives, Stage
+from edgeprep.schema import build
+from edgeprep.stages.dtype import DType
+from edgeprep.stages.layout import Layout
+from edgeprep.stages.primitives.numpy import NumpyPrimitives
+from edgeprep.tensors import ImageSpec
+
+__all__ = ["Chain", "Placement", "StageRegistry"]
+
+Placement = Literal["graph", "host", "split", "auto"]
+
+T = TypeVar("T")
+
+NUMPY = NumpyPrimitives()
+
+
+class StageRegistry(Protocol):
+    """Where a chain looks up the stages that a recipe names."""
+
+    def get(self, kind: Literal["stage"], name: str, /) -> type[Any]:
+        """The class that offers `name`, which may carry a version, as in "resize@1"."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chain:
+    """Preprocessing from a picture to what the network takes.
+
+    Attributes:
+        input: the type of the pictures that arrive.
+        stages: the steps, in order.
+        images: the type of the pictures before each stage, and after the last one.
+
+    Raises:
+        RecipeError: a stage cannot work on what arrives at it.
+    """
+
+    input: ImageSpec
+    stages: tuple[Stage, ...]
+    images: tuple[ImageSpec, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        images = [self.input]
+        for index, stage in enumerate(self.stages):
+            images.append(_output(stage, images[-1], f"preprocess[{index}]"))
+        object.__setattr__(self, "images", tuple(images))
+
+    @property
+    def output(self) -> ImageSpec:
+        """The type of what leaves the last stage."""
+        return self.images[-1]
+
+    @classmethod
+    def build(
+        cls,
+        tables: Sequence[Mapping[str, object]],
+        *,
+        input: ImageSpec,
+        registry: StageRegistry,
+        where: str = "preprocess",
+    ) -> Self:
+        """The chain that a recipe describes, one table a stage.
+
+        A network takes float32, and its channels first: a `dtype` and a `layout` stage are added
+        at the end where the tables do not say otherwise.
+
+        Raises:
+            RecipeError: a table is wrong, or a stage cannot work on what arrives at it. The
+                message starts with the path, such as ``preprocess[1]``.
+        """
+        stages: list[Stage] = []
+        image = input
+        for index, table in enumerate(tables):
+            path = f"{where}[{index}]"
+            stages.append(_stage(table, registry, path))
+            image = _output(stages[-1], image, path)
+        if image.dtype != "float32":
+            stages.append(DType(to="float32"))
+        if not any(isinstance(stage, Layout) for stage in stages):
+            stages.append(Layout(to="nchw"))
+        return cls(input=input, stages=tuple(stages))
+
+    def to_tables(self) -> tuple[dict[str, object], ...]:
+        """The stages as tables, ready for JSON; `build` reads them back."""
+        return tuple(
+            {"use": f"{stage.name}@{stage.version}", **to_builtins(stage)} for stage in self.stages
+        )
+
+    def need_fixed_size(self) -> None:
+        """Refuse a chain that takes pictures of any size.
+
+        Raises:
+            RecipeError: the height or width of the input is free.
+        """
+        if not self.input.is_fixed:
+            raise RecipeError(
+                "preprocess: a graph needs pictures of one size, got a free size; "
+                "give the input a height and a width, or place the resize on the host"
+            )
+
+    def cut(self, placement: Placement) -> tuple[Self, Self]:
+        """What runs on the host, and what runs in the graph.
+
+        The graph takes uint8 pictures of one size, with values in 0..255 and channels last.
+        "graph" cuts before the first stage; "split" where the size has become what it stays;
+        "host" as late as pictures are still such pictures.
+
+        Raises:
+            RecipeError: there is no such cut, or `placement` is "auto", which is a choice among
+                cuts (see `placements`).
+        """
+        position = self._position(placement)
+        arriving = replace(self.images[position], dtype="uint8")
+        host = type(self)(input=self.input, stages=self.stages[:position])
+        return host, type(self)(input=arriving, stages=self.stages[position:])
+
+    def placements(self, placement: Placement) -> tuple[Placement, ...]:
+        """The cuts worth packing: `placement` itself, or for "auto" all that differ."""
+        if placement != "auto":
+            self._position(placement)
+            return (placement,)
+        names: list[Placement] = ["graph", "split", "host"]
+        if not self.input.is_fixed:
+            names.remove("graph")
+        positions: dict[int, Placement] = {}
+        for name in names:
+            positions.setdefault(self._position(name), name)
+        return tuple(positions.values())
+
+    def apply(self, F: Primitives[T], x: T) -> T:
+        """`(N, H, W, C)` through all stages, in any interpreter."""
+        for stage, image in zip(self.stages, self.images, strict=False):
+            x = stage.apply(F, x, image)
+        return x
+
+    def prepare(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """One picture through a chain that a host runs, as the graph takes it.
+
+        Args:
+            picture: `(H, W, C)`, uint8, of the chain's input size and colour order.
+
+        Returns:
+            `(1, height, width, C)`, uint8, C-contiguous; values are rounded, halves up. A view of
+            `picture` where there is nothing to do.
+
+        Raises:
+            DTypeError: `picture` is not uint8.
+            ShapeError: `picture` has another shape, or is too small or large for a stage.
+        """
+        _check_picture(picture, self.input)
+        x = self.apply(NUMPY, picture[None])
+        if x.dtype != np.uint8:
+            # Clip before the cast: numpy wraps around where a graph saturates.
+            x = np.clip(x + np.float32(0.5), 0.0, 255.0).astype(np.uint8)
+        return np.ascontiguousarray(x)
+
+    def _position(self, placement: Placement) -> int:
+        if placement == "auto":
+            raise RecipeError(
+                "placement: 'auto' chooses among cuts and is none itself, got 'auto'; "
+                "cut at 'graph', 'host' or 'split'"
+            )
+        if placement == "graph":
+            self.need_fixed_size()
+            return 0
+        cuts = [index for index, image in enumerate(self.images) if _is_cut(image)]
+        if not cuts:
+            raise RecipeError(
+                "preprocess: must bring pictures to one size while values are in 0..255, "
+                "got a free size; add a resize before normalize, or give the input a size"
+            )
+        if placement == "host":
+            return cuts[-1]
+        final = (self.output.height, self.output.width)
+        sizes = [(self.images[cut].height, self.images[cut].width) for cut in cuts]
+        return cuts[sizes.index(final)] if final in sizes else cuts[-1]
+
+
+def _is_cut(image: ImageSpec) -> bool:
+    return image.is_fixed and image.range == "0..255" and image.layout == "nhwc"
+
+
+def _stage(table: Mapping[str, object], registry: StageRegistry, path: str) -> Stage:
+    options = dict(table)
+    name = options.pop("use", None)
+    if not isinstance(name, str):
+        raise RecipeError(f"{path}.use: must be the name of a stage, got {name!r}")
+    try:
+        cls = registry.get("stage", name)
+    except UnknownName as error:
+        raise RecipeError(f"{path}.use: {error}") from error
+    stage: Stage = build(cls, options, path)
+    return stage
+
+
+def _output(stage: Stage, image: ImageSpec, path: str) -> ImageSpec:
+    try:
+        return stage.output(image)
+    except RecipeError as error:
+        raise RecipeError(f"{path}: {stage.name} {error}") from error
+
+
+def _check_picture(picture: NDArray[np.uint8], image: ImageSpec) -> None:
+    if picture.dtype != np.uint8:
+        raise DTypeError(f"picture: must be uint8, got {picture.dtype.name!r}")
+    expected = (image.height, image.width, image.channels)
+    if (
+        picture.ndim != 3
+        or picture.size == 0
+        or any(want not in (None, got) for want, got in zip(expected, picture.shape, strict=True))
+    ):
+        rule = tuple(
+            name if length is None else length for name, length in zip("HWC", expected, strict=True)
+        )
+        shape = f"({', '.join(map(str, rule))})"
+        raise ShapeError(f"picture: must have shape {shape}, got {picture.shape!r}")

@@ -1,0 +1,60 @@
+"""Subtract the mean and divide by the standard deviation of the training pictures."""
+
+from dataclasses import dataclass, replace
+from typing import Annotated, ClassVar, Literal, TypeVar
+
+import numpy as np
+from msgspec import Meta
+
+from edgeprep.errors import RecipeError
+from edgeprep.interfaces import Primitives, Stage
+from edgeprep.stages.requirements import need_channels_last
+from edgeprep.tensors import ImageSpec
+
+__all__ = ["Normalize"]
+
+T = TypeVar("T")
+
+Deviation = Annotated[float, Meta(gt=0)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Normalize(Stage):
+    """`(value - mean) / std` for each channel, as one multiplication and one addition.
+
+    Attributes:
+        mean: one number a channel, in the order of the channels that arrive.
+        std: the same; each above 0.
+        unit: what `mean` and `std` are measured in: "0..1", as torchvision publishes them, or
+            "0..255". Pictures are brought to that unit as part of the stage.
+    """
+
+    name: ClassVar[str] = "normalize"
+
+    mean: tuple[float, ...]
+    std: tuple[Deviation, ...]
+    unit: Literal["0..1", "0..255"] = "0..1"
+
+    def output(self, image: ImageSpec) -> ImageSpec:
+        """Normalized float32 pictures of the same size."""
+        need_channels_last(image)
+        if image.range == "normalized":
+            raise RecipeError(
+                "needs values in 0..255 or 0..1, got 'normalized'; normalize only once"
+            )
+        for name, statistics in (("mean", self.mean), ("std", self.std)):
+            if len(statistics) != image.channels:
+                rule = f"needs a {name} of {image.channels} for {image.color} pictures"
+                raise RecipeError(f"{rule}, got {list(statistics)!r}")
+            if not np.all(np.isfinite(statistics)):
+                raise RecipeError(f"needs a finite {name}, got {list(statistics)!r}")
+        return replace(image, range="normalized", dtype="float32")
+
+    def apply(self, F: Primitives[T], x: T, image: ImageSpec) -> T:
+        """`(N, H, W, C)`, uint8 or float32, to the same shape, float32."""
+        arriving = 255.0 if image.range == "0..255" else 1.0
+        unit = 255.0 if self.unit == "0..255" else 1.0
+        std = np.array(self.std)
+        factor = (unit / (arriving * std)).astype(np.float32)
+        offset = (-np.array(self.mean) / std).astype(np.float32)
+        return F.add(F.multiply(F.cast(x, "float32"), factor), offset)

@@ -1,0 +1,87 @@
+"""Add a border of one grey level."""
+
+from dataclasses import dataclass, replace
+from typing import Annotated, ClassVar, TypeVar
+
+from msgspec import Meta
+
+from edgeprep.errors import RecipeError, ShapeError
+from edgeprep.interfaces import Primitives, Stage
+from edgeprep.stages.requirements import need_channels_last, need_range
+from edgeprep.tensors import ImageSpec
+
+__all__ = ["Pad"]
+
+T = TypeVar("T")
+
+Pixels = Annotated[int, Meta(ge=1)]
+Border = Annotated[int, Meta(ge=0)]
+Level = Annotated[int, Meta(ge=0, le=255)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pad(Stage):
+    """Add borders of given widths, or those that centre the picture in `size`.
+
+    Attributes:
+        top: pixels added above; `bottom`, `left` and `right` likewise.
+        size: `(height, width)` to reach instead; of an odd remainder, the smaller half goes at the
+            top and left.
+        value: the grey level of the border, 0 to 255.
+    """
+
+    name: ClassVar[str] = "pad"
+
+    top: Border = 0
+    bottom: Border = 0
+    left: Border = 0
+    right: Border = 0
+    size: tuple[Pixels, Pixels] | None = None
+    value: Level = 0
+
+    def __post_init__(self) -> None:
+        borders = (self.top, self.bottom, self.left, self.right)
+        if any(borders) == (self.size is not None):
+            rule = "needs either size or some of top, bottom, left and right"
+            raise RecipeError(f"{rule}, got {'both' if self.size else 'neither'}")
+
+    def output(self, image: ImageSpec) -> ImageSpec:
+        """The same pictures with their borders, float32."""
+        need_channels_last(image)
+        need_range(image, "0..255")
+        arriving = [height, width] = [image.height, image.width]
+        if self.size is None:
+            return replace(
+                image,
+                dtype="float32",
+                height=None if height is None else height + self.top + self.bottom,
+                width=None if width is None else width + self.left + self.right,
+            )
+        for length, full in zip(arriving, self.size, strict=True):
+            if length is not None and length > full:
+                rule = f"needs pictures of at most {list(self.size)!r} pixels"
+                raise RecipeError(f"{rule}, got {arriving!r}; resize or crop first")
+        return replace(image, height=self.size[0], width=self.size[1], dtype="float32")
+
+    def apply(self, F: Primitives[T], x: T, image: ImageSpec) -> T:
+        """`(N, H, W, C)`, uint8 or float32, to `(N, height, width, C)`, float32.
+
+        Raises:
+            ShapeError: the pictures are larger than `size`.
+        """
+        _, height, width, _ = F.shape(x)
+        # TFLite has no plain uint8 padding.
+        x = F.cast(x, "float32")
+        for axis, (before, after) in enumerate(self._borders(height, width), start=1):
+            if before or after:
+                x = F.pad(x, axis, before, after, self.value)
+        return x
+
+    def _borders(self, height: int, width: int) -> tuple[tuple[int, int], tuple[int, int]]:
+        if self.size is None:
+            return (self.top, self.bottom), (self.left, self.right)
+        down, across = self.size[0] - height, self.size[1] - width
+        if down < 0 or across < 0:
+            rule = f"picture: must have at most {self.size!r} pixels (height, width)"
+            raise ShapeError(f"{rule} to be padded, got {(height, width)!r}")
+        return (down // 2, down - down // 2), (across // 2, across - across // 2)

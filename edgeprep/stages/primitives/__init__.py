@@ -1,0 +1,1 @@
+"""The interpreters of `F`: numpy (the reference, and all a device needs), torch and ONNX."""

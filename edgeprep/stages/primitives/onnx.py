@@ -1,0 +1,192 @@
+"""The primitives as a graph builder, and a chain as an ONNX model, without torch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from edgeprep.stages.chain import Chain
+from edgeprep.tensors import DType
+
+__all__ = ["OnnxPrimitives", "Value", "build_onnx"]
+
+ELEMENT_TYPES: dict[DType, int] = {"uint8": TensorProto.UINT8, "float32": TensorProto.FLOAT}
+# The first IR version that has opset 20; a newer one would shut out runtimes for no gain.
+IR_VERSION = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One value of the graph, known by its name."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: DType
+
+
+class OnnxPrimitives:
+    """`F` over graph values; see `edgeprep.interfaces.Primitives` for what each operation means.
+
+    Attributes:
+        nodes: the operations so far, in order.
+        initializers: the constants so far.
+    """
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.initializers: list[onnx.TensorProto] = []
+
+    def shape(self, x: Value) -> tuple[int, ...]:
+        """The length of every axis."""
+        return x.shape
+
+    def cast(self, x: Value, dtype: DType) -> Value:
+        """Another element type."""
+        if x.dtype == dtype:
+            return x
+        return self._node("Cast", [x], x.shape, dtype, to=ELEMENT_TYPES[dtype])
+
+    def reshape(self, x: Value, shape: Sequence[int]) -> Value:
+        """Another shape."""
+        return self._node("Reshape", [x, np.array(shape, np.int64)], tuple(shape))
+
+    def transpose(self, x: Value, axes: Sequence[int]) -> Value:
+        """Another order of axes."""
+        shape = tuple(x.shape[axis] for axis in axes)
+        return self._node("Transpose", [x], shape, perm=list(axes))
+
+    def slice(self, x: Value, axis: int, start: int, stop: int) -> Value:
+        """A part of one axis."""
+        bounds = [np.array([number], np.int64) for number in (start, stop, axis)]
+        return self._node("Slice", [x, *bounds], _with_length(x, axis, stop - start))
+
+    def reverse(self, x: Value, axis: int) -> Value:
+        """One axis back to front."""
+        return self.gather(x, axis, np.arange(x.shape[axis], dtype=np.int64)[::-1])
+
+    def concat(self, parts: Sequence[Value], axis: int) -> Value:
+        """Values one after the other."""
+        length = sum(part.shape[axis] for part in parts)
+        return self._node("Concat", parts, _with_length(parts[0], axis, length), axis=axis)
+
+    def gather(self, x: Value, axis: int, indices: NDArray[np.int64]) -> Value:
+        """Chosen elements of one axis."""
+        return self._node("Gather", [x, indices], _with_length(x, axis, len(indices)), axis=axis)
+
+    def pad(self, x: Value, axis: int, before: int, after: int, value: int) -> Value:
+        """A border of one value."""
+        borders = np.zeros((2, len(x.shape)), np.int64)
+        borders[:, axis] = before, after
+        shape = _with_length(x, axis, x.shape[axis] + before + after)
+        return self._node("Pad", [x, borders.reshape(-1), value], shape)
+
+    def matmul(self, a: Value | NDArray[np.float32], b: Value | NDArray[np.float32]) -> Value:
+        """The matrix product."""
+        batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+        return self._node("MatMul", [a, b], (*batch, a.shape[-2], b.shape[-1]), "float32")
+
+    def add(self, a: Value, b: Value | NDArray[np.float32] | float) -> Value:
+        """The sum."""
+        return self._node("Add", [a, b], a.shape)
+
+    def multiply(self, a: Value, b: Value | NDArray[np.float32] | float) -> Value:
+        """The product."""
+        return self._node("Mul", [a, b], a.shape)
+
+    def clip(self, x: Value, low: float, high: float) -> Value:
+        """Values held between two bounds."""
+        return self._node("Clip", [x, low, high], x.shape)
+
+    def floor(self, x: Value) -> Value:
+        """The whole numbers below."""
+        return self._node("Floor", [x], x.shape)
+
+    def resize_linear(self, x: Value, height: int, width: int) -> Value:
+        """Half-pixel bilinear; channels stay last, which ONNX Runtime has a fast path for."""
+        # NOTE: not on uint8, which ONNX Runtime truncates (onnxruntime #7368).
+        x = self.cast(x, "float32")
+        shape = (x.shape[0], height, width, x.shape[3])
+        return self._node(
+            "Resize",
+            [x, None, None, np.array(shape, np.int64)],
+            shape,
+            mode="linear",
+            coordinate_transformation_mode="half_pixel",
+            antialias=0,
+        )
+
+    def _node(
+        self,
+        operator: str,
+        inputs: Sequence[Value | NDArray[Any] | float | None],
+        shape: tuple[int, ...],
+        dtype: DType | None = None,
+        **attributes: Any,
+    ) -> Value:
+        first = inputs[0]
+        if dtype is None:
+            dtype = first.dtype if isinstance(first, Value) else "float32"
+        output = Value(f"value_{len(self.nodes)}", shape, dtype)
+        names = [self._name(value) for value in inputs]
+        node = helper.make_node(operator, names, [output.name], name=output.name, **attributes)
+        self.nodes.append(node)
+        return output
+
+    def _name(self, value: Value | NDArray[Any] | float | None) -> str:
+        if value is None:
+            return ""  # an optional input that is left out
+        if isinstance(value, Value):
+            return value.name
+        name = f"constant_{len(self.initializers)}"
+        array = np.ascontiguousarray(value) if isinstance(value, np.ndarray) else value
+        tensor = numpy_helper.from_array(
+            array if isinstance(array, np.ndarray) else np.array(array, np.float32), name
+        )
+        self.initializers.append(tensor)
+        return name
+
+
+def _with_length(x: Value, axis: int, length: int) -> tuple[int, ...]:
+    return (*x.shape[:axis], length, *x.shape[axis + 1 :])
+
+
+def build_onnx(
+    chain: Chain,
+    *,
+    input_name: str = "image",
+    output_name: str = "preprocessed",
+    opset: int = 20,
+) -> bytes:
+    """The chain as an ONNX model: uint8 `(1, H, W, C)` to what leaves the chain.
+
+    The same chain gives the same bytes.
+
+    Raises:
+        RecipeError: pictures of any size may come; a graph has one size.
+    """
+    chain.need_fixed_size()
+    F = OnnxPrimitives()
+    arriving = Value(input_name, chain.input.shape(), chain.input.dtype)
+    leaving = chain.apply(F, arriving)
+    F.nodes.append(helper.make_node("Identity", [leaving.name], [output_name], name=output_name))
+    graph = helper.make_graph(
+        F.nodes,
+        "preprocessing",
+        [_declare(arriving)],
+        [_declare(Value(output_name, leaving.shape, leaving.dtype))],
+        F.initializers,
+    )
+    opsets = [helper.make_opsetid("", opset)]
+    model = helper.make_model(
+        graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="edgeprep"
+    )
+    onnx.checker.check_model(model, full_check=True)
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+def _declare(value: Value) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(value.name, ELEMENT_TYPES[value.dtype], value.shape)

@@ -1,0 +1,129 @@
+"""The primitives over torch tensors, and a chain as a module: for training and for export."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from edgeprep.stages.chain import Chain
+from edgeprep.tensors import DType
+
+__all__ = ["ChainModule", "TorchPrimitives"]
+
+DTYPES: dict[DType, torch.dtype] = {"uint8": torch.uint8, "float32": torch.float32}
+
+Constant = NDArray[Any] | float
+
+
+class TorchPrimitives:
+    """`F` over tensors; see `edgeprep.interfaces.Primitives` for what each operation means.
+
+    `constant` turns the arrays that stages bring into tensors. It lets a module keep them as
+    buffers, so that an exporter sees constants and a move to another device takes them along.
+    """
+
+    def __init__(self, constant: Callable[[NDArray[Any]], torch.Tensor] = torch.from_numpy) -> None:
+        self._constant = constant
+
+    def shape(self, x: torch.Tensor) -> tuple[int, ...]:
+        """The length of every axis."""
+        return tuple(x.shape)
+
+    def cast(self, x: torch.Tensor, dtype: DType) -> torch.Tensor:
+        """Another element type."""
+        return x.to(DTYPES[dtype])
+
+    def reshape(self, x: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
+        """Another shape."""
+        return x.reshape(tuple(shape))
+
+    def transpose(self, x: torch.Tensor, axes: Sequence[int]) -> torch.Tensor:
+        """Another order of axes."""
+        return x.permute(tuple(axes))
+
+    def slice(self, x: torch.Tensor, axis: int, start: int, stop: int) -> torch.Tensor:
+        """A part of one axis."""
+        return x.narrow(axis, start, stop - start)
+
+    def reverse(self, x: torch.Tensor, axis: int) -> torch.Tensor:
+        """One axis back to front."""
+        return x.flip(axis)
+
+    def concat(self, parts: Sequence[torch.Tensor], axis: int) -> torch.Tensor:
+        """Tensors one after the other."""
+        return torch.cat(list(parts), axis)
+
+    def gather(self, x: torch.Tensor, axis: int, indices: NDArray[np.int64]) -> torch.Tensor:
+        """Chosen elements of one axis."""
+        # Not x[:, indices]: exporters turn that into GatherND between transposes.
+        return x.index_select(axis, self._constant(indices))
+
+    def pad(self, x: torch.Tensor, axis: int, before: int, after: int, value: int) -> torch.Tensor:
+        """A border of one value."""
+        borders = [0] * (2 * x.ndim)
+        borders[2 * (x.ndim - 1 - axis) : 2 * (x.ndim - axis)] = [before, after]
+        return torch.nn.functional.pad(x, borders, value=value)
+
+    def matmul(
+        self, a: torch.Tensor | NDArray[np.float32], b: torch.Tensor | NDArray[np.float32]
+    ) -> torch.Tensor:
+        """The matrix product."""
+        first = self._constant(a) if isinstance(a, np.ndarray) else a
+        second = self._constant(b) if isinstance(b, np.ndarray) else b
+        return first @ second
+
+    def add(self, a: torch.Tensor, b: torch.Tensor | Constant) -> torch.Tensor:
+        """The sum."""
+        return a + (self._constant(b) if isinstance(b, np.ndarray) else b)
+
+    def multiply(self, a: torch.Tensor, b: torch.Tensor | Constant) -> torch.Tensor:
+        """The product."""
+        return a * (self._constant(b) if isinstance(b, np.ndarray) else b)
+
+    def clip(self, x: torch.Tensor, low: float, high: float) -> torch.Tensor:
+        """Values held between two bounds."""
+        return x.clamp(low, high)
+
+    def floor(self, x: torch.Tensor) -> torch.Tensor:
+        """The whole numbers below."""
+        return x.floor()
+
+    def resize_linear(self, x: torch.Tensor, height: int, width: int) -> torch.Tensor:
+        """Half-pixel bilinear."""
+        channels_first = x.to(torch.float32).permute(0, 3, 1, 2)
+        resized = torch.nn.functional.interpolate(
+            channels_first, (height, width), mode="bilinear", align_corners=False, antialias=False
+        )
+        return resized.permute(0, 2, 3, 1)
+
+
+class ChainModule(torch.nn.Module):
+    """A chain as a module: uint8 `(N, H, W, C)` of the chain's input size to what leaves it.
+
+    It has buffers, which are constants of the chain and no part of its state, and no parameters.
+
+    Raises:
+        RecipeError: pictures of any size may come; an exported graph has one size.
+    """
+
+    def __init__(self, chain: Chain) -> None:
+        super().__init__()
+        self.chain = chain
+        arrays: list[NDArray[Any]] = []
+
+        def record(array: NDArray[Any]) -> torch.Tensor:
+            arrays.append(array)
+            return torch.from_numpy(array)
+
+        chain.need_fixed_size()
+        chain.apply(TorchPrimitives(record), torch.zeros(chain.input.shape(), dtype=torch.uint8))
+        for index, array in enumerate(arrays):
+            self.register_buffer(f"constant_{index}", torch.from_numpy(array), persistent=False)
+        self._constants = len(arrays)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The preprocessed pictures; stages bring their constants in the recorded order."""
+        tensors = iter([getattr(self, f"constant_{index}") for index in range(self._constants)])
+        return self.chain.apply(TorchPrimitives(lambda array: next(tensors)), x)
