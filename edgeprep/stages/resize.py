@@ -50,7 +50,9 @@ class Resize(Stage):
 
     name: ClassVar[str] = "resize"
 
-    size: Pixels | tuple[Pixels, Pixels]
+    # NOTE: not `Pixels | tuple[…]`: msgspec 0.22 frees a union of a bounded number and a fixed
+    # tuple wrongly, and the process crashes when it ends.
+    size: int | tuple[Pixels, Pixels]
     method: Annotated[str, Meta(extra_json_schema={"enum": list(METHODS)})] = "bilinear"
     antialias: bool = True
     mode: Literal["stretch", "short", "letterbox"] = "stretch"
@@ -67,6 +69,8 @@ class Resize(Stage):
             rule = "one length" if self.mode == "short" else "[height, width]"
             size = list(self.size) if isinstance(self.size, tuple) else self.size
             raise RecipeError(f"size: must be {rule} for mode {self.mode!r}, got {size!r}")
+        if isinstance(self.size, int) and self.size < 1:
+            raise RecipeError(f"size: must be at least 1, got {self.size!r}")
 
     def output(self, image: ImageSpec) -> ImageSpec:
         """The same pictures at the new size, float32."""
