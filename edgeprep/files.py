@@ -94,12 +94,10 @@ def atomic_write(
         _synchronise_directory(path.parent)
     except StorageError:
         raise
-    except (OSError, ValueError) as error:
-        if isinstance(error, OSError) or "null byte" in str(error):
-            raise StorageError(_cannot_write(path, error, size_bytes)) from error
-        raise
+    except OSError as error:
+        raise StorageError(_cannot_write(path, error, size_bytes)) from error
     finally:
-        with suppress(OSError, ValueError):
+        with suppress(OSError):
             temporary.unlink(missing_ok=True)
 
 
@@ -109,10 +107,14 @@ def _open_without_waiting(path: str, flags: int) -> int:
 
 
 def _check_output(path: Path, *, overwrite: bool) -> None:
+    if not path.parent.is_dir():
+        raise StorageError(f"{path}: its directory must exist, got {str(path.parent)!r}")
     try:
         mode = path.lstat().st_mode
-    except (OSError, ValueError):
+    except FileNotFoundError:
         return
+    except (OSError, ValueError) as error:
+        raise StorageError(_cannot_write(path, error, None)) from error
     if not overwrite:
         raise _exists(path)
     # Renaming over a device, as root, would replace the device.

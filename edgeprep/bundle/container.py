@@ -37,8 +37,8 @@ MAGIC = b"EDGEPREP"
 VERSION = 1
 HEADER = struct.Struct("<8sIIQ32s")
 # Labels of 20 000 classes take half a megabyte. The limit keeps a crafted manifest, which grows
-# about twentyfold when it is decoded, from filling a small device's memory.
-MAX_MANIFEST_BYTES = 4 * 1024 * 1024
+# more than twentyfold when it is decoded, from filling a small device's memory.
+MAX_MANIFEST_BYTES = 2 * 1024 * 1024
 
 
 def open_bundle(path: str | os.PathLike[str]) -> Bundle:

@@ -59,8 +59,8 @@ class SourceRecord:
 class Parity:
     """How far a variant's outputs are from those of `reference`, over `samples` inputs.
 
-    `max_abs` is the largest difference; `relative` is the norm of the difference over the norm of
-    the reference's outputs.
+    `max_abs` is the largest difference; `relative` is that over the largest output of the
+    reference, of the worst sample.
     """
 
     max_abs: float
@@ -95,7 +95,7 @@ class Variant:
         outputs: of the graph, one picture.
         parity: agreement with the source on held-out samples.
         metric: score on labelled samples; None where there were none.
-        tolerance: largest relative error, in norm, at which this variant's golden outputs count as
+        tolerance: largest relative error (see `Parity`) at which the golden outputs count as
             reproduced.
         golden_outputs: members with the outputs that this variant gave for the golden inputs of
             its placement, when it was made; one an output, laid out as `Golden.outputs` says.

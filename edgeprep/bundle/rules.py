@@ -62,7 +62,8 @@ def _check_members(members: Sequence[Member], where: str) -> None:
         start = aligned(end)
         _require(member.offset == start, f"{here}.offset", f"must be {start}", member.offset)
         size = member.size_bytes
-        _require(size >= 0, f"{here}.size_bytes", "must be at least 0", size)
+        rule = "must be at least 0 and below 2**63"
+        _require(0 <= size < 2**63, f"{here}.size_bytes", rule, size)
         end = start + size
     # The pattern has no capitals and ASCII only, so that no two names differ in case or form alone.
     _check_unique([member.name for member in members], f"{where}: members")
@@ -81,15 +82,20 @@ def _check_golden(golden: Golden, sizes: dict[str, int], where: str) -> None:
     arrays += zip(golden.output_members, golden.outputs, strict=True)
     samples = golden.input.shape[:1]
     for member, spec in arrays:
-        plain = all(extent >= 1 for extent in spec.shape) and spec.shape[:1] == samples != ()
-        rule = f"must have positive extents that start with {samples}"
-        _require(plain, f"{where}: shape of {spec.name!r}", rule, spec.shape)
+        _check_shape(spec, where)
+        rule = f"must start with {samples}"
+        starts = spec.shape[:1] == samples != ()
+        _require(starts, f"{where}: shape of {spec.name!r}", rule, spec.shape)
         _check_size(member, spec, sizes, where)
 
 
 def _check_variant(
     variant: Variant, golden: dict[str, Golden], sizes: dict[str, int], where: str
 ) -> None:
+    _check_name(variant.name, where)
+    _require("/" not in variant.name, f"{where}.name", "must have no '/'", variant.name)
+    for spec in (variant.input, *variant.outputs):
+        _check_shape(spec, where)
     prefix = f"variants/{variant.name}/"
     _require(bool(variant.files), f"{where}.files", "must be at least one", 0)
     _check_unique(list(variant.files), f"{where}.files")
@@ -130,6 +136,13 @@ def _check_variant(
 
 def _one(spec: TensorSpec) -> tuple[object, ...]:
     return (spec.name, spec.shape[1:], spec.dtype)
+
+
+def _check_shape(spec: TensorSpec, where: str) -> None:
+    # Bounded, so that products stay numbers that can be printed.
+    plain = len(spec.shape) <= 16 and all(1 <= extent < 2**31 for extent in spec.shape)
+    rule = "must be at most 16 positive extents below 2**31"
+    _require(plain, f"{where}: shape of {spec.name!r}", rule, spec.shape)
 
 
 def _check_size(member: str, spec: TensorSpec, sizes: dict[str, int], where: str) -> None:

@@ -17,6 +17,7 @@ from edgeprep.errors import DTypeError, ImageDecodeError, ImageTooLarge, InputEr
 from edgeprep.files import atomic_write, open_regular
 
 _PNG = b"\x89PNG\r\n\x1a\n"
+_TOO_EARLY = "the file ends too early"
 _ORIENTATION = 0x0112
 _ENCODERS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 
@@ -32,7 +33,7 @@ class _EndIsAnError(io.BufferedReader):
         content = super().read(size)
         # Not EOFError, which Pillow's PNG reader takes for one of its own signals.
         if not content and size != 0:
-            raise OSError("the file ends too early")
+            raise OSError(_TOO_EARLY)
         return content
 
 
@@ -114,10 +115,17 @@ def _check_chunks(stream: io.BufferedReader) -> None:
     stream.seek(len(_PNG))
     kind = b""
     while kind != b"IEND":
-        length, kind = struct.unpack(">I4s", stream.read(8))
+        length, kind = struct.unpack(">I4s", _read_exactly(stream, 8))
         stream.seek(length, io.SEEK_CUR)
-        struct.unpack("4x", stream.read(4))
+        _read_exactly(stream, 4)
     stream.seek(position)
+
+
+def _read_exactly(stream: io.BufferedReader, size: int) -> bytes:
+    content = stream.read(size)
+    if len(content) != size:
+        raise OSError(_TOO_EARLY)
+    return content
 
 
 def _rgb(image: Image.Image) -> NDArray[np.uint8]:
