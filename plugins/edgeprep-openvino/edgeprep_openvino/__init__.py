@@ -1,0 +1,81 @@
+"""OpenVINO for edgeprep: an exporter to its IR and a backend that runs it.
+
+This module is light. What needs openvino lies in the heavy twins `_export`, `_quantize` and
+`_engine`, which are imported when something is exported or a backend is constructed.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from edgeprep import hookimpl
+from edgeprep.interfaces import (
+    Backend,
+    Device,
+    Exporter,
+    Model,
+    Options,
+    Precision,
+    Runner,
+    Source,
+)
+
+__all__ = ["OpenVINOBackend", "OpenVINOExporter", "edgeprep_backends", "edgeprep_exporters"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenVINOExporter(Exporter):
+    """Writes OpenVINO IR: `model.xml` and `model.bin`."""
+
+    name: ClassVar[str] = "openvino"
+    precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "fp16", "int8")
+    requires: ClassVar[tuple[str, ...]] = ("openvino", "torch", "onnx", "nncf")
+    install: ClassVar[str] = "edgeprep-openvino[convert]"
+
+    def export(self, source: Source, precision: Precision) -> Model:
+        """See `Exporter.export`; from torch, or else from ONNX."""
+        from edgeprep_openvino._export import export
+
+        return export(source, precision)
+
+
+class OpenVINOBackend(Backend):
+    """Runs OpenVINO IR on the devices that OpenVINO can name, never on its `AUTO`."""
+
+    name: ClassVar[str] = "openvino"
+    formats: ClassVar[tuple[str, ...]] = ("openvino",)
+    requires: ClassVar[tuple[str, ...]] = ("openvino",)
+    install: ClassVar[str] = "edgeprep-openvino[runtime]"
+
+    def __init__(self) -> None:
+        from edgeprep_openvino._engine import Engine
+
+        self._engine = Engine()
+
+    def devices(self) -> tuple[Device, ...]:
+        """See `Backend.devices`."""
+        return self._engine.devices()
+
+    def options(self, device: Device, precision: Precision) -> tuple[Options, ...]:
+        """See `Backend.options`; the same for every `precision` of the model."""
+        return self._engine.options(device)
+
+    def load(self, model: Model, device: Device, options: Options) -> Runner:
+        """See `Backend.load`."""
+        return self._engine.load(model, device, options)
+
+    def versions(self) -> Mapping[str, str]:
+        """See `Backend.versions`."""
+        return self._engine.versions()
+
+
+@hookimpl
+def edgeprep_exporters() -> list[type[Exporter]]:
+    """What this plugin writes."""
+    return [OpenVINOExporter]
+
+
+@hookimpl
+def edgeprep_backends() -> list[type[Backend]]:
+    """What this plugin runs."""
+    return [OpenVINOBackend]
