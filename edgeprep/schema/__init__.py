@@ -7,7 +7,7 @@ for ranges, lengths and patterns. What relates fields to each other is checked i
 
 from edgeprep.schema.annotations import Rest, fields
 from edgeprep.schema.document import json_schema
-from edgeprep.schema.messages import join, nearest, show
+from edgeprep.schema.messages import join, nearest, nearest_or_all, show
 from edgeprep.schema.read import build
 
-__all__ = ["Rest", "build", "fields", "join", "json_schema", "nearest", "show"]
+__all__ = ["Rest", "build", "fields", "join", "json_schema", "nearest", "nearest_or_all", "show"]

@@ -1,0 +1,55 @@
+"""The classes that have been accepted, by the names under which they are found."""
+
+from collections.abc import Mapping
+
+from edgeprep.errors import PluginConflict
+from edgeprep.interfaces import Stage
+from edgeprep.registry.kinds import BASES, Kind, offer_key
+from edgeprep.registry.offers import Offers
+
+__all__ = ["Catalogue"]
+
+
+class Catalogue:
+    """Classes by kind and name, and which plugin each came from."""
+
+    def __init__(self) -> None:
+        self._classes: dict[Kind, dict[str, type]] = {kind: {} for kind in BASES}
+        self._owners: dict[tuple[Kind, str], str] = {}
+
+    def add(self, plugin: str, offers: Offers) -> Mapping[Kind, tuple[str, ...]]:
+        """Take in all of `offers`, or nothing; returns the names by kind.
+
+        Raises:
+            PluginConflict: a name is taken. The message is the rule alone.
+        """
+        added: dict[Kind, dict[str, type]] = {kind: {} for kind in offers}
+        for kind, classes in offers.items():
+            for cls in classes:
+                name = offer_key(kind, cls)
+                owner = plugin if name in added[kind] else self._owners.get((kind, name))
+                if owner is not None:
+                    rule = "must offer names that are free"
+                    raise PluginConflict(f"{rule}, got {kind} {name!r}, which {owner!r} offers")
+                added[kind][name] = cls
+        for kind, named in added.items():
+            self._classes[kind].update(named)
+            self._owners.update({(kind, name): plugin for name in named})
+        return {kind: tuple(named) for kind, named in added.items()}
+
+    def classes(self, kind: Kind) -> tuple[type, ...]:
+        """The classes of this `kind`, in the order in which they came."""
+        return tuple(self._classes[kind].values())
+
+    def names(self, kind: Kind, *, versions: bool) -> tuple[str, ...]:
+        """The names of this `kind`, with or without the versions that stages carry."""
+        keys = self._classes[kind]
+        return tuple(keys if versions else dict.fromkeys(key.partition("@")[0] for key in keys))
+
+    def find(self, kind: Kind, name: str) -> type | None:
+        """The class called `name`; of a stage without a version, the newest."""
+        if kind != "stage" or "@" in name:
+            return self._classes[kind].get(name)
+        stages = [cls for cls in self._classes[kind].values() if issubclass(cls, Stage)]
+        versions = [cls for cls in stages if cls.name == name]
+        return max(versions, key=lambda cls: cls.version, default=None)

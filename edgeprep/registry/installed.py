@@ -1,0 +1,118 @@
+"""The plugins that are installed on this machine, found without importing any of them."""
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from importlib.metadata import Distribution, EntryPoint, distributions
+from typing import Literal
+
+from edgeprep.registry.kinds import Kind
+
+__all__ = ["GROUP", "Installed", "PluginRecord", "scan"]
+
+GROUP = "edgeprep"
+
+State = Literal["ok", "broken", "disabled", "not loaded"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PluginRecord:
+    """What is known of one plugin, as `edgeprep plugins` shows it.
+
+    Attributes:
+        name: the name of its entry point.
+        distribution: what pip calls it, and "" where it was registered by hand.
+        version: of the distribution.
+        state: "ok"; "broken", left out as a whole; "disabled" by the user; or "not loaded", because
+            nothing has asked for it yet.
+        reason: why it is broken or disabled.
+        provides: the names that it offers, by kind.
+    """
+
+    name: str
+    distribution: str = ""
+    version: str = ""
+    state: State = "ok"
+    reason: str = ""
+    provides: Mapping[Kind, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installed:
+    """One entry point; `entry` is None where it must not be loaded."""
+
+    record: PluginRecord
+    entry: EntryPoint | None
+
+
+def scan(*, allow: Collection[str] | None, disable: Collection[str]) -> list[Installed]:
+    """The plugins on this machine, in the order of their names.
+
+    Args:
+        allow: the names of plugins or distributions that may be loaded; None: all.
+        disable: the names of plugins or distributions that must not be loaded.
+    """
+    found: dict[tuple[str, str], Installed] = {}
+    for distribution in distributions():
+        for plugin in _plugins_of(distribution):
+            record = plugin.record
+            # Of one distribution, the first on sys.path is the one that Python would import.
+            normal = re.sub(r"[-_.]+", "-", record.distribution).lower()
+            found.setdefault((record.name, normal), plugin)
+    chosen = [_choose(found[key], allow, disable) for key in sorted(found)]
+    return [_refuse_shared_name(plugin, chosen) for plugin in chosen]
+
+
+def _plugins_of(distribution: Distribution) -> list[Installed]:
+    try:
+        # NOTE: the name is asked for last, because it makes importlib parse all of METADATA.
+        entries = [entry for entry in distribution.entry_points if entry.group == GROUP]
+        return [
+            Installed(
+                entry=entry,
+                record=PluginRecord(
+                    name=entry.name,
+                    distribution=distribution.name or "",
+                    version=distribution.version or "",
+                    state="not loaded",
+                ),
+            )
+            for entry in entries
+        ]
+    except Exception:  # noqa: BLE001 -- a damaged installation of anything must not stop the rest
+        return []
+
+
+def _choose(
+    plugin: Installed, allow: Collection[str] | None, disable: Collection[str]
+) -> Installed:
+    names = {plugin.record.name, plugin.record.distribution}
+    if not names.isdisjoint(disable):
+        return _without(plugin, "disabled", "named in EDGEPREP_DISABLE_PLUGINS")
+    if allow is not None and names.isdisjoint(allow):
+        return _without(plugin, "disabled", "not on the list of allowed plugins")
+    return plugin
+
+
+def _refuse_shared_name(plugin: Installed, plugins: Collection[Installed]) -> Installed:
+    """`plugin`, not to be loaded where another distribution has an entry point of that name.
+
+    Neither is loaded, because which of them comes first on sys.path is an accident.
+    """
+    rivals = [
+        f"{other.record.distribution} {other.record.version}"
+        for other in plugins
+        if other.record.name == plugin.record.name and other.entry is not None
+    ]
+    if plugin.entry is None or len(rivals) == 1:
+        return plugin
+    return _without(
+        plugin,
+        "broken",
+        f"the name {plugin.record.name!r} must belong to one distribution, got "
+        f"{' and '.join(rivals)}; uninstall one, or name it in EDGEPREP_DISABLE_PLUGINS",
+    )
+
+
+def _without(plugin: Installed, state: State, reason: str) -> Installed:
+    return Installed(entry=None, record=replace(plugin.record, state=state, reason=reason))
