@@ -1,0 +1,101 @@
+"""ONNX for edgeprep: an exporter to ONNX, and ONNX Runtime as a backend.
+
+Importing this module is cheap; the libraries are imported when a class is used.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+from msgspec import Meta
+
+from edgeprep.hookspecs import hookimpl
+from edgeprep.interfaces import (
+    Backend,
+    Device,
+    Exporter,
+    Model,
+    Options,
+    Precision,
+    Runner,
+    Source,
+)
+
+__all__ = ["OnnxExporter", "OnnxRuntimeBackend", "edgeprep_backends", "edgeprep_exporters"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnnxExporter(Exporter):
+    """Writes ONNX: float32, float16, or int8 as QDQ with weights per channel.
+
+    The preprocessing is merged in front after quantization, so that it is float32 at every
+    precision. The same source gives the same bytes.
+
+    Attributes:
+        opset: the version of the standard operators. 20 is what ONNX Runtime 1.17 and later run.
+    """
+
+    name: ClassVar[str] = "onnx"
+    precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "fp16", "int8")
+    requires: ClassVar[tuple[str, ...]] = ("onnx", "onnxruntime", "ml_dtypes")
+
+    opset: Annotated[int, Meta(ge=18, le=23)] = 20
+
+    def export(self, source: Source, precision: Precision) -> Model:
+        """The model as `model.onnx`, `source.input` to `source.outputs`.
+
+        Raises:
+            ExportError: the network cannot be written at this precision; the message says why.
+        """
+        from edgeprep_onnx import _export
+
+        return _export.export(source, precision, opset=self.opset)
+
+
+class OnnxRuntimeBackend(Backend):
+    """Runs ONNX with ONNX Runtime, on the CPU and on the accelerators that its build reaches.
+
+    Candidates differ in `threads`, the number of threads that share one call.
+    """
+
+    name: ClassVar[str] = "onnxruntime"
+    formats: ClassVar[tuple[str, ...]] = ("onnx",)
+    requires: ClassVar[tuple[str, ...]] = ("onnxruntime",)
+    install: ClassVar[str] = "edgeprep-onnx[runtime]"
+
+    def __init__(self) -> None:
+        from edgeprep_onnx import _engine
+
+        self._engine = _engine
+
+    def devices(self) -> tuple[Device, ...]:
+        """The CPU, then one device for each further execution provider of this build."""
+        return self._engine.devices()
+
+    def options(self, device: Device, precision: Precision) -> tuple[Options, ...]:
+        """Numbers of threads worth measuring on the CPU; elsewhere one thread feeds the device."""
+        return self._engine.options(device)
+
+    def load(self, model: Model, device: Device, options: Options) -> Runner:
+        """A session on exactly that device; never on another one instead.
+
+        Raises:
+            BackendError: the model, the device or the options cannot be used.
+        """
+        return self._engine.load(model, device, options)
+
+    def versions(self) -> Mapping[str, str]:
+        """The version of ONNX Runtime, how it was built, and its execution providers."""
+        return self._engine.versions()
+
+
+@hookimpl
+def edgeprep_exporters() -> list[type[Exporter]]:
+    """The exporters of this plugin."""
+    return [OnnxExporter]
+
+
+@hookimpl
+def edgeprep_backends() -> list[type[Backend]]:
+    """The backends of this plugin."""
+    return [OnnxRuntimeBackend]

@@ -1,0 +1,80 @@
+"""The exporter: convert the network to its precision, then put the preprocessing in front."""
+
+from collections.abc import Iterable
+
+import onnx
+from onnx import ModelProto, ValueInfoProto, checker, helper, inliner, version_converter
+from onnxruntime.transformers.float16 import (  # type: ignore[import-untyped]
+    convert_float_to_float16,
+)
+
+from edgeprep.errors import ExportError
+from edgeprep.interfaces import Model, Precision, Source
+from edgeprep_onnx._graph import join, sort_nodes, tidy
+from edgeprep_onnx._quantize import kept_values, quantize
+
+__all__ = ["export"]
+
+
+def export(source: Source, precision: Precision, *, opset: int) -> Model:
+    """The model as `model.onnx`, `source.input` to `source.outputs`.
+
+    Raises:
+        ExportError: the network cannot be written at this precision.
+    """
+    step = "reading the network"
+    try:
+        network = inliner.inline_local_functions(onnx.load_from_string(source.network_onnx))
+        kept = kept_values(network, source.keep_float)
+        preprocessing = onnx.load_from_string(source.preprocessing_onnx)
+        step = f"conversion to opset {opset}"
+        network, preprocessing = _at_opset(network, opset), _at_opset(preprocessing, opset)
+        step = f"conversion to {precision}"
+        if precision == "int8":
+            network = quantize(network, source, kept)
+        elif precision == "fp16":
+            network = convert_float_to_float16(network, keep_io_types=True)
+        step = "merging the preprocessing"
+        sort_nodes(network.graph)
+        model = join(preprocessing, network)
+        tidy(model, producer="edgeprep-onnx")
+        step = "checking the result"
+        checker.check_model(model, full_check=True)
+    except ExportError:
+        raise
+    except Exception as error:  # the libraries raise errors of every kind
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ExportError(f"exporter 'onnx': {step} must succeed, got {reason!r}") from error
+    _check_tensors(model, source)
+    return Model(format="onnx", files={"model.onnx": model.SerializeToString(deterministic=True)})
+
+
+def _at_opset(model: ModelProto, opset: int) -> ModelProto:
+    # NOTE: the converter drops the scopes of the nodes, so it is not called for nothing.
+    if any(entry.domain == "" and entry.version == opset for entry in model.opset_import):
+        return model
+    return version_converter.convert_version(model, opset)
+
+
+def _check_tensors(model: ModelProto, source: Source) -> None:
+    for kind, found, wanted in (
+        ("inputs", model.graph.input, (source.input,)),
+        ("outputs", model.graph.output, source.outputs),
+    ):
+        signature = _signature(found)
+        expected = tuple((spec.name, spec.dtype, spec.shape) for spec in wanted)
+        if signature != expected:
+            raise ExportError(
+                f"exporter 'onnx': {kind} of the graph must be {expected!r}, got {signature!r}"
+            )
+
+
+def _signature(values: Iterable[ValueInfoProto]) -> tuple[tuple[str, str, tuple[int, ...]], ...]:
+    return tuple(
+        (
+            value.name,
+            helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type).name,
+            tuple(axis.dim_value for axis in value.type.tensor_type.shape.dim),
+        )
+        for value in values
+    )
