@@ -1,6 +1,7 @@
 """What exporters start from: one network, its preprocessing, its calibration samples."""
 
 from collections.abc import Mapping
+from copy import copy
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,6 @@ class NetworkSource(Source):
         chain: from uint8 pictures of a fixed size to what `network` takes.
         calibration: `(samples, H, W, C)`, uint8, as `chain` takes them.
         scratch: an existing directory for temporary files.
-        keep_float: module paths inside `network` that stay in float.
 
     Raises:
         RecipeError: the network cannot take what the chain gives, or returns no tensors.
@@ -65,14 +65,19 @@ class NetworkSource(Source):
         calibration: NDArray[np.uint8],
         *,
         scratch: Path,
-        keep_float: tuple[str, ...] = (),
     ) -> None:
         self._network = network
         self._chain = chain
         self._calibration = calibration
         self._scratch = scratch
-        self._keep_float = tuple(f"network.{path}" for path in keep_float)
+        self._keep_float: tuple[str, ...] = ()
         self._outputs = _trace_outputs(network, self.network_input)
+
+    def keeping(self, keep_float: tuple[str, ...]) -> "NetworkSource":
+        """The same source with other layers kept in float."""
+        other = copy(self)
+        other._keep_float = tuple(f"network.{path}" for path in keep_float)
+        return other
 
     @cached_property
     def network(self) -> torch.nn.Module:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from edgeprep.bundle import Variant
 from edgeprep.errors import EdgePrepError
 from edgeprep.interfaces import Backend, Device, Options
-from edgeprep.registry import Registry, missing_requirements
+from edgeprep.registry import Registry, create
 from edgeprep.runtime.timing import Timing
 
 __all__ = ["Candidate", "Outcome", "Reachable", "Verdict", "construct", "list_candidates"]
@@ -100,7 +100,7 @@ def list_candidates(
             outcomes.append(_leave_out(variant, "", "unavailable", reason))
         for cls in classes:
             if cls.name not in ready:
-                ready[cls.name] = construct(cls, registry)
+                ready[cls.name] = construct(cls)
             engine = ready[cls.name]
             if isinstance(engine, str):
                 outcomes.append(_leave_out(variant, cls.name, "unavailable", engine))
@@ -136,14 +136,10 @@ def _leave_out(variant: Variant, backend: str, verdict: Verdict, reason: str) ->
     )
 
 
-def construct(cls: type[Backend], registry: Registry) -> Backend | str:
+def construct(cls: type[Backend]) -> Backend | str:
     """The backend, or the reason why there is none on this machine."""
-    missing = missing_requirements(cls)
-    if missing:
-        install = f"; pip install {cls.install}" if cls.install else ""
-        return f"needs {', '.join(missing)}, which is not installed{install}"
     try:
-        return registry.create(cls)
+        return create(cls)
     except EdgePrepError as error:
         return str(error)
     except Exception as error:  # noqa: BLE001 -- importing an engine can fail in any way

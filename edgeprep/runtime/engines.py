@@ -11,7 +11,7 @@ __all__ = ["describe_backends"]
 def describe_backends(registry: Registry) -> list[dict[str, Any]]:
     """Each backend with its formats, devices and versions, or the reason why it cannot run."""
     return [
-        {"name": cls.name, "formats": list(cls.formats), **_describe(construct(cls, registry))}
+        {"name": cls.name, "formats": list(cls.formats), **_describe(construct(cls))}
         for cls in registry.classes("backend")
     ]
 

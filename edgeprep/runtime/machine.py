@@ -38,7 +38,7 @@ def fingerprint(backends: Iterable[type[Backend]]) -> str:
     """
     facts = [platform.platform(), str(available_cpus()), repr(sorted(_cpu_facts().items()))]
     for backend in sorted(backends, key=lambda cls: cls.name):
-        modules = [name for need in backend.requires for name in need.split("|")]
+        modules = [name for need in backend.requires for name in need.split(" or ")]
         facts += [f"{backend.name} {backend.__module__}", *map(_module_facts, modules)]
     return sha256("\n".join(facts).encode()).hexdigest()
 

@@ -1,0 +1,104 @@
+"""Everything that was made and measured, in one file."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from importlib.metadata import version
+
+import numpy as np
+from numpy.typing import NDArray
+
+import edgeprep
+from edgeprep.bundle import Golden, Manifest, SourceRecord, write_bundle
+from edgeprep.convert.plan import Plan
+from edgeprep.convert.result import Result
+from edgeprep.convert.score import Outputs
+from edgeprep.convert.source import NetworkSource
+from edgeprep.convert.variants import MadeVariant, Oracle
+from edgeprep.stages.chain import Placement
+
+__all__ = ["pack"]
+
+
+def pack(
+    plan: Plan,
+    sources: Mapping[Placement, NetworkSource],
+    oracles: Mapping[Placement, Oracle],
+    made: Sequence[MadeVariant],
+    *,
+    overwrite: bool,
+) -> Result:
+    """Write the bundle of `plan`, whole or not at all.
+
+    Raises:
+        OutputExists: the output is there and `overwrite` is False.
+        StorageError: it cannot be written.
+    """
+    members: dict[str, bytes] = {}
+    golden = []
+    for placement, oracle in oracles.items():
+        record = _golden(placement, sources[placement], oracle)
+        members[record.input_member] = np.concatenate(oracle.inputs[: oracle.golden]).tobytes()
+        members.update(_arrays(record.output_members, oracle.expected[: oracle.golden]))
+        golden.append(record)
+    for variant in made:
+        for name in variant.record.files:
+            members[name] = variant.model.files[name.rpartition("/")[2]]
+        members.update(_arrays(variant.record.golden_outputs, variant.golden_outputs))
+    oracle = next(iter(oracles.values()))
+    labelled = plan.metric is not None
+    manifest = Manifest(
+        name=plan.recipe.name,
+        created_with=_versions(plan),
+        recipe_sha256=plan.recipe.sha256,
+        task=plan.recipe.task,
+        input=plan.chain.input,
+        chain=plan.chain.to_tables(),
+        source=SourceRecord(
+            metric=oracle.scorer.name if labelled else None,
+            value=oracle.source_score if labelled else None,
+            samples=len(oracle.scorer.samples) if labelled else 0,
+        ),
+        variants=tuple(variant.record for variant in made),
+        golden=tuple(golden),
+    )
+    bundle = write_bundle(plan.output, manifest, members, overwrite=overwrite)
+    return Result(bundle=plan.output, manifest=bundle.manifest)
+
+
+def _golden(placement: Placement, source: NetworkSource, oracle: Oracle) -> Golden:
+    samples = oracle.golden
+    return Golden(
+        placement=placement,
+        input=replace(source.input, shape=(samples, *source.input.shape[1:])),
+        input_member=f"golden/{placement}/input.bin",
+        outputs=tuple(
+            replace(output, shape=(samples * output.shape[0], *output.shape[1:]))
+            for output in source.outputs
+        ),
+        output_members=tuple(
+            f"golden/{placement}/output-{index}.bin" for index in range(len(source.outputs))
+        ),
+    )
+
+
+def _arrays(names: Sequence[str], samples: Sequence[Outputs]) -> dict[str, bytes]:
+    """One member an output: all samples, little-endian, as they lie in C order."""
+    stacked = [np.concatenate(output) for output in zip(*samples, strict=True)]
+    return {name: _little_endian(array) for name, array in zip(names, stacked, strict=True)}
+
+
+def _little_endian(array: NDArray[np.generic]) -> bytes:
+    return array.astype(array.dtype.newbyteorder("<")).tobytes()
+
+
+def _versions(plan: Plan) -> dict[str, str]:
+    versions = {
+        "edgeprep": edgeprep.__version__,
+        "python": ".".join(map(str, sys.version_info[:3])),
+        "numpy": version("numpy"),
+        "torch": version("torch"),
+    }
+    for variant in plan.variants:
+        versions.update(variant.backend.versions())
+    return versions

@@ -1,0 +1,190 @@
+"""The plan: everything that can be known to be wrong is found before any work is done."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from edgeprep.data import Samples, build_reader
+from edgeprep.errors import BackendUnavailable, OutputExists, RecipeError, StorageError, UnknownName
+from edgeprep.interfaces import Backend, Exporter, Pass, Precision, Task
+from edgeprep.metrics import Metric, metric_for
+from edgeprep.recipe import Recipe, TargetTable
+from edgeprep.registry import Kind, Registry, create, missing_requirements
+from edgeprep.runtime.candidates import construct
+from edgeprep.schema import build
+from edgeprep.stages.chain import Chain, Placement
+
+__all__ = ["Plan", "PlannedVariant", "make_plan"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedVariant:
+    """One variant to be made: who writes it and who runs it for the gates."""
+
+    name: str
+    where: str
+    exporter: Exporter
+    backend: Backend
+    precision: Precision
+    placement: Placement
+    keep_float: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A recipe with every name in it resolved.
+
+    `evaluation` and `metric` are both None where the recipe names no evaluation data.
+    """
+
+    recipe: Recipe
+    output: Path
+    chain: Chain
+    task: Task
+    metric: Metric | None
+    calibration: Samples | None
+    evaluation: Samples | None
+    passes: tuple[Pass, ...]
+    variants: tuple[PlannedVariant, ...]
+
+    @property
+    def placements(self) -> tuple[Placement, ...]:
+        """The cuts that variants are made for, each once."""
+        return tuple(dict.fromkeys(variant.placement for variant in self.variants))
+
+
+def make_plan(
+    recipe: Recipe, output: str | PathLike[str], *, overwrite: bool, registry: Registry
+) -> Plan:
+    """What a conversion of `recipe` to `output` will do.
+
+    Raises:
+        RecipeError: a name, an option or a combination in the recipe is wrong.
+        OutputExists: `output` is there and `overwrite` is False.
+        StorageError: `output` cannot be a file.
+        BackendUnavailable: a library that a target needs is not installed.
+    """
+    path = _check_output(Path(output), overwrite=overwrite)
+    chain = Chain.build(recipe.preprocess, input=recipe.input.image, registry=registry)
+    placements = chain.placements(recipe.placement)
+    for placement in placements:
+        chain.cut(placement)
+    task: Task = build_named(registry, "task", recipe.task, "task")
+    labels = getattr(task, "labels", None)
+    evaluation = _open(recipe, recipe.data.evaluation, "data.evaluation", labels)
+    metric = None
+    if recipe.budget is not None and evaluation is not None:
+        metric = metric_for(task, recipe.budget.metric)
+    elif evaluation is not None and task.metrics:
+        metric = metric_for(task, task.metrics[0])
+    passes = tuple(
+        build_named(registry, "pass", table, f"compress[{index}]")
+        for index, table in enumerate(recipe.compress)
+    )
+    return Plan(
+        recipe=recipe,
+        output=path,
+        chain=chain,
+        task=task,
+        metric=metric,
+        calibration=_open(recipe, recipe.data.calibration, "data.calibration", None),
+        evaluation=evaluation if metric else None,
+        passes=passes,
+        variants=tuple(_variants(recipe.target, placements, registry)),
+    )
+
+
+def build_named(
+    registry: Registry, kind: Kind, table: Mapping[str, object], where: str, key: str = "use"
+) -> Any:
+    """The value that `table` describes, of the class that its `key` names.
+
+    Raises:
+        RecipeError: no installed plugin offers the name, or another key is wrong.
+        BackendUnavailable: a library that the class needs is not installed.
+    """
+    if key not in table:
+        raise RecipeError(f"{where}.{key}: required key is missing")
+    try:
+        cls = registry.get(kind, str(table[key]))
+    except UnknownName as error:
+        raise RecipeError(f"{where}.{key}: {error}") from error
+    _check_requirements(cls, kind)
+    options = {name: value for name, value in table.items() if name != key}
+    return build(cls, options, where)
+
+
+def _variants(
+    targets: Sequence[TargetTable], placements: Sequence[Placement], registry: Registry
+) -> list[PlannedVariant]:
+    planned = []
+    backends: dict[str, Backend] = {}
+    for index, target in enumerate(targets):
+        where = f"target[{index}]"
+        table = {"format": target.format, **target.options}
+        exporter: Exporter = build_named(registry, "exporter", table, where, key="format")
+        if target.format not in backends:
+            backends[target.format] = _backend(target.format, registry, where)
+        for precision in target.precision:
+            if precision not in exporter.precisions:
+                known = ", ".join(map(repr, exporter.precisions))
+                raise RecipeError(
+                    f"{where}.precision: {target.format!r} offers {known}, got {precision!r}"
+                )
+            for placement in placements:
+                suffix = f"-{placement}" if len(placements) > 1 else ""
+                planned.append(
+                    PlannedVariant(
+                        name=f"{target.format}-{precision}{suffix}",
+                        where=where,
+                        exporter=exporter,
+                        backend=backends[target.format],
+                        precision=precision,
+                        placement=placement,
+                        keep_float=target.keep_float,
+                    )
+                )
+    return planned
+
+
+def _backend(format: str, registry: Registry, where: str) -> Backend:  # noqa: A002
+    """The backend that runs variants of `format` for the gates: the first that works here."""
+    reasons = []
+    for cls in registry.classes("backend"):
+        if format in cls.formats:
+            backend = construct(cls)
+            if isinstance(backend, Backend):
+                return backend
+            reasons.append(f"{cls.name}: {backend}")
+    raise BackendUnavailable(
+        f"{where}.format: every variant is run before it is packed, and no backend can run "
+        f"{format!r} here, got {reasons or 'none installed'}"
+    )
+
+
+def _open(
+    recipe: Recipe, table: Mapping[str, object] | None, where: str, labels: Sequence[str] | None
+) -> Samples | None:
+    if table is None:
+        return None
+    reader = build_reader(table, where)
+    return reader.open(directory=recipe.directory, where=where, labels=labels)
+
+
+def _check_requirements(cls: type, kind: Kind) -> None:
+    if missing_requirements(cls):
+        create(cls)  # raises, with what to install
+
+
+def _check_output(path: Path, *, overwrite: bool) -> Path:
+    if not path.parent.is_dir():
+        raise StorageError(f"{path}: must lie in an existing directory, got {str(path.parent)!r}")
+    if path.is_dir():
+        raise StorageError(f"{path}: must be a file, got a directory")
+    if path.exists() and not overwrite:
+        raise OutputExists(
+            f"{path}: already exists; pass --overwrite (overwrite=True) to replace it"
+        )
+    return path

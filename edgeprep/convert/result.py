@@ -1,0 +1,44 @@
+"""What a conversion gives back."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgeprep.bundle import Manifest, Variant
+
+__all__ = ["Result"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """A finished conversion: where the bundle is, and what it says of itself."""
+
+    bundle: Path
+    manifest: Manifest
+
+    @property
+    def variants(self) -> tuple[Variant, ...]:
+        """The variants that were packed."""
+        return self.manifest.variants
+
+    def to_json(self) -> dict[str, Any]:
+        """As `edgeprep convert --format json` prints it."""
+        source = self.manifest.source
+        return {
+            "bundle": str(self.bundle),
+            "source": {"metric": source.metric, "value": source.value, "samples": source.samples},
+            "variants": [_variant_to_json(variant) for variant in self.variants],
+        }
+
+
+def _variant_to_json(variant: Variant) -> dict[str, Any]:
+    parity, metric = variant.parity, variant.metric
+    return {
+        "name": variant.name,
+        "format": variant.format,
+        "precision": variant.precision,
+        "placement": variant.placement,
+        "size_bytes": variant.size_bytes,
+        "parity": {"max_abs": parity.max_abs, "relative": parity.relative},
+        "metric": metric and {"name": metric.name, "value": metric.value, "drop": metric.drop},
+    }

@@ -1,0 +1,62 @@
+"""Pictures as graphs take them: read once, prepared by the host's share of the chain."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeprep.data import Sample, Samples
+from edgeprep.errors import DataError, InputError
+from edgeprep.stages.chain import Chain
+
+__all__ = ["Prepared", "prepare_samples"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """Samples after the host's share of one placement.
+
+    Attributes:
+        inputs: `(samples, H, W, C)`, uint8, what the graph takes.
+        labels: one a sample; None where the data have none.
+        skipped: how many pictures could not be read and were left out.
+    """
+
+    inputs: NDArray[np.uint8]
+    labels: tuple[int | None, ...]
+    skipped: int
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def picture(self, index: int) -> NDArray[np.uint8]:
+        """One graph input, `(1, H, W, C)`."""
+        return self.inputs[index : index + 1]
+
+    def describe(self) -> str:
+        """How many there are and how many were left out, for people."""
+        skipped = f", {self.skipped} unreadable left out" if self.skipped else ""
+        return f"{len(self)} samples{skipped}"
+
+
+def prepare_samples(samples: Samples, host: Chain, where: str) -> Prepared:
+    """All samples, prepared by `host`.
+
+    Raises:
+        DataError: the data break a rule, or a picture is not what the chain takes.
+    """
+    inputs, labels = zip(*_prepare(samples, host, where), strict=True)
+    return Prepared(inputs=np.concatenate(inputs), labels=labels, skipped=len(samples.skipped))
+
+
+def _prepare(
+    samples: Iterable[Sample], host: Chain, where: str
+) -> Iterable[tuple[NDArray[np.uint8], int | None]]:
+    for index, (picture, label) in enumerate(samples):
+        # Data give RGB or grey; a chain may be declared to take what a camera gives.
+        ordered = picture[..., ::-1] if host.input.color == "bgr" else picture
+        try:
+            yield host.prepare(ordered), label
+        except InputError as error:
+            raise DataError(f"{where}: sample {index}: {error}") from error

@@ -1,0 +1,65 @@
+"""Scores: the source and each variant on the same samples, with the same metric."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeprep.convert.samples import Prepared
+from edgeprep.interfaces import Task
+from edgeprep.metrics import Metric, agreement_for
+
+__all__ = ["Agreement", "Outputs", "Scorer", "run_all"]
+
+Outputs = tuple[NDArray[Any], ...]
+
+
+def run_all(run: Callable[[NDArray[np.uint8]], Outputs], samples: Prepared) -> list[Outputs]:
+    """The outputs for every sample; `run` takes `(1, H, W, C)`."""
+    return [run(samples.picture(index)) for index in range(len(samples))]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scorer:
+    """Scores outputs against labels."""
+
+    task: Task
+    metric: Metric
+    samples: Prepared
+
+    @property
+    def name(self) -> str:
+        """The metric's name."""
+        return self.metric.name
+
+    def score(self, outputs: Sequence[Outputs]) -> float:
+        """The metric of decoded `outputs`, one tuple a sample."""
+        results = [self.task.decode(output)[0] for output in outputs]
+        return self.metric.score(results, self.samples.labels)
+
+    def drop(self, source: float, value: float) -> float:
+        """How much worse `value` is than `source`; negative if it is better."""
+        return source - value if self.metric.higher_is_better else value - source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agreement(Scorer):
+    """Stands in where there are no labels: how far outputs agree with the source's own."""
+
+    expected: tuple[Outputs, ...]
+
+    @classmethod
+    def with_source(cls, task: Task, samples: Prepared, expected: Sequence[Outputs]) -> "Agreement":
+        """Agreement with `expected`, the source's outputs for `samples`."""
+        return cls(task=task, metric=agreement_for(task), samples=samples, expected=tuple(expected))
+
+    @property
+    def name(self) -> str:
+        """Says that this is no score against labels."""
+        return f"{self.metric.name} with the source"
+
+    def score(self, outputs: Sequence[Outputs]) -> float:
+        """The agreement of `outputs` with the source's."""
+        return self.metric.score(outputs, self.expected)

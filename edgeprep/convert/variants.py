@@ -1,0 +1,118 @@
+"""One variant: exported, loaded again, held to the source, scored."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeprep.bundle import Measured, Parity, Variant
+from edgeprep.convert.parity import measure_parity
+from edgeprep.convert.plan import PlannedVariant
+from edgeprep.convert.score import Outputs, Scorer, run_all
+from edgeprep.convert.source import NetworkSource
+from edgeprep.errors import BackendError, EdgePrepError, ExportError
+from edgeprep.interfaces import Model, Precision, Runner
+
+__all__ = ["MadeVariant", "Oracle", "make_variant"]
+
+# What golden outputs may differ by on another machine, relative to the largest output. They are
+# the variant's own, so that only the order of sums and the rounding of integer kernels differ.
+GOLDEN_TOLERANCE: dict[Precision, float] = {"fp32": 1e-3, "fp16": 2e-2, "int8": 0.1}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Oracle:
+    """What variants of one placement are held to.
+
+    Attributes:
+        inputs: held-out graph inputs, `(1, H, W, C)` each.
+        expected: the source's outputs for each.
+        golden: how many of them, from the first on, go into the bundle.
+        scorer: scores a variant.
+        source_score: what the source itself scores.
+    """
+
+    inputs: Sequence[NDArray[np.uint8]]
+    expected: Sequence[Outputs]
+    golden: int
+    scorer: Scorer
+    source_score: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MadeVariant:
+    """A variant that passed the parity gate, before it is packed."""
+
+    record: Variant
+    model: Model
+    golden_outputs: tuple[Outputs, ...]
+
+
+def make_variant(planned: PlannedVariant, source: NetworkSource, oracle: Oracle) -> MadeVariant:
+    """Export `planned`, run what came out, and measure it.
+
+    Raises:
+        ExportError: the exporter failed.
+        BackendError: the backend cannot run what was exported.
+        ParityError: it does not compute what the source computes.
+    """
+    try:
+        model = planned.exporter.export(source, planned.precision)
+    except EdgePrepError:
+        raise
+    except Exception as error:
+        raise ExportError(f"{planned.name}: {type(error).__name__}: {error}") from error
+    runner = _load(planned, model)
+    try:
+        parity = measure_parity(
+            planned.name, runner, planned.precision, oracle.inputs, oracle.expected
+        )
+        outputs = run_all(lambda image: runner.run((image,)), oracle.scorer.samples)
+        golden = tuple(runner.run((image,)) for image in oracle.inputs[: oracle.golden])
+    finally:
+        runner.close()
+    value = oracle.scorer.score(outputs)
+    measured = Measured(
+        name=oracle.scorer.name,
+        value=value,
+        drop=oracle.scorer.drop(oracle.source_score, value),
+        samples=len(outputs),
+    )
+    record = _record(planned, source, model, parity, measured)
+    return MadeVariant(record=record, model=model, golden_outputs=golden)
+
+
+def _load(planned: PlannedVariant, model: Model) -> Runner:
+    device = planned.backend.devices()[0]
+    options = planned.backend.options(device, planned.precision)[0]
+    try:
+        return planned.backend.load(model, device, options)
+    except BackendError as error:
+        raise BackendError(f"{planned.name}: what was exported must load, got {error}") from error
+
+
+def _record(
+    planned: PlannedVariant,
+    source: NetworkSource,
+    model: Model,
+    parity: Parity,
+    measured: Measured,
+) -> Variant:
+    return Variant(
+        name=planned.name,
+        format=model.format,
+        precision=planned.precision,
+        placement=planned.placement,
+        requires=(planned.backend.install,) if planned.backend.install else (),
+        files=tuple(f"variants/{planned.name}/{name}" for name in sorted(model.files)),
+        size_bytes=model.size_bytes,
+        input=source.input,
+        outputs=source.outputs,
+        parity=parity,
+        metric=measured,
+        tolerance=GOLDEN_TOLERANCE[planned.precision],
+        golden_outputs=tuple(
+            f"golden/{planned.name}/{index}.bin" for index in range(len(source.outputs))
+        ),
+    )
