@@ -97,9 +97,10 @@ class Classification:
     def labels(self) -> tuple[Label, ...]:
         """The best classes, at most the task's `top`, the best first."""
         if self._ranked is None:
+            values = self._output.astype(np.float64)
             # Stable, so that of equal classes the first comes first, as in `index`.
-            order = np.argsort(-self._output, kind="stable")[: self._task.top]
-            scores = _scores(self._output, self._task.scores)
+            order = np.argsort(-values, kind="stable")[: self._task.top]
+            scores = _scores(values, self._task.scores)
             self._ranked = tuple(
                 Label(name=self._task.labels[index], index=index, score=float(scores[index]))
                 for index in order.tolist()
@@ -124,9 +125,8 @@ class Classification:
         return f"Classification(label={self.label!r}, score={self.score:.4f})"
 
 
-def _scores(output: NDArray[Any], kind: str) -> NDArray[np.float64]:
-    """Scores `(classes,)` in float64: they then sum to 1 within rounding, whatever the engine."""
-    values = output.astype(np.float64)
+def _scores(values: NDArray[np.float64], kind: str) -> NDArray[np.float64]:
+    """The scores `(classes,)` of the outputs `values`."""
     if kind == "softmax":
         powers = np.exp(values - values.max())
         return np.asarray(powers / powers.sum())
