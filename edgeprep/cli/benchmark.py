@@ -2,8 +2,8 @@
 
 import click
 
-from edgeprep.cli.output import emit, format_option
 from edgeprep.cli.options import bundle_argument, prefer_option
+from edgeprep.cli.output import emit, format_option
 from edgeprep.runtime import explain, measure_all
 
 __all__ = ["command"]

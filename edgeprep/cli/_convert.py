@@ -1,0 +1,33 @@
+"""The heavy half of `edgeprep convert`."""
+
+from pathlib import Path
+from typing import Any
+
+from edgeprep.bundle import Variant
+from edgeprep.cli.progress import Steps
+from edgeprep.convert import Progress, convert, silent
+from edgeprep.recipe import load_recipe
+from edgeprep.runtime import format_table
+
+__all__ = ["run"]
+
+
+def run(
+    recipe: Path, output: Path | None, *, overwrite: bool, quiet: bool
+) -> tuple[str, dict[str, Any]]:
+    """The result as a table and as a document."""
+    loaded = load_recipe(recipe)
+    progress: Progress = silent if quiet else Steps()
+    target = output or Path(f"{loaded.name}.edgeprep")
+    result = convert(loaded, target, overwrite=overwrite, progress=progress)
+    head = ("variant", "bytes", "relative error", "metric", "value", "drop")
+    table = format_table(head, [_row(variant) for variant in result.variants])
+    source = result.manifest.source
+    score = f"source {source.metric} {source.value:.4f}\n" if source.value is not None else ""
+    return f"{score}{table}\n{result.bundle}", result.to_json()
+
+
+def _row(variant: Variant) -> tuple[str, ...]:
+    metric = variant.metric
+    scored = (metric.name, f"{metric.value:.4f}", f"{metric.drop:.4f}") if metric else ("", "", "")
+    return (variant.name, str(variant.size_bytes), f"{variant.parity.relative:.1e}", *scored)

@@ -1,0 +1,31 @@
+"""The heavy half of `edgeprep evaluate`."""
+
+from pathlib import Path
+from typing import Any
+
+from edgeprep.convert import evaluate
+from edgeprep.recipe import load_recipe
+from edgeprep.runtime import format_table
+
+__all__ = ["run"]
+
+
+def run(
+    bundle: str, recipe: Path, *, prefer: str | None, limit: int | None
+) -> tuple[str, dict[str, Any]]:
+    """The scores as a table and as a document."""
+    evaluation = evaluate(bundle, load_recipe(recipe), prefer=prefer, limit=limit)
+    head = ("variant", "backend", "device", "options", evaluation.metric, "drop", "median ms")
+    rows = [
+        (
+            score.candidate.variant,
+            score.candidate.backend,
+            score.candidate.device,
+            " ".join(f"{key}={value}" for key, value in score.candidate.options.items()),
+            f"{score.value:.4f}",
+            "" if score.drop is None else f"{score.drop:.4f}",
+            f"{score.timing.median_ms:.3f}",
+        )
+        for score in evaluation.scores
+    ]
+    return f"{evaluation.samples} samples\n{format_table(head, rows)}", evaluation.to_json()

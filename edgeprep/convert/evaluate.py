@@ -1,0 +1,147 @@
+"""A bundle scored again, on the engines of this machine."""
+
+from dataclasses import dataclass
+from os import PathLike
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from edgeprep.bundle import SourceRecord
+from edgeprep.convert.samples import Prepared, prepare_samples
+from edgeprep.convert.score import Outputs, Scorer
+from edgeprep.data import build_reader
+from edgeprep.errors import NoUsableBackend, RecipeError
+from edgeprep.metrics import metric_for
+from edgeprep.recipe import Recipe
+from edgeprep.registry import Registry, default_registry
+from edgeprep.runtime.candidates import Candidate, Reachable, list_candidates
+from edgeprep.runtime.opening import OpenedBundle
+from edgeprep.runtime.timing import Timing, summarize
+
+__all__ = ["Evaluation", "Score", "evaluate"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """What one candidate scored; `drop` is against the source, None where that is unknown."""
+
+    candidate: Candidate
+    value: float
+    drop: float | None
+    timing: Timing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """The scores of all candidates on the same samples."""
+
+    metric: str
+    samples: int
+    source: SourceRecord
+    scores: tuple[Score, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """As `edgeprep evaluate --format json` prints it."""
+        return {
+            "metric": self.metric,
+            "samples": self.samples,
+            "source": {"metric": self.source.metric, "value": self.source.value},
+            "candidates": [
+                {
+                    "variant": score.candidate.variant,
+                    "backend": score.candidate.backend,
+                    "device": score.candidate.device,
+                    "options": dict(score.candidate.options),
+                    "value": score.value,
+                    "drop": score.drop,
+                    "median_ms": score.timing.median_ms,
+                }
+                for score in self.scores
+            ],
+        }
+
+
+def evaluate(
+    path: str | PathLike[str],
+    recipe: Recipe,
+    *,
+    prefer: str | None = None,
+    limit: int | None = None,
+    registry: Registry | None = None,
+) -> Evaluation:
+    """Score a bundle's variants, each with the most exact options of each backend and device.
+
+    Args:
+        path: a `.edgeprep` file.
+        recipe: names the evaluation data and, in its budget, the metric.
+        prefer: as in `edgeprep.open`.
+        limit: at most so many samples.
+        registry: where plugins are looked up; None: the installed ones.
+
+    Raises:
+        BundleError: the file is not a whole, unchanged bundle.
+        RecipeError: the recipe names no evaluation data, or no metric that fits.
+        DataError: the data cannot be used.
+        NoUsableBackend: no candidate can run here.
+    """
+    opened = OpenedBundle(path, registry or default_registry())
+    if recipe.data.evaluation is None:
+        raise RecipeError("data.evaluation: required key is missing; scores need labelled samples")
+    name = recipe.budget.metric if recipe.budget else opened.task.metrics[0]
+    metric = metric_for(opened.task, name)
+    table = dict(recipe.data.evaluation) | ({} if limit is None else {"limit": limit})
+    samples = build_reader(table, "data.evaluation").open(
+        directory=recipe.directory,
+        where="data.evaluation",
+        labels=getattr(opened.task, "labels", None),
+    )
+    prepared = {
+        placement: prepare_samples(samples, host, "data.evaluation")
+        for placement, host in opened.hosts.items()
+    }
+    source = opened.bundle.manifest.source
+    scores = []
+    reachable, left_out = list_candidates(opened.bundle.manifest.variants, opened.registry, prefer)
+    for first in _most_exact(reachable):
+        inputs = prepared[first.variant.placement]
+        scorer = Scorer(task=opened.task, metric=metric, samples=inputs)
+        outputs, timing = _run(opened, first, inputs)
+        value = scorer.score(outputs)
+        known = source.value is not None and source.metric == metric.name
+        drop = scorer.drop(source.value, value) if known and source.value is not None else None
+        scores.append(Score(candidate=first.candidate, value=value, drop=drop, timing=timing))
+    if not scores:
+        prober = opened.prober()
+        prober.outcomes = left_out
+        raise NoUsableBackend(prober.nothing_left())
+    return Evaluation(
+        metric=metric.name,
+        samples=len(next(iter(prepared.values()))),
+        source=source,
+        scores=tuple(scores),
+    )
+
+
+def _most_exact(reachable: list[Reachable]) -> list[Reachable]:
+    """Of each variant, backend and device the first options, which are the most exact."""
+    first: dict[tuple[str, str, str], Reachable] = {}
+    for item in reachable:
+        candidate = item.candidate
+        first.setdefault((candidate.variant, candidate.backend, candidate.device), item)
+    return list(first.values())
+
+
+def _run(opened: OpenedBundle, item: Reachable, inputs: Prepared) -> tuple[list[Outputs], Timing]:
+    model = opened.bundle.model(item.variant)
+    runner = item.backend.load(model, item.device, item.candidate.options)
+    outputs, times = [], []
+    try:
+        for index in range(len(inputs)):
+            picture = np.ascontiguousarray(inputs.picture(index))
+            start = perf_counter()
+            outputs.append(runner.run((picture,)))
+            times.append((perf_counter() - start) * 1e3)
+    finally:
+        runner.close()
+    return outputs, summarize(times)
