@@ -9,7 +9,7 @@ from threading import RLock
 from typing import Any, Literal, TypeVar, overload
 
 from edgeprep import schema
-from edgeprep.errors import PluginConflict, PluginError, RecipeError, UnknownName
+from edgeprep.errors import PluginConflict, PluginError, UnknownName
 from edgeprep.interfaces import Backend, Exporter, Pass, Stage, Task
 from edgeprep.registry.catalogue import Catalogue
 from edgeprep.registry.installed import Installed, PluginRecord, scan
@@ -97,24 +97,6 @@ class Registry:
             if found is None:
                 raise UnknownName(f"unknown {kind} {name!r}{self._remedy(kind, name)}")
             return found
-
-    def build(self, kind: Kind, table: Mapping[str, object], where: str) -> Any:
-        """The value that a recipe's `table` describes: the class is its `use`, the rest its fields.
-
-        Raises:
-            RecipeError: `use` is missing or unknown, or another key breaks a rule.
-        """
-        path = schema.join(where, "use")
-        if "use" not in table:
-            raise RecipeError(f"{path}: required key is missing")
-        use = table["use"]
-        if not isinstance(use, str):
-            raise RecipeError(f"{path}: must be the name of a {kind}, got {schema.show(use)}")
-        try:
-            cls = self.get(kind, use)
-        except UnknownName as fault:
-            raise RecipeError(f"{path}: {fault}") from fault
-        return schema.build(cls, {key: table[key] for key in table if key != "use"}, where)
 
     @overload
     def classes(self, kind: Literal["stage"]) -> tuple[type[Stage], ...]: ...

@@ -1,0 +1,265 @@
+"""What a person writes: a TOML file, as frozen values.
+
+Only the frame is known here. Stages, tasks, data, compression steps and the exporters' own options
+stay tables, which the rooms that own them build with `edgeprep.schema`.
+"""
+
+import hashlib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from edgeprep import schema
+from edgeprep.errors import RecipeError
+from edgeprep.interfaces import Precision
+from edgeprep.tensors import Color, ImageSpec
+
+__all__ = [
+    "BudgetTable",
+    "DataTable",
+    "InputTable",
+    "ModelTable",
+    "Recipe",
+    "RecipeText",
+    "TargetTable",
+    "load_recipe",
+]
+
+# Recipes are written by hand; what is larger is some other file.
+MAX_SIZE_BYTES = 1_000_000
+
+Text = Annotated[str, Meta(min_length=1)]
+Size = Annotated[int, Meta(ge=1)]
+# Names a class with `use`; the other keys are the fields of that class.
+UseTable = Annotated[
+    Mapping[str, object],
+    Meta(extra_json_schema={"properties": {"use": {"type": "string"}}, "required": ["use"]}),
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelTable:
+    """`[model]`: where the network comes from.
+
+    Attributes:
+        factory: `module:function`, a `.py` file beside the recipe or an installed module.
+        arguments: what the function is called with, by name.
+        weights: a file of weights, relative to the recipe; absent where the factory loads them.
+    """
+
+    factory: Text
+    arguments: Mapping[str, object] = field(default_factory=dict)
+    weights: Text | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputTable:
+    """`[input]`: the pictures that an application hands over.
+
+    Attributes:
+        size: `[height, width]` in pixels; absent where pictures of any size may come.
+        color: the order of their channels.
+    """
+
+    size: tuple[Size, Size] | None = None
+    color: Color = "rgb"
+
+    @property
+    def image(self) -> ImageSpec:
+        """The type of these pictures."""
+        height, width = self.size or (None, None)
+        return ImageSpec(height=height, width=width, color=self.color)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataTable:
+    """`[data]`: pictures, each table with `use` for a reader or with `factory` for code.
+
+    Attributes:
+        calibration: samples that int8 targets are calibrated on; labels are not needed.
+        evaluation: labelled samples that accuracy is measured on.
+    """
+
+    calibration: Mapping[str, object] | None = None
+    evaluation: Mapping[str, object] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetTable:
+    """`[[target]]`: one format, in one or more precisions.
+
+    Attributes:
+        format: the name of the exporter.
+        precision: each gives a variant.
+        keep_float: patterns of module paths that int8 leaves in float, such as "features.0.*".
+        options: the other keys, which are the exporter's own.
+    """
+
+    format: Text
+    precision: Annotated[tuple[Precision, ...], Meta(min_length=1)]
+    keep_float: tuple[Text, ...] = ()
+    options: schema.Rest = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for precision in self.precision:
+            if self.precision.count(precision) > 1:
+                rule = "every entry must differ"
+                raise ValueError(f"precision: {rule}, got {precision!r} more than once")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetTable:
+    """`[budget]`: what may be lost.
+
+    Attributes:
+        metric: one of the task's metrics, such as "accuracy".
+        max_drop: the largest loss, absolute, against the source model on the evaluation data.
+    """
+
+    metric: Text
+    max_drop: Annotated[float, Meta(ge=0)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipeText:
+    """All that a recipe file says.
+
+    Attributes:
+        name: of the bundle: lower-case letters, digits and hyphens.
+        model: where the network comes from.
+        task: what its outputs mean.
+        target: the formats to write.
+        input: the pictures that an application hands over.
+        preprocess: from those pictures to what the network takes, in order.
+        placement: what of it is inside the exported graph: all ("graph"), as little as possible
+            ("host"), all but the first steps up to a fixed size ("split"), or each of these, for
+            the device to measure ("auto").
+        data: pictures for calibration and evaluation.
+        compress: compression steps, in order.
+        budget: what may be lost.
+    """
+
+    name: Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9-]*$")]
+    model: ModelTable
+    task: UseTable
+    target: Annotated[tuple[TargetTable, ...], Meta(min_length=1)]
+    input: InputTable = InputTable()
+    preprocess: tuple[UseTable, ...] = ()
+    placement: Literal["graph", "host", "split", "auto"] = "split"
+    data: DataTable = DataTable()
+    compress: tuple[UseTable, ...] = ()
+    budget: BudgetTable | None = None
+
+    def __post_init__(self) -> None:
+        _check_use("task", self.task)
+        for index, table in enumerate(self.preprocess):
+            _check_use(f"preprocess[{index}]", table)
+        for index, table in enumerate(self.compress):
+            _check_use(f"compress[{index}]", table)
+        _check_data("data.calibration", self.data.calibration)
+        _check_data("data.evaluation", self.data.evaluation)
+        _check_targets(self.target, self.data)
+        if self.budget is not None and self.data.evaluation is None:
+            remedy = "add it, or leave [budget] out"
+            raise RecipeError(
+                f"budget: needs data.evaluation to be measured on, got none; {remedy}"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe(RecipeText):
+    """A recipe, and where it lies.
+
+    Attributes:
+        directory: where its relative paths start.
+        sha256: of the bytes of its file, in hexadecimal; "" where it comes from no file.
+    """
+
+    directory: Path
+    sha256: str = ""
+
+
+def load_recipe(path: str | PathLike[str]) -> Recipe:
+    """The recipe in the TOML file at `path`.
+
+    No other file is touched and no code is run: names are looked up when it is converted.
+
+    Raises:
+        RecipeError: the file cannot be read, or breaks a rule; the message starts with the path of
+            the file, or with the path of the fault inside it.
+    """
+    path = Path(path)
+    content = _read(path)
+    text = schema.build(RecipeText, _parse(path, content), "")
+    return Recipe(
+        **{name: getattr(text, name) for name in schema.fields(RecipeText)},
+        directory=path.parent,
+        sha256=hashlib.sha256(content).hexdigest(),
+    )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        if path.exists() and not path.is_file():
+            kind = "a directory" if path.is_dir() else "a device or pipe"
+            raise RecipeError(f"{path}: must be a recipe file, got {kind}")
+        with path.open("rb") as file:
+            content = file.read(MAX_SIZE_BYTES + 1)
+    except RecipeError:
+        raise
+    except FileNotFoundError:
+        raise RecipeError(f"{path}: must be a recipe file, got nothing there") from None
+    except (OSError, ValueError) as fault:
+        raise RecipeError(f"{path}: must be readable, got {fault}") from fault
+    if len(content) > MAX_SIZE_BYTES:
+        raise RecipeError(f"{path}: must have at most {MAX_SIZE_BYTES} bytes, got more")
+    if not content.strip():
+        raise RecipeError(f"{path}: must be a recipe, got an empty file")
+    return content
+
+
+def _parse(path: Path, content: bytes) -> Mapping[str, object]:
+    try:
+        # Editors on Windows put a byte order mark in front, which TOML 1.1 allows.
+        return tomllib.loads(content.decode("utf-8-sig"))
+    except UnicodeDecodeError as fault:
+        rule = "must be UTF-8"
+        raise RecipeError(f"{path}: {rule}, got {content[fault.start : fault.end]!r}") from fault
+    except ValueError as fault:
+        raise RecipeError(f"{path}: must be TOML, got {fault}") from fault
+    except RecursionError:
+        raise RecipeError(f"{path}: must be TOML, got values nested too deeply") from None
+
+
+def _check_use(where: str, table: Mapping[str, object]) -> None:
+    if "use" not in table:
+        raise RecipeError(f"{where}.use: required key is missing")
+    if not isinstance(table["use"], str):
+        raise RecipeError(f"{where}.use: must be a string, got {schema.show(table['use'])}")
+
+
+def _check_data(where: str, table: Mapping[str, object] | None) -> None:
+    if table is not None and ("use" in table) == ("factory" in table):
+        got = "both" if "use" in table else "neither"
+        raise RecipeError(f"{where}: must have one of 'use' and 'factory', got {got}")
+
+
+def _check_targets(targets: tuple[TargetTable, ...], data: DataTable) -> None:
+    first: dict[tuple[str, str], int] = {}
+    for index, target in enumerate(targets):
+        for precision in target.precision:
+            earlier = first.setdefault((target.format, precision), index)
+            if earlier != index:
+                rule = f"must differ from target[{earlier}]"
+                got = f"{target.format!r} in {precision!r} again"
+                raise RecipeError(f"target[{index}].precision: {rule}, got {got}")
+        if "int8" in target.precision and data.calibration is None:
+            remedy = 'name pictures there; noise only by its name, { use = "random", samples = 64 }'
+            raise RecipeError(
+                f"target[{index}].precision: 'int8' needs data.calibration, got none; {remedy}"
+            )
