@@ -1,6 +1,8 @@
 """The JSON Schema of the tables that a dataclass is built from."""
 
+import re
 from collections.abc import Mapping
+from inspect import cleandoc
 from typing import Any
 
 from msgspec import inspect as types
@@ -11,14 +13,18 @@ __all__ = ["json_schema"]
 
 
 def json_schema(cls: type) -> dict[str, Any]:
-    """The JSON Schema (2020-12) of the tables that `build` takes for the dataclass `cls`.
+    """The JSON Schema (draft 7, as editors know it) of the tables that `build` takes for `cls`.
 
-    It allows what `build` allows, but for the rules in `__post_init__`.
+    It allows what `build` allows, but for the rules in `__post_init__`. The descriptions are those
+    under `Attributes:` in the docstring of `cls`.
     """
     rest = rest_of(cls)
     known = {name: field for name, field in fields(cls).items() if name != rest}
     properties = {name: _schema(field.type) for name, field in known.items()}
+    described = _descriptions(cls)
     for name, field in known.items():
+        if name in described:
+            properties[name]["description"] = described[name]
         if isinstance(field.default, bool | int | float | str):
             properties[name]["default"] = field.default
     return {
@@ -27,6 +33,13 @@ def json_schema(cls: type) -> dict[str, Any]:
         "required": [name for name, field in known.items() if field.required],
         "additionalProperties": rest is not None,
     }
+
+
+def _descriptions(cls: type) -> dict[str, str]:
+    _, _, section = cleandoc(cls.__doc__ or "").partition("\nAttributes:\n")
+    section = section.split("\n\n", maxsplit=1)[0]
+    entries = re.findall(r"^    (\w+): (.*(?:\n {5,}.*)*)", section, re.MULTILINE)
+    return {name: " ".join(text.split()) for name, text in entries}
 
 
 def _schema(node: types.Type) -> dict[str, Any]:
@@ -42,7 +55,8 @@ def _schema(node: types.Type) -> dict[str, Any]:
             return {"enum": list(node.values)}
         case types.TupleType():
             items = [_schema(item) for item in node.item_types]
-            return {"type": "array", "prefixItems": items, "items": False, "minItems": len(items)}
+            count = len(items)
+            return {"type": "array", "items": items, "minItems": count, "maxItems": count}
         case types.VarTupleType():
             limits = {"minItems": node.min_length, "maxItems": node.max_length}
             return {"type": "array", "items": _schema(node.item_type)} | _given(limits)
