@@ -1,0 +1,193 @@
+"""LiteRT's interpreter, or tflite-runtime's, behind a runner that threads can share."""
+
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from importlib import import_module, metadata
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeprep.errors import BackendError, ClosedError
+from edgeprep.interfaces import Device, Model, Options, Runner
+from edgeprep.tensors import DType, TensorSpec
+
+__all__ = ["DEVICES", "InterpreterRunner", "load", "thread_options", "versions"]
+
+FILE = "model.tflite"
+
+DEVICES = (Device(name="cpu", kind="cpu"),)
+
+# tflite-runtime became ai-edge-litert: the successor is taken where both are installed.
+_LIBRARIES = {"ai_edge_litert": "ai-edge-litert", "tflite_runtime": "tflite-runtime"}
+_LIBRARY = next(name for name in _LIBRARIES if find_spec(name) is not None)
+_Interpreter: Any = import_module(f"{_LIBRARY}.interpreter").Interpreter
+
+_DTYPES: Mapping[np.dtype[Any], DType] = {
+    np.dtype(name): name for name in ("uint8", "int8", "int32", "int64", "float16", "float32")
+}
+
+
+def versions() -> dict[str, str]:
+    """The library that runs, and its version."""
+    distribution = _LIBRARIES[_LIBRARY]
+    return {distribution: metadata.version(distribution)}
+
+
+def thread_options() -> tuple[Options, ...]:
+    """One thread, half of the processors, all of them; without doubles.
+
+    Half is for processors whose other half is slow, or is the same cores once more.
+    """
+    processors = _processors()
+    counts = sorted({1, max(1, processors // 2), processors})
+    return tuple({"threads": threads} for threads in counts)
+
+
+def load(model: Model, device: Device, options: Options) -> "InterpreterRunner":
+    """`model` on the CPU.
+
+    Raises:
+        BackendError: the file, the device or the options cannot be used.
+    """
+    if set(model.files) != {FILE}:
+        raise BackendError(
+            f"backend 'litert': a model must be the one file {FILE!r}, got {sorted(model.files)!r}"
+        )
+    if device.name not in {known.name for known in DEVICES}:
+        raise BackendError(f"backend 'litert': device must be 'cpu', got {device.name!r}")
+    unknown = sorted(set(options) - {"threads"})
+    if unknown:
+        raise BackendError(
+            f"backend 'litert': options must be among ('threads',), got {unknown[0]!r}"
+        )
+    threads = options.get("threads", 1)
+    if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:
+        raise BackendError(
+            f"backend 'litert': option 'threads' must be a whole number from 1, got {threads!r}"
+        )
+    return InterpreterRunner(model.files[FILE], threads)
+
+
+class InterpreterRunner(Runner):
+    """Interpreters of one model, one to a call at a time.
+
+    An interpreter that two threads enter at once raises. One behind a lock would leave processors
+    idle; one a thread would hold the weights once more for every thread that ever came. So they
+    are built as calls overlap, and no more than the processors can serve: whoever calls from one
+    thread pays for one, and further callers wait.
+
+    Args:
+        content: the TFLite file. It must have one signature.
+        threads: that one call computes on.
+
+    Raises:
+        BackendError: the library cannot read or prepare `content`.
+    """
+
+    def __init__(self, content: bytes, threads: int) -> None:
+        self._content = content
+        self._threads = threads
+        self._places = threading.Semaphore(max(1, _processors() // threads))
+        self._closed = False
+        interpreter = self._build()
+        try:
+            signature = interpreter.get_signature_runner()
+            inputs = _specs(interpreter.get_input_details(), signature.get_input_details())
+            outputs = _specs(interpreter.get_output_details(), signature.get_output_details())
+        except (ValueError, KeyError) as error:
+            raise BackendError(
+                f"backend 'litert': a model must have one signature that names its tensors, "
+                f"got {_line(error)!r}"
+            ) from error
+        self._inputs = tuple(inputs.values())
+        self._outputs = tuple(outputs.values())
+        self._input_indices = tuple(inputs)
+        self._output_indices = tuple(outputs)
+        self._idle = [interpreter]
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """See `Runner.inputs`."""
+        return self._inputs
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        """See `Runner.outputs`."""
+        return self._outputs
+
+    def run(self, inputs: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], ...]:
+        """See `Runner.run`.
+
+        Raises:
+            BackendError: the library refuses the inputs, or fails.
+            ClosedError: after `close`.
+        """
+        with self._places:
+            if self._closed:
+                raise ClosedError("runner: must be open, got a call after close()")
+            try:
+                interpreter = self._idle.pop()
+            except IndexError:
+                interpreter = self._build()
+            try:
+                for index, array in zip(self._input_indices, inputs, strict=True):
+                    interpreter.set_tensor(index, array)
+                interpreter.invoke()
+                outputs = tuple(interpreter.get_tensor(index) for index in self._output_indices)
+            except (ValueError, RuntimeError) as error:
+                # The interpreter is dropped: what state it was left in is not documented.
+                raise BackendError(
+                    f"backend 'litert': the run failed, got {_line(error)!r}"
+                ) from error
+            self._idle.append(interpreter)
+            if self._closed:
+                self._idle.clear()
+            return outputs
+
+    def close(self) -> None:
+        """See `Runner.close`. Calls under way end well."""
+        self._closed = True
+        self._idle.clear()
+
+    def _build(self) -> Any:
+        try:
+            interpreter = _Interpreter(model_content=self._content, num_threads=self._threads)
+            interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            raise BackendError(
+                f"backend 'litert': the model does not load, got {_line(error)!r}"
+            ) from error
+        return interpreter
+
+
+def _specs(
+    ordered: list[dict[str, Any]], named: Mapping[str, dict[str, Any]]
+) -> dict[int, TensorSpec]:
+    """The tensors by index, in the graph's order, under the signature's names.
+
+    The signature lists them in alphabetical order.
+    """
+    names = {detail["index"]: name for name, detail in named.items()}
+    return {
+        detail["index"]: TensorSpec(
+            name=names[detail["index"]],
+            shape=tuple(detail["shape"].tolist()),
+            dtype=_DTYPES[np.dtype(detail["dtype"])],
+        )
+        for detail in ordered
+    }
+
+
+def _processors() -> int:
+    # Where it exists, affinity tells what a container or taskset leaves to this process.
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _line(error: Exception) -> str:
+    text = str(error).strip()
+    return f"{type(error).__name__}: {text.splitlines()[0]}" if text else type(error).__name__

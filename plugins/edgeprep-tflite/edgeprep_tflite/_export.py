@@ -1,0 +1,163 @@
+"""From torch to TFLite."""
+
+import contextlib
+import hashlib
+import os
+import re
+import warnings
+from collections.abc import Iterator
+from unittest import mock
+from weakref import WeakKeyDictionary
+
+import torch
+
+from edgeprep.errors import BackendError, ExportError
+from edgeprep.interfaces import Model, Precision, Source
+from edgeprep_tflite._engine import InterpreterRunner
+from edgeprep_tflite._stdout import stdout_to_stderr
+
+with stdout_to_stderr(), warnings.catch_warnings():
+    # jax, torchao and transformers, which these import, warn about each other.
+    warnings.simplefilter("ignore")
+    import litert_torch  # type: ignore[import-untyped]
+    from litert_torch.backend import debuginfo  # type: ignore[import-untyped]
+
+    from edgeprep_tflite import _quantize
+
+__all__ = ["export"]
+
+# The float file is where every precision starts, and a conversion takes seconds. By network, then
+# by what else it was made of.
+_converted: WeakKeyDictionary[torch.nn.Module, dict[str, bytes]] = WeakKeyDictionary()
+
+
+def export(source: Source, precision: Precision) -> Model:
+    """The model as one file, `model.tflite`.
+
+    Raises:
+        ExportError: an operator has no TFLite form, or the file cannot be quantized.
+    """
+    with _quiet():
+        content = _float(source)
+        try:
+            if precision == "fp16":
+                content = _quantize.cast_weights(content)
+            elif precision == "int8":
+                content = _quantize.quantize(
+                    content, source.calibration, source.keep_float, source.input.name
+                )
+        except ExportError:
+            raise
+        except Exception as error:  # the quantizer lets out errors of every kind
+            raise ExportError(
+                f"exporter 'tflite': ai-edge-quantizer must write {precision}, "
+                f"got {type(error).__name__}: {_first_line(error)}"
+            ) from error
+        _check_tensors(content, source)
+    return Model(format="tflite", files={"model.tflite": content})
+
+
+def _check_tensors(content: bytes, source: Source) -> None:
+    """Load what was written, and compare what it takes and gives with what the source does."""
+    try:
+        runner = InterpreterRunner(content, threads=1)
+    except BackendError as error:
+        # Such as an operator that TensorFlow has and LiteRT has not.
+        raise ExportError(f"exporter 'tflite': the file must load, got {error}") from error
+    for kind, found, wanted in (
+        ("input", runner.inputs, (source.input,)),
+        ("output", runner.outputs, source.outputs),
+    ):
+        if found != wanted:
+            raise ExportError(f"exporter 'tflite': the {kind}s must be {wanted!r}, got {found!r}")
+
+
+class _Named(torch.nn.Module):
+    """The deployed module, with the names that the file's signature shall have."""
+
+    def __init__(self, source: Source) -> None:
+        super().__init__()
+        self.deployed = source.deployed
+        self._names = tuple(output.name for output in source.outputs)
+
+    def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
+        return dict(zip(self._names, self.deployed(image), strict=True))
+
+
+def _float(source: Source) -> bytes:
+    known = _converted.setdefault(source.deployed.get_submodule("network"), {})
+    key = _fingerprint(source)
+    if key not in known:
+        known[key] = _convert(source)
+    return known[key]
+
+
+def _fingerprint(source: Source) -> str:
+    digest = hashlib.sha256(repr((source.input, source.outputs)).encode())
+    digest.update(source.preprocessing_onnx)
+    for tensor in (*source.network.parameters(), *source.network.buffers()):
+        digest.update(tensor.detach().cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _convert(source: Source) -> bytes:
+    module = _Named(source).eval()
+    image = torch.zeros(source.input.shape, dtype=torch.uint8)
+    try:
+        with mock.patch.object(debuginfo, "build_mlir_debuginfo", _module_path):
+            program = litert_torch.convert(
+                module,
+                sample_kwargs={source.input.name: image},
+                # Without it int64 becomes int32, which is right for all but an output.
+                enable_x64=any(output.dtype == "int64" for output in source.outputs),
+            )
+        return bytes(program.model_content())
+    except Exception as error:  # torch.export, jax and MLIR let out errors of every kind
+        raise ExportError(_explain(error)) from error
+
+
+def _module_path(node: torch.fx.Node) -> str | None:
+    """What the converter names a node's tensors by: the path of its module, and a semicolon.
+
+    litert-torch's own names hold the last part of each path only, so that layers of two lists
+    cannot be told apart.
+    """
+    stack = node.meta.get("nn_module_stack")
+    if not stack:
+        return None
+    path, _ = list(stack.values())[-1]
+    # A module that is called for the second time is `path@1`.
+    return re.sub(r"@\d+", "", str(path)).removeprefix("deployed.") + ";"
+
+
+def _explain(error: Exception) -> str:
+    text, reason = str(error), _first_line(error)
+    operator = re.search(
+        r"Lowering not found: ([\w.]+)|legalize operation '([\w.]+)'|torch\.ops\.([\w.]+)", text
+    )
+    if operator is None:
+        return (
+            "exporter 'tflite': litert-torch must convert the network, "
+            f"got {type(error).__name__}: {reason}"
+        )
+    name = next(group for group in operator.groups() if group)
+    return (
+        f"exporter 'tflite': every operator must have a TFLite form, got {name!r} ({reason}); "
+        "replace it in the network, or leave this target out"
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or "no message").splitlines()[0][:300]
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    with (
+        stdout_to_stderr(),
+        warnings.catch_warnings(),
+        mock.patch.dict(os.environ, {"LITERT_TORCH_SHOW_PROGRESS": "n"}),
+    ):
+        # torch.export and the quantizer warn about their own insides.
+        warnings.simplefilter("ignore")
+        yield

@@ -1,0 +1,70 @@
+"""Which module of the network each operator of a converted file came from."""
+
+import re
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from ai_edge_litert import schema_py_generated as schema  # type: ignore[import-untyped]
+
+__all__ = ["list_float_operators", "list_modules"]
+
+_Kind = schema.BuiltinOperator
+
+# Their second input is the weight, which is named for its layer alone. Their output is named for
+# all that was fused into them, and that can name other layers: equal constants, such as the 6 of
+# two ReLU6, become one, which keeps the name of the first.
+_WEIGHTED = frozenset(
+    {
+        _Kind.CONV_2D,
+        _Kind.CONV_3D,
+        _Kind.DEPTHWISE_CONV_2D,
+        _Kind.FULLY_CONNECTED,
+        _Kind.TRANSPOSE_CONV,
+        _Kind.BATCH_MATMUL,
+    }
+)
+
+
+def list_float_operators(
+    model: schema.ModelT, keep_float: Collection[str]
+) -> Iterator[tuple[schema.OperatorT, schema.SubGraphT]]:
+    """The operators that stay in float: the preprocessing, and the layers in `keep_float`.
+
+    Args:
+        model: a file whose tensors are named by module paths.
+        keep_float: module paths, each of which stands for all that is inside it.
+    """
+    kept = tuple(f"{path}." for path in keep_float)
+    for index, graph in enumerate(model.subgraphs):
+        # An operator without a name, which the converter put in, goes with what it reads.
+        source = frozenset({"network" if index else "preprocessing"})
+        origin = dict.fromkeys(graph.inputs, source)
+        for operator in graph.operators:
+            modules = list_modules(operator, graph, model)
+            if not modules:
+                modules = frozenset().union(*(origin.get(i, ()) for i in operator.inputs))
+            origin |= dict.fromkeys(operator.outputs, modules)
+            of_network = {path for path in modules if path.split(".")[0] == "network"}
+            if not of_network or any(f"{path}.".startswith(kept) for path in of_network):
+                yield operator, graph
+
+
+def list_modules(
+    operator: schema.OperatorT, graph: schema.SubGraphT, model: schema.ModelT
+) -> frozenset[str]:
+    """The paths of the modules that `operator` computes: several, where they were fused.
+
+    What gives an output of the graph is named for that output; its constants still tell.
+    """
+    tensors = [graph.tensors[index] for index in operator.inputs if index >= 0]
+    constants = [tensor for tensor in tensors if model.buffers[tensor.buffer].data is not None]
+    outputs = [graph.tensors[index] for index in operator.outputs]
+    kind = model.operatorCodes[operator.opcodeIndex].builtinCode
+    weights = [tensor for tensor in tensors[1:2] if kind in _WEIGHTED and tensor in constants]
+    return _paths(weights) or _paths(outputs) or _paths(constants)
+
+
+def _paths(tensors: list[Any]) -> frozenset[str]:
+    # `network.a.0;;network.a.1;2`: paths, each closed by a semicolon, and a number.
+    names = "".join(tensor.name.decode() for tensor in tensors)
+    return frozenset(re.findall(r"(?:network|preprocessing)[^;]*(?=;)", names))

@@ -1,0 +1,109 @@
+"""From float to smaller TFLite files, with ai-edge-quantizer."""
+
+import re
+from collections.abc import Collection
+from contextlib import AbstractContextManager
+from functools import partial
+from unittest import mock
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema  # type: ignore[import-untyped]
+from ai_edge_quantizer import calibrator, qtyping  # type: ignore[import-untyped]
+from ai_edge_quantizer.algorithm_manager import AlgorithmName  # type: ignore[import-untyped]
+from ai_edge_quantizer.quantizer import Quantizer  # type: ignore[import-untyped]
+from ai_edge_quantizer.recipe_manager import RecipeManager  # type: ignore[import-untyped]
+from ai_edge_quantizer.utils import progress_utils, qsv_utils, tfl_flatbuffer_utils  # type: ignore[import-untyped]
+from numpy.typing import NDArray
+
+from edgeprep.errors import ExportError
+from edgeprep_tflite._layers import list_float_operators
+
+__all__ = ["cast_weights", "quantize"]
+
+_Operation = qtyping.TFLOperationName
+_SIGNATURE = "serving_default"
+
+
+def cast_weights(content: bytes) -> bytes:
+    """The file with the network's weights in float16; all computation stays in float32."""
+    recipe = RecipeManager()
+    recipe.add_weight_only_config(
+        ".*", _Operation.ALL_SUPPORTED, num_bits=16, algorithm_key=AlgorithmName.FLOAT_CASTING
+    )
+    _leave_float(recipe, content, keep_float=())
+    return _apply(recipe, content, None)
+
+
+def quantize(
+    content: bytes, samples: NDArray[np.uint8], keep_float: Collection[str], input_name: str
+) -> bytes:
+    """The file with 8-bit weights (per channel, symmetric) and activations (per tensor).
+
+    The input stays uint8, the outputs float32, and the preprocessing is not touched. Ranges are
+    the smallest and largest values that occur in `samples`.
+
+    Args:
+        content: a float file whose tensors are named by module paths.
+        samples: `(samples, H, W, C)`, uint8.
+        keep_float: module paths that stay in float, with all that is inside them.
+        input_name: what the signature calls the input.
+    """
+    if not len(samples):
+        raise ExportError("exporter 'tflite': int8 needs calibration samples, got 0")
+    recipe = RecipeManager()
+    recipe.add_static_config(
+        ".*", _Operation.ALL_SUPPORTED, activation_num_bits=8, weight_num_bits=8
+    )
+    _leave_float(recipe, content, keep_float)
+    # The quantizer's own `calibrate` takes a moving average, in which the last samples weigh most.
+    ranges = calibrator.Calibrator(
+        content,
+        num_threads=1,
+        # Counts in C++, where the default mode copies every tensor of every sample into Python:
+        # the same ranges in a quarter of the time.
+        mode=calibrator.CalibrationMode.CALIBRATION_PROFILER_BASED,
+        qsv_update_func=qsv_utils.min_max_update,
+    )
+    with _without_bars():
+        ranges.calibrate(
+            {_SIGNATURE: [{input_name: sample[np.newaxis]} for sample in samples]}, recipe
+        )
+    quantized = _apply(recipe, content, ranges.get_model_qsvs())
+    if not any(
+        tensor.type == schema.TensorType.INT8
+        for graph in tfl_flatbuffer_utils.read_model(quantized).subgraphs
+        for tensor in graph.tensors
+    ):
+        raise ExportError(
+            "exporter 'tflite': int8 needs at least one operator that can be quantized, "
+            f"got none besides {tuple(keep_float)!r}, which stay in float"
+        )
+    return quantized
+
+
+def _leave_float(recipe: RecipeManager, content: bytes, keep_float: Collection[str]) -> None:
+    scopes = [
+        f"^{re.escape(tfl_flatbuffer_utils.get_op_scope(operator, graph.tensors))}$"
+        for operator, graph in list_float_operators(
+            tfl_flatbuffer_utils.read_model(content), keep_float
+        )
+    ]
+    for scope in scopes:
+        recipe.add_quantization_config(
+            scope, _Operation.ALL_SUPPORTED, algorithm_key=AlgorithmName.NO_QUANTIZE
+        )
+    for end in (_Operation.INPUT, _Operation.OUTPUT):
+        recipe.add_quantization_config(".*", end, algorithm_key=AlgorithmName.NO_QUANTIZE)
+
+
+def _apply(recipe: RecipeManager, content: bytes, ranges: dict[str, qtyping.QSV] | None) -> bytes:
+    quantizer = Quantizer(content, recipe.get_quantization_recipe())
+    with _without_bars():
+        result = quantizer.quantize(ranges, enable_progress_report=False)
+    return bytes(result.quantized_model)
+
+
+def _without_bars() -> AbstractContextManager[object]:
+    # Not every function that draws a progress bar takes the flag that would turn it off.
+    silent = partial(progress_utils.ProgressBar, enable=False)
+    return mock.patch.object(progress_utils, "ProgressBar", silent)
