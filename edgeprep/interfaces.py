@@ -27,6 +27,7 @@ __all__ = [
     "Model",
     "Options",
     "Pass",
+    "Placement",
     "Precision",
     "Primitives",
     "Runner",
@@ -36,6 +37,9 @@ __all__ = [
 ]
 
 Precision = Literal["fp32", "fp16", "int8"]
+# Where the chain is cut: all of it in the graph, as little as possible, or all but the steps up to
+# a fixed size.
+Placement = Literal["graph", "host", "split"]
 DeviceKind = Literal["cpu", "gpu", "npu", "dsp"]
 # How a candidate is run, such as {"threads": 2} or {"threads": 1, "precision": "bf16"}.
 Options = Mapping[str, int | str]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import msgspec
 
 from edgeprep.errors import BundleFormatError, IncompatibleBundle
-from edgeprep.interfaces import Precision
+from edgeprep.interfaces import Placement, Precision
 from edgeprep.tensors import ImageSpec, TensorSpec
 
 __all__ = [
@@ -104,7 +104,7 @@ class Variant:
     name: str
     format: str
     precision: Precision
-    placement: str
+    placement: Placement
     requires: tuple[str, ...] = ()
     files: tuple[str, ...]
     size_bytes: int
@@ -130,7 +130,7 @@ class Golden:
         output_members: where they are, one an output.
     """
 
-    placement: str
+    placement: Placement
     input: TensorSpec
     input_member: str
     outputs: tuple[TensorSpec, ...]

@@ -1,13 +1,14 @@
 """What must hold between the parts of a manifest, whoever wrote it."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import prod
 
 import numpy as np
 
 from edgeprep.bundle.manifest import Golden, Manifest, Member, Variant
 from edgeprep.errors import BundleFormatError
+from edgeprep.interfaces import Placement
 from edgeprep.tensors import TensorSpec
 
 __all__ = ["ALIGNMENT", "aligned", "check_manifest", "size_of"]
@@ -90,7 +91,7 @@ def _check_golden(golden: Golden, sizes: dict[str, int], where: str) -> None:
 
 
 def _check_variant(
-    variant: Variant, golden: dict[str, Golden], sizes: dict[str, int], where: str
+    variant: Variant, golden: Mapping[Placement, Golden], sizes: dict[str, int], where: str
 ) -> None:
     _check_name(variant.name, where)
     _require("/" not in variant.name, f"{where}.name", "must have no '/'", variant.name)

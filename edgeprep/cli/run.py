@@ -5,11 +5,12 @@ from pathlib import Path
 import click
 
 import edgeprep
+from edgeprep.cli._draw import draw_text
 from edgeprep.cli.options import bundle_argument, prefer_option
 from edgeprep.cli.output import emit, format_option
 from edgeprep.errors import StorageError
-from edgeprep.pictures import annotate_picture, read_picture, write_picture
-from edgeprep.runtime import format_table
+from edgeprep.pictures import read_picture, write_picture
+from edgeprep.runtime import format_table, from_rgb
 
 __all__ = ["command"]
 
@@ -40,12 +41,12 @@ def command(
         _make_directory(output)
     with edgeprep.open(bundle, prefer=prefer, probe=probe) as session:
         for path in pictures:
-            picture = read_picture(path, color=session.input.color)
-            result = session(picture)
+            picture = read_picture(path)
+            result = session(from_rgb(picture, session.input))
             results.append((path, result))
             if output is not None:
-                drawn = annotate_picture(read_picture(path), str(result))
-                write_picture(output / f"{Path(path).stem}.png", drawn, overwrite=overwrite)
+                target = output / f"{Path(path).stem}.png"
+                write_picture(target, draw_text(picture, str(result)), overwrite=overwrite)
         choice = session.outcomes[0].to_json()
     documents = [{"picture": path, **result.to_json()} for path, result in results]
     table = format_table(("picture", "result"), [(path, str(result)) for path, result in results])

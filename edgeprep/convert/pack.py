@@ -15,7 +15,7 @@ from edgeprep.convert.result import Result
 from edgeprep.convert.score import Outputs
 from edgeprep.convert.source import NetworkSource
 from edgeprep.convert.variants import MadeVariant, Oracle
-from edgeprep.stages.chain import Placement
+from edgeprep.interfaces import Placement
 
 __all__ = ["pack"]
 

@@ -1,6 +1,6 @@
 """The conversion: recipe in, one bundle out, every gate in between."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -20,10 +20,12 @@ from edgeprep.convert.samples import Prepared, prepare_samples
 from edgeprep.convert.score import Agreement, Scorer, run_all
 from edgeprep.convert.source import NetworkSource
 from edgeprep.convert.variants import MadeVariant, Oracle, make_variant
+from edgeprep.data import Samples
 from edgeprep.errors import BudgetError, EdgePrepError, ParityError, StorageError
+from edgeprep.interfaces import Placement
 from edgeprep.recipe import Recipe, load_recipe
 from edgeprep.registry import Registry, default_registry
-from edgeprep.stages.chain import Placement
+from edgeprep.stages.chain import Chain
 
 __all__ = ["convert"]
 
@@ -129,17 +131,14 @@ class _Conversion:
         plan = self.plan
         host, _ = plan.chain.cut(placement)
         with self.progress(f"read the data, placement {placement!r}") as done:
-            calibration = plan.calibration and prepare_samples(
-                plan.calibration, host, "data.calibration"
-            )
-            evaluation = plan.evaluation and prepare_samples(
-                plan.evaluation, host, "data.evaluation"
-            )
-            done(_describe({"calibration": calibration, "evaluation": evaluation}))
+            calibration = _prepare(plan.calibration, host, "data.calibration")
+            evaluation = _prepare(plan.evaluation, host, "data.evaluation")
+            known = {"calibration": calibration, "evaluation": evaluation}
+            done("; ".join(f"{name}: {data.describe()}" for name, data in known.items() if data))
         source = self._source(placement, network, calibration)
         plan.task.check_outputs(source.outputs)
         held_out = evaluation or calibration
-        if held_out is None:
+        if held_out is None:  # the plan has seen that there is one
             raise ParityError("data: must have samples to prove parity on, got none")
         with self.progress("score the source") as done:
             outputs = run_all(source.run, held_out)
@@ -190,6 +189,5 @@ class _Conversion:
         return made
 
 
-def _describe(samples: Mapping[str, Prepared | None]) -> str:
-    known = {name: prepared for name, prepared in samples.items() if prepared is not None}
-    return "; ".join(f"{name}: {prepared.describe()}" for name, prepared in known.items())
+def _prepare(samples: Samples | None, host: Chain, where: str) -> Prepared | None:
+    return None if samples is None else prepare_samples(samples, host, where)

@@ -8,13 +8,13 @@ from typing import Any
 
 from edgeprep.data import Samples, build_reader
 from edgeprep.errors import BackendUnavailable, OutputExists, RecipeError, StorageError, UnknownName
-from edgeprep.interfaces import Backend, Exporter, Pass, Precision, Task
+from edgeprep.interfaces import Backend, Exporter, Pass, Placement, Precision, Task
 from edgeprep.metrics import Metric, metric_for
 from edgeprep.recipe import Recipe, TargetTable
 from edgeprep.registry import Kind, Registry, create, missing_requirements
 from edgeprep.runtime.candidates import construct
 from edgeprep.schema import build
-from edgeprep.stages.chain import Chain, Placement
+from edgeprep.stages.chain import Chain
 
 __all__ = ["Plan", "PlannedVariant", "make_plan"]
 
@@ -73,6 +73,11 @@ def make_plan(
         chain.cut(placement)
     task: Task = build_named(registry, "task", recipe.task, "task")
     labels = getattr(task, "labels", None)
+    if recipe.data.calibration is None and recipe.data.evaluation is None:
+        raise RecipeError(
+            "data: must name calibration or evaluation pictures, got neither; every variant is "
+            "held to the source on them"
+        )
     evaluation = _open(recipe, recipe.data.evaluation, "data.evaluation", labels)
     metric = None
     if recipe.budget is not None and evaluation is not None:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from edgeprep.data import Sample, Samples
 from edgeprep.errors import DataError, InputError
+from edgeprep.runtime.inputs import check_picture, from_rgb
 from edgeprep.stages.chain import Chain
 
 __all__ = ["Prepared", "prepare_samples"]
@@ -54,9 +55,8 @@ def _prepare(
     samples: Iterable[Sample], host: Chain, where: str
 ) -> Iterable[tuple[NDArray[np.uint8], int | None]]:
     for index, (picture, label) in enumerate(samples):
-        # Data give RGB or grey; a chain may be declared to take what a camera gives.
-        ordered = picture[..., ::-1] if host.input.color == "bgr" else picture
         try:
-            yield host.prepare(ordered), label
+            given = check_picture(from_rgb(picture, host.input), host.input)
+            yield host.prepare(given), label
         except InputError as error:
             raise DataError(f"{where}: sample {index}: {error}") from error

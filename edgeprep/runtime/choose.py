@@ -185,6 +185,7 @@ class Prober:
         ]
         losers.sort(key=lambda o: o.timing.median_ms if o.timing else float("inf"))
         self.outcomes = [chosen, *losers]
+        return winner
 
     def _retire(self, trials: Sequence[Trial]) -> None:
         for trial in trials:

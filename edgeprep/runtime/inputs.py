@@ -4,9 +4,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprep.errors import DTypeError, ShapeError
+from edgeprep.stages.chain import Chain
+from edgeprep.stages.color import Color
 from edgeprep.tensors import ImageSpec
 
-__all__ = ["check_picture"]
+__all__ = ["check_picture", "from_rgb"]
 
 
 def check_picture(picture: object, image: ImageSpec) -> NDArray[np.uint8]:
@@ -57,3 +59,16 @@ def _hint(shape: tuple[int, ...], image: ImageSpec) -> str:
     if len(shape) == 3 and shape[2] == 4:
         return "; drop the alpha channel"
     return ""
+
+
+def from_rgb(picture: NDArray[np.uint8], image: ImageSpec) -> NDArray[np.uint8]:
+    """An RGB picture, as files give it, in the colour order that `image` asks for.
+
+    Args:
+        picture: `(H, W, 3)`, or `(H, W, 1)` for grey, uint8.
+        image: what a session takes.
+    """
+    if picture.ndim != 3 or picture.shape[2] != 3 or image.color == "rgb":
+        return picture
+    chain = Chain(input=ImageSpec(color="rgb"), stages=(Color(to=image.color),))
+    return np.asarray(chain.prepare(picture)[0])

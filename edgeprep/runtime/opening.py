@@ -153,7 +153,7 @@ def _recall(opened: OpenedBundle, cache: ChoiceCache) -> Session | None:
         if candidate.candidate == wanted
     )
     trial = next(trials, None)
-    return trial and opened.session(trial, outcomes, remembered=True)
+    return None if trial is None else opened.session(trial, outcomes, remembered=True)
 
 
 def _outcome(record: dict[str, Any]) -> Outcome:

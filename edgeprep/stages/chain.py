@@ -9,16 +9,17 @@ from msgspec import to_builtins
 from numpy.typing import NDArray
 
 from edgeprep.errors import DTypeError, RecipeError, ShapeError, UnknownName
-from edgeprep.interfaces import Primitives, Stage
+from edgeprep.interfaces import Placement, Primitives, Stage
 from edgeprep.schema import build
 from edgeprep.stages.dtype import DType
 from edgeprep.stages.layout import Layout
 from edgeprep.stages.primitives.numpy import NumpyPrimitives
 from edgeprep.tensors import ImageSpec
 
-__all__ = ["Chain", "Placement", "StageRegistry"]
+__all__ = ["Chain", "StageRegistry"]
 
-Placement = Literal["graph", "host", "split", "auto"]
+# "auto" is no cut, but the wish to let the device measure all of them.
+PlacementChoice = Placement | Literal["auto"]
 
 T = TypeVar("T")
 
@@ -108,7 +109,7 @@ class Chain:
                 "give the input a height and a width, or place the resize on the host"
             )
 
-    def cut(self, placement: Placement) -> tuple[Self, Self]:
+    def cut(self, placement: PlacementChoice) -> tuple[Self, Self]:
         """What runs on the host, and what runs in the graph.
 
         The graph takes uint8 pictures of one size, with values in 0..255 and channels last.
@@ -124,7 +125,7 @@ class Chain:
         host = type(self)(input=self.input, stages=self.stages[:position])
         return host, type(self)(input=arriving, stages=self.stages[position:])
 
-    def placements(self, placement: Placement) -> tuple[Placement, ...]:
+    def placements(self, placement: PlacementChoice) -> tuple[Placement, ...]:
         """The cuts worth packing: `placement` itself, or for "auto" all that differ."""
         if placement != "auto":
             self._position(placement)
@@ -164,7 +165,7 @@ class Chain:
             x = np.clip(x + np.float32(0.5), 0.0, 255.0).astype(np.uint8)
         return np.ascontiguousarray(x)
 
-    def _position(self, placement: Placement) -> int:
+    def _position(self, placement: PlacementChoice) -> int:
         if placement == "auto":
             raise RecipeError(
                 "placement: 'auto' chooses among cuts and is none itself, got 'auto'; "
