@@ -33,6 +33,8 @@ PHOTOGRAPHS: dict[Part, tuple[str, ...]] = {
         "gravel.png",
         "coins.png",
         "moon.png",
+        "camera.png",
+        "cell.png",
         "brick.png",
         "hubble_deep_field.jpg",
     ),
@@ -43,6 +45,7 @@ HELD_OUT_SHARE = 0.2
 SIDES = (80, 160)  # of a picture, in pixels
 DIGIT_SHARE = (0.6, 0.9)  # of the shorter side
 MAX_ANGLE = 12.0  # degrees
+LEANING = 0.1  # standard deviation of each coefficient of an affine map
 EDGE_SLOPE, EDGE_START = 2.0, 0.5  # ink below a quarter is paper, above three quarters opaque
 COLORS = 8  # to choose from, for each digit
 
@@ -79,7 +82,10 @@ def pictures(
     for index in order[:count]:
         height, width = size or generator.integers(SIDES[0], SIDES[1] + 1, size=2).tolist()
         background = crop(part, generator, height, width)
-        yield compose(digits[index], background, generator), int(labels[index])
+        ink = enlarge(digits[index], round(min(height, width) * generator.uniform(*DIGIT_SHARE)))
+        if part == "training":
+            ink = rewritten(ink, generator)
+        yield compose(ink, background, generator), int(labels[index])
 
 
 @cache
@@ -124,12 +130,23 @@ def recolored(image: Image.Image, generator: np.random.Generator) -> Image.Image
     return Image.fromarray(np.clip(shifted, 0, 255).astype(np.uint8))
 
 
-def compose(
-    digit: NDArray[np.uint8], background: Image.Image, generator: np.random.Generator
-) -> Picture:
-    """`digit`, enlarged smoothly, turned and coloured, somewhere on `background`."""
-    side = round(min(background.size) * generator.uniform(*DIGIT_SHARE))
-    ink = Image.fromarray(np.pad(digit, 1)).resize((side, side), Image.Resampling.BICUBIC)
+def enlarge(digit: NDArray[np.uint8], side: int) -> Image.Image:
+    """An 8×8 digit as a smooth picture of `side` pixels, with paper around it."""
+    return Image.fromarray(np.pad(digit, 1)).resize((side, side), Image.Resampling.BICUBIC)
+
+
+def rewritten(ink: Image.Image, generator: np.random.Generator) -> Image.Image:
+    """`ink` as another hand might have written it: leaning, wider or narrower."""
+    matrix = np.eye(2) + generator.normal(0, LEANING, size=(2, 2))
+    middle = np.array(ink.size) / 2
+    shift = middle - matrix @ middle
+    affine = np.column_stack([matrix, shift]).ravel().tolist()
+    return ink.transform(ink.size, Image.Transform.AFFINE, affine, Image.Resampling.BICUBIC)
+
+
+def compose(ink: Image.Image, background: Image.Image, generator: np.random.Generator) -> Picture:
+    """`ink`, turned and coloured, somewhere on `background`."""
+    side = ink.width
     ink = ink.rotate(generator.uniform(-MAX_ANGLE, MAX_ANGLE), Image.Resampling.BICUBIC)
     opacity = np.clip(np.asarray(ink, np.float64) / 255.0 * EDGE_SLOPE - EDGE_START, 0, 1)
     left = int(generator.integers(background.width - side + 1))
