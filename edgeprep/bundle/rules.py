@@ -122,8 +122,8 @@ def _check_variant(
     _require(
         _one(variant.input) == _one(samples.input),
         f"{where}.input",
-        f"must fit the golden input {samples.input}",
-        variant.input,
+        f"must fit the golden input {_text(samples.input)!r}",
+        _text(variant.input),
     )
     _check_count(variant.golden_outputs, samples.outputs, f"{where}.golden_outputs")
     for member, spec in zip(variant.golden_outputs, samples.outputs, strict=True):
@@ -132,11 +132,15 @@ def _check_variant(
     for output, spec in zip(variant.outputs, samples.outputs, strict=True):
         fits = (output.name, output.dtype) == (spec.name, spec.dtype)
         fits = fits and spec.shape[0] * prod(output.shape) == prod(spec.shape)
-        _require(fits, f"{where}.outputs", f"must fit the golden output {spec}", output)
+        _require(fits, f"{where}.outputs", f"must fit {_text(spec)!r}", _text(output))
 
 
 def _one(spec: TensorSpec) -> tuple[object, ...]:
     return (spec.name, spec.shape[1:], spec.dtype)
+
+
+def _text(spec: TensorSpec) -> str:
+    return f"{spec.name}: {spec.dtype} {spec.shape}"
 
 
 def _check_shape(spec: TensorSpec, where: str) -> None:
