@@ -200,7 +200,8 @@ class Registry:
         faulty = [
             f"; plugin {record.name!r} is {record.state}: {record.reason}"
             for record in self._records
-            if record.state in ("broken", "disabled")
+            # Any broken plugin may have offered it; of the disabled, one that is called alike.
+            if record.state == "broken" or (record.state == "disabled" and record.name in name)
         ]
         if name in _DISTRIBUTIONS and not faulty:
             return f"; pip install {_DISTRIBUTIONS[name]}"

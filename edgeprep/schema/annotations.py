@@ -51,7 +51,8 @@ def _read(cls: type) -> Mapping[str, types.Field]:
     for name, field in known.items():
         for node in _parts(field.type):
             if type(node) not in _WORDS and not isinstance(node, types.LiteralType):
-                raise TypeError(f"{cls.__name__}.{name} has a type that no table can hold: {node}")
+                kind = getattr(node, "cls", type(node)).__name__
+                raise TypeError(f"{cls.__name__}.{name}: no table can hold its type, got {kind}")
     return known
 
 
