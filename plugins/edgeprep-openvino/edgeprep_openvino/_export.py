@@ -17,6 +17,7 @@ from torch.jit import TracerWarning  # type: ignore[attr-defined]  # missing fro
 
 from edgeprep.errors import ExportError
 from edgeprep.interfaces import Model, Precision, Source
+from edgeprep_openvino._reason import reason
 from edgeprep_openvino._telemetry import silence_telemetry
 
 silence_telemetry()
@@ -90,7 +91,7 @@ def _convert(source: Source, roads: Mapping[str, Road]) -> tuple[str, ov.Model]:
             network = road(source)
             _check(network, source)
         except Exception as error:  # noqa: BLE001 -- converters let out errors of every kind
-            reasons.append(f"{name}: {' '.join(str(error).split())[:400]!r}")
+            reasons.append(f"{name}: {reason(error)!r}")
             last = error
         else:
             _name_anew(network, "unnamed")

@@ -11,6 +11,7 @@ import openvino as ov  # type: ignore[import-untyped]
 from edgeprep.errors import ExportError
 from edgeprep.interfaces import Source
 from edgeprep_openvino._modules import operations_of
+from edgeprep_openvino._reason import reason
 
 # nncf's logger keeps the stdout that it finds when it is imported, which is for results.
 with contextlib.redirect_stdout(sys.stderr):
@@ -49,7 +50,8 @@ def quantize(network: ov.Model, source: Source, road: str) -> ov.Model:
                 ignored_scope=nncf.IgnoredScope(names=list(kept)),
             )
     except Exception as error:
-        reason = " ".join(str(error).split())
-        raise ExportError(f"openvino: nncf must quantize the network, got {reason!r}") from error
+        raise ExportError(
+            f"openvino: nncf must quantize the network, got {reason(error)!r}"
+        ) from error
     finally:
         logger.setLevel(level)

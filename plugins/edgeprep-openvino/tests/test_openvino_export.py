@@ -1,0 +1,287 @@
+"""The exporter: what it writes computes what torch computes, by either road."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import openvino
+import pytest
+import torch
+from openvino.frontend import OpConversionFailure
+from torch import nn
+
+from edgeprep.convert.source import NetworkSource
+from edgeprep.errors import ExportError
+from edgeprep.interfaces import Model, Precision, Runner
+from edgeprep.tensors import TensorSpec
+from edgeprep_openvino import OpenVINOExporter
+from edgeprep_openvino._export import ROADS, export
+
+pytestmark = pytest.mark.filterwarnings(
+    # torch.export copies tree specs the way that torch itself has deprecated.
+    "ignore:.isinstance.treespec, LeafSpec:FutureWarning",
+)
+
+# By the shape of its weights, as openvino has it after grouping and folding.
+SHAPES = {
+    "stem.0": (8, 3, 3, 3),
+    "body.0": (8, 1, 1, 5, 5),
+    "body.2": (12, 8, 1, 1),
+    "head": (5, 12),
+}
+
+
+def relative(answer: np.ndarray, truth: np.ndarray) -> float:
+    return float(np.abs(answer - truth).max() / np.abs(truth).max())
+
+
+def read(model: Model) -> Any:
+    weights = openvino.Tensor(np.frombuffer(model.files["model.bin"], np.uint8))
+    return openvino.Core().read_model(model=model.files["model.xml"], weights=weights)
+
+
+def upstream(node: Any) -> list[Any]:
+    """Every node that `node` depends on."""
+    found: dict[str, Any] = {}
+    waiting = [node]
+    while waiting:
+        for port in waiting.pop().input_values():
+            if port.get_node().friendly_name not in found:
+                found[port.get_node().friendly_name] = port.get_node()
+                waiting.append(port.get_node())
+    return list(found.values())
+
+
+def quantized_layers(model: Model) -> set[str]:
+    """The layers whose weights are stored as integers."""
+    layers = set()
+    for node in read(model).get_ops():
+        if node.get_type_name() in {"Convolution", "GroupConvolution", "MatMul"}:
+            shape = tuple(node.input(1).get_shape())
+            weights = upstream(node.input_value(1).get_node())
+            if any(str(one.get_element_type()) == "<Type: 'int8_t'>" for one in weights):
+                layers |= {name for name, wanted in SHAPES.items() if wanted == shape}
+    return layers
+
+
+# float16 has 11 bits: weights are off by up to 2^-11 = 4.9e-4 of themselves, over four layers.
+@pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-4), ("fp16", 2e-3)])
+def test_float_computes_what_torch_computes(
+    precision: Precision,
+    tolerance: float,
+    make_source: Callable[..., NetworkSource],
+    load: Callable[[Model], Runner],
+    hard_pictures: dict[str, np.ndarray],
+) -> None:
+    source = make_source()
+    runner = load(OpenVINOExporter().export(source, precision))
+    for name, picture in hard_pictures.items():
+        for answer, truth in zip(runner.run([picture]), source.run(picture), strict=True):
+            assert relative(answer, truth) <= tolerance, name
+
+
+def test_int8_computes_nearly_what_torch_computes(
+    make_source: Callable[..., NetworkSource], load: Callable[[Model], Runner]
+) -> None:
+    source = make_source()
+    runner = load(OpenVINOExporter().export(source, "int8"))
+    pictures = [picture[np.newaxis] for picture in source.calibration]
+    for answers, truths in zip(
+        zip(*(runner.run([picture]) for picture in pictures), strict=True),
+        zip(*(source.run(picture) for picture in pictures), strict=True),
+        strict=True,
+    ):
+        # Steps of 1/255 of the range at five places. Over all samples and not at the worst place:
+        # nncf's ranges are means of the samples' extremes, so single peaks are cut off.
+        error = np.linalg.norm(np.subtract(answers, truths)) / np.linalg.norm(truths)
+        assert 0 < error <= 0.03
+
+
+@pytest.mark.parametrize("precision", OpenVINOExporter.precisions)
+def test_the_ends_are_named_shaped_and_ordered_as_the_source_says(
+    precision: Precision,
+    make_source: Callable[..., NetworkSource],
+    load: Callable[[Model], Runner],
+) -> None:
+    source = make_source()
+    runner = load(OpenVINOExporter().export(source, precision))
+    assert runner.inputs == (TensorSpec(name="image", shape=(1, 21, 17, 3), dtype="uint8"),)
+    assert runner.outputs == (
+        TensorSpec(name="scores", shape=(1, 5), dtype="float32"),
+        TensorSpec(name="heat", shape=(1, 8, 8), dtype="float32"),
+    )
+
+
+@pytest.mark.parametrize("precision", OpenVINOExporter.precisions)
+def test_the_same_source_gives_the_same_bytes(
+    precision: Precision, make_source: Callable[..., NetworkSource]
+) -> None:
+    source = make_source()
+    exporter = OpenVINOExporter()
+    assert exporter.export(source, precision) == exporter.export(source, precision)
+
+
+def test_nothing_is_left_in_the_scratch_folder(make_source: Callable[..., NetworkSource]) -> None:
+    source = make_source()
+    OpenVINOExporter().export(source, "fp16")
+    export(source, "int8", {"onnx": ROADS["onnx"]})
+    assert list(source.scratch.iterdir()) == []
+
+
+def test_nothing_is_printed(
+    make_source: Callable[..., NetworkSource], capfd: pytest.CaptureFixture[str]
+) -> None:
+    OpenVINOExporter().export(make_source(), "int8")
+    assert capfd.readouterr().out == ""
+
+
+def test_quantization_starts_behind_the_preprocessing(
+    make_source: Callable[..., NetworkSource],
+) -> None:
+    model = read(OpenVINOExporter().export(make_source(), "int8"))
+    front = [one for one in model.get_ops() if one.friendly_name.startswith("preprocessing/")]
+    assert {one.get_type_name() for one in front} >= {"MatMul", "Convert"}
+    for node in front:
+        assert str(node.get_output_element_type(0)) != "<Type: 'int8_t'>", node.friendly_name
+        kinds = {one.get_type_name() for one in upstream(node)}
+        assert "FakeQuantize" not in kinds, node.friendly_name
+
+
+def test_half_precision_leaves_the_preprocessing_in_float32(
+    make_source: Callable[..., NetworkSource],
+) -> None:
+    model = read(OpenVINOExporter().export(make_source(), "fp16"))
+    halves = {
+        node.friendly_name.startswith("preprocessing/")
+        for node in model.get_ops()
+        if node.get_type_name() == "Constant"
+        and str(node.get_element_type()) == "<Type: 'float16'>"
+    }
+    assert halves == {False}
+
+
+@pytest.mark.parametrize("road", list(ROADS))
+@pytest.mark.parametrize(
+    ("module", "kept"),
+    [
+        ("stem.0", {"stem.0"}),
+        ("stem", {"stem.0"}),
+        ("body.0", {"body.0"}),
+        ("body", {"body.0", "body.2"}),
+        ("head", {"head"}),
+    ],
+)
+def test_a_module_to_keep_in_float_is_kept_by_either_road(
+    road: str, module: str, kept: set[str], make_source: Callable[..., NetworkSource]
+) -> None:
+    model = export(make_source(keep_float=(module,)), "int8", {road: ROADS[road]})
+    assert quantized_layers(model) == set(SHAPES) - kept
+
+
+def test_a_module_to_keep_in_float_that_nothing_computes_is_refused(
+    make_source: Callable[..., NetworkSource],
+) -> None:
+    with pytest.raises(
+        ExportError,
+        match=r"^keep_float: must name modules that openvino computes, got 'network\.tail'$",
+    ):
+        OpenVINOExporter().export(make_source(keep_float=("tail",)), "int8")
+
+
+class Pointwise(nn.Module):
+    """One operation on the pixels, then their mean."""
+
+    def __init__(self, operation: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self.operation = operation
+
+    def forward(self, preprocessed: torch.Tensor) -> torch.Tensor:
+        return self.operation(preprocessed).mean((2, 3))
+
+
+def test_what_openvino_cannot_trace_is_read_from_onnx(
+    make_source: Callable[..., NetworkSource],
+    load: Callable[[Model], Runner],
+    hard_pictures: dict[str, np.ndarray],
+) -> None:
+    # openvino 2026.4 has no rule for aten::hardshrink; torch decomposes it for ONNX.
+    source = make_source(Pointwise(nn.functional.hardshrink))
+    with pytest.raises(OpConversionFailure, match=r"No conversion rule .* aten::hardshrink"):
+        ROADS["torch"](source)
+    runner = load(OpenVINOExporter().export(source, "fp32"))
+    for picture in hard_pictures.values():
+        assert relative(runner.run([picture])[0], source.run(picture)[0]) <= 1e-4
+
+
+def test_what_no_road_converts_is_an_error_that_names_them_all(
+    make_source: Callable[..., NetworkSource],
+) -> None:
+    source = make_source(Pointwise(lambda pixels: torch.hypot(pixels, pixels + 1)))
+    with pytest.raises(
+        ExportError,
+        match=(
+            r"^openvino: the network must convert by one of \('torch', 'onnx'\), got "
+            r"torch: '-- No conversion rule found for operations: aten::hypot', "
+            r"onnx: \"No ONNX function found for <OpOverload\(op='prims\.hypot', .*\"$"
+        ),
+    ):
+        OpenVINOExporter().export(source, "fp32")
+
+
+def test_a_conversion_that_computes_something_else_is_not_taken(
+    make_source: Callable[..., NetworkSource], load: Callable[[Model], Runner]
+) -> None:
+    source = make_source(Pointwise(torch.abs))
+    other = ROADS["torch"](make_source(Pointwise(torch.square)))
+    model = export(source, "fp32", {"wrong": lambda _source: other, "torch": ROADS["torch"]})
+    assert (
+        relative(
+            load(model).run([source.calibration[:1]])[0], source.run(source.calibration[:1])[0]
+        )
+        <= 1e-4
+    )
+
+
+def test_the_reason_against_a_conversion_that_computes_something_else(
+    make_source: Callable[..., NetworkSource],
+) -> None:
+    # |2x| is off by the whole of |x|: 1.
+    other = ROADS["torch"](make_source(Pointwise(lambda pixels: pixels.abs() * 2)))
+    with pytest.raises(
+        ExportError,
+        match=(
+            r"^openvino: the network must convert by one of \('wrong',\), got "
+            r"wrong: \"output 'output' must be within 0\.0001 of torch's, got 1\"$"
+        ),
+    ):
+        export(make_source(Pointwise(torch.abs)), "fp32", {"wrong": lambda _source: other})
+
+
+def test_a_conversion_that_was_traced_for_its_example_alone_is_not_taken(
+    make_source: Callable[..., NetworkSource],
+) -> None:
+    samples = make_source().calibration_preprocessed
+    threshold = float(samples[[0, -1]].mean())
+    branch = Pointwise(lambda pixels: pixels if pixels.mean() > threshold else -pixels)
+    with pytest.raises(ExportError, match=r"got torch: \"output 'output' must be within 0\.0001"):
+        OpenVINOExporter().export(make_source(branch), "fp32")
+
+
+def test_weights_of_eight_bits_take_a_third_of_the_file(
+    make_source: Callable[..., NetworkSource],
+) -> None:
+    torch.manual_seed(0)
+    wide = nn.Sequential(
+        nn.Conv2d(3, 256, 3, 2, 1),
+        nn.ReLU(),
+        nn.Conv2d(256, 512, 3, 2, 1),
+        nn.ReLU(),
+        nn.Conv2d(512, 400, 3, 2, 1),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(400, 10),
+    ).eval()
+    assert sum(parameter.numel() for parameter in wide.parameters()) > 3_000_000
+    source = make_source(wide)
+    whole = OpenVINOExporter().export(source, "fp32").size_bytes
+    assert OpenVINOExporter().export(source, "int8").size_bytes <= 0.35 * whole
