@@ -78,20 +78,20 @@ def write(path: Path, picture: NDArray[np.uint8], *, overwrite: bool) -> None:
 
 
 def _decode(stream: io.BufferedReader, path: Path, max_pixels: int) -> NDArray[np.uint8]:
-    start = stream.peek(12)[:12]
+    start = stream.peek(30)[:30]
     reader = _reader(start)
     if reader is None:
         raise ImageDecodeError(
-            f"{path}: must be a JPEG, PNG, WEBP or BMP file, got one that starts with {start!r}"
+            f"{path}: must be a JPEG, PNG, WEBP or BMP file, "
+            f"got one that starts with {start[:12]!r}"
         )
     # Not `Image.open`: it tries all registered formats, and warns or raises by a setting that
     # belongs to the application.
+    if reader is WebPImageFile:
+        # Opening it takes memory for the whole picture.
+        _check_size(*_webp_size(start), path, max_pixels)
     image = reader(stream)
-    if image.width * image.height > max_pixels:
-        raise ImageTooLarge(
-            f"{path}: must have at most {max_pixels} pixels, "
-            f"got {image.width * image.height} ({image.width} × {image.height})"
-        )
+    _check_size(image.width, image.height, path, max_pixels)
     if reader is PngImageFile:
         _check_chunks(stream)
     image.load()
@@ -106,6 +106,34 @@ def _reader(start: bytes) -> type[ImageFile] | None:
     if start.startswith(b"RIFF") and start[8:12] == b"WEBP":
         return WebPImageFile
     return BmpImageFile if start.startswith(b"BM") else None
+
+
+def _check_size(width: int, height: int, path: Path, max_pixels: int) -> None:
+    if width * height > max_pixels:
+        raise ImageTooLarge(
+            f"{path}: must have at most {max_pixels} pixels, "
+            f"got {width * height} ({width} × {height})"
+        )
+
+
+def _webp_size(start: bytes) -> tuple[int, int]:
+    """Width and height in pixels, as the first 30 bytes say.
+
+    Source: RFC 9649, sections 2.7.1 (VP8X) and 3.4 (VP8L); RFC 6386, section 9.1 (VP8).
+    """
+    kind = start[12:16]
+    if kind == b"VP8X":
+        return (
+            int.from_bytes(start[24:27], "little") + 1,
+            int.from_bytes(start[27:30], "little") + 1,
+        )
+    if kind == b"VP8L":
+        bits = int.from_bytes(start[21:25], "little")
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    return (
+        int.from_bytes(start[26:28], "little") & 0x3FFF,
+        int.from_bytes(start[28:30], "little") & 0x3FFF,
+    )
 
 
 def _check_chunks(stream: io.BufferedReader) -> None:
