@@ -1,11 +1,13 @@
 """The primitives over torch tensors, and a chain as a module: for training and for export."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.jit._trace import TracerWarning
 
 from edgeprep.stages.chain import Chain
 from edgeprep.tensors import DType
@@ -29,7 +31,13 @@ class TorchPrimitives:
 
     def shape(self, x: torch.Tensor) -> tuple[int, ...]:
         """The length of every axis."""
-        return tuple(x.shape)
+        if not torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]
+            return tuple(x.shape)
+        # OpenVINO traces, where lengths are tensors. An exported graph has one size, so that
+        # nothing is lost by taking them as numbers, which is what the warning is about.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", TracerWarning)
+            return tuple(int(length) for length in x.shape)
 
     def cast(self, x: torch.Tensor, dtype: DType) -> torch.Tensor:
         """Another element type."""
