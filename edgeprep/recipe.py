@@ -16,7 +16,7 @@ from msgspec import Meta
 
 from edgeprep import schema
 from edgeprep.errors import RecipeError
-from edgeprep.interfaces import Precision
+from edgeprep.interfaces import Placement, Precision
 from edgeprep.tensors import Color, ImageSpec
 
 __all__ = [
@@ -150,7 +150,7 @@ class RecipeText:
     target: Annotated[tuple[TargetTable, ...], Meta(min_length=1)]
     input: InputTable = InputTable()
     preprocess: tuple[UseTable, ...] = ()
-    placement: Literal["graph", "host", "split", "auto"] = "split"
+    placement: Placement | Literal["auto"] = "split"
     data: DataTable = DataTable()
     compress: tuple[UseTable, ...] = ()
     budget: BudgetTable | None = None
