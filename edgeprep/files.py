@@ -2,8 +2,6 @@
 
 import errno
 import os
-import secrets
-import shutil
 import stat
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -77,7 +75,7 @@ def atomic_write(
     path = Path(path)
     _check_output(path, overwrite=overwrite)
     # A short name of its own: `path.name` may already be as long as the file system allows.
-    temporary = path.parent / f".edgeprep-{secrets.token_hex(8)}.tmp"
+    temporary = path.parent / f".edgeprep-{os.urandom(8).hex()}.tmp"
     try:
         with open(temporary, "xb") as stream:  # noqa: PTH123
             for chunk in chunks:
@@ -153,6 +151,9 @@ def _cannot_write(path: Path, error: Exception, size_bytes: int | None) -> str:
     message = f"{path}: must be a file that can be written, got {_why(error)}"
     if not isinstance(error, OSError) or error.errno not in _DISK_FULL:
         return message
+    # Here, as it loads all of the compression modules, and a device opens this file at every start.
+    import shutil
+
     need = "" if size_bytes is None else f"needs {size_bytes} bytes, "
     return f"{message}; {need}{shutil.disk_usage(path.parent).free} bytes are free"
 

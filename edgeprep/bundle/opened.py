@@ -18,7 +18,7 @@ __all__ = ["Bundle", "GoldenSamples"]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class GoldenSamples:
-    """What a variant must reproduce: read-only arrays, whose first axis counts the samples.
+    """What a variant must reproduce: read-only arrays, the samples one after another.
 
     Attributes:
         input: what the graph takes, `(samples, H, W, C)`, uint8.

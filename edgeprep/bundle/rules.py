@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import prod
 
 import numpy as np
@@ -78,15 +79,11 @@ def _check_name(name: str, where: str) -> None:
 
 
 def _check_golden(golden: Golden, sizes: dict[str, int], where: str) -> None:
-    arrays = [(golden.input_member, golden.input)]
     _check_count(golden.output_members, golden.outputs, f"{where}.output_members")
+    arrays = [(golden.input_member, golden.input)]
     arrays += zip(golden.output_members, golden.outputs, strict=True)
-    samples = golden.input.shape[:1]
     for member, spec in arrays:
         _check_shape(spec, where)
-        rule = f"must start with {samples}"
-        starts = spec.shape[:1] == samples != ()
-        _require(starts, f"{where}: shape of {spec.name!r}", rule, spec.shape)
         _check_size(member, spec, sizes, where)
 
 
@@ -95,48 +92,46 @@ def _check_variant(
 ) -> None:
     _check_name(variant.name, where)
     _require("/" not in variant.name, f"{where}.name", "must have no '/'", variant.name)
-    for spec in (variant.input, *variant.outputs):
-        _check_shape(spec, where)
+    _check_files(variant, sizes, where)
+    _require(variant.tolerance >= 0, f"{where}.tolerance", "must be at least 0", variant.tolerance)
+    rule = f"must have golden samples, which are for {sorted(golden)}"
+    _require(variant.placement in golden, f"{where}.placement", rule, variant.placement)
+    _check_reproducible(variant, golden[variant.placement], sizes, where)
+
+
+def _check_files(variant: Variant, sizes: dict[str, int], where: str) -> None:
     prefix = f"variants/{variant.name}/"
     _require(bool(variant.files), f"{where}.files", "must be at least one", 0)
-    _check_unique(list(variant.files), f"{where}.files")
+    _check_unique(variant.files, f"{where}.files")
     for name in variant.files:
-        fits = name.startswith(prefix) and "/" not in name.removeprefix(prefix)
-        _require(fits, f"{where}.files", f"must lie in {prefix!r}", name)
+        inside = name.startswith(prefix) and "/" not in name.removeprefix(prefix)
+        _require(inside, f"{where}.files", f"must lie in {prefix!r}", name)
         _require(name in sizes, f"{where}.files", "must name members", name)
     total = sum(sizes[name] for name in variant.files)
-    _require(
-        variant.size_bytes == total,
-        f"{where}.size_bytes",
-        f"must be {total}, the total of its files",
-        variant.size_bytes,
-    )
-    _require(variant.tolerance >= 0, f"{where}.tolerance", "must be at least 0", variant.tolerance)
-    _require(
-        variant.placement in golden,
-        f"{where}.placement",
-        f"must have golden samples, which are for {sorted(golden)}",
-        variant.placement,
-    )
-    samples = golden[variant.placement]
-    _require(
-        _one(variant.input) == _one(samples.input),
-        f"{where}.input",
-        f"must fit the golden input {_text(samples.input)!r}",
-        _text(variant.input),
-    )
-    _check_count(variant.golden_outputs, samples.outputs, f"{where}.golden_outputs")
-    for member, spec in zip(variant.golden_outputs, samples.outputs, strict=True):
+    rule = f"must be {total}, the total of its files"
+    _require(variant.size_bytes == total, f"{where}.size_bytes", rule, variant.size_bytes)
+
+
+def _check_reproducible(
+    variant: Variant, golden: Golden, sizes: dict[str, int], where: str
+) -> None:
+    _check_count(variant.golden_outputs, golden.outputs, f"{where}.golden_outputs")
+    for member, spec in zip(variant.golden_outputs, golden.outputs, strict=True):
         _check_size(member, spec, sizes, f"{where}.golden_outputs")
-    _check_count([spec.name for spec in variant.outputs], samples.outputs, f"{where}.outputs")
-    for output, spec in zip(variant.outputs, samples.outputs, strict=True):
-        fits = (output.name, output.dtype) == (spec.name, spec.dtype)
-        fits = fits and spec.shape[0] * prod(output.shape) == prod(spec.shape)
-        _require(fits, f"{where}.outputs", f"must fit {_text(spec)!r}", _text(output))
+    _check_count(variant.outputs, golden.outputs, f"{where}.outputs")
+    for spec in (variant.input, *variant.outputs):
+        _check_shape(spec, where)
+    count = golden.input.shape[0] // variant.input.shape[0]
+    _check_repeated(variant.input, golden.input, count, f"{where}.input")
+    for spec, repeated in zip(variant.outputs, golden.outputs, strict=True):
+        _check_repeated(spec, repeated, count, f"{where}.outputs")
 
 
-def _one(spec: TensorSpec) -> tuple[object, ...]:
-    return (spec.name, spec.shape[1:], spec.dtype)
+def _check_repeated(spec: TensorSpec, repeated: TensorSpec, count: int, where: str) -> None:
+    """Whether `repeated` is what `count` arrays like `spec`, one after another, make."""
+    expected = replace(spec, shape=(count * spec.shape[0], *spec.shape[1:]))
+    rule = f"must make golden arrays of {_text(repeated)!r}"
+    _require(expected == repeated, where, rule, _text(expected))
 
 
 def _text(spec: TensorSpec) -> str:
@@ -145,8 +140,8 @@ def _text(spec: TensorSpec) -> str:
 
 def _check_shape(spec: TensorSpec, where: str) -> None:
     # Bounded, so that products stay numbers that can be printed.
-    plain = len(spec.shape) <= 16 and all(1 <= extent < 2**31 for extent in spec.shape)
-    rule = "must be at most 16 positive extents below 2**31"
+    plain = 1 <= len(spec.shape) <= 16 and all(1 <= extent < 2**31 for extent in spec.shape)
+    rule = "must be 1 to 16 extents, each at least 1 and below 2**31"
     _require(plain, f"{where}: shape of {spec.name!r}", rule, spec.shape)
 
 
@@ -157,8 +152,8 @@ def _check_size(member: str, spec: TensorSpec, sizes: dict[str, int], where: str
     _require(sizes[member] == size, where, rule, sizes[member])
 
 
-def _check_count(members: Sequence[str], specs: Sequence[TensorSpec], where: str) -> None:
-    _require(len(members) == len(specs), where, f"must be {len(specs)}", len(members))
+def _check_count(parts: Sequence[object], specs: Sequence[TensorSpec], where: str) -> None:
+    _require(len(parts) == len(specs), where, f"must be {len(specs)}", len(parts))
 
 
 def _check_unique(names: Sequence[str], where: str) -> None:

@@ -176,8 +176,8 @@ def logits(*shape):
     return [{"name": "logits", "shape": list(shape), "dtype": "float32"}]
 
 
-def fits(golden, got):
-    return f"variants[0].input: must fit the golden input {golden!r}, got {got!r}"
+def fits(part, golden, got):
+    return f"variants[0].{part}: must make golden arrays of {golden!r}, got {got!r}"
 
 
 def long(where, size, spec):
@@ -185,7 +185,7 @@ def long(where, size, spec):
 
 
 NAME_RULE = "must be a plain lower-case relative path of at most 100 characters"
-SHAPE_RULE = "must be at most 16 positive extents below 2**31"
+SHAPE_RULE = "must be 1 to 16 extents, each at least 1 and below 2**31"
 
 
 @pytest.mark.parametrize(
@@ -292,11 +292,15 @@ def test_names_that_are_not_plain_paths_are_refused(read, forge_tables, name):
         (variant(outputs=[]), "variants[0].outputs: must be 1, got 0"),
         (
             variant(outputs=logits(1, 4)),
-            "variants[0].outputs: must fit 'logits: float32 (2, 3)', got 'logits: float32 (1, 4)'",
+            fits("outputs", "logits: float32 (2, 3)", "logits: float32 (2, 4)"),
         ),
         (
             variant(input=image(1, 4, 5, 3)),
-            fits("image: uint8 (2, 4, 4, 3)", "image: uint8 (1, 4, 5, 3)"),
+            fits("input", "image: uint8 (2, 4, 4, 3)", "image: uint8 (2, 4, 5, 3)"),
+        ),
+        (
+            variant(input=image(3, 4, 4, 3)),
+            fits("input", "image: uint8 (2, 4, 4, 3)", "image: uint8 (0, 4, 4, 3)"),
         ),
         (
             variant(outputs=logits(-1, -3)),
@@ -308,9 +312,9 @@ def test_names_that_are_not_plain_paths_are_refused(read, forge_tables, name):
         ),
         (
             golden(outputs=logits(3, 2)),
-            "golden[0]: shape of 'logits': must start with (2,), got (3, 2)",
+            fits("outputs", "logits: float32 (3, 2)", "logits: float32 (2, 3)"),
         ),
-        (golden(input=image()), "golden[0]: shape of 'image': must start with (), got ()"),
+        (golden(input=image()), f"golden[0]: shape of 'image': {SHAPE_RULE}, got ()"),
         (golden(output_members=[]), "golden[0].output_members: must be 1, got 0"),
         (
             golden(input=image(2, 4, 4, 4)),
