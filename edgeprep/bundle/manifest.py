@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -95,6 +95,8 @@ class Variant:
         outputs: of the graph, one picture.
         parity: agreement with the source on held-out samples.
         metric: score on labelled samples; None where there were none.
+        reduced: the drop of that score by precision hint, such as "bf16", for the hints below its
+            own precision that the variant was run with.
         tolerance: largest relative error (see `Parity`) at which the golden outputs count as
             reproduced.
         golden_outputs: members with the outputs that this variant gave for the golden inputs of
@@ -112,6 +114,7 @@ class Variant:
     outputs: tuple[TensorSpec, ...]
     parity: Parity
     metric: Measured | None = None
+    reduced: Mapping[str, float] = field(default_factory=dict)
     tolerance: float
     golden_outputs: tuple[str, ...]
 
@@ -124,9 +127,9 @@ class Golden:
 
     Attributes:
         placement: that of the variants which take `input`.
-        input: the graph's input; the first axis of its shape counts the samples.
+        input: the graph's input for all samples, one after another along the first axis.
         input_member: where the inputs are.
-        outputs: the source's outputs; the first axis of each shape counts the samples.
+        outputs: the source's outputs for all samples, in the same way.
         output_members: where they are, one an output.
     """
 
@@ -150,6 +153,8 @@ class Manifest:
         input: the pictures that the chain takes.
         chain: the preprocessing, a table a stage, as `Chain.to_tables` gives it.
         source: the score of the model before compression.
+        max_drop: the budget: how far below the source any variant may score; None where there is
+            no budget.
         variants: at least one.
         golden: one for each placement.
         members: in the order in which they lie in the file; `write_bundle` fills them in.
@@ -163,6 +168,7 @@ class Manifest:
     input: ImageSpec
     chain: tuple[Mapping[str, object], ...]
     source: SourceRecord
+    max_drop: float | None = None
     variants: tuple[Variant, ...]
     golden: tuple[Golden, ...]
     members: tuple[Member, ...] = ()

@@ -102,7 +102,9 @@ def evaluate(
     }
     source = opened.bundle.manifest.source
     scores = []
-    reachable, left_out = list_candidates(opened.bundle.manifest.variants, opened.registry, prefer)
+    reachable, left_out = list_candidates(
+        opened.bundle.manifest.variants, opened.registry, opened.rules(prefer)
+    )
     for first in _most_exact(reachable):
         inputs = prepared[first.variant.placement]
         scorer = Scorer(task=opened.task, metric=metric, samples=inputs)

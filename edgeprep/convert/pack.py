@@ -1,9 +1,10 @@
 """Everything that was made and measured, in one file."""
 
-import sys
+import platform
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +60,7 @@ def pack(
             value=oracle.source_score if labelled else None,
             samples=len(oracle.scorer.samples) if labelled else 0,
         ),
+        max_drop=plan.recipe.budget.max_drop if plan.recipe.budget else None,
         variants=tuple(variant.record for variant in made),
         golden=tuple(golden),
     )
@@ -93,12 +95,10 @@ def _little_endian(array: NDArray[np.generic]) -> bytes:
 
 
 def _versions(plan: Plan) -> dict[str, str]:
-    versions = {
-        "edgeprep": edgeprep.__version__,
-        "python": ".".join(map(str, sys.version_info[:3])),
-        "numpy": version("numpy"),
-        "torch": version("torch"),
-    }
-    for variant in plan.variants:
-        versions.update(variant.backend.versions())
+    """The version of every distribution that had a hand in the bundle."""
+    modules = {"numpy", "torch"}.union(*(variant.exporter.requires for variant in plan.variants))
+    versions = {"edgeprep": edgeprep.__version__, "python": platform.python_version()}
+    for module in sorted(modules):
+        with suppress(PackageNotFoundError):
+            versions[module] = version(module.replace("_", "-"))
     return versions

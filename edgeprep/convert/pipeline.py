@@ -19,6 +19,7 @@ from edgeprep.convert.result import Result
 from edgeprep.convert.samples import Prepared, prepare_samples
 from edgeprep.convert.score import Agreement, Scorer, run_all
 from edgeprep.convert.source import NetworkSource
+from edgeprep.convert.threads import fastest_threads
 from edgeprep.convert.variants import MadeVariant, Oracle, make_variant
 from edgeprep.data import Samples
 from edgeprep.errors import BudgetError, EdgePrepError, ParityError, StorageError
@@ -141,7 +142,8 @@ class _Conversion:
         if held_out is None:  # the plan has seen that there is one
             raise ParityError("data: must have samples to prove parity on, got none")
         with self.progress("score the source") as done:
-            outputs = run_all(source.run, held_out)
+            with fastest_threads(lambda: source.run(held_out.picture(0))):
+                outputs = run_all(source.run, held_out)
             scorer: Scorer = Agreement.with_source(plan.task, held_out, outputs)
             if evaluation is not None and plan.metric is not None:
                 scorer = Scorer(task=plan.task, metric=plan.metric, samples=evaluation)

@@ -1,7 +1,8 @@
 """One variant: exported, loaded again, held to the source, scored."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from edgeprep.convert.plan import PlannedVariant
 from edgeprep.convert.score import Outputs, Scorer, run_all
 from edgeprep.convert.source import NetworkSource
 from edgeprep.errors import BackendError, EdgePrepError, ExportError
-from edgeprep.interfaces import Model, Precision, Runner
+from edgeprep.interfaces import Model, Options, Precision, Runner
 
 __all__ = ["MadeVariant", "Oracle", "make_variant"]
 
@@ -63,31 +64,36 @@ def make_variant(planned: PlannedVariant, source: NetworkSource, oracle: Oracle)
         raise
     except Exception as error:
         raise ExportError(f"{planned.name}: {type(error).__name__}: {error}") from error
-    runner = _load(planned, model)
-    try:
+    exact, *others = planned.backend.options(planned.backend.devices()[0], planned.precision)
+    with closing(_load(planned, model, exact)) as runner:
         parity = measure_parity(
             planned.name, runner, planned.precision, oracle.inputs, oracle.expected
         )
-        outputs = run_all(lambda image: runner.run((image,)), oracle.scorer.samples)
         golden = tuple(runner.run((image,)) for image in oracle.inputs[: oracle.golden])
-    finally:
-        runner.close()
+        measured = _measure(runner, oracle)
+    reduced = {}
+    for hint, options in {o["precision"]: o for o in others if "precision" in o}.items():
+        if hint != exact.get("precision"):
+            with closing(_load(planned, model, options)) as runner:
+                reduced[str(hint)] = _measure(runner, oracle).drop
+    record = replace(_record(planned, source, model, parity, measured), reduced=reduced)
+    return MadeVariant(record=record, model=model, golden_outputs=golden)
+
+
+def _measure(runner: Runner, oracle: Oracle) -> Measured:
+    outputs = run_all(lambda image: runner.run((image,)), oracle.scorer.samples)
     value = oracle.scorer.score(outputs)
-    measured = Measured(
+    return Measured(
         name=oracle.scorer.name,
         value=value,
         drop=oracle.scorer.drop(oracle.source_score, value),
         samples=len(outputs),
     )
-    record = _record(planned, source, model, parity, measured)
-    return MadeVariant(record=record, model=model, golden_outputs=golden)
 
 
-def _load(planned: PlannedVariant, model: Model) -> Runner:
-    device = planned.backend.devices()[0]
-    options = planned.backend.options(device, planned.precision)[0]
+def _load(planned: PlannedVariant, model: Model, options: Options) -> Runner:
     try:
-        return planned.backend.load(model, device, options)
+        return planned.backend.load(model, planned.backend.devices()[0], options)
     except BackendError as error:
         raise BackendError(f"{planned.name}: what was exported must load, got {error}") from error
 

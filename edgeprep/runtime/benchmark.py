@@ -33,7 +33,7 @@ def measure_all(
     """
     opened = OpenedBundle(path, registry or default_registry())
     manifest = opened.bundle.manifest
-    reachable, left_out = list_candidates(manifest.variants, opened.registry, prefer)
+    reachable, left_out = list_candidates(manifest.variants, opened.registry, opened.rules(prefer))
     prober = opened.prober()
     trials = prober.all(reachable, rounds=rounds)
     if not trials:

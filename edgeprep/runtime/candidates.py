@@ -1,6 +1,6 @@
 """Candidates: every way in which this machine could run a bundle, and what rules leave out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -10,7 +10,7 @@ from edgeprep.interfaces import Backend, Device, Options
 from edgeprep.registry import Registry, create
 from edgeprep.runtime.timing import Timing
 
-__all__ = ["Candidate", "Outcome", "Reachable", "Verdict", "construct", "list_candidates"]
+__all__ = ["Candidate", "Outcome", "Reachable", "Rules", "Verdict", "construct", "list_candidates"]
 
 Verdict = Literal["chosen", "slower", "unmeasured", "rejected", "excluded", "unavailable"]
 
@@ -69,71 +69,99 @@ class Reachable:
     device: Device
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What leaves a candidate out before it is tried.
+
+    Attributes:
+        prefer: keep only candidates of this variant, format, precision, backend, device or kind of
+            device.
+        max_drop: the bundle's budget, which holds for reduced precision hints as well.
+        only: keep this candidate alone, and construct no other backend.
+    """
+
+    prefer: str | None = None
+    max_drop: float | None = None
+    only: Candidate | None = None
+
+    def admits(self, variant: Variant, backend: str) -> bool:
+        """Whether a backend is worth constructing for `variant`."""
+        return self.only is None or (variant.name, backend) == (
+            self.only.variant,
+            self.only.backend,
+        )
+
+    def refuse(self, variant: Variant, candidate: Candidate, device: Device) -> str | None:
+        """Why `candidate` is left out; None if it is not."""
+        if self.only is not None and candidate != self.only:
+            return "another one was chosen"
+        words = (variant.name, variant.format, variant.precision, candidate.backend)
+        if self.prefer is not None and self.prefer.lower() not in (
+            word.lower() for word in (*words, device.name, device.kind)
+        ):
+            return f"prefer={self.prefer!r}"
+        hint = str(candidate.options.get("precision", "f32"))
+        if hint == "f32" or self.max_drop is None:
+            return None
+        if hint not in variant.reduced:
+            return f"{hint} was not scored when the bundle was made, and it has a budget"
+        if variant.reduced[hint] > self.max_drop:
+            return f"{hint} drops {variant.reduced[hint]:.4f}, the budget allows {self.max_drop}"
+        return None
+
+
 def list_candidates(
-    variants: Sequence[Variant],
-    registry: Registry,
-    prefer: str | None = None,
-    *,
-    backend: str | None = None,
+    variants: Sequence[Variant], registry: Registry, rules: Rules
 ) -> tuple[list[Reachable], list[Outcome]]:
     """What can be tried on this machine, and what cannot, with the reason.
 
     Args:
         variants: the bundle's variants.
         registry: where backends are looked up.
-        prefer: keep only candidates with this variant, format, precision, backend, device or
-            kind of device; the others are excluded.
-        backend: construct no other backend, because importing an engine takes time.
+        rules: what leaves candidates out.
     """
     reachable: list[Reachable] = []
     outcomes: list[Outcome] = []
     ready: dict[str, Backend | str] = {}
     for variant in variants:
-        classes = [
-            cls
-            for cls in registry.classes("backend")
-            if variant.format in cls.formats and backend in (None, cls.name)
-        ]
+        classes = [cls for cls in registry.classes("backend") if variant.format in cls.formats]
         if not classes:
             wanted = " ".join(variant.requires)
             reason = f"no backend for format {variant.format!r}; pip install {wanted}"
-            outcomes.append(_leave_out(variant, "", "unavailable", reason))
+            outcomes.append(_unavailable(variant, "", reason))
         for cls in classes:
+            if not rules.admits(variant, cls.name):
+                continue
             if cls.name not in ready:
                 ready[cls.name] = construct(cls)
-            engine = ready[cls.name]
-            if isinstance(engine, str):
-                outcomes.append(_leave_out(variant, cls.name, "unavailable", engine))
+            backend = ready[cls.name]
+            if isinstance(backend, str):
+                outcomes.append(_unavailable(variant, cls.name, backend))
                 continue
-            for device in engine.devices():
-                for options in engine.options(device, variant.precision):
-                    candidate = Candidate(
-                        variant=variant.name, backend=cls.name, device=device.name, options=options
+            for item in _ways(variant, backend):
+                refusal = rules.refuse(variant, item.candidate, item.device)
+                if refusal is None:
+                    reachable.append(item)
+                else:
+                    outcomes.append(
+                        Outcome(candidate=item.candidate, verdict="excluded", reason=refusal)
                     )
-                    if prefer is None or prefer.lower() in _handles(variant, cls.name, device):
-                        reachable.append(
-                            Reachable(
-                                candidate=candidate, variant=variant, backend=engine, device=device
-                            )
-                        )
-                    else:
-                        reason = f"prefer={prefer!r}"
-                        outcomes.append(
-                            Outcome(candidate=candidate, verdict="excluded", reason=reason)
-                        )
     return reachable, outcomes
 
 
-def _handles(variant: Variant, backend: str, device: Device) -> set[str]:
-    """The words by which a person can prefer a candidate."""
-    words = (variant.name, variant.format, variant.precision, backend, device.name, device.kind)
-    return {word.lower() for word in words}
+def _ways(variant: Variant, backend: Backend) -> Iterator[Reachable]:
+    """Every device and options with which `backend` could run `variant`."""
+    for device in backend.devices():
+        for options in backend.options(device, variant.precision):
+            candidate = Candidate(
+                variant=variant.name, backend=backend.name, device=device.name, options=options
+            )
+            yield Reachable(candidate=candidate, variant=variant, backend=backend, device=device)
 
 
-def _leave_out(variant: Variant, backend: str, verdict: Verdict, reason: str) -> Outcome:
-    return Outcome(
-        candidate=Candidate(variant=variant.name, backend=backend), verdict=verdict, reason=reason
-    )
+def _unavailable(variant: Variant, backend: str, reason: str) -> Outcome:
+    candidate = Candidate(variant=variant.name, backend=backend)
+    return Outcome(candidate=candidate, verdict="unavailable", reason=reason)
 
 
 def construct(cls: type[Backend]) -> Backend | str:

@@ -14,7 +14,7 @@ from edgeprep.bundle import Bundle, open_bundle
 from edgeprep.errors import NoUsableBackend
 from edgeprep.interfaces import Runner, Task
 from edgeprep.registry import Registry, default_registry
-from edgeprep.runtime.candidates import Candidate, Outcome, list_candidates
+from edgeprep.runtime.candidates import Candidate, Outcome, Rules, list_candidates
 from edgeprep.runtime.choices import ChoiceCache
 from edgeprep.runtime.choose import Prober, Trial
 from edgeprep.runtime.machine import fingerprint
@@ -50,6 +50,10 @@ class OpenedBundle:
         self.task: Task = build(registry.get("task", str(manifest.task["use"])), options, "task")
         placements = {variant.placement for variant in manifest.variants}
         self.hosts = {placement: self.chain.cut(placement)[0] for placement in placements}
+
+    def rules(self, prefer: str | None) -> Rules:
+        """What leaves candidates of this bundle out."""
+        return Rules(prefer=prefer, max_drop=self.bundle.manifest.max_drop)
 
     def prober(self) -> Prober:
         """What loads, proves and measures this bundle's candidates."""
@@ -118,7 +122,7 @@ def open(  # noqa: A001 -- `edgeprep.open` is the public name
     if probe and (remembered := _recall(opened, cache)):
         return remembered
     variants = sorted(opened.bundle.manifest.variants, key=lambda variant: variant.size_bytes)
-    reachable, left_out = list_candidates(variants, registry, prefer)
+    reachable, left_out = list_candidates(variants, registry, opened.rules(prefer))
     prober = opened.prober()
     if not reachable:
         prober.outcomes = left_out
@@ -145,14 +149,9 @@ def _recall(opened: OpenedBundle, cache: ChoiceCache) -> Session | None:
         return None
     outcomes = [_outcome(record) for record in records]
     wanted = outcomes[0].candidate
-    variants = [opened.bundle.variant(wanted.variant)]
-    reachable, _ = list_candidates(variants, opened.registry, backend=wanted.backend)
-    trials = (
-        opened.prober().prove(candidate, _SAMPLES_AGAIN)
-        for candidate in reachable
-        if candidate.candidate == wanted
-    )
-    trial = next(trials, None)
+    variants = opened.bundle.manifest.variants
+    reachable, _ = list_candidates(variants, opened.registry, Rules(only=wanted))
+    trial = opened.prober().prove(reachable[0], _SAMPLES_AGAIN) if reachable else None
     return None if trial is None else opened.session(trial, outcomes, remembered=True)
 
 
