@@ -43,9 +43,7 @@ def export(source: Source, precision: Precision) -> Model:
             if precision == "fp16":
                 content = _quantize.cast_weights(content)
             elif precision == "int8":
-                content = _quantize.quantize(
-                    content, source.calibration, source.keep_float, source.input.name
-                )
+                content = _quantize.quantize(content, source)
         except ExportError:
             raise
         except Exception as error:  # the quantizer lets out errors of every kind

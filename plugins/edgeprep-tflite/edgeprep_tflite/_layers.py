@@ -10,9 +10,7 @@ __all__ = ["list_float_operators", "list_modules"]
 
 _Kind = schema.BuiltinOperator
 
-# Their second input is the weight, which is named for its layer alone. Their output is named for
-# all that was fused into them, and that can name other layers: equal constants, such as the 6 of
-# two ReLU6, become one, which keeps the name of the first.
+# Their second input is the weight.
 _WEIGHTED = frozenset(
     {
         _Kind.CONV_2D,
@@ -26,21 +24,23 @@ _WEIGHTED = frozenset(
 
 
 def list_float_operators(
-    model: schema.ModelT, keep_float: Collection[str]
+    model: schema.ModelT, keep_float: Collection[str], layers: Collection[str]
 ) -> Iterator[tuple[schema.OperatorT, schema.SubGraphT]]:
-    """The operators that stay in float: the preprocessing, and the layers in `keep_float`.
+    """The operators that stay in float: the preprocessing, and the modules in `keep_float`.
 
     Args:
         model: a file whose tensors are named by module paths.
         keep_float: module paths, each of which stands for all that is inside it.
+        layers: the paths of the modules that have weights.
     """
     kept = tuple(f"{path}." for path in keep_float)
     for index, graph in enumerate(model.subgraphs):
         # An operator without a name, which the converter put in, goes with what it reads.
         source = frozenset({"network" if index else "preprocessing"})
         origin = dict.fromkeys(graph.inputs, source)
+        seen: set[str] = set()
         for operator in graph.operators:
-            modules = list_modules(operator, graph, model)
+            modules = _own(list_modules(operator, graph, model), frozenset(layers), seen)
             if not modules:
                 modules = frozenset().union(*(origin.get(i, ()) for i in operator.inputs))
             origin |= dict.fromkeys(operator.outputs, modules)
@@ -52,9 +52,11 @@ def list_float_operators(
 def list_modules(
     operator: schema.OperatorT, graph: schema.SubGraphT, model: schema.ModelT
 ) -> frozenset[str]:
-    """The paths of the modules that `operator` computes: several, where they were fused.
+    """The paths of the modules that `operator` is named for: several, where they were fused.
 
-    What gives an output of the graph is named for that output; its constants still tell.
+    The weight is asked first, because the output is named for the activation too, whose constants
+    can be those of another layer. What gives an output of the graph is named for that output
+    alone; its constants still tell.
     """
     tensors = [graph.tensors[index] for index in operator.inputs if index >= 0]
     constants = [tensor for tensor in tensors if model.buffers[tensor.buffer].data is not None]
@@ -62,6 +64,19 @@ def list_modules(
     kind = model.operatorCodes[operator.opcodeIndex].builtinCode
     weights = [tensor for tensor in tensors[1:2] if kind in _WEIGHTED and tensor in constants]
     return _paths(weights) or _paths(outputs) or _paths(constants)
+
+
+def _own(modules: frozenset[str], layers: frozenset[str], seen: set[str]) -> frozenset[str]:
+    """`modules` without the layers that an operator is named for and that are not its own.
+
+    What two layers compute alike, such as the transposition of an input that both read, becomes
+    one. It keeps the name of the first, and gives it to the second as well. So a layer that was
+    seen before counts only where there is no other: that is one layer called twice.
+    """
+    named = modules & layers
+    own = named - seen or named
+    seen |= own
+    return modules - named | own
 
 
 def _paths(tensors: list[Any]) -> frozenset[str]:

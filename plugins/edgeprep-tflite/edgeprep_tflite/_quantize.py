@@ -13,9 +13,9 @@ from ai_edge_quantizer.algorithm_manager import AlgorithmName  # type: ignore[im
 from ai_edge_quantizer.quantizer import Quantizer  # type: ignore[import-untyped]
 from ai_edge_quantizer.recipe_manager import RecipeManager  # type: ignore[import-untyped]
 from ai_edge_quantizer.utils import progress_utils, qsv_utils, tfl_flatbuffer_utils  # type: ignore[import-untyped]
-from numpy.typing import NDArray
 
 from edgeprep.errors import ExportError
+from edgeprep.interfaces import Source
 from edgeprep_tflite._layers import list_float_operators
 
 __all__ = ["cast_weights", "quantize"]
@@ -30,31 +30,36 @@ def cast_weights(content: bytes) -> bytes:
     recipe.add_weight_only_config(
         ".*", _Operation.ALL_SUPPORTED, num_bits=16, algorithm_key=AlgorithmName.FLOAT_CASTING
     )
-    _leave_float(recipe, content, keep_float=())
+    _leave_float(recipe, content)
     return _apply(recipe, content, None)
 
 
-def quantize(
-    content: bytes, samples: NDArray[np.uint8], keep_float: Collection[str], input_name: str
-) -> bytes:
+def quantize(content: bytes, source: Source) -> bytes:
     """The file with 8-bit weights (per channel, symmetric) and activations (per tensor).
 
-    The input stays uint8, the outputs float32, and the preprocessing is not touched. Ranges are
-    the smallest and largest values that occur in `samples`.
+    The input stays uint8 and the outputs float32; the preprocessing is not touched. Ranges are
+    from the least to the greatest value that occurs in the calibration samples.
 
     Args:
-        content: a float file whose tensors are named by module paths.
-        samples: `(samples, H, W, C)`, uint8.
-        keep_float: module paths that stay in float, with all that is inside them.
-        input_name: what the signature calls the input.
+        content: a float file of `source`, whose tensors are named by module paths.
+        source: gives the samples, and the layers to be kept in float.
+
+    Raises:
+        ExportError: there are no samples, or nothing that can be quantized.
     """
+    samples = source.calibration
     if not len(samples):
         raise ExportError("exporter 'tflite': int8 needs calibration samples, got 0")
     recipe = RecipeManager()
     recipe.add_static_config(
         ".*", _Operation.ALL_SUPPORTED, activation_num_bits=8, weight_num_bits=8
     )
-    _leave_float(recipe, content, keep_float)
+    layers = [
+        path
+        for path, module in source.deployed.named_modules()
+        if any(parameter.ndim > 1 for parameter in module.parameters(recurse=False))
+    ]
+    _leave_float(recipe, content, source.keep_float, layers)
     # The quantizer's own `calibrate` takes a moving average, in which the last samples weigh most.
     ranges = calibrator.Calibrator(
         content,
@@ -66,7 +71,7 @@ def quantize(
     )
     with _without_bars():
         ranges.calibrate(
-            {_SIGNATURE: [{input_name: sample[np.newaxis]} for sample in samples]}, recipe
+            {_SIGNATURE: [{source.input.name: sample[np.newaxis]} for sample in samples]}, recipe
         )
     quantized = _apply(recipe, content, ranges.get_model_qsvs())
     if not any(
@@ -76,16 +81,21 @@ def quantize(
     ):
         raise ExportError(
             "exporter 'tflite': int8 needs at least one operator that can be quantized, "
-            f"got none besides {tuple(keep_float)!r}, which stay in float"
+            f"got none besides {source.keep_float!r}, which stay in float"
         )
     return quantized
 
 
-def _leave_float(recipe: RecipeManager, content: bytes, keep_float: Collection[str]) -> None:
+def _leave_float(
+    recipe: RecipeManager,
+    content: bytes,
+    keep_float: Collection[str] = (),
+    layers: Collection[str] = (),
+) -> None:
     scopes = [
         f"^{re.escape(tfl_flatbuffer_utils.get_op_scope(operator, graph.tensors))}$"
         for operator, graph in list_float_operators(
-            tfl_flatbuffer_utils.read_model(content), keep_float
+            tfl_flatbuffer_utils.read_model(content), keep_float, layers
         )
     ]
     for scope in scopes:
