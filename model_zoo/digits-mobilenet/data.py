@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw
 from sklearn.datasets import load_digits, load_sample_image
 
 __all__ = ["calibration", "evaluation", "pictures"]
@@ -82,6 +82,8 @@ def pictures(
     for index in order[:count]:
         height, width = size or generator.integers(SIDES[0], SIDES[1] + 1, size=2).tolist()
         background = crop(part, generator, height, width)
+        if part == "training":
+            background = varied(background, crop(part, generator, height, width), generator)
         ink = enlarge(digits[index], round(min(height, width) * generator.uniform(*DIGIT_SHARE)))
         if part == "training":
             ink = rewritten(ink, generator)
@@ -117,13 +119,25 @@ def crop(part: Part, generator: np.random.Generator, height: int, width: int) ->
     top = generator.uniform(0, image.height - height * zoom)
     box = (left, top, left + width * zoom, top + height * zoom)
     piece = image.resize((width, height), Image.Resampling.BILINEAR, box=box)
+    return piece.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if generator.random() < 0.5 else piece
+
+
+def varied(
+    background: Image.Image, other: Image.Image, generator: np.random.Generator
+) -> Image.Image:
+    """What stands for the many photographs that there are not: new colours, other shapes."""
+    background = recolored(background, generator)
     if generator.random() < 0.5:
-        piece = piece.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    return recolored(piece, generator) if part == "training" else piece
+        corners = generator.uniform(-0.5, 1.5, size=(2, 2)) * background.size
+        mask = Image.new("L", background.size)
+        low, high = corners.min(0).tolist(), corners.max(0).tolist()
+        ImageDraw.Draw(mask).ellipse([*low, *high], fill=255)
+        background.paste(recolored(other, generator), mask=mask)
+    return background
 
 
 def recolored(image: Image.Image, generator: np.random.Generator) -> Image.Image:
-    """`image` with its channels exchanged and stretched: a few photographs must do for many."""
+    """`image` with its channels exchanged and stretched, perhaps as a negative."""
     colors = np.asarray(image)[..., generator.permutation(3)].astype(np.float64)
     gain = generator.uniform(0.5, 1.5, size=3) * generator.choice([-1, 1])
     shifted = (colors - colors.mean((0, 1))) * gain + generator.uniform(40, 215, size=3)

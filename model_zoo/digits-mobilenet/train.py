@@ -1,6 +1,6 @@
 """Train the network from nothing, with the recipe's own preprocessing, on two cores.
 
-    python model_zoo/digits-mobilenet/train.py [--epochs 24] [--output weights.safetensors]
+    python model_zoo/digits-mobilenet/train.py [--epochs 36] [--output weights.safetensors]
 
 One process draws the pictures of the next epoch while another trains on those of this one. The
 weights are those of the last epoch: evaluation pictures choose nothing.
@@ -37,13 +37,13 @@ PEAK_RATE, WEIGHT_DECAY, SMOOTHING = 4e-3, 1e-2, 0.05
 def main() -> None:
     """Train, print the accuracy after each epoch, and save the weights."""
     arguments = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    arguments.add_argument("--epochs", type=int, default=24)
+    arguments.add_argument("--epochs", type=int, default=36)
     arguments.add_argument("--output", type=Path, default=HERE / "weights.safetensors")
     options = arguments.parse_args()
 
     torch.manual_seed(0)
     torch.set_num_threads(1)  # faster than two for a network this small
-    network = build()
+    network = build(**load_recipe(HERE / "recipe.toml").model.arguments)
     _, graph = chain().cut("split")
     train(nn.Sequential(ChainModule(graph), network), options.epochs)
     save_file(network.state_dict(), options.output)
@@ -59,7 +59,7 @@ def train(model: nn.Module, epochs: int) -> None:
     """Train `model`, uint8 pictures as the host prepares them to logits, in place."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=PEAK_RATE, weight_decay=WEIGHT_DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, PEAK_RATE, total_steps=epochs * SAMPLES // BATCH
+        optimizer, PEAK_RATE, total_steps=epochs * SAMPLES // BATCH, pct_start=0.2
     )
     loss_of = nn.CrossEntropyLoss(label_smoothing=SMOOTHING)
     held_out = tensors(*prepared(evaluation()))
