@@ -62,19 +62,19 @@ def _check_tensors(model: ModelProto, source: Source) -> None:
         ("outputs", model.graph.output, source.outputs),
     ):
         signature = _signature(found)
-        expected = tuple((spec.name, spec.dtype, spec.shape) for spec in wanted)
+        expected = [(spec.name, spec.dtype, spec.shape) for spec in wanted]
         if signature != expected:
             raise ExportError(
                 f"exporter 'onnx': {kind} of the graph must be {expected!r}, got {signature!r}"
             )
 
 
-def _signature(values: Iterable[ValueInfoProto]) -> tuple[tuple[str, str, tuple[int, ...]], ...]:
-    return tuple(
+def _signature(values: Iterable[ValueInfoProto]) -> list[tuple[str, str, tuple[int, ...]]]:
+    return [
         (
             value.name,
             helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type).name,
             tuple(axis.dim_value for axis in value.type.tensor_type.shape.dim),
         )
         for value in values
-    )
+    ]

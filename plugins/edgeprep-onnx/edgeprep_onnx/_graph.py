@@ -53,10 +53,12 @@ def tidy(model: ModelProto, producer: str) -> None:
     del model.metadata_props[:]
     model.producer_name, model.producer_version = producer, ""
     domains = {"", *(node.domain for graph in _graphs(model.graph) for node in graph.node)}
-    used = [entry for entry in model.opset_import if entry.domain in domains]
-    model.ir_version = helper.find_min_ir_version_for(used, ignore_unknown=True)
+    # A mapping, because joining two models leaves every domain twice.
+    versions = {entry.domain: entry.version for entry in model.opset_import}
+    used = [helper.make_opsetid(domain, versions[domain]) for domain in sorted(domains)]
     del model.opset_import[:]
     model.opset_import.extend(used)
+    model.ir_version = helper.find_min_ir_version_for(used, ignore_unknown=True)
 
 
 def _copy(node: NodeProto) -> NodeProto:

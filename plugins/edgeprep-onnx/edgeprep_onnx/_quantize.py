@@ -7,8 +7,9 @@ files outside the scratch directory and calibrate again at every call.
 import ast
 import hashlib
 import json
+import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -58,6 +59,7 @@ def quantize(network: ModelProto, source: Source, kept: frozenset[str]) -> Model
         ExportError: there are no calibration samples, or nothing in the network to quantize.
     """
     _name_nodes(network.graph)
+    excluded = [node.name for node in network.graph.node if not kept.isdisjoint(node.output)]
     with TemporaryDirectory(dir=source.scratch) as scratch:
         path = Path(scratch) / "network.onnx"
         onnx.save(network, path)
@@ -70,19 +72,18 @@ def quantize(network: ModelProto, source: Source, kept: frozenset[str]) -> Model
             activation_qType=QuantType.QUInt8,
             tensors_range=ranges,
             nodes_to_quantize=[],
-            nodes_to_exclude=[n.name for n in network.graph.node if not kept.isdisjoint(n.output)],
+            nodes_to_exclude=excluded,
             op_types_to_quantize=OP_TYPES,
             extra_options={},
         )
         quantizer.quantize_model()
     quantized: ModelProto = quantizer.model.model
     _free_outputs(quantized.graph)
-    count = sum(node.op_type == "DequantizeLinear" for node in quantized.graph.node)
-    if not count:
-        types = sorted({node.op_type for node in network.graph.node})
+    if not any(node.op_type == "DequantizeLinear" for node in quantized.graph.node):
         raise ExportError(
-            "exporter 'onnx': int8 needs at least one operator that can be quantized, "
-            f"got a network of {types!r} with {len(kept)} values kept in float"
+            "exporter 'onnx': int8 needs an operator that can be quantized, got only "
+            f"{sorted({node.op_type for node in network.graph.node})!r}, "
+            f"{len(excluded)} of {len(network.graph.node)} kept in float"
         )
     return quantized
 
@@ -127,6 +128,8 @@ def _ranges(path: Path, source: Source) -> TensorsData:
     samples = source.calibration_preprocessed
     if not len(samples):
         raise ExportError("exporter 'onnx': int8 needs calibration samples, got 0")
+    if not np.isfinite(samples).all():
+        raise ExportError("exporter 'onnx': int8 needs finite calibration samples, got nan or inf")
     digest = hashlib.sha256(path.read_bytes())
     digest.update(np.ascontiguousarray(samples).data)
     stored = source.scratch / f"onnx-ranges-{digest.hexdigest()[:32]}.json"
@@ -134,6 +137,7 @@ def _ranges(path: Path, source: Source) -> TensorsData:
         ranges = json.loads(stored.read_text())
     else:
         ranges = _calibrate(path, samples, source.network_input.name)
+        _check_finite(ranges)
         stored.write_text(json.dumps(ranges))
     return TensorsData(
         CalibrationMethod.MinMax,
@@ -159,6 +163,15 @@ def _calibrate(
         value: (float(np.min(ranges[value].lowest)), float(np.max(ranges[value].highest)))
         for value in sorted(ranges)
     }
+
+
+def _check_finite(ranges: Mapping[str, tuple[float, float]]) -> None:
+    for value, (low, high) in ranges.items():
+        if not (math.isfinite(low) and math.isfinite(high)):
+            raise ExportError(
+                f"exporter 'onnx': int8 needs finite values of {value!r} over the calibration "
+                f"samples, got {low} to {high}"
+            )
 
 
 class _Samples:

@@ -1,0 +1,48 @@
+"""The plugin as edgeprep finds it."""
+
+import subprocess
+import sys
+
+import pytest
+
+from edgeprep.errors import RecipeError
+from edgeprep.registry import Registry
+from edgeprep.schema import build
+from edgeprep_onnx import OnnxExporter, OnnxRuntimeBackend
+
+
+def test_importing_the_plugin_imports_no_heavy_library() -> None:
+    heavy = ["onnx", "onnxruntime", "onnxscript", "torch"]
+    code = (
+        "import sys, edgeprep_onnx;"
+        "edgeprep_onnx.edgeprep_exporters(), edgeprep_onnx.edgeprep_backends();"
+        f"print([name for name in {heavy!r} if name in sys.modules])"
+    )
+    fresh = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert fresh.stdout.strip() == "[]"
+
+
+def test_running_a_model_needs_onnxruntime_alone() -> None:
+    code = (
+        "import sys, edgeprep_onnx;"
+        "edgeprep_onnx.OnnxRuntimeBackend().devices();"
+        "print([name for name in ('onnx', 'ml_dtypes', 'torch') if name in sys.modules])"
+    )
+    fresh = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert fresh.stdout.strip() == "[]"
+
+
+def test_the_registry_finds_exporter_and_backend() -> None:
+    registry = Registry(allow=("onnx",))
+    assert registry.get("exporter", "onnx") is OnnxExporter
+    assert registry.get("backend", "onnxruntime") is OnnxRuntimeBackend
+
+
+def test_a_recipe_may_choose_the_opset() -> None:
+    assert build(OnnxExporter, {"opset": 21}, "target[0]") == OnnxExporter(opset=21)
+
+
+def test_an_opset_out_of_range_is_an_error() -> None:
+    with pytest.raises(RecipeError, match=r"target\[0\].opset") as caught:
+        build(OnnxExporter, {"opset": 17}, "target[0]")
+    assert str(caught.value) == "target[0].opset: must be at least 18 and at most 23, got 17"
