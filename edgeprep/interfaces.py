@@ -103,6 +103,13 @@ class Primitives(Protocol[T]):
         Two neighbours along each axis, pixel centres at half-integers, edges clamped.
         """
 
+    def resample(self, x: T, axis: int, length: int, kernel: Literal["bilinear", "area"]) -> T:
+        """`(N, H, W, C)`, uint8 or float32, with `axis` 1 or 2 brought to `length`, float32.
+
+        "bilinear" is antialiased: its triangle is as wide as the scale. "area" is the mean of what
+        an output pixel covers.
+        """
+
 
 class Stage(ABC):
     """One preprocessing step, defined once and interpreted by numpy, torch and a graph builder.

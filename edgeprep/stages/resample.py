@@ -99,8 +99,11 @@ def _blocks(
     return Bands(length, starts, blocked)
 
 
-def resample(F: Primitives[T], x: T, matrix: Bands) -> T:
-    """`(N, L, M, C)`, uint8 or float32, to `(N, matrix.length, M, C)`, float32."""
+def resample(F: Primitives[T], x: T, axis: int, matrix: Bands) -> T:
+    """`F.resample` in terms of the other primitives, for engines that run graphs."""
+    if axis == 2:
+        turned = resample(F, F.transpose(x, (0, 2, 1, 3)), 1, matrix)
+        return F.transpose(turned, (0, 2, 1, 3))
     batch, _, across, channels = F.shape(x)
     blocks, rows, run = matrix.weights.shape
     # Gather before the cast: uint8 is a quarter of the bytes to move.

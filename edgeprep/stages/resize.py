@@ -8,7 +8,6 @@ from msgspec import Meta
 from edgeprep.errors import RecipeError
 from edgeprep.interfaces import Primitives, Stage
 from edgeprep.stages.requirements import need_channels_last, need_range
-from edgeprep.stages.resample import bands, resample
 from edgeprep.tensors import ImageSpec
 
 __all__ = ["Resize"]
@@ -121,11 +120,9 @@ class Resize(Stage):
         shrinks = height < height_in or width < width_in
         if self.method == "bilinear" and not (self.antialias and shrinks):
             return F.resize_linear(x, height, width)
-        kernel = "area" if self.method == "area" else "bilinear"
+        kernel: Literal["bilinear", "area"] = "area" if self.method == "area" else "bilinear"
         if height != height_in:
-            x = resample(F, x, bands(height_in, height, kernel))
+            x = F.resample(x, 1, height, kernel)
         if width != width_in:
-            turned = F.transpose(x, (0, 2, 1, 3))
-            turned = resample(F, turned, bands(width_in, width, kernel))
-            x = F.transpose(turned, (0, 2, 1, 3))
+            x = F.resample(x, 2, width, kernel)
         return x

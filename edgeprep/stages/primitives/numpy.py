@@ -2,16 +2,21 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeprep.stages.resample import Bands, Kernel, bands
 from edgeprep.tensors import DType
 
 __all__ = ["NumpyPrimitives"]
 
 Array = NDArray[Any]
+
+# Rows of the result made at a time: little enough to stay in the processor's cache, and below the
+# size from which the allocator hands memory back and the kernel clears it again for every picture.
+CHUNK = 32
 
 
 class NumpyPrimitives:
@@ -78,26 +83,80 @@ class NumpyPrimitives:
 
     def resize_linear(self, x: Array, height: int, width: int) -> Array:
         """Half-pixel bilinear: rows, then columns."""
-        for axis, length in ((1, height), (2, width)):
-            low, high, weight = _neighbours(x.shape[axis], length)
-            weight = weight.reshape((-1,) + (1,) * (x.ndim - 1 - axis))
-            # Take before the cast: only the rows and columns that are needed become float32.
-            first = x.take(low, axis).astype(np.float32, copy=False)
-            difference = x.take(high, axis).astype(np.float32, copy=False)
-            difference -= first
-            difference *= weight
-            difference += first
-            x = difference
-        return x
+        batch, height_in, width_in, channels = x.shape
+        rows, columns = _neighbours(height_in, height), _neighbours(width_in, width)
+        result = np.empty((batch, height, width, channels), np.float32)
+        for picture, target in zip(x, result, strict=True):
+            for start in range(0, height, CHUNK):
+                chunk = slice(start, start + CHUNK)
+                few = Neighbours(rows.low[chunk], rows.high[chunk], rows.weight[chunk])
+                target[chunk] = _interpolate(_interpolate(picture, 0, few), 1, columns)
+        return result
+
+    def resample(self, x: Array, axis: int, length: int, kernel: Kernel) -> Array:
+        """Antialiased bilinear or area along one axis."""
+        matrix = bands(x.shape[axis], length, kernel)
+        return _resample_rows(x, matrix) if axis == 1 else _resample_columns(x, matrix)
+
+
+class Neighbours(NamedTuple):
+    """For each output the two inputs beside its centre, and the weight of the second."""
+
+    low: NDArray[np.int64]
+    high: NDArray[np.int64]
+    weight: NDArray[np.float32]
 
 
 @lru_cache(maxsize=64)
-def _neighbours(
-    length_in: int, length_out: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
-    """For each output the two inputs beside its centre, and the weight of the second."""
+def _neighbours(length_in: int, length_out: int) -> Neighbours:
     centre = (np.arange(length_out) + 0.5) * (length_in / length_out) - 0.5
     centre = np.clip(centre, 0, length_in - 1)
     low = np.floor(centre).astype(np.int64)
     high = np.minimum(low + 1, length_in - 1)
-    return low, high, (centre - low).astype(np.float32)
+    return Neighbours(low, high, (centre - low).astype(np.float32))
+
+
+def _interpolate(picture: Array, axis: int, neighbours: Neighbours) -> Array:
+    # Take before the cast: only the rows and columns that are needed become float32.
+    first = picture.take(neighbours.low, axis).astype(np.float32, copy=False)
+    result: Array = picture.take(neighbours.high, axis).astype(np.float32, copy=False)
+    result -= first
+    result *= neighbours.weight.reshape((-1, 1, 1)[: 3 - axis])
+    result += first
+    return result
+
+
+def _resample_rows(x: Array, matrix: Bands) -> Array:
+    batch, _, width, channels = x.shape
+    blocks, rows, run = matrix.weights.shape
+    result = np.empty((batch, blocks * rows, width * channels), np.float32)
+    # One run of rows at a time is cast, so that it stays in the processor's cache.
+    inputs = np.empty((run, width, channels), np.float32)
+    for picture, target in zip(x, result, strict=True):
+        for block, start in enumerate(matrix.starts):
+            inputs[:] = picture[start : start + run]
+            outputs = target[block * rows : (block + 1) * rows]
+            np.matmul(matrix.weights[block], inputs.reshape(run, -1), out=outputs)
+    return result.reshape(batch, -1, width, channels)[:, : matrix.length]
+
+
+def _resample_columns(x: Array, matrix: Bands) -> Array:
+    batch, height, _, channels = x.shape
+    lines = np.ascontiguousarray(x, np.float32).reshape(batch * height, -1)
+    weights = _interleaved(matrix, channels)
+    blocks, run, columns = weights.shape
+    result = np.empty((batch * height, blocks * columns), np.float32)
+    for block, start in enumerate(matrix.starts * channels):
+        outputs = result[:, block * columns : (block + 1) * columns]
+        np.matmul(lines[:, start : start + run], weights[block], out=outputs)
+    return result.reshape(batch, height, -1, channels)[:, :, : matrix.length]
+
+
+@lru_cache(maxsize=16)
+def _interleaved(matrix: Bands, channels: int) -> NDArray[np.float32]:
+    """The transposed blocks of `matrix` for lines whose channels are interleaved.
+
+    Two products in three are with zeros, which costs less than to turn the picture and back.
+    """
+    each_channel = np.eye(channels, dtype=np.float32)
+    return np.stack([np.kron(block.T, each_channel) for block in matrix.weights])

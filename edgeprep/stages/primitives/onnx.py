@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from edgeprep.stages.chain import Chain
+from edgeprep.stages.resample import Kernel, bands, resample
 from edgeprep.tensors import DType
 
 __all__ = ["OnnxPrimitives", "Value", "build_onnx"]
@@ -118,6 +119,10 @@ class OnnxPrimitives:
             coordinate_transformation_mode="half_pixel",
             antialias=0,
         )
+
+    def resample(self, x: Value, axis: int, length: int, kernel: Kernel) -> Value:
+        """Antialiased bilinear or area along one axis, as a banded matrix product."""
+        return resample(self, x, axis, bands(self.shape(x)[axis], length, kernel))
 
     def _node(
         self,

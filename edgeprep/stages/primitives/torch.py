@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch.jit._trace import TracerWarning
 
 from edgeprep.stages.chain import Chain
+from edgeprep.stages.resample import Kernel, bands, resample
 from edgeprep.tensors import DType
 
 __all__ = ["ChainModule", "TorchPrimitives"]
@@ -105,6 +106,10 @@ class TorchPrimitives:
             channels_first, (height, width), mode="bilinear", align_corners=False, antialias=False
         )
         return resized.permute(0, 2, 3, 1)
+
+    def resample(self, x: torch.Tensor, axis: int, length: int, kernel: Kernel) -> torch.Tensor:
+        """Antialiased bilinear or area along one axis, as a banded matrix product."""
+        return resample(self, x, axis, bands(self.shape(x)[axis], length, kernel))
 
 
 class ChainModule(torch.nn.Module):

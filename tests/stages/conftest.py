@@ -1,0 +1,136 @@
+"""Slow float64 references, written from the formulas alone, and the engines that must meet them."""
+
+from collections.abc import Callable
+from math import floor
+
+import numpy as np
+import onnxruntime
+import openvino
+import pytest
+import torch
+from numpy.typing import NDArray
+from sklearn.datasets import load_sample_image
+
+from edgeprep.stages.chain import Chain
+from edgeprep.stages.primitives.numpy import NumpyPrimitives
+from edgeprep.stages.primitives.onnx import build_onnx
+from edgeprep.stages.primitives.torch import ChainModule
+
+Picture = NDArray[np.uint8]
+Reference = Callable[[NDArray[np.generic], int, int], NDArray[np.float64]]
+Engine = Callable[[Chain, Picture], NDArray[np.float32]]
+
+
+def _bilinear_matrix(length_in: int, length_out: int) -> NDArray[np.float64]:
+    """Two clamped neighbours around the centre, weighted by distance."""
+    matrix = np.zeros((length_out, length_in))
+    for i in range(length_out):
+        centre = (i + 0.5) * length_in / length_out - 0.5
+        below = floor(centre)
+        for j, weight in ((below, below + 1 - centre), (below + 1, centre - below)):
+            matrix[i, min(max(j, 0), length_in - 1)] += weight
+    return matrix
+
+
+def _antialiased_matrix(length_in: int, length_out: int) -> NDArray[np.float64]:
+    """PREPROCESSING: relu(1 - |j + 0.5 - (i + 0.5) n_in / n_out| / s), rows normalized."""
+    s = max(length_in / length_out, 1.0)
+    matrix = np.zeros((length_out, length_in))
+    for i in range(length_out):
+        for j in range(length_in):
+            matrix[i, j] = max(0.0, 1 - abs(j + 0.5 - (i + 0.5) * length_in / length_out) / s)
+        matrix[i] /= matrix[i].sum()
+    return matrix
+
+
+def _area_matrix(length_in: int, length_out: int) -> NDArray[np.float64]:
+    """The covered part of each input pixel, in whole numbers of 1 / length_out pixels."""
+    matrix = np.zeros((length_out, length_in))
+    for i in range(length_out):
+        for j in range(length_in):
+            low = max(i * length_in, j * length_out)
+            high = min((i + 1) * length_in, (j + 1) * length_out)
+            matrix[i, j] = max(0, high - low) / length_in
+    return matrix
+
+
+MATRICES = {"bilinear": _bilinear_matrix, "antialiased": _antialiased_matrix, "area": _area_matrix}
+
+
+@pytest.fixture(params=list(MATRICES))
+def family(request: pytest.FixtureRequest) -> str:
+    """The three resizes."""
+    return str(request.param)
+
+
+@pytest.fixture
+def options(family: str) -> dict[str, object]:
+    """The recipe's words for `family`."""
+    return {
+        "bilinear": {"antialias": False},
+        "antialiased": {"antialias": True},
+        "area": {"method": "area"},
+    }[family]
+
+
+@pytest.fixture
+def slow_resize(family: str) -> Reference:
+    """`(H, W, C)` to `(height, width, C)`, float64, by two dense matrices."""
+
+    def resize(picture: NDArray[np.generic], height: int, width: int) -> NDArray[np.float64]:
+        rows = MATRICES[family](picture.shape[0], height)
+        columns = MATRICES[family](picture.shape[1], width)
+        across = np.tensordot(rows, picture.astype(np.float64), axes=(1, 0))
+        return np.tensordot(across, columns, axes=(1, 1)).transpose(0, 2, 1)
+
+    return resize
+
+
+def _numpy(chain: Chain, picture: Picture) -> NDArray[np.float32]:
+    return chain.apply(NumpyPrimitives(), picture[None])
+
+
+def _torch(chain: Chain, picture: Picture) -> NDArray[np.float32]:
+    return ChainModule(chain)(torch.from_numpy(picture[None])).numpy()
+
+
+def _onnxruntime(chain: Chain, picture: Picture) -> NDArray[np.float32]:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(build_onnx(chain), options)
+    return session.run(None, {"image": picture[None]})[0]
+
+
+def _openvino(chain: Chain, picture: Picture) -> NDArray[np.float32]:
+    core = openvino.Core()
+    # The CPU's default of bfloat16 alone is half a level to a level off.
+    hints = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
+    compiled = core.compile_model(core.read_model(build_onnx(chain)), "CPU", hints)
+    return compiled(picture[None])[0]
+
+
+ENGINES: dict[str, Engine] = {
+    "numpy": _numpy,
+    "torch": _torch,
+    "onnxruntime": _onnxruntime,
+    "openvino": _openvino,
+}
+
+
+@pytest.fixture(params=list(ENGINES))
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """The engines that are quick to build for; LiteRT has a test file of its own."""
+    return ENGINES[request.param]
+
+
+@pytest.fixture(scope="session")
+def photo() -> Picture:
+    """A real photograph, `(427, 640, 3)`, RGB."""
+    return load_sample_image("china.jpg").copy()
+
+
+@pytest.fixture
+def noise() -> Callable[[int, int], Picture]:
+    """Pictures with the worst gradients there are, the same in every run."""
+    rng = np.random.default_rng(7)
+    return lambda height, width: rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
