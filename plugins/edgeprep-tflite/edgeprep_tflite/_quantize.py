@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection
 from contextlib import AbstractContextManager
-from functools import partial
+from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -114,6 +114,9 @@ def _apply(recipe: RecipeManager, content: bytes, ranges: dict[str, qtyping.QSV]
 
 
 def _without_bars() -> AbstractContextManager[object]:
-    # Not every function that draws a progress bar takes the flag that would turn it off.
-    silent = partial(progress_utils.ProgressBar, enable=False)
+    # Not every function that draws a progress bar can be told not to.
+    def silent(*arguments: Any, **options: Any) -> Any:
+        return drawn(*arguments, **options | {"enable": False})
+
+    drawn = progress_utils.ProgressBar
     return mock.patch.object(progress_utils, "ProgressBar", silent)
