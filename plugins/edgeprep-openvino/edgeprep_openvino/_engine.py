@@ -219,7 +219,8 @@ def _family(device: str) -> str:
 
 def _spec(port: ov.ConstOutput) -> TensorSpec:
     return TensorSpec(
-        name=port.get_any_name(),
+        # The names of tensors do not tell two outputs apart that are the same tensor.
+        name=port.get_node().friendly_name,
         shape=tuple(port.get_shape()),
         dtype=_DTYPES[port.get_element_type().get_type_name()],
     )

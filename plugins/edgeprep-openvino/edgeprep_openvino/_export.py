@@ -138,14 +138,26 @@ def _stitch(network: ov.Model, source: Source) -> ov.Model:
     for reader in network.input(0).get_target_inputs():
         reader.replace_source_output(joint)
     (image,) = front.get_parameters()
-    image.friendly_name = source.input.name
-    image.output(0).get_tensor().set_names({source.input.name})
-    for result, spec in zip(network.get_results(), source.outputs, strict=True):
-        result.input_value(0).get_tensor().set_names({spec.name})
-        result.friendly_name = f"{spec.name}/result"
     whole = ov.Model(network.get_results(), [image], "edgeprep")
     _name_anew(whole, "added")
+    _name_ends(whole, source)
     return whole
+
+
+def _name_ends(whole: ov.Model, source: Source) -> None:
+    ends = {source.input.name, *(spec.name for spec in source.outputs)}
+    for node in whole.get_ordered_ops():
+        # A name that the conversion gave to what computes an output.
+        if node.friendly_name in ends:
+            node.friendly_name = f"network/{node.friendly_name}"
+    image = whole.get_parameters()[0]
+    image.friendly_name = source.input.name
+    for result in whole.get_results():
+        result.input_value(0).get_tensor().set_names(set())
+    for node, spec in zip(whole.get_results(), source.outputs, strict=True):
+        node.friendly_name = spec.name
+        node.input_value(0).get_tensor().add_names({spec.name})
+    image.output(0).get_tensor().set_names({source.input.name})
 
 
 def _halve(network: ov.Model, source: Source) -> ov.Model:

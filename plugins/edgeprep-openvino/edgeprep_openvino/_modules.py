@@ -30,6 +30,8 @@ def operations_of(
 ) -> tuple[str, ...]:
     """The names of the operations of `network` that compute `modules`, or modules inside them.
 
+    Modules without weights to quantize, and those that `source.network` does not use, have none.
+
     Args:
         modules: paths in `source.network`.
         network: `source.network`, converted.
@@ -37,7 +39,7 @@ def operations_of(
         road: "torch" or "onnx".
 
     Raises:
-        ExportError: a module has no operation.
+        ExportError: a module is computed, but nothing tells by which operations.
     """
     if not modules:
         return ()
@@ -48,16 +50,24 @@ def operations_of(
         for node in network.get_ordered_ops()
         if node.get_type_name() not in _ENDS
     }
-    found = {
-        module: [name for name, owner in owners.items() if f"{owner}.".startswith(f"{module}.")]
-        for module in modules
-    }
-    for module, names in found.items():
-        if not names:
-            raise ExportError(
-                f"keep_float: must name modules that openvino computes, got {module!r}"
-            )
-    return tuple(sorted({name for names in found.values() for name in names}))
+    kept: dict[str, None] = {}
+    for module in modules:
+        found = [name for name, owner in owners.items() if f"{owner}.".startswith(f"{module}.")]
+        if not found and _has_matrix(source.network.get_submodule(module)):
+            if module in producers:
+                raise ExportError(
+                    f"keep_float: must name modules that can be found in the converted network, "
+                    f"got {module!r}"
+                )
+            # Attention computes its projection itself, with weights from a module never called.
+            parent = module.rpartition(".")[0]
+            found = [
+                node.friendly_name
+                for node in network.get_ordered_ops()
+                if node.get_type_name() in _WEIGHTED and owners[node.friendly_name] == parent
+            ]
+        kept |= dict.fromkeys(found)
+    return tuple(kept)
 
 
 def _owner(
@@ -77,7 +87,7 @@ def _owner(
         reader = next(iter(readers)).get_node()
         owner = _named(reader, scopes)
     if node.get_type_name() in _WEIGHTED:
-        while owner in producers and not _has_matrix(network.get_submodule(owner)):
+        while producers.get(owner) and not _has_matrix(network.get_submodule(owner)):
             owner = producers[owner]
     return owner
 
@@ -106,15 +116,14 @@ def _onnx_scopes(content: bytes) -> dict[str, str]:
 
 
 def _producers(source: Source) -> dict[str, str]:
-    """For each innermost module, the innermost module whose output it took."""
+    """For each innermost module that is called, the one whose output it took; "" if none."""
     made: dict[int, str] = {}
     producers: dict[str, str] = {}
     alive = []  # or the identities would be given away again
 
     def follow(path: str) -> torch.utils.hooks.RemovableHandle:
         def hook(_module: torch.nn.Module, taken: tuple[object, ...], output: object) -> None:
-            if taken and id(taken[0]) in made:
-                producers[path] = made[id(taken[0])]
+            producers[path] = made.get(id(taken[0]), "") if taken else ""
             made[id(output)] = path
             alive.append((taken, output))
 

@@ -178,14 +178,82 @@ def test_a_module_to_keep_in_float_is_kept_by_either_road(
     assert quantized_layers(model) == set(SHAPES) - kept
 
 
-def test_a_module_to_keep_in_float_that_nothing_computes_is_refused(
+def test_modules_that_have_nothing_to_quantize_may_be_named(
+    make_source: Callable[..., NetworkSource],
+) -> None:
+    # As the pattern stem.* names them: a batch norm that is folded away, and an activation.
+    model = OpenVINOExporter().export(make_source(keep_float=("stem.1", "stem.2")), "int8")
+    assert quantized_layers(model) == set(SHAPES)
+
+
+class Attention(nn.Module):
+    """Pixels attending to each other; its projection is computed without calling `out_proj`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(3, 1, batch_first=True)
+        self.out = nn.Linear(3, 7)
+
+    def forward(self, preprocessed: torch.Tensor) -> torch.Tensor:
+        tokens = preprocessed.flatten(2).transpose(1, 2)
+        return self.out(self.attention(tokens, tokens, tokens, need_weights=False)[0].mean(1))
+
+
+def test_weights_that_a_parent_uses_are_kept_with_the_parent(
+    make_source: Callable[..., NetworkSource],
+) -> None:
+    torch.manual_seed(0)
+    network = Attention().eval()
+    exporter = OpenVINOExporter()
+    part = exporter.export(make_source(network, ("attention.out_proj",)), "int8")
+    whole = exporter.export(make_source(network, ("attention",)), "int8")
+    none = exporter.export(make_source(network), "int8")
+    integers = [one.files["model.xml"].count(b'element_type="i8"') for one in (part, whole, none)]
+    assert integers[0] == integers[1] < integers[2]
+
+
+class Untrained(nn.Module):
+    """A batch norm that shifts nothing leaves no trace when it is folded."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3, 8, 3, bias=False)
+        self.norm = nn.BatchNorm2d(8)
+
+    def forward(self, preprocessed: torch.Tensor) -> torch.Tensor:
+        return torch.relu(self.norm(self.first(preprocessed))).mean((2, 3))
+
+
+def test_a_module_to_keep_in_float_that_cannot_be_found_is_refused(
     make_source: Callable[..., NetworkSource],
 ) -> None:
     with pytest.raises(
         ExportError,
-        match=r"^keep_float: must name modules that openvino computes, got 'network\.tail'$",
+        match=(
+            r"^keep_float: must name modules that can be found in the converted network, "
+            r"got 'network\.first'$"
+        ),
     ):
-        OpenVINOExporter().export(make_source(keep_float=("tail",)), "int8")
+        OpenVINOExporter().export(make_source(Untrained().eval(), ("first",)), "int8")
+
+
+class Twice(nn.Module):
+    """The same tensor under two names, and the input as an output."""
+
+    def forward(self, preprocessed: torch.Tensor) -> dict[str, torch.Tensor]:
+        halves = preprocessed / 2
+        return {"one": halves, "other": halves, "input": preprocessed}
+
+
+def test_outputs_that_are_the_same_tensor_keep_their_names(
+    make_source: Callable[..., NetworkSource], load: Callable[[Model], Runner]
+) -> None:
+    source = make_source(Twice())
+    runner = load(OpenVINOExporter().export(source, "fp32"))
+    assert runner.outputs == source.outputs
+    picture = source.calibration[:1]
+    for answer, truth in zip(runner.run([picture]), source.run(picture), strict=True):
+        assert relative(answer, truth) <= 1e-4
 
 
 class Pointwise(nn.Module):
@@ -221,7 +289,8 @@ def test_what_no_road_converts_is_an_error_that_names_them_all(
         ExportError,
         match=(
             r"^openvino: the network must convert by one of \('torch', 'onnx'\), got "
-            r"torch: '-- No conversion rule found for operations: aten::hypot', "
+            r"torch: \"Model wasn't fully converted\. "
+            r"Summary: -- No conversion rule found for operations: aten::hypot\", "
             r"onnx: \"No ONNX function found for <OpOverload\(op='prims\.hypot', .*\"$"
         ),
     ):

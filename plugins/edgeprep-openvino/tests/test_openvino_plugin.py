@@ -97,14 +97,17 @@ def test_the_hooks_offer_one_exporter_and_one_backend() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "expected"),
+    ("message", "expected"),
     [
-        (RuntimeError("Exception from core.cpp:105:\nUnable to read.\n\n"), "Unable to read."),
-        (RuntimeError(""), "RuntimeError"),
+        ("Exception from a.cpp:105:\nCheck '1 < 0' failed at b.cpp:2:\nNo.\n\n", "No."),
+        ("Model wasn't converted.\nSummary:\n-- none", "Model wasn't converted. Summary: -- none"),
+        ("x" * 1000, "x" * 240 + "…"),
+        ("", "RuntimeError"),
     ],
+    ids=["positions", "several lines", "long", "empty"],
 )
-def test_a_reason_is_the_last_line(error: Exception, expected: str) -> None:
-    assert reason(error) == expected
+def test_a_reason_is_what_the_error_means_in_one_line(message: str, expected: str) -> None:
+    assert reason(RuntimeError(message)) == expected
 
 
 def test_a_reason_is_that_of_the_first_error() -> None:
