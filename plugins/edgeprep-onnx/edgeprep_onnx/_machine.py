@@ -3,6 +3,7 @@
 import os
 import platform
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 import onnxruntime  # type: ignore[import-untyped]
@@ -63,6 +64,7 @@ def cores() -> int:
     return len({_siblings(cpu) for cpu in usable})
 
 
+@cache
 def products_saturate(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
     """Whether fast int8 products are wrong here: on x86 without VNNI, their 16-bit sums saturate.
 

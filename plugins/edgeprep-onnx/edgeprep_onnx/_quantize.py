@@ -7,9 +7,11 @@ files outside the scratch directory and calibrate again at every call.
 import ast
 import hashlib
 import json
+import logging
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -60,7 +62,7 @@ def quantize(network: ModelProto, source: Source, kept: frozenset[str]) -> Model
     """
     _name_nodes(network.graph)
     excluded = [node.name for node in network.graph.node if not kept.isdisjoint(node.output)]
-    with TemporaryDirectory(dir=source.scratch) as scratch:
+    with TemporaryDirectory(dir=source.scratch) as scratch, _quiet_logging():
         path = Path(scratch) / "network.onnx"
         onnx.save(network, path)
         ranges = _ranges(path, source)
@@ -112,6 +114,21 @@ def _modules(node: NodeProto) -> list[str]:
     scopes = [entry.value for entry in node.metadata_props if entry.key == SCOPES]
     # NOTE: the last entry names the node itself.
     return ast.literal_eval(scopes[0])[:-1] if scopes else []
+
+
+@contextmanager
+def _quiet_logging() -> Iterator[None]:
+    """Leave the root logger as it is, with nothing on stderr that nobody asked for.
+
+    The quantizer warns through the root logger about every norm whose weight it scales as a whole,
+    which gives a root logger without handlers one that prints.
+    """
+    root, handler = logging.getLogger(), logging.NullHandler()
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
 
 
 def _name_nodes(graph: GraphProto) -> None:
