@@ -75,7 +75,7 @@ def _classes(root: Path, where: str) -> dict[str | None, list[Path]]:
     """The picture files of each class, by its name; of a flat directory, under None."""
     if not root.is_dir():
         raise DataError(f"{where}: must be a directory, got {str(root)!r}")
-    loose = sorted(path for path in root.iterdir() if _is_picture(path))
+    loose = sorted(path for path in root.iterdir() if _is_picture(path, root))
     directories = sorted(path for path in root.iterdir() if path.is_dir() and path.name[0] != ".")
     if loose and directories:
         raise DataError(
@@ -88,7 +88,7 @@ def _classes(root: Path, where: str) -> dict[str | None, list[Path]]:
         return {None: loose}
     classes: dict[str | None, list[Path]] = {}
     for directory in directories:
-        paths = sorted(path for path in directory.rglob("*") if _is_picture(path))
+        paths = sorted(path for path in directory.rglob("*") if _is_picture(path, directory))
         if not paths:
             rule = "every class directory must have pictures"
             raise DataError(f"{where}: {rule}, got none in {directory.name!r}")
@@ -96,8 +96,10 @@ def _classes(root: Path, where: str) -> dict[str | None, list[Path]]:
     return classes
 
 
-def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in EXTENSIONS and path.name[0] != "." and path.is_file()
+def _is_picture(path: Path, root: Path) -> bool:
+    # Not `is_file`: a link to nothing is a picture that cannot be read, and must be counted.
+    hidden = any(part[0] == "." for part in path.relative_to(root).parts)
+    return path.suffix.lower() in EXTENSIONS and not hidden and not path.is_dir()
 
 
 def _in_order_of(

@@ -98,6 +98,20 @@ def test_an_unreadable_picture_is_skipped_and_recorded(tmp_path: Path) -> None:
     assert "5.png" in samples.skipped[0].reason
 
 
+def test_a_link_to_nothing_is_an_unreadable_picture(tmp_path: Path) -> None:
+    for number in range(9):
+        write(tmp_path / f"{number}.png", number)
+    (tmp_path / "9.png").symlink_to(tmp_path / "absent")
+    samples = ImageFolder(path=".").open(directory=tmp_path, where=WHERE)
+    assert len(list(samples)) == 9
+    assert [skipped.name for skipped in samples.skipped] == ["9.png"]
+
+
+def test_hidden_directories_inside_a_class_are_left_alone(animals: Path) -> None:
+    write(animals / "cat" / ".thumbnails" / "0.png", 99)
+    assert 99 not in [level for level, _ in read(animals)]
+
+
 def test_pictures_are_rgb(tmp_path: Path) -> None:
     Image.new("RGB", (1, 1), (10, 20, 30)).save(tmp_path / "a.png")
     ((picture, _),) = ImageFolder(path=".").open(directory=tmp_path, where=WHERE)
