@@ -114,9 +114,7 @@ def evaluate(
         drop = scorer.drop(source.value, value) if known and source.value is not None else None
         scores.append(Score(candidate=first.candidate, value=value, drop=drop, timing=timing))
     if not scores:
-        prober = opened.prober()
-        prober.outcomes = left_out
-        raise NoUsableBackend(prober.nothing_left())
+        raise NoUsableBackend(opened.prober(left_out).nothing_left())
     return Evaluation(
         metric=metric.name,
         samples=len(next(iter(prepared.values()))),

@@ -34,10 +34,9 @@ def measure_all(
     opened = OpenedBundle(path, registry or default_registry())
     manifest = opened.bundle.manifest
     reachable, left_out = list_candidates(manifest.variants, opened.registry, opened.rules(prefer))
-    prober = opened.prober()
+    prober = opened.prober(left_out)
     trials = prober.all(reachable, rounds=rounds)
     if not trials:
-        prober.outcomes += left_out
         raise NoUsableBackend(prober.nothing_left())
     prober.rank(trials)
-    return manifest.name, (*prober.outcomes, *left_out)
+    return manifest.name, tuple(prober.outcomes)

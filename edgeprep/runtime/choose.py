@@ -53,14 +53,24 @@ class Prober:
     Args:
         bundle: an open bundle.
         call: given a variant's name, its runner and one golden input, what one request costs.
+        left_out: candidates that are not to be tried; they end up among the outcomes.
     """
 
     def __init__(
-        self, bundle: Bundle, call: Callable[[str, Runner, NDArray[np.uint8]], Callable[[], object]]
+        self,
+        bundle: Bundle,
+        call: Callable[[str, Runner, NDArray[np.uint8]], Callable[[], object]],
+        left_out: Sequence[Outcome] = (),
     ) -> None:
         self._bundle = bundle
         self._call = call
-        self.outcomes: list[Outcome] = []
+        self._tried: list[Outcome] = []
+        self._left_out = tuple(left_out)
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        """What became of every candidate; the chosen one first, once there is one."""
+        return [*self._tried, *self._left_out]
 
     def prove(self, reachable: Reachable, samples: int | None = None) -> Trial | None:
         """The loaded candidate, or None with the reason in `outcomes`."""
@@ -122,12 +132,12 @@ class Prober:
             if winner is None:
                 winner = self.prove(reachable)
                 continue
-            self.outcomes.append(
+            self._tried.append(
                 Outcome(candidate=reachable.candidate, verdict="unmeasured", reason="probe=False")
             )
         if winner is None:
             raise NoUsableBackend(self.nothing_left())
-        self.outcomes.insert(
+        self._tried.insert(
             0,
             Outcome(
                 candidate=winner.reachable.candidate,
@@ -181,16 +191,16 @@ class Prober:
             replace(outcome, reason=f"{outcome.timing.median_ms / best:.2f} times the chosen one")
             if outcome.timing
             else outcome
-            for outcome in self.outcomes
+            for outcome in self._tried
         ]
         losers.sort(key=lambda o: o.timing.median_ms if o.timing else float("inf"))
-        self.outcomes = [chosen, *losers]
+        self._tried = [chosen, *losers]
         return winner
 
     def _retire(self, trials: Sequence[Trial]) -> None:
         for trial in trials:
             trial.runner.close()
-            self.outcomes.append(
+            self._tried.append(
                 Outcome(
                     candidate=trial.reachable.candidate,
                     verdict="slower",
@@ -203,7 +213,7 @@ class Prober:
     def _reject(self, candidate: Candidate, reason: str, runner: Runner | None) -> None:
         if runner is not None:
             runner.close()
-        self.outcomes.append(Outcome(candidate=candidate, verdict="rejected", reason=reason))
+        self._tried.append(Outcome(candidate=candidate, verdict="rejected", reason=reason))
 
     def nothing_left(self) -> str:
         """The message of NoUsableBackend: every candidate with its reason."""

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 import edgeprep
 from edgeprep.bundle import Bundle, open_bundle
-from edgeprep.errors import NoUsableBackend
 from edgeprep.interfaces import Runner, Task
 from edgeprep.registry import Registry, default_registry
 from edgeprep.runtime.candidates import Candidate, Outcome, Rules, list_candidates
@@ -55,9 +54,9 @@ class OpenedBundle:
         """What leaves candidates of this bundle out."""
         return Rules(prefer=prefer, max_drop=self.bundle.manifest.max_drop)
 
-    def prober(self) -> Prober:
+    def prober(self, left_out: Sequence[Outcome] = ()) -> Prober:
         """What loads, proves and measures this bundle's candidates."""
-        return Prober(self.bundle, self._request)
+        return Prober(self.bundle, self._request, left_out)
 
     def session(self, trial: Trial, outcomes: Sequence[Outcome], *, remembered: bool) -> Session:
         """A session on the candidate of `trial`."""
@@ -123,17 +122,12 @@ def open(  # noqa: A001 -- `edgeprep.open` is the public name
         return remembered
     variants = sorted(opened.bundle.manifest.variants, key=lambda variant: variant.size_bytes)
     reachable, left_out = list_candidates(variants, registry, opened.rules(prefer))
-    prober = opened.prober()
-    if not reachable:
-        prober.outcomes = left_out
-        raise NoUsableBackend(prober.nothing_left())
+    prober = opened.prober(left_out)
     if not probe:
-        trial = prober.first(reachable)
-        return opened.session(trial, [*prober.outcomes, *left_out], remembered=False)
+        return opened.session(prober.first(reachable), prober.outcomes, remembered=False)
     trial = prober.fastest(reachable, seconds=seconds)
-    outcomes = [*prober.outcomes, *left_out]
-    cache.store([outcome.to_json() for outcome in outcomes])
-    return opened.session(trial, outcomes, remembered=False)
+    cache.store([outcome.to_json() for outcome in prober.outcomes])
+    return opened.session(trial, prober.outcomes, remembered=False)
 
 
 def _key(opened: OpenedBundle, prefer: str | None) -> str:

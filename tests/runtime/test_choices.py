@@ -1,0 +1,123 @@
+"""The remembered choice: used when nothing changed, and only if every byte is as it was."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+import edgeprep
+from edgeprep.bundle import Manifest
+from edgeprep.runtime import Session
+from edgeprep.runtime.choices import ChoiceCache, cache_directory
+
+Open = Callable[..., Session]
+
+
+@pytest.fixture
+def open_again(bundle: Path, fakes: SimpleNamespace) -> Open:
+    registry = fakes.registry(fakes.Slow, fakes.Right)
+
+    def open_again(**options: str) -> Session:
+        with edgeprep.open(bundle, registry=registry, seconds=0.01, **options) as session:
+            return session
+
+    return open_again
+
+
+def the_file() -> Path:
+    (path,) = (cache_directory() / "choices").iterdir()
+    return path
+
+
+def test_a_second_open_remembers_the_choice_and_loads_nothing_else(
+    open_again: Open, fakes: SimpleNamespace
+) -> None:
+    first = open_again()
+    fakes.Right.loaded.clear()  # a list that all fakes share
+    second = open_again()
+    assert not first.remembered
+    assert second.remembered
+    assert [o.to_json() for o in second.outcomes] == [o.to_json() for o in first.outcomes]
+    assert fakes.Right.loaded == ["fake-fp32"]
+
+
+def test_preferences_are_remembered_apart(open_again: Open) -> None:
+    assert open_again().choice.backend == "right"
+    assert open_again(prefer="slow").choice.backend == "slow"
+    assert open_again().choice.backend == "right"
+    assert open_again(prefer="slow").remembered
+
+
+def test_another_bundle_is_measured_anew(
+    open_again: Open, write: Callable[[Manifest], Path], manifest: Manifest
+) -> None:
+    open_again()
+    write(replace(manifest, name="other"))
+    assert not open_again().remembered
+
+
+def test_an_engine_that_changed_on_disk_is_measured_anew(
+    open_again: Open, fakes: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = tmp_path / "lib" / "engine_of_this_test.py"
+    engine.parent.mkdir()
+    engine.write_text("")
+    monkeypatch.syspath_prepend(engine.parent)
+    monkeypatch.setattr(fakes.Right, "requires", ("engine_of_this_test",))
+    open_again()
+    assert open_again().remembered
+    engine.write_text("version = 2\n")
+    assert not open_again().remembered
+
+
+def test_every_flipped_bit_of_the_file_is_noticed(tmp_path: Path) -> None:
+    cache = ChoiceCache(key="ab" * 32, directory=tmp_path)
+    cache.store([{"variant": "fake-fp32", "reason": "the fastest"}])
+    content = cache.path.read_bytes()
+    assert cache.load() == [{"variant": "fake-fp32", "reason": "the fastest"}]
+    for index in range(len(content)):
+        for bit in range(8):
+            damaged = bytearray(content)
+            damaged[index] ^= 1 << bit
+            cache.path.write_bytes(damaged)
+            assert cache.load() is None, (index, bit)
+
+
+def test_a_damaged_choice_is_said_and_made_anew(
+    open_again: Open, caplog: pytest.LogCaptureFixture
+) -> None:
+    open_again()
+    path = the_file()
+    path.write_bytes(path.read_bytes()[:-1])
+    with caplog.at_level(logging.WARNING, "edgeprep"):
+        assert not open_again().remembered
+    assert caplog.messages == [f"{path}: damaged, the choice is measured again"]
+    assert open_again().remembered
+
+
+def test_a_remembered_choice_that_now_computes_wrongly_is_measured_anew(
+    open_again: Open, fakes: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert open_again().choice.backend == "right"
+    monkeypatch.setattr(fakes.Right, "compute", fakes.Wrong.compute)
+    again = open_again()
+    assert not again.remembered
+    assert {o.candidate.backend: o.verdict for o in again.outcomes}["right"] == "rejected"
+
+
+def test_a_cache_that_cannot_be_written_is_said_once_and_does_no_harm(
+    open_again: Open,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    blocked = tmp_path / "a file, not a directory"
+    blocked.write_text("")
+    monkeypatch.setenv("EDGEPREP_CACHE", str(blocked))
+    with caplog.at_level(logging.WARNING, "edgeprep"):
+        assert open_again().choice.backend == "right"
+    assert len(caplog.messages) == 1
+    assert "the choice cannot be remembered" in caplog.messages[0]

@@ -1,0 +1,202 @@
+"""Opening: which candidate answers, and what is said of the others."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import edgeprep
+from edgeprep.bundle import Manifest
+from edgeprep.errors import NoUsableBackend
+from edgeprep.runtime import Session, measure_all
+from edgeprep.runtime.choices import cache_directory
+
+Picture = NDArray[np.uint8]
+
+
+def verdicts(session: Session) -> dict[str, str]:
+    return {outcome.candidate.backend: outcome.verdict for outcome in session.outcomes}
+
+
+def reason(session: Session, backend: str) -> str:
+    return next(o.reason for o in session.outcomes if o.candidate.backend == backend)
+
+
+def test_the_fastest_right_candidate_answers(
+    bundle: Path, fakes: SimpleNamespace, picture: Picture
+) -> None:
+    registry = fakes.registry(fakes.Slow, fakes.Right)
+    with edgeprep.open(bundle, registry=registry, seconds=0.1) as session:
+        assert session.choice.backend == "right"
+        assert session(picture).label == "green"
+        assert verdicts(session) == {"right": "chosen", "slow": "slower"}
+        times = [outcome.timing for outcome in session.outcomes]
+    assert times[0] is not None
+    assert times[1] is not None
+    assert times[0].median_ms < 1.0 < 3.0 <= times[1].median_ms
+
+
+@pytest.mark.parametrize(
+    ("name", "verdict", "why"),
+    [
+        ("Wrong", "rejected", "wrong numbers: relative error 0.05, allowed 0.001"),
+        ("NotANumber", "rejected", "wrong numbers: relative error inf, allowed 0.001"),
+        ("Refusing", "rejected", "refusing: must be a model of version 2, got version 3"),
+        ("Raising", "rejected", "RuntimeError('device lost')"),
+        ("Broken", "unavailable", "OSError: no driver"),
+        (
+            "Absent",
+            "unavailable",
+            (
+                "backend 'absent' needs no_such_engine, which is not installed; "
+                "pip install edgeprep-absent[runtime]"
+            ),
+        ),
+    ],
+)
+def test_a_bad_candidate_is_left_out_with_the_reason_and_the_next_one_answers(
+    bundle: Path, fakes: SimpleNamespace, picture: Picture, name: str, verdict: str, why: str
+) -> None:
+    bad = getattr(fakes, name)
+    registry = fakes.registry(bad, fakes.Slow)
+    with edgeprep.open(bundle, registry=registry, seconds=0.01) as session:
+        assert session.choice.backend == "slow"
+        assert verdicts(session)[bad.name] == verdict
+        assert reason(session, bad.name) == why
+        assert why in session.explain()
+        assert session(picture).label == "green"
+
+
+def test_a_bundle_that_nothing_can_run_is_refused_with_every_reason(
+    bundle: Path, fakes: SimpleNamespace
+) -> None:
+    with pytest.raises(NoUsableBackend, match="at least one candidate") as fault:
+        edgeprep.open(bundle, registry=fakes.registry(fakes.Refusing, fakes.Absent))
+    assert str(fault.value) == (
+        f"{bundle}: at least one candidate must run on this machine, got none\n"
+        "  fake-fp32 refusing cpu threads=1: rejected, "
+        "refusing: must be a model of version 2, got version 3\n"
+        "  fake-fp32 absent: unavailable, backend 'absent' needs no_such_engine, which is not "
+        "installed; pip install edgeprep-absent[runtime]"
+    )
+
+
+def test_a_format_that_no_plugin_runs_names_what_to_install(
+    bundle: Path, fakes: SimpleNamespace
+) -> None:
+    with pytest.raises(NoUsableBackend, match="no backend for format 'fake'") as fault:
+        edgeprep.open(bundle, registry=fakes.registry())
+    assert "pip install edgeprep-fake[runtime]" in str(fault.value)
+
+
+def test_losers_are_closed_and_the_winner_with_its_session(
+    bundle: Path, fakes: SimpleNamespace
+) -> None:
+    registry = fakes.registry(fakes.Slow, fakes.Right, fakes.Wrong)
+    session = edgeprep.open(bundle, registry=registry, seconds=0.01)
+    assert fakes.Right.open_runners == ["right"]
+    session.close()
+    assert fakes.Right.open_runners == []
+
+
+def test_preferring_a_backend_excludes_the_others_by_name(
+    bundle: Path, fakes: SimpleNamespace
+) -> None:
+    registry = fakes.registry(fakes.Slow, fakes.Right)
+    with edgeprep.open(bundle, prefer="SLOW", registry=registry, seconds=0.01) as session:
+        assert session.choice.backend == "slow"
+        assert reason(session, "right") == "prefer='SLOW'"
+
+
+def test_preferring_what_is_not_there_is_refused_with_what_is(
+    bundle: Path, fakes: SimpleNamespace
+) -> None:
+    with pytest.raises(NoUsableBackend, match="right cpu threads=1: excluded, prefer='npu'"):
+        edgeprep.open(bundle, prefer="npu", registry=fakes.registry(fakes.Right))
+
+
+def test_without_probing_the_first_right_one_answers_and_nothing_is_remembered(
+    bundle: Path, fakes: SimpleNamespace
+) -> None:
+    registry = fakes.registry(fakes.Wrong, fakes.Slow, fakes.Right)
+    with edgeprep.open(bundle, probe=False, registry=registry) as session:
+        assert verdicts(session) == {"slow": "chosen", "wrong": "rejected", "right": "unmeasured"}
+        assert session.outcomes[0].timing is None
+    assert not (cache_directory() / "choices").exists()
+
+
+def test_reduced_precision_is_taken_where_its_drop_is_inside_the_budget(
+    write: Callable[[Manifest], Path], manifest: Manifest, fakes: SimpleNamespace
+) -> None:
+    def opened(drop: dict[str, float]) -> Session:
+        variant = replace(manifest.variants[0], reduced=drop)
+        path = write(replace(manifest, variants=(variant,), max_drop=0.01))
+        return edgeprep.open(path, registry=fakes.registry(fakes.Reduced), seconds=0.01)
+
+    with opened({"bf16": 0.004}) as session:
+        assert dict(session.choice.options) == {"precision": "bf16"}
+    with opened({"bf16": 0.02}) as session:
+        assert dict(session.choice.options) == {"precision": "f32"}
+        assert session.outcomes[1].reason == "bf16 drops 0.0200, the budget allows 0.01"
+    with opened({}) as session:
+        assert session.outcomes[1].reason == (
+            "bf16 was not scored when the bundle was made, and it has a budget"
+        )
+
+
+def test_benchmark_measures_all_that_are_right_and_keeps_the_reasons_of_the_others(
+    bundle: Path, fakes: SimpleNamespace
+) -> None:
+    registry = fakes.registry(fakes.Slow, fakes.Wrong, fakes.Right, fakes.Absent)
+    name, outcomes = measure_all(bundle, rounds=2, registry=registry)
+    assert name == "means"
+    assert [(o.candidate.backend, o.verdict) for o in outcomes] == [
+        ("right", "chosen"),
+        ("slow", "slower"),
+        ("wrong", "rejected"),
+        ("absent", "unavailable"),
+    ]
+
+
+def test_an_outcome_as_json_has_the_promised_keys(bundle: Path, fakes: SimpleNamespace) -> None:
+    _, outcomes = measure_all(bundle, rounds=1, registry=fakes.registry(fakes.Right))
+    document = json.loads(json.dumps(outcomes[0].to_json()))
+    assert {key: document[key] for key in ("variant", "backend", "device", "options")} == {
+        "variant": "fake-fp32",
+        "backend": "right",
+        "device": "cpu",
+        "options": {"threads": 1},
+    }
+    assert document["verdict"] == "chosen"
+    assert 0 < document["median_ms"] <= document["p90_ms"]
+    assert document["reason"] == "the fastest that computes the right numbers"
+
+
+def test_explain_is_a_table_with_the_winner_first(bundle: Path, fakes: SimpleNamespace) -> None:
+    registry = fakes.registry(fakes.Wrong, fakes.Right)
+    with edgeprep.open(bundle, registry=registry, seconds=0.01) as session:
+        title, head, *rows = session.explain().splitlines()
+    assert title == "means: 2 candidates, measured now"
+    assert head.split() == (
+        [
+            "verdict",
+            "variant",
+            "backend",
+            "device",
+            "options",
+            "median",
+            "ms",
+            "p90",
+            "ms",
+            "reason",
+        ]
+    )
+    assert [row.split()[:5] for row in rows] == [
+        ["chosen", "fake-fp32", "right", "cpu", "threads=1"],
+        ["rejected", "fake-fp32", "wrong", "cpu", "threads=1"],
+    ]

@@ -1,0 +1,211 @@
+"""The session: what it takes, what it refuses, and how long it lives."""
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import edgeprep
+from edgeprep.errors import ClosedError, DTypeError, InputError, ShapeError
+from edgeprep.runtime import Session, from_rgb
+from edgeprep.runtime.inputs import check_picture
+from edgeprep.tensors import ImageSpec
+
+Picture = NDArray[np.uint8]
+
+
+@pytest.fixture
+def session(bundle: Path, fakes: SimpleNamespace) -> Iterator[Session]:
+    with edgeprep.open(bundle, probe=False, registry=fakes.registry(fakes.Right)) as session:
+        yield session
+
+
+def test_outputs_are_the_networks_numbers(session: Session, picture: Picture) -> None:
+    (means,) = session.outputs(picture)
+    np.testing.assert_array_equal(means, [[10, 200, 30]])
+
+
+def test_a_batch_gives_one_result_a_picture_in_order(session: Session, picture: Picture) -> None:
+    turned = picture[..., ::-1], picture, np.roll(picture, 1, axis=2)
+    assert [result.label for result in session.batch(turned)] == ["green", "green", "blue"]
+    assert [result.label for result in session.batch(np.stack(turned))] == [
+        "green",
+        "green",
+        "blue",
+    ]
+
+
+def test_a_batch_with_one_bad_picture_runs_none(session: Session, picture: Picture) -> None:
+    with pytest.raises(DTypeError, match="got 'float32'"):
+        session.batch([picture, picture.astype(np.float32)])
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        pytest.param(lambda p: np.asfortranarray(p), id="fortran order"),
+        pytest.param(lambda p: np.repeat(p, 2, axis=0)[::2], id="strided"),
+        pytest.param(lambda p: p[::-1, ::-1], id="negative strides"),
+        pytest.param(lambda p: np.broadcast_to(p[0, 0], (4, 4, 3)), id="broadcast"),
+    ],
+)
+def test_strides_do_not_matter_and_the_picture_is_not_touched(
+    session: Session, picture: Picture, view: object
+) -> None:
+    given = view(picture)  # type: ignore[operator]
+    given.flags.writeable = False
+    before = given.copy()
+    (means,) = session.outputs(given)
+    np.testing.assert_array_equal(means, [[10, 200, 30]])
+    np.testing.assert_array_equal(given, before)
+
+
+@pytest.mark.parametrize(
+    ("picture", "kind", "message"),
+    [
+        (
+            None,
+            DTypeError,
+            (
+                "picture: must be a numpy array, got 'NoneType'; "
+                "edgeprep.pictures.read_picture reads files"
+            ),
+        ),
+        (
+            "photo.png",
+            DTypeError,
+            "picture: must be a numpy array, got 'str'; edgeprep.pictures.read_picture reads files",
+        ),
+        (
+            np.full((4, 4, 3), np.nan, np.float32),
+            DTypeError,
+            (
+                "picture: must have dtype uint8, values 0 to 255, got 'float32'; "
+                "scaling and normalization are inside the bundle"
+            ),
+        ),
+        (
+            np.zeros((4, 4, 3), np.int64),
+            DTypeError,
+            (
+                "picture: must have dtype uint8, values 0 to 255, got 'int64'; "
+                "scaling and normalization are inside the bundle"
+            ),
+        ),
+        (
+            np.zeros((3, 4, 4), np.uint8),
+            ShapeError,
+            "picture: must have shape (4, 4, 3), got (3, 4, 4); layout is HWC, this looks like CHW",
+        ),
+        (
+            np.zeros((1, 4, 4, 3), np.uint8),
+            ShapeError,
+            "picture: must have shape (4, 4, 3), got (1, 4, 4, 3); a batch goes to session.batch()",
+        ),
+        (
+            np.zeros((4, 4), np.uint8),
+            ShapeError,
+            (
+                "picture: must have shape (4, 4, 3), got (4, 4); "
+                "a picture of one channel has a last axis of length 1"
+            ),
+        ),
+        (
+            np.zeros((4, 4, 4), np.uint8),
+            ShapeError,
+            "picture: must have shape (4, 4, 3), got (4, 4, 4); drop the alpha channel",
+        ),
+        (
+            np.zeros((5, 4, 3), np.uint8),
+            ShapeError,
+            "picture: must have shape (4, 4, 3), got (5, 4, 3)",
+        ),
+        (
+            np.zeros((0, 4, 3), np.uint8),
+            ShapeError,
+            "picture: must have shape (4, 4, 3), got (0, 4, 3)",
+        ),
+    ],
+)
+def test_what_is_no_such_picture_is_refused_before_any_engine_sees_it(
+    session: Session, picture: object, kind: type[InputError], message: str
+) -> None:
+    with pytest.raises(kind, match="picture: must") as fault:
+        session(picture)  # type: ignore[arg-type]
+    assert str(fault.value) == message
+
+
+def test_pictures_of_any_size_pass_where_the_size_is_free() -> None:
+    free = ImageSpec()
+    assert check_picture(np.zeros((1, 977, 3), np.uint8), free).shape == (1, 977, 3)
+    with pytest.raises(ShapeError, match=r"must have shape \(height, width, 3\), got \(0, 5, 3\)"):
+        check_picture(np.zeros((0, 5, 3), np.uint8), free)
+
+
+def test_a_closed_session_refuses_and_closing_again_does_nothing(
+    session: Session, picture: Picture
+) -> None:
+    session.close()
+    session.close()
+    with pytest.raises(ClosedError, match="session 'means': must be open") as fault:
+        session(picture)
+    assert str(fault.value) == "session 'means': must be open, got a call after close()"
+
+
+def test_a_session_is_closed_at_the_end_of_a_with_block(
+    bundle: Path, fakes: SimpleNamespace, picture: Picture
+) -> None:
+    with edgeprep.open(bundle, probe=False, registry=fakes.registry(fakes.Right)) as session:
+        session(picture)
+    with pytest.raises(ClosedError, match="got a call after close"):
+        session(picture)
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_fork_is_refused_at_once(session: Session, picture: Picture) -> None:
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            session(picture)
+            told = b"no error"
+        except BaseException as fault:  # noqa: BLE001 -- the child only tells what happened
+            told = f"{type(fault).__name__}: {fault}".encode()
+        os.write(write, told)
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(read, 1000).decode() == (
+        "ForkedRunnerError: session 'means': must be used in the process that opened it, got a "
+        "fork; open it in the child, with multiprocessing's 'spawn'"
+    )
+    os.close(read)
+    os.close(write)
+
+
+def test_threads_may_share_a_session(session: Session) -> None:
+    wrong: list[int] = []
+
+    def hammer(seed: int) -> None:
+        for picture in np.random.default_rng(seed).integers(0, 256, (300, 4, 4, 3), np.uint8):
+            expected = picture.mean(axis=(0, 1), dtype=np.float32)
+            if not np.array_equal(session.outputs(picture)[0][0], expected):
+                wrong.append(seed)
+
+    threads = [threading.Thread(target=hammer, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+def test_rgb_files_are_turned_into_what_a_bundle_takes(picture: Picture) -> None:
+    assert from_rgb(picture, ImageSpec()) is picture
+    np.testing.assert_array_equal(from_rgb(picture, ImageSpec(color="bgr")), picture[..., ::-1])
+    # 0.299 * 10 + 0.587 * 200 + 0.114 * 30 = 123.81
+    assert from_rgb(picture, ImageSpec(color="grey")).tolist() == np.full((4, 4, 1), 124).tolist()
