@@ -58,8 +58,6 @@ def open_bundle(path: str | os.PathLike[str]) -> Bundle:
     with open_regular(path) as stream:
         try:
             return read_bundle(stream, path)
-        except StorageError:
-            raise
         except OSError as error:
             raise StorageError(
                 f"{path}: must be a file that can be read, got {error.strerror!r}"

@@ -1,9 +1,13 @@
 """Damage: no change of a bundle's bytes goes unnoticed."""
 
+import io
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgeprep.bundle import read_bundle
 from edgeprep.errors import BundleError, BundleFormatError, BundleTruncated, DigestError
 
 
@@ -82,6 +86,17 @@ def test_a_changed_manifest_is_refused_before_it_is_decoded(read, content):
     rule = r"^x\.edgeprep: manifest must have sha256 .*; it was damaged, copy it again$"
     with pytest.raises(DigestError, match=rule):
         read(content.replace(b'"name":"digits"', b'"name":"\xff\xff{[}]"'))
+
+
+def test_a_file_that_shrinks_while_it_is_read_is_refused(content):
+    class Shrinking(io.BytesIO):
+        def read(self, size=-1, /):
+            self.truncate(len(content) - 1)
+            return super().read(size)
+
+    rule = r"^x\.edgeprep: must not change while it is read, got a shorter file$"
+    with pytest.raises(BundleTruncated, match=rule):
+        read_bundle(Shrinking(content), Path("x.edgeprep"))
 
 
 def test_bytes_between_members_must_be_zero(read, content, members):

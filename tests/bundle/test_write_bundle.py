@@ -192,6 +192,15 @@ def test_a_bundle_that_is_not_there_is_told_apart(tmp_path):
         open_bundle(path)
 
 
+def test_a_file_that_fails_while_it_is_read_is_a_storage_error():
+    # It has no end that could be asked for, as a disk may have none any more.
+    path = "/proc/self/mem"
+
+    rule = f"{path}: must be a file that can be read, got 'Invalid argument'"
+    with pytest.raises(StorageError, match=whole(rule)):
+        open_bundle(path)
+
+
 def open_files():
     return len(list(Path("/proc/self/fd").iterdir()))
 

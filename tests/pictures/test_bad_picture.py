@@ -247,6 +247,21 @@ def test_what_is_not_a_file_is_refused_at_once(tmp_path, kind):
         read_picture(path)
 
 
+def test_a_file_that_fails_while_it_is_read_is_refused():
+    rule = r"^/proc/self/mem: must be a whole picture, got one that fails with "
+    with pytest.raises(ImageDecodeError, match=rule):
+        read_picture("/proc/self/mem")
+
+
+def test_running_out_of_memory_is_not_the_pictures_fault(png, file, monkeypatch):
+    def exhausted(self):
+        raise MemoryError
+
+    monkeypatch.setattr(ImageFile.ImageFile, "load", exhausted)
+    with pytest.raises(MemoryError, match=r"^$"):
+        read_picture(file(png(1, [bytes(3)])))
+
+
 @pytest.mark.parametrize("name", ["missing.png", "https://example.org/x.png", "data:image/png,x"])
 def test_what_is_not_there_is_told(name):
     path = Path(name)
