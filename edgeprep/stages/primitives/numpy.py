@@ -17,6 +17,9 @@ Array = NDArray[Any]
 # Rows of the result made at a time: little enough to stay in the processor's cache, and below the
 # size from which the allocator hands memory back and the kernel clears it again for every picture.
 CHUNK = 32
+# OpenBLAS computes products of up to so many multiplications in the calling thread. Its other
+# threads are no gain here, and 20 times slower where the cores have something else to do.
+ONE_THREAD = 2**18
 
 
 class NumpyPrimitives:
@@ -129,14 +132,17 @@ def _interpolate(picture: Array, axis: int, neighbours: Neighbours) -> Array:
 def _resample_rows(x: Array, matrix: Bands) -> Array:
     batch, _, width, channels = x.shape
     blocks, rows, run = matrix.weights.shape
-    result = np.empty((batch, blocks * rows, width * channels), np.float32)
+    across = width * channels
+    result = np.empty((batch, blocks * rows, across), np.float32)
     # One run of rows at a time is cast, so that it stays in the processor's cache.
     inputs = np.empty((run, width, channels), np.float32)
+    lines = inputs.reshape(run, across)
     for picture, target in zip(x, result, strict=True):
         for block, start in enumerate(matrix.starts):
             inputs[:] = picture[start : start + run]
             outputs = target[block * rows : (block + 1) * rows]
-            np.matmul(matrix.weights[block], inputs.reshape(run, -1), out=outputs)
+            for part in _parts(across, rows * run):
+                np.matmul(matrix.weights[block], lines[:, part], out=outputs[:, part])
     return result.reshape(batch, -1, width, channels)[:, : matrix.length]
 
 
@@ -148,8 +154,15 @@ def _resample_columns(x: Array, matrix: Bands) -> Array:
     result = np.empty((batch * height, blocks * columns), np.float32)
     for block, start in enumerate(matrix.starts * channels):
         outputs = result[:, block * columns : (block + 1) * columns]
-        np.matmul(lines[:, start : start + run], weights[block], out=outputs)
+        for part in _parts(batch * height, run * columns):
+            np.matmul(lines[part, start : start + run], weights[block], out=outputs[part])
     return result.reshape(batch, height, -1, channels)[:, :, : matrix.length]
+
+
+def _parts(length: int, cost: int) -> list[slice]:
+    """`length` in parts whose matrix products, of `cost` each, stay in one thread."""
+    step = max(ONE_THREAD // cost, 1)
+    return [slice(start, start + step) for start in range(0, length, step)]
 
 
 @lru_cache(maxsize=16)
