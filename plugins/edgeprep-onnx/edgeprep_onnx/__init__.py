@@ -38,6 +38,7 @@ class OnnxExporter(Exporter):
     name: ClassVar[str] = "onnx"
     precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "fp16", "int8")
     requires: ClassVar[tuple[str, ...]] = ("onnx", "onnxruntime", "ml_dtypes")
+    install: ClassVar[str] = "edgeprep-onnx[convert]"
 
     opset: Annotated[int, Meta(ge=18, le=23)] = 20
 
