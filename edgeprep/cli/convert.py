@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from edgeprep.cli.output import emit, format_option
+from edgeprep.cli.workstation import workstation_only
 
 __all__ = ["command"]
 
@@ -21,7 +22,8 @@ def command(recipe: Path, output: Path | None, overwrite: bool, quiet: bool, for
     Exit codes: 0 done, 1 a step failed, 2 wrong usage or recipe, 3 over budget, 4 parity failed.
     """
     # Here and not above: torch takes a second to load, and `--help` need not wait for it.
-    from edgeprep.cli._convert import run
+    with workstation_only("convert"):
+        from edgeprep.cli._convert import run
 
     text, document = run(recipe, output, overwrite=overwrite, quiet=quiet)
     emit(text, document, form)

@@ -6,6 +6,7 @@ import click
 
 from edgeprep.cli.options import bundle_argument, prefer_option
 from edgeprep.cli.output import emit, format_option
+from edgeprep.cli.workstation import workstation_only
 
 __all__ = ["command"]
 
@@ -22,7 +23,8 @@ def command(bundle: str, recipe: Path, prefer: str | None, limit: int | None, fo
     Every variant runs on every backend and device of this machine that can.
     """
     # Here and not above: scikit-learn takes a second to load, and `--help` need not wait for it.
-    from edgeprep.cli._evaluate import run
+    with workstation_only("evaluate"):
+        from edgeprep.cli._evaluate import run
 
     text, document = run(bundle, recipe, prefer=prefer, limit=limit)
     emit(text, document, form)

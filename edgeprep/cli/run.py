@@ -5,7 +5,6 @@ from pathlib import Path
 import click
 
 import edgeprep
-from edgeprep.cli._draw import draw_text
 from edgeprep.cli.options import bundle_argument, prefer_option
 from edgeprep.cli.output import emit, format_option
 from edgeprep.errors import StorageError
@@ -45,6 +44,9 @@ def command(
             result = session(from_rgb(picture, session.input))
             results.append((path, result))
             if output is not None:
+                # Here and not above: it needs Pillow, which `read_picture` has found by now.
+                from edgeprep.cli._draw import draw_text
+
                 target = output / f"{Path(path).stem}.png"
                 write_picture(target, draw_text(picture, str(result)), overwrite=overwrite)
         choice = session.outcomes[0].to_json()
