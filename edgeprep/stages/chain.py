@@ -123,7 +123,11 @@ class Chain:
         position = self._position(placement)
         arriving = replace(self.images[position], dtype="uint8")
         host = type(self)(input=self.input, stages=self.stages[:position])
-        return host, type(self)(input=arriving, stages=self.stages[position:])
+        graph = type(self)(input=arriving, stages=self.stages[position:])
+        if graph.output.dtype != self.output.dtype:
+            # The stage that made float32 of the pictures is on the host now.
+            graph = type(self)(input=arriving, stages=(DType(to="float32"), *graph.stages))
+        return host, graph
 
     def placements(self, placement: PlacementChoice) -> tuple[Placement, ...]:
         """The cuts worth packing: `placement` itself, or for "auto" all that differ."""
@@ -157,6 +161,7 @@ class Chain:
         Raises:
             DTypeError: `picture` is not uint8.
             ShapeError: `picture` has another shape, or is too small or large for a stage.
+            ImageTooLarge: `picture` would grow beyond all measure.
         """
         _check_picture(picture, self.input)
         x = self.apply(NUMPY, picture[None])
@@ -174,7 +179,7 @@ class Chain:
         if placement == "graph":
             self.need_fixed_size()
             return 0
-        cuts = [index for index, image in enumerate(self.images) if _is_cut(image)]
+        cuts = [index for index in range(len(self.images)) if self._is_cut(index)]
         if not cuts:
             raise RecipeError(
                 "preprocess: must bring pictures to one size while values are in 0..255, "
@@ -186,9 +191,12 @@ class Chain:
         sizes = [(self.images[cut].height, self.images[cut].width) for cut in cuts]
         return cuts[sizes.index(final)] if final in sizes else cuts[-1]
 
-
-def _is_cut(image: ImageSpec) -> bool:
-    return image.is_fixed and image.range == "0..255" and image.layout == "nhwc"
+    def _is_cut(self, index: int) -> bool:
+        image = self.images[index]
+        # A host that changes the form of the numbers alone would do it for nothing.
+        changes_form = index > 0 and isinstance(self.stages[index - 1], DType | Layout)
+        in_levels = image.range == "0..255" and image.layout == "nhwc"
+        return image.is_fixed and in_levels and not changes_form
 
 
 def _stage(table: Mapping[str, object], registry: StageRegistry, path: str) -> Stage:

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal, TypeVar
 
 from msgspec import Meta
 
-from edgeprep.errors import RecipeError
+from edgeprep.errors import ImageTooLarge, RecipeError
 from edgeprep.interfaces import Primitives, Stage
 from edgeprep.stages.requirements import need_channels_last, need_range
 from edgeprep.tensors import ImageSpec
@@ -16,6 +16,10 @@ T = TypeVar("T")
 
 Pixels = Annotated[int, Meta(ge=1)]
 Level = Annotated[int, Meta(ge=0, le=255)]
+
+# Of a picture whose longer side follows from the shorter one: a line of 1 × 100000 pixels would
+# become a few million pixels long, and gigabytes large.
+MOST_PIXELS = 2**26
 
 METHODS = ("bilinear", "area")
 # Why the other methods that people know are not offered.
@@ -85,9 +89,16 @@ class Resize(Stage):
         return replace(image, height=height, width=width, dtype="float32")
 
     def apply(self, F: Primitives[T], x: T, image: ImageSpec) -> T:
-        """`(N, H, W, C)`, uint8 or float32, to `(N, height, width, C)`, float32."""
+        """`(N, H, W, C)`, uint8 or float32, to `(N, height, width, C)`, float32.
+
+        Raises:
+            ImageTooLarge: mode "short" would make pictures of more than 67 million pixels.
+        """
         _, height, width, _ = F.shape(x)
         inner = self._inner(height, width)
+        if self.mode == "short" and inner[0] * inner[1] > MOST_PIXELS:
+            rule = f"picture: must have at most {MOST_PIXELS} pixels once resized"
+            raise ImageTooLarge(f"{rule}, got {inner!r} (height, width) from {(height, width)!r}")
         resized = self._resize(F, x, *inner)
         if self.mode != "letterbox" or inner == self.size:
             return resized

@@ -1,0 +1,234 @@
+"""What a recipe may say, and what it is told when it may not."""
+
+import json
+
+import pytest
+
+from edgeprep.errors import RecipeError
+from edgeprep.registry import Registry
+from edgeprep.stages.chain import Chain
+from edgeprep.stages.color import Color
+from edgeprep.stages.dtype import DType
+from edgeprep.stages.layout import Layout
+from edgeprep.stages.normalize import Normalize
+from edgeprep.stages.resize import Resize
+from edgeprep.stages.scale import Scale
+from edgeprep.tensors import ImageSpec
+
+RESIZE = {"use": "resize", "size": [64, 48]}
+NORMALIZE = {"use": "normalize", "mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25]}
+
+
+def build(*tables, where="preprocess", **image):
+    registry = Registry(installed=False)
+    return Chain.build(tables, input=ImageSpec(**image), registry=registry, where=where)
+
+
+def test_a_chain_knows_the_picture_between_its_stages():
+    chain = build(RESIZE, {"use": "color", "to": "bgr"}, NORMALIZE)
+    assert [(image.height, image.color, image.range) for image in chain.images] == [
+        (None, "rgb", "0..255"),
+        (64, "rgb", "0..255"),
+        (64, "bgr", "0..255"),
+        (64, "bgr", "normalized"),
+        (64, "bgr", "normalized"),
+    ]
+    assert chain.output == ImageSpec(
+        height=64, width=48, color="bgr", range="normalized", layout="nchw", dtype="float32"
+    )
+
+
+def test_float32_and_channels_first_are_added_where_the_recipe_is_silent():
+    assert build().stages == (DType(to="float32"), Layout(to="nchw"))
+    assert build(RESIZE).stages == (Resize(size=(64, 48)), Layout(to="nchw"))
+
+
+def test_channels_stay_last_where_the_recipe_says_so():
+    chain = build(RESIZE, {"use": "layout", "to": "nhwc"})
+    assert chain.stages[1:] == (Layout(to="nhwc"),)
+    assert chain.output.shape() == (1, 64, 48, 3)
+
+
+def test_the_tables_of_a_chain_are_json_and_build_it_again():
+    chain = build(
+        {"use": "resize", "size": 80, "mode": "short", "antialias": False},
+        {"use": "center-crop", "size": [64, 64]},
+        {"use": "pad", "size": [70, 70], "value": 3},
+        {"use": "pad", "top": 1},
+        {"use": "color", "to": "grey"},
+        {"use": "scale"},
+        {"use": "normalize", "mean": [0.5], "std": [0.25]},
+    )
+    tables = json.loads(json.dumps(chain.to_tables()))
+    assert tables[0] == {
+        "use": "resize@1",
+        "size": 80,
+        "method": "bilinear",
+        "antialias": False,
+        "mode": "short",
+        "fill": 114,
+    }
+    assert build(*tables) == chain
+
+
+def test_chains_are_values():
+    assert build(RESIZE) == build(RESIZE)
+    assert hash(build(RESIZE)) == hash(build(RESIZE))
+    assert build(RESIZE) != build(RESIZE, height=9, width=9)
+
+
+def test_pictures_may_be_resized_and_cropped_after_scale():
+    chain = build({"use": "scale"}, RESIZE, {"use": "center-crop", "size": [8, 8]})
+    assert chain.output.range == "0..1"
+
+
+MISTAKES = {
+    "unknown stage": (
+        [{"use": "resise", "size": [4, 4]}],
+        "preprocess[0].use: unknown stage 'resise'; did you mean 'resize'?",
+    ),
+    "no stage": (
+        [{"size": [4, 4]}],
+        "preprocess[0].use: must be the name of a stage, got None",
+    ),
+    "unknown key": (
+        [RESIZE | {"sise": 3}],
+        "preprocess[0].sise: unknown key; did you mean 'size'?",
+    ),
+    "nearest": (
+        [RESIZE | {"method": "nearest"}],
+        (
+            "preprocess[0].method: must be 'bilinear' or 'area', got 'nearest'; "
+            "nearest is not portable, libraries pick different pixels"
+        ),
+    ),
+    "bicubic": (
+        [RESIZE | {"method": "bicubic"}],
+        (
+            "preprocess[0].method: must be 'bilinear' or 'area', got 'bicubic'; "
+            "bicubic is not portable, libraries differ in its coefficient and in clipping"
+        ),
+    ),
+    "another method": (
+        [RESIZE | {"method": "lanczos"}],
+        (
+            "preprocess[0].method: must be 'bilinear' or 'area', got 'lanczos'; "
+            "these mean the same in every engine"
+        ),
+    ),
+    "area without antialias": (
+        [RESIZE | {"method": "area", "antialias": False}],
+        "preprocess[0].antialias: must be true for method 'area', got False; leave it out",
+    ),
+    "one length to stretch to": (
+        [RESIZE | {"size": 64}],
+        "preprocess[0].size: must be [height, width] for mode 'stretch', got 64",
+    ),
+    "two lengths for the shorter side": (
+        [RESIZE | {"mode": "short"}],
+        "preprocess[0].size: must be one length for mode 'short', got [64, 48]",
+    ),
+    "no pixels": (
+        [RESIZE | {"size": [64, 0]}],
+        "preprocess[0].size[1]: must be at least 1, got 0",
+    ),
+    "a negative shorter side": (
+        [{"use": "resize", "size": -1, "mode": "short"}],
+        "preprocess[0].size: must be at least 1, got -1",
+    ),
+    "letterbox after normalize": (
+        [NORMALIZE, RESIZE | {"mode": "letterbox"}],
+        (
+            "preprocess[1]: resize needs values in 0..255, got 'normalized'; "
+            "put this stage before normalize and scale"
+        ),
+    ),
+    "normalize twice": (
+        [RESIZE, NORMALIZE, NORMALIZE],
+        (
+            "preprocess[2]: normalize needs values in 0..255 or 0..1, got 'normalized'; "
+            "normalize only once"
+        ),
+    ),
+    "scale twice": (
+        [{"use": "scale"}, {"use": "scale"}],
+        (
+            "preprocess[1]: scale needs values in 0..255, got '0..1'; "
+            "put this stage before normalize and scale"
+        ),
+    ),
+    "colour after normalize": (
+        [NORMALIZE, {"use": "color", "to": "bgr"}],
+        (
+            "preprocess[1]: color needs values in 0..255 or 0..1, got 'normalized'; "
+            "put this stage before normalize and scale"
+        ),
+    ),
+    "the colour that is there": (
+        [{"use": "color", "to": "rgb"}],
+        (
+            "preprocess[0]: color needs pictures that are not rgb already, got 'rgb'; "
+            "leave this stage out"
+        ),
+    ),
+    "pad after normalize": (
+        [NORMALIZE, {"use": "pad", "top": 1}],
+        (
+            "preprocess[1]: pad needs values in 0..255, got 'normalized'; "
+            "put this stage before normalize and scale"
+        ),
+    ),
+    "pad nothing": (
+        [{"use": "pad"}],
+        "preprocess[0]: needs either size or some of top, bottom, left and right, got neither",
+    ),
+    "pad both ways": (
+        [{"use": "pad", "top": 1, "size": [9, 9]}],
+        "preprocess[0]: needs either size or some of top, bottom, left and right, got both",
+    ),
+    "statistics of another number of channels": (
+        [{"use": "color", "to": "grey"}, NORMALIZE],
+        "preprocess[1]: normalize needs a mean of 1 for grey pictures, got [0.5, 0.5, 0.5]",
+    ),
+    "no deviation": (
+        [NORMALIZE | {"std": [1, 0, 1]}],
+        "preprocess[0].std[1]: must be above 0, got 0",
+    ),
+    "stages after layout": (
+        [{"use": "layout"}, RESIZE],
+        "preprocess[1]: resize needs layout 'nhwc', got 'nchw'; put layout last",
+    ),
+    "layout twice": (
+        [{"use": "layout"}, {"use": "layout", "to": "nhwc"}],
+        "preprocess[1]: layout needs layout 'nhwc', got 'nchw'; put layout last",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", list(MISTAKES))
+def test_a_mistake_is_named_with_its_path(mistake):
+    tables, message = MISTAKES[mistake]
+    with pytest.raises(RecipeError, match="preprocess") as caught:
+        build(*tables)
+    assert str(caught.value) == message
+
+
+def test_statistics_must_be_finite():
+    with pytest.raises(RecipeError, match="finite") as caught:
+        build(NORMALIZE | {"mean": [0.5, float("inf"), 0.5]})
+    assert str(caught.value).startswith("preprocess[0]")
+
+
+def test_a_fault_names_the_place_that_the_caller_says():
+    with pytest.raises(RecipeError, match="chain") as caught:
+        build(NORMALIZE, NORMALIZE, where="chain")
+    assert str(caught.value).startswith("chain[1]: normalize needs")
+
+
+def test_a_chain_made_in_code_is_checked_as_well():
+    with pytest.raises(RecipeError, match="scale needs") as caught:
+        Chain(
+            input=ImageSpec(),
+            stages=(Normalize(mean=(0.0,) * 3, std=(1.0,) * 3), Scale(), Color(to="bgr")),
+        )
+    assert str(caught.value).startswith("preprocess[1]: scale needs")

@@ -1,0 +1,58 @@
+"""What the ONNX builder writes: small, deterministic, and nothing that engines disagree on."""
+
+import onnx
+import pytest
+
+from edgeprep.errors import RecipeError
+from edgeprep.stages.chain import Chain
+from edgeprep.stages.layout import Layout
+from edgeprep.stages.normalize import Normalize
+from edgeprep.stages.primitives.onnx import build_onnx
+from edgeprep.stages.resize import Resize
+from edgeprep.tensors import ImageSpec
+
+NORMALIZE = Normalize(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+
+
+def camera_chain(**resize):
+    stages = (Resize(size=(224, 224), **resize), NORMALIZE, Layout())
+    return Chain(input=ImageSpec(height=720, width=1280), stages=stages)
+
+
+def test_the_same_chain_gives_the_same_bytes():
+    assert build_onnx(camera_chain()) == build_onnx(camera_chain())
+
+
+def test_the_graph_declares_its_types_and_names():
+    model = onnx.load_from_string(build_onnx(camera_chain(), input_name="a", output_name="b"))
+    (given,), (left,) = model.graph.input, model.graph.output
+    assert (given.name, left.name) == ("a", "b")
+    assert given.type.tensor_type.elem_type == onnx.TensorProto.UINT8
+    assert [dim.dim_value for dim in given.type.tensor_type.shape.dim] == [1, 720, 1280, 3]
+    assert left.type.tensor_type.elem_type == onnx.TensorProto.FLOAT
+    assert [dim.dim_value for dim in left.type.tensor_type.shape.dim] == [1, 3, 224, 224]
+
+
+def test_antialiasing_adds_less_than_150_kilobytes():
+    assert len(build_onnx(camera_chain())) <= 150_000
+
+
+def test_antialiasing_does_not_use_the_attribute_that_openvino_ignores():
+    model = onnx.load_from_string(build_onnx(camera_chain()))
+    assert "Resize" not in {node.op_type for node in model.graph.node}
+
+
+def test_the_gather_moves_uint8():
+    nodes = onnx.load_from_string(build_onnx(camera_chain())).graph.node
+    assert [node.op_type for node in nodes[:2]] == ["Gather", "Cast"]
+
+
+@pytest.mark.parametrize("opset", [18, 19, 20, 21, 22, 23])
+def test_every_opset_from_18_is_valid(opset):
+    model = onnx.load_from_string(build_onnx(camera_chain(antialias=False), opset=opset))
+    assert model.opset_import[0].version == opset
+
+
+def test_a_free_size_is_refused():
+    with pytest.raises(RecipeError, match="free size"):
+        build_onnx(Chain(input=ImageSpec(), stages=(Resize(size=(8, 8)),)))
