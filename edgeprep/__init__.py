@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from edgeprep.bundle import Bundle
-    from edgeprep.convert import convert
+    from edgeprep.conversion import convert
     from edgeprep.errors import EdgePrepError
     from edgeprep.hookspecs import hookimpl
     from edgeprep.recipe import Recipe, load_recipe
@@ -30,7 +30,7 @@ _HOME = {
     "EdgePrepError": "edgeprep.errors",
     "Recipe": "edgeprep.recipe",
     "Session": "edgeprep.runtime",
-    "convert": "edgeprep.convert",
+    "convert": "edgeprep.conversion",
     "hookimpl": "edgeprep.hookspecs",
     "load_recipe": "edgeprep.recipe",
     "open": "edgeprep.runtime",

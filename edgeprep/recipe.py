@@ -15,7 +15,8 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from edgeprep import schema
-from edgeprep.errors import RecipeError
+from edgeprep.errors import RecipeError, StorageError
+from edgeprep.files import open_regular
 from edgeprep.interfaces import Placement, Precision
 from edgeprep.tensors import Color, ImageSpec
 
@@ -205,17 +206,10 @@ def load_recipe(path: str | PathLike[str]) -> Recipe:
 
 def _read(path: Path) -> bytes:
     try:
-        if path.exists() and not path.is_file():
-            kind = "a directory" if path.is_dir() else "a device or pipe"
-            raise RecipeError(f"{path}: must be a recipe file, got {kind}")
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             content = file.read(MAX_SIZE_BYTES + 1)
-    except RecipeError:
-        raise
-    except FileNotFoundError:
-        raise RecipeError(f"{path}: must be a recipe file, got nothing there") from None
-    except (OSError, ValueError) as fault:
-        raise RecipeError(f"{path}: must be readable, got {fault}") from fault
+    except StorageError as fault:
+        raise RecipeError(str(fault)) from fault
     if len(content) > MAX_SIZE_BYTES:
         raise RecipeError(f"{path}: must have at most {MAX_SIZE_BYTES} bytes, got more")
     if not content.strip():

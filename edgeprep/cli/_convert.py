@@ -5,7 +5,7 @@ from typing import Any
 
 from edgeprep.bundle import Variant
 from edgeprep.cli.progress import Steps
-from edgeprep.convert import Progress, convert, silent
+from edgeprep.conversion import Progress, convert, silent
 from edgeprep.recipe import load_recipe
 from edgeprep.runtime import format_table
 

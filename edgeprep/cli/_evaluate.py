@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from edgeprep.convert import evaluate
+from edgeprep.conversion import evaluate
 from edgeprep.recipe import load_recipe
 from edgeprep.runtime import format_table
 

@@ -9,18 +9,18 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 
-from edgeprep.convert.keep_float import match_modules
-from edgeprep.convert.network import load_network
-from edgeprep.convert.pack import pack
-from edgeprep.convert.parity import check_oracle
-from edgeprep.convert.plan import Plan, PlannedVariant, make_plan
-from edgeprep.convert.progress import Progress, silent
-from edgeprep.convert.result import Result
-from edgeprep.convert.samples import Prepared, prepare_samples
-from edgeprep.convert.score import Agreement, Scorer, run_all
-from edgeprep.convert.source import NetworkSource
-from edgeprep.convert.threads import fastest_threads
-from edgeprep.convert.variants import MadeVariant, Oracle, make_variant
+from edgeprep.conversion.keep_float import match_modules
+from edgeprep.conversion.network import load_network
+from edgeprep.conversion.pack import pack
+from edgeprep.conversion.parity import check_oracle
+from edgeprep.conversion.plan import Plan, PlannedVariant, make_plan
+from edgeprep.conversion.progress import Progress, silent
+from edgeprep.conversion.result import Result
+from edgeprep.conversion.samples import Prepared, prepare_samples
+from edgeprep.conversion.score import Agreement, Scorer, run_all
+from edgeprep.conversion.source import NetworkSource
+from edgeprep.conversion.threads import fastest_threads
+from edgeprep.conversion.variants import MadeVariant, Oracle, make_variant
 from edgeprep.data import Samples
 from edgeprep.errors import BudgetError, EdgePrepError, ParityError, StorageError
 from edgeprep.interfaces import Placement

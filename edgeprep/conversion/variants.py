@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprep.bundle import Measured, Parity, Variant
-from edgeprep.convert.parity import measure_parity
-from edgeprep.convert.plan import PlannedVariant
-from edgeprep.convert.score import Outputs, Scorer, run_all
-from edgeprep.convert.source import NetworkSource
+from edgeprep.conversion.parity import measure_parity
+from edgeprep.conversion.plan import PlannedVariant
+from edgeprep.conversion.score import Outputs, Scorer, run_all
+from edgeprep.conversion.source import NetworkSource
 from edgeprep.errors import BackendError, EdgePrepError, ExportError
 from edgeprep.interfaces import Model, Options, Precision, Runner
 

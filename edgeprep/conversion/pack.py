@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 import edgeprep
 from edgeprep.bundle import Golden, Manifest, SourceRecord, write_bundle
-from edgeprep.convert.plan import Plan
-from edgeprep.convert.result import Result
-from edgeprep.convert.score import Outputs
-from edgeprep.convert.source import NetworkSource
-from edgeprep.convert.variants import MadeVariant, Oracle
+from edgeprep.conversion.plan import Plan
+from edgeprep.conversion.result import Result
+from edgeprep.conversion.score import Outputs
+from edgeprep.conversion.source import NetworkSource
+from edgeprep.conversion.variants import MadeVariant, Oracle
 from edgeprep.interfaces import Placement
 
 __all__ = ["pack"]

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from edgeprep.bundle import SourceRecord
-from edgeprep.convert.samples import Prepared, prepare_samples
-from edgeprep.convert.score import Outputs, Scorer
+from edgeprep.conversion.samples import Prepared, prepare_samples
+from edgeprep.conversion.score import Outputs, Scorer
 from edgeprep.data import build_reader
 from edgeprep.errors import NoUsableBackend, RecipeError
 from edgeprep.metrics import metric_for

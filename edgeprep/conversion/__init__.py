@@ -1,0 +1,8 @@
+"""The converter: a recipe becomes one bundle, or a clear refusal."""
+
+from edgeprep.conversion.evaluate import Evaluation, evaluate
+from edgeprep.conversion.pipeline import convert
+from edgeprep.conversion.progress import Progress, silent
+from edgeprep.conversion.result import Result
+
+__all__ = ["Evaluation", "Progress", "Result", "convert", "evaluate", "silent"]

@@ -1,0 +1,316 @@
+"""The conversion as a whole: what comes out, and what is left when nothing does."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import edgeprep
+from edgeprep.bundle import open_bundle
+from edgeprep.errors import (
+    BudgetError,
+    ExportError,
+    OutputExists,
+    ParityError,
+    RecipeError,
+    StorageError,
+)
+from edgeprep.registry import Registry
+
+Project = Callable[..., Path]
+
+
+# Enough for the last class to win everywhere: 8 of 24 samples are then right.
+COSTLY = 0.45
+
+
+def left_behind(tmp_path: Path) -> list[str]:
+    """Every temporary or output file."""
+    folders = (tmp_path / "scratch", tmp_path / "out")
+    return sorted(path.name for folder in folders for path in folder.rglob("*"))
+
+
+def test_a_bundle_holds_every_variant_with_what_was_measured(
+    project: Project, output: Path, registry: Registry, fake: SimpleNamespace
+) -> None:
+    fake.faults["int8"] = 0.01
+    result = edgeprep.convert(project(), output, registry=registry)
+    document = json.loads(json.dumps(result.to_json()))
+    assert document["bundle"] == str(output)
+    assert document["source"]["metric"] == "accuracy"
+    assert document["source"]["samples"] == 24
+    exact, quantized = document["variants"]
+    assert (exact["name"], exact["format"], exact["precision"]) == ("fake-fp32", "fake", "fp32")
+    assert exact["parity"] == {"max_abs": 0.0, "relative": 0.0}
+    assert exact["metric"] == {
+        "name": "accuracy",
+        "value": document["source"]["value"],
+        "drop": 0.0,
+    }
+    assert quantized["parity"]["relative"] == pytest.approx(0.01, rel=0.01)
+    manifest = open_bundle(output).manifest
+    assert manifest == result.manifest
+    assert manifest.variants[0].requires == ("edgeprep-fake[runtime]",)
+    assert set(manifest.created_with) >= {"edgeprep", "python", "numpy", "torch"}
+
+
+def test_golden_outputs_are_the_variants_own(
+    project: Project, output: Path, registry: Registry, fake: SimpleNamespace
+) -> None:
+    fake.faults["int8"] = 0.05
+    edgeprep.convert(project(), output, registry=registry)
+    bundle = open_bundle(output)
+    exact, quantized = (bundle.golden(bundle.variant(f"fake-{p}")) for p in ("fp32", "int8"))
+    assert exact.input.shape == (8, 8, 8, 3)
+    np.testing.assert_array_equal(exact.outputs[0], exact.source_outputs[0])
+    source = quantized.source_outputs[0]
+    shift = 0.05 * np.abs(source).max(axis=1, keepdims=True) * [[-1, 0, 1]]
+    np.testing.assert_allclose(quantized.outputs[0], source + shift, rtol=1e-5)
+
+
+def test_a_converted_bundle_opens_and_answers(
+    project: Project,
+    output: Path,
+    registry: Registry,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("EDGEPREP_CACHE", str(tmp_path / "cache"))
+    edgeprep.convert(project(), output, registry=registry)
+    with edgeprep.open(output, registry=registry, probe=False) as session:
+        result = session(np.full((31, 17, 3), 90, np.uint8))
+        assert result.label in ("red", "green", "blue")
+
+
+def test_a_float_variant_that_differs_fails_and_leaves_nothing(
+    project: Project, output: Path, registry: Registry, fake: SimpleNamespace, tmp_path: Path
+) -> None:
+    fake.faults["fp32"] = 2e-4
+    with pytest.raises(ParityError, match="fake-fp32: must agree with the source") as fault:
+        edgeprep.convert(project(), output, registry=registry)
+    assert str(fault.value) == (
+        "fake-fp32: must agree with the source within 1e-04 of its largest output, "
+        "got 2.00e-04 on 16 samples"
+    )
+    assert left_behind(tmp_path) == []
+
+
+def test_a_dead_int8_variant_fails_though_there_is_no_budget(
+    project: Project, output: Path, registry: Registry, fake: SimpleNamespace, tmp_path: Path
+) -> None:
+    fake.faults["int8"] = float("nan")
+    with pytest.raises(ParityError, match=r"fake-int8: must agree .* got inf on 16 samples"):
+        edgeprep.convert(project(), output, registry=registry)
+    assert left_behind(tmp_path) == []
+
+
+def test_over_budget_fails_naming_each_variant_and_leaves_nothing(
+    project: Project, output: Path, registry: Registry, fake: SimpleNamespace, tmp_path: Path
+) -> None:
+    fake.faults["int8"] = COSTLY
+    scored = edgeprep.convert(project(), output, registry=registry)
+    drop = scored.variants[1].metric
+    assert drop is not None
+    output.unlink()
+    recipe = project(more='[budget]\nmetric = "accuracy"\nmax_drop = 0.0')
+    value = scored.manifest.source.value
+    with pytest.raises(BudgetError, match=r"^budget\.max_drop: ") as fault:
+        edgeprep.convert(recipe, output, registry=registry)
+    assert str(fault.value) == (
+        f"budget.max_drop: accuracy may drop by at most 0.0 from {value:.4f}, "
+        f"got fake-int8 {drop.drop:.4f}; keep sensitive layers in float with target.keep_float, "
+        "give more calibration samples, or allow a larger drop"
+    )
+    assert left_behind(tmp_path) == []
+
+
+def test_reduced_precision_hints_are_scored_for_the_budget_to_hold_on_the_device(
+    project: Project, output: Path, registry: Registry, fake: SimpleNamespace
+) -> None:
+    fake.faults["bf16"] = COSTLY
+    manifest = edgeprep.convert(project(), output, registry=registry).manifest
+    exact, quantized = manifest.variants
+    assert exact.metric is not None
+    assert exact.metric.drop == 0.0
+    assert exact.reduced["bf16"] > 0.0
+    assert quantized.reduced == {}
+
+
+def test_without_evaluation_data_agreement_stands_in_and_is_named(
+    project: Project, output: Path, registry: Registry, fake: SimpleNamespace
+) -> None:
+    fake.faults["int8"] = 0.01
+    manifest = edgeprep.convert(project(data=""), output, registry=registry).manifest
+    assert (manifest.source.metric, manifest.source.value) == (None, None)
+    metric = manifest.variants[0].metric
+    assert metric is not None
+    assert (metric.name, metric.value, metric.drop) == (
+        "top-1 agreement with the source",
+        1.0,
+        0.0,
+    )
+
+
+def test_auto_packs_every_placement_that_differs(
+    project: Project, output: Path, registry: Registry
+) -> None:
+    data = 'evaluation = { factory = "data:fixed" }'
+    recipe = project(data=data)
+    extra = "\n\ndef fixed():\n    return (s for s in pictures() if s[0].shape[0] == 12)\n"
+    source = recipe.parent / "data.py"
+    source.write_text(source.read_text() + extra)
+    text = recipe.read_text().replace('"data:pictures"', '"data:fixed"')
+    recipe.write_text(f'placement = "auto"\n{text}\n[input]\nsize = [12, 12]\n')
+    manifest = edgeprep.convert(recipe, output, registry=registry).manifest
+    assert [(v.name, v.placement, v.input.shape) for v in manifest.variants] == [
+        ("fake-fp32-graph", "graph", (1, 12, 12, 3)),
+        ("fake-fp32-split", "split", (1, 8, 8, 3)),
+        ("fake-int8-graph", "graph", (1, 12, 12, 3)),
+        ("fake-int8-split", "split", (1, 8, 8, 3)),
+    ]
+    assert [golden.input.shape for golden in manifest.golden] == [(8, 12, 12, 3), (8, 8, 8, 3)]
+
+
+def test_passes_change_the_network_before_it_is_exported(
+    project: Project, output: Path, registry: Registry
+) -> None:
+    recipe = project(more='[[compress]]\nuse = "halve"')
+    plain = edgeprep.convert(project(), output, registry=registry)
+    before = open_bundle(output).golden(plain.variants[0]).outputs[0]
+    recipe = project(more='[[compress]]\nuse = "halve"')
+    halved = edgeprep.convert(recipe, output, registry=registry, overwrite=True)
+    after = open_bundle(output).golden(halved.variants[0]).outputs[0]
+    difference = after - before
+    # Half of one bias a class: the same for every sample.
+    np.testing.assert_allclose(difference, np.broadcast_to(difference[0], (8, 3)), atol=1e-6)
+    assert np.abs(difference).max() > 0.01
+
+
+def test_the_output_is_not_replaced_unless_asked(
+    project: Project, output: Path, registry: Registry
+) -> None:
+    output.write_bytes(b"precious")
+    with pytest.raises(OutputExists, match="already exists") as fault:
+        edgeprep.convert(project(), output, registry=registry)
+    assert str(fault.value) == (
+        f"{output}: already exists; pass --overwrite (overwrite=True) to replace it"
+    )
+    assert output.read_bytes() == b"precious"
+    edgeprep.convert(project(), output, registry=registry, overwrite=True)
+    assert open_bundle(output).manifest.name == "small"
+
+
+def test_an_output_that_cannot_be_is_refused_before_any_work(
+    project: Project, tmp_path: Path, registry: Registry
+) -> None:
+    absent = tmp_path / "nowhere" / "x.edgeprep"
+    with pytest.raises(StorageError, match="must lie in an existing directory"):
+        edgeprep.convert(project(), absent, registry=registry)
+    with pytest.raises(StorageError, match="must be a file, got a directory"):
+        edgeprep.convert(project(), tmp_path, registry=registry, overwrite=True)
+
+
+def test_an_exporters_own_error_is_chained_once(
+    project: Project, output: Path, registry: Registry, fake: SimpleNamespace, tmp_path: Path
+) -> None:
+    fake.raises.append(KeyError("aten.strange"))
+    with pytest.raises(ExportError, match=r"fake-fp32: KeyError: 'aten.strange'") as fault:
+        edgeprep.convert(project(), output, registry=registry)
+    assert fault.value.__cause__ is fake.raises[0]
+    assert left_behind(tmp_path) == []
+
+
+STEPS = [
+    "load the network",
+    "read the data, placement 'split'",
+    "score the source",
+    "fake-fp32",
+    "fake-int8",
+    "pack",
+]
+
+
+def test_every_step_is_told_in_order(project: Project, output: Path, registry: Registry) -> None:
+    told: list[str] = []
+
+    @contextmanager
+    def progress(title: str) -> Iterator[Callable[[str], None]]:
+        yield lambda result: told.append(f"{title}: {result}")
+
+    edgeprep.convert(project(), output, registry=registry, progress=progress)
+    assert [line.partition(":")[0] for line in told] == STEPS
+    assert told[1].endswith("calibration: 24 samples; evaluation: 24 samples")
+
+
+@pytest.mark.parametrize(
+    ("step", "moment"),
+    [*((step, "enter") for step in STEPS), *((step, "done") for step in STEPS if step != "pack")],
+)
+def test_an_interrupt_in_any_step_leaves_no_temporary_file_and_the_old_output(
+    project: Project, output: Path, registry: Registry, tmp_path: Path, step: str, moment: str
+) -> None:
+    @contextmanager
+    def progress(title: str) -> Iterator[Callable[[str], None]]:
+        def done(_: str) -> None:
+            if (title, moment) == (step, "done"):
+                raise KeyboardInterrupt("here")
+
+        if (title, moment) == (step, "enter"):
+            raise KeyboardInterrupt("here")
+        yield done
+
+    output.write_bytes(b"old")
+    with pytest.raises(KeyboardInterrupt, match=r"^here$"):
+        edgeprep.convert(project(), output, overwrite=True, registry=registry, progress=progress)
+    assert output.read_bytes() == b"old"
+    assert left_behind(tmp_path) == ["small.edgeprep"]
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        (
+            '[[target]]\nformat = "fak"\nprecision = ["fp32"]',
+            "target[0].format: ",
+        ),
+        (
+            '[[target]]\nformat = "fake"\nprecision = ["fp16"]',
+            "target[0].precision: 'fake' offers 'fp32', 'int8', got 'fp16'",
+        ),
+        (
+            '[[target]]\nformat = "fake"\nprecision = ["fp32"]\nopset = 3',
+            "target[0].opset: unknown key",
+        ),
+        (
+            '[[target]]\nformat = "fake"\nprecision = ["fp32"]\nkeep_float = ["feature.*"]',
+            "target[0].keep_float[0]: must match a module of the network, got 'feature.*'",
+        ),
+    ],
+)
+def test_a_target_that_cannot_be_is_refused_with_its_path(
+    project: Project, output: Path, registry: Registry, target: str, message: str
+) -> None:
+    with pytest.raises(RecipeError, match=r"^target\[0\]") as fault:
+        edgeprep.convert(project(target=target), output, registry=registry)
+    assert str(fault.value).startswith(message)
+
+
+def test_layers_to_keep_in_float_reach_the_exporter_with_full_paths(
+    project: Project, output: Path, registry: Registry, fake: SimpleNamespace
+) -> None:
+    target = '[[target]]\nformat = "fake"\nprecision = ["int8"]\nkeep_float = ["features.*"]'
+    edgeprep.convert(project(target=target), output, registry=registry)
+    assert fake.sources["int8"].keep_float == ("network.features.0", "network.features.1")
+
+
+def test_the_same_recipe_gives_the_same_bytes(
+    project: Project, output: Path, registry: Registry
+) -> None:
+    edgeprep.convert(project(), output, registry=registry)
+    first = output.read_bytes()
+    edgeprep.convert(project(), output, registry=registry, overwrite=True)
+    assert output.read_bytes() == first
