@@ -14,7 +14,7 @@ from onnx import TensorProto, helper
 from onnxruntime import InferenceSession
 from torch import nn
 
-from edgeprep.convert.source import NetworkSource
+from edgeprep.conversion.source import NetworkSource
 from edgeprep.interfaces import Model, Precision, Runner
 from edgeprep_onnx import OnnxExporter, _quantize
 
