@@ -181,21 +181,24 @@ def test_a_number_of_too_many_digits_is_no_toml(write):
 
 def test_a_missing_file_is_named(tmp_path):
     path = tmp_path / "none.toml"
-    assert fault_in(path) == f"{path}: must be a recipe file, got nothing there"
+    assert (
+        fault_in(path)
+        == f"{path}: must be a file that can be read, got 'No such file or directory'"
+    )
 
 
 def test_a_directory_is_named(tmp_path):
-    assert fault_in(tmp_path) == f"{tmp_path}: must be a recipe file, got a directory"
+    assert fault_in(tmp_path) == f"{tmp_path}: must be a regular file, got a directory"
 
 
 def test_a_pipe_is_refused_without_waiting_for_it(tmp_path):
     path = tmp_path / "pipe"
     os.mkfifo(path)
-    assert fault_in(path) == f"{path}: must be a recipe file, got a device or pipe"
+    assert fault_in(path) == f"{path}: must be a regular file, got a pipe"
 
 
 def test_a_path_that_no_file_can_have_is_refused():
-    assert fault_in("a\0b") == "a\0b: must be readable, got embedded null byte"
+    assert fault_in("a\0b") == "a\0b: must be a file that can be read, got 'embedded null byte'"
 
 
 # What stands in the place of a line of the whole recipe, and all that is said of it.
