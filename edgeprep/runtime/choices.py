@@ -28,6 +28,13 @@ def cache_directory() -> Path:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Record:
+    schema_version: int = _SCHEMA_VERSION
+    key: str
+    outcomes: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChoiceCache:
     """One remembered choice: a file that is used only if every byte of it is as it was written.
 
@@ -57,15 +64,16 @@ class ChoiceCache:
         if sha256(body).hexdigest().encode() != digest:
             _log.warning("%s: damaged, the choice is measured again", self.path)
             return None
-        record = msgspec.json.decode(body)
-        if record["schema_version"] != _SCHEMA_VERSION or record["key"] != self.key:
+        try:
+            record = msgspec.json.decode(body, type=_Record)
+        except msgspec.DecodeError:
             return None
-        outcomes: list[dict[str, Any]] = record["outcomes"]
-        return outcomes
+        current = record.schema_version == _SCHEMA_VERSION and record.key == self.key
+        return record.outcomes if current and record.outcomes else None
 
     def store(self, outcomes: list[Mapping[str, Any]]) -> None:
         """Keep `outcomes`; where the file system refuses, say so once and go on without."""
-        record = {"schema_version": _SCHEMA_VERSION, "key": self.key, "outcomes": outcomes}
+        record = _Record(key=self.key, outcomes=[dict(outcome) for outcome in outcomes])
         body = msgspec.json.encode(record)
         content = sha256(body).hexdigest().encode() + b"\n" + body
         try:

@@ -64,8 +64,8 @@ IMAGE = np.zeros((1, 2, 2, 3), np.uint8)
         (
             [[1.0, float("nan")], [2.0, 1.0]],
             (
-                "parity: source output 0 must be finite, got NaN or infinity; check the weights and "
-                "the preprocessing"
+                "parity: source output 0 must be finite, got NaN or infinity; check the weights "
+                "and the preprocessing"
             ),
         ),
     ],
