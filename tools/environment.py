@@ -24,7 +24,19 @@ from pathlib import Path
 if sys.version_info < (3, 11):  # noqa: UP036 -- the system's Python may be older
     sys.exit(f"edgeprep needs Python 3.11 or later, this is {sys.version.split()[0]}")
 
-__all__ = ["DEVICES", "ENVIRONMENTS", "ROOT", "WORK", "Environment", "Failed", "build_wheels"]
+__all__ = [
+    "DEVICES",
+    "ROOT",
+    "TFLITE_RUNTIME_PINS",
+    "WORK",
+    "Environment",
+    "Failed",
+    "build_wheels",
+    "clean_variables",
+    "pinned",
+    "run",
+    "wheel",
+]
 
 ROOT = Path(__file__).resolve().parent.parent
 CONSTRAINTS = ROOT / "tools" / "constraints.txt"
@@ -37,6 +49,8 @@ HEADER = """\
 # Installed first: what builds the projects of this checkout, so that pip does not fetch it anew for
 # each of them, and torch, whose version decides whether gigabytes of GPU libraries come along.
 FIRST = ("editables", "hatchling", "torch==2.13.0")
+# tflite-runtime was built against numpy 1.
+TFLITE_RUNTIME_PINS = ("numpy==1.26.4", "tflite-runtime==2.14.0")
 TEST_TOOLS = (
     "hypothesis",
     "jsonschema",
@@ -252,8 +266,7 @@ DEVICES = (
         name="device-tflite",
         requirements=("pytest",),
         projects=((".", "picture"), ("plugins/edgeprep-tflite", "tflite-runtime")),
-        # tflite-runtime was built against numpy 1.
-        pins=("numpy==1.26.4", "tflite-runtime==2.14.0"),
+        pins=TFLITE_RUNTIME_PINS,
     ),
 )
 ENVIRONMENTS = {environment.name: environment for environment in (WORK, *DEVICES)}
