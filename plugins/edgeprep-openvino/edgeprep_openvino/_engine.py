@@ -50,7 +50,7 @@ class Engine:
             Device(
                 name=name,
                 kind=_KINDS[_family(name)],
-                description=str(self._core.get_property(name, "FULL_DEVICE_NAME")),
+                description=self._describe(name),
             )
             for name in sorted(names, key=lambda name: (list(_KINDS).index(_family(name)), name))
         )
@@ -61,12 +61,11 @@ class Engine:
         OpenVINO's own default is the fastest arithmetic, whatever it does to the numbers, so that
         each candidate names its own.
         """
-        capabilities = self._core.get_property(device.name, "OPTIMIZATION_CAPABILITIES")
-        precisions = [hint for name, hint in _PRECISIONS.items() if name in capabilities]
+        capabilities = self._capabilities(device.name)
+        precisions = [hint for name, hint in _PRECISIONS.items() if name in capabilities] or ["f32"]
         if device.kind != "cpu":
             return tuple({"precision": precision} for precision in precisions)
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        cores = cores or 1
+        cores = _cores()
         return tuple(
             {"threads": threads, "precision": precision}
             for precision in precisions
@@ -94,16 +93,25 @@ class Engine:
 
     def versions(self) -> Mapping[str, str]:
         """The release of OpenVINO, and of each device its name and capabilities."""
-        capabilities = {
-            device.name: " ".join(
-                sorted(self._core.get_property(device.name, "OPTIMIZATION_CAPABILITIES"))
+        return {"openvino": ov.__version__} | {
+            device.name.lower(): " ".join(
+                (f"{device.description}:", *sorted(self._capabilities(device.name)))
             )
             for device in self.devices()
         }
-        return {"openvino": ov.__version__} | {
-            device.name.lower(): f"{device.description}: {capabilities[device.name]}"
-            for device in self.devices()
-        }
+
+    def _describe(self, device: str) -> str:
+        try:
+            return str(self._core.get_property(device, "FULL_DEVICE_NAME"))
+        except RuntimeError as error:
+            return f"does not answer: {reason(error)}"
+
+    def _capabilities(self, device: str) -> tuple[str, ...]:
+        try:
+            return tuple(self._core.get_property(device, "OPTIMIZATION_CAPABILITIES"))
+        except RuntimeError:
+            # A broken driver must not hide the other devices; loading on it says what is wrong.
+            return ()
 
     def _settings(self, device: Device, options: Options) -> dict[str, object]:
         available = tuple(self._core.available_devices)
@@ -210,6 +218,13 @@ def _check(index: int, array: NDArray[Any], slot: NDArray[Any]) -> None:
         raise BackendError(
             f"inputs[{index}]: must be {slot.dtype} {slot.shape}, got {dtype} {shape}"
         )
+
+
+def _cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # Linux only
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _family(device: str) -> str:

@@ -2,14 +2,15 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from edgeprep.convert.source import NetworkSource
-from edgeprep.interfaces import Runner
+from edgeprep.conversion.source import NetworkSource
+from edgeprep.interfaces import Model, Runner
 from edgeprep.stages.chain import Chain
 from edgeprep.stages.dtype import DType
 from edgeprep.stages.layout import Layout
@@ -19,8 +20,10 @@ from edgeprep.tensors import ImageSpec
 from edgeprep_openvino import OpenVINOBackend
 from edgeprep_openvino._telemetry import silence_telemetry
 
-# The tests import openvino themselves.
 silence_telemetry()
+
+# After its telemetry is silenced: the tests import openvino themselves.
+import openvino  # noqa: E402
 
 HEIGHT, WIDTH = 21, 17
 
@@ -99,6 +102,17 @@ def load(backend: OpenVINOBackend) -> Callable[..., Runner]:
     return lambda model: backend.load(
         model, backend.devices()[0], {"threads": 1, "precision": "f32"}
     )
+
+
+@pytest.fixture
+def read() -> Callable[[Model], Any]:
+    """The graph of an exported model, as openvino holds it."""
+
+    def read_model(model: Model) -> Any:
+        weights = openvino.Tensor(np.frombuffer(model.files["model.bin"], np.uint8))
+        return openvino.Core().read_model(model=model.files["model.xml"], weights=weights)
+
+    return read_model
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import openvino
 import openvino.opset13 as operations
 import pytest
 
-from edgeprep.convert.source import NetworkSource
+from edgeprep.conversion.source import NetworkSource
 from edgeprep.errors import BackendError, ClosedError
 from edgeprep.interfaces import Device, Model, Runner
 from edgeprep_openvino import OpenVINOBackend, OpenVINOExporter
@@ -211,6 +211,26 @@ def test_bfloat16_is_offered_where_the_device_has_it(
     engine._core = SimpleNamespace(get_property=lambda _device, _name: capabilities)
     options = engine.options(Device(name="NPU", kind="npu"))
     assert [option["precision"] for option in options] == expected
+
+
+def test_a_device_that_does_not_answer_is_listed_with_the_reason() -> None:
+    def get_property(device: str, name: str) -> object:
+        if device == "GPU":
+            raise RuntimeError("Exception from plugin.cpp:1:\nno driver")
+        return {"FULL_DEVICE_NAME": "processor", "OPTIMIZATION_CAPABILITIES": ["FP32"]}[name]
+
+    engine = Engine()
+    engine._core = SimpleNamespace(
+        available_devices=["GPU", "CPU", "TEMPLATE"], get_property=get_property
+    )
+    broken = Device(name="GPU", kind="gpu", description="does not answer: no driver")
+    assert engine.devices() == (Device(name="CPU", kind="cpu", description="processor"), broken)
+    assert engine.options(broken) == ({"precision": "f32"},)
+    assert engine.versions() == {
+        "openvino": openvino.__version__,
+        "cpu": "processor: FP32",
+        "gpu": "does not answer: no driver:",
+    }
 
 
 def test_every_option_loads_and_runs(model: Model, backend: OpenVINOBackend) -> None:

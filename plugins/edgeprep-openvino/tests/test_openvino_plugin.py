@@ -25,7 +25,7 @@ import tempfile
 from pathlib import Path
 import numpy as np
 import torch
-from edgeprep.convert.source import NetworkSource
+from edgeprep.conversion.source import NetworkSource
 from edgeprep.stages.chain import Chain
 from edgeprep.stages.dtype import DType
 from edgeprep.stages.layout import Layout
