@@ -138,7 +138,13 @@ def list_candidates(
             if isinstance(backend, str):
                 outcomes.append(_unavailable(variant, cls.name, backend))
                 continue
-            for item in _ways(variant, backend):
+            try:
+                ways = list(_ways(variant, backend))
+            except Exception as error:  # noqa: BLE001 -- asking for devices can fail in any way
+                ready[cls.name] = reason = f"{type(error).__name__}: {error}"
+                outcomes.append(_unavailable(variant, cls.name, reason))
+                continue
+            for item in ways:
                 refusal = rules.refuse(variant, item.candidate, item.device)
                 if refusal is None:
                     reachable.append(item)

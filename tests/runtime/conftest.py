@@ -127,6 +127,15 @@ class Broken(Right):
         raise OSError("no driver")
 
 
+class Deviceless(Right):
+    """Is installed, but its driver fails when it is asked for devices."""
+
+    name = "deviceless"
+
+    def devices(self) -> tuple[Device, ...]:
+        raise OSError("libcuda.so.1: cannot open shared object file")
+
+
 class Absent(Right):
     """Is a plugin whose library is not installed."""
 
@@ -171,7 +180,18 @@ def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def fakes() -> SimpleNamespace:
     """The backends by their class names, and `registry(*classes)` that has them installed."""
-    classes = (Right, Slow, Wrong, NotANumber, Refusing, Raising, Broken, Absent, Reduced)
+    classes = (
+        Right,
+        Slow,
+        Wrong,
+        NotANumber,
+        Refusing,
+        Raising,
+        Broken,
+        Deviceless,
+        Absent,
+        Reduced,
+    )
     return SimpleNamespace(registry=registry_of, **{cls.__name__: cls for cls in classes})
 
 

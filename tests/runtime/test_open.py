@@ -50,6 +50,11 @@ def test_the_fastest_right_candidate_answers(
         ("Raising", "rejected", "RuntimeError('device lost')"),
         ("Broken", "unavailable", "OSError: no driver"),
         (
+            "Deviceless",
+            "unavailable",
+            "OSError: libcuda.so.1: cannot open shared object file",
+        ),
+        (
             "Absent",
             "unavailable",
             (
