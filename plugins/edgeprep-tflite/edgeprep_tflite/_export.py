@@ -1,11 +1,7 @@
 """From torch to TFLite."""
 
-import contextlib
 import hashlib
-import os
 import re
-import warnings
-from collections.abc import Iterator
 from unittest import mock
 from weakref import WeakKeyDictionary
 
@@ -14,11 +10,9 @@ import torch
 from edgeprep.errors import BackendError, ExportError
 from edgeprep.interfaces import Model, Precision, Source
 from edgeprep_tflite._engine import InterpreterRunner
-from edgeprep_tflite._stdout import stdout_to_stderr
+from edgeprep_tflite._quiet import quiet
 
-with stdout_to_stderr(), warnings.catch_warnings():
-    # jax, torchao and transformers, which these import, warn about each other.
-    warnings.simplefilter("ignore")
+with quiet():
     import litert_torch  # type: ignore[import-untyped]
     from litert_torch.backend import debuginfo  # type: ignore[import-untyped]
 
@@ -37,7 +31,7 @@ def export(source: Source, precision: Precision) -> Model:
     Raises:
         ExportError: an operator has no TFLite form, or the file cannot be quantized.
     """
-    with _quiet():
+    with quiet():
         content = _float(source)
         try:
             if precision == "fp16":
@@ -147,15 +141,3 @@ def _explain(error: Exception) -> str:
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip() or "no message").splitlines()[0][:300]
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    with (
-        stdout_to_stderr(),
-        warnings.catch_warnings(),
-        mock.patch.dict(os.environ, {"LITERT_TORCH_SHOW_PROGRESS": "n"}),
-    ):
-        # torch.export and the quantizer warn about their own insides.
-        warnings.simplefilter("ignore")
-        yield

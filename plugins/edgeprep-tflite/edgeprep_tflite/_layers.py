@@ -6,7 +6,7 @@ from typing import Any
 
 from ai_edge_litert import schema_py_generated as schema  # type: ignore[import-untyped]
 
-__all__ = ["list_float_operators", "list_modules"]
+__all__ = ["list_float_operators", "list_modules", "list_operators"]
 
 _Kind = schema.BuiltinOperator
 
@@ -23,15 +23,29 @@ _WEIGHTED = frozenset(
 )
 
 
-def list_float_operators(
-    model: schema.ModelT, keep_float: Collection[str], layers: Collection[str]
+def list_operators(
+    model: schema.ModelT, kind: str
 ) -> Iterator[tuple[schema.OperatorT, schema.SubGraphT]]:
-    """The operators that stay in float: the preprocessing, and the modules in `keep_float`.
+    """The operators of one kind, such as "PADV2", with the graph that each is in."""
+    for graph in model.subgraphs:
+        for operator in graph.operators:
+            if model.operatorCodes[operator.opcodeIndex].builtinCode == getattr(_Kind, kind):
+                yield operator, graph
+
+
+def list_float_operators(
+    model: schema.ModelT,
+    keep_float: Collection[str],
+    layers: Collection[str],
+    tensors: Collection[str],
+) -> Iterator[tuple[schema.OperatorT, schema.SubGraphT]]:
+    """The operators that stay in float: the preprocessing, and what is asked for.
 
     Args:
         model: a file whose tensors are named by module paths.
         keep_float: module paths, each of which stands for all that is inside it.
         layers: the paths of the modules that have weights.
+        tensors: names of tensors; what reads or writes one of them stays in float.
     """
     kept = tuple(f"{path}." for path in keep_float)
     for index, graph in enumerate(model.subgraphs):
@@ -45,7 +59,14 @@ def list_float_operators(
                 modules = frozenset().union(*(origin.get(i, ()) for i in operator.inputs))
             origin |= dict.fromkeys(operator.outputs, modules)
             of_network = {path for path in modules if path.split(".")[0] == "network"}
-            if not of_network or any(f"{path}.".startswith(kept) for path in of_network):
+            touched = {
+                graph.tensors[i].name.decode() for i in (*operator.inputs, *operator.outputs)
+            }
+            if (
+                not of_network
+                or any(f"{path}.".startswith(kept) for path in of_network)
+                or not touched.isdisjoint(tensors)
+            ):
                 yield operator, graph
 
 

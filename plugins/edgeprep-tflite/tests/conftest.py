@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from edgeprep.convert.source import NetworkSource
+from edgeprep.conversion.source import NetworkSource
 from edgeprep.interfaces import Model, Precision, Runner
 from edgeprep.stages.chain import Chain
 from edgeprep.stages.dtype import DType

@@ -12,7 +12,7 @@ from ai_edge_litert.tools import flatbuffer_utils
 from numpy.typing import NDArray
 from torch import nn
 
-from edgeprep.convert.source import NetworkSource
+from edgeprep.conversion.source import NetworkSource
 from edgeprep.errors import ExportError
 from edgeprep.interfaces import Model, Precision, Runner
 from edgeprep.tensors import TensorSpec

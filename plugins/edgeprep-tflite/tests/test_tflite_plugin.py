@@ -68,7 +68,7 @@ import json, resource, sys
 from pathlib import Path
 import numpy as np, torch
 from torch import nn
-from edgeprep.convert.source import NetworkSource
+from edgeprep.conversion.source import NetworkSource
 from edgeprep.stages.chain import Chain
 from edgeprep.stages.dtype import DType
 from edgeprep.stages.layout import Layout
@@ -106,7 +106,7 @@ def test_a_conversion_needs_little_of_the_memory_that_convert_may_use(
 
 REDIRECTION = """
 import ctypes, os, sys
-from edgeprep_tflite._stdout import stdout_to_stderr
+from edgeprep_tflite._quiet import stdout_to_stderr
 
 def speak(when):
     print("python", when)
