@@ -3,6 +3,8 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from edgeprep.version import __version__
+
 if TYPE_CHECKING:
     from edgeprep.bundle import Bundle
     from edgeprep.conversion import convert
@@ -11,13 +13,12 @@ if TYPE_CHECKING:
     from edgeprep.recipe import Recipe, load_recipe
     from edgeprep.runtime import Session, open  # noqa: A004 -- `edgeprep.open` is the public name
 
-__version__ = "0.1.0"
-
 __all__ = [
     "Bundle",
     "EdgePrepError",
     "Recipe",
     "Session",
+    "__version__",
     "convert",
     "hookimpl",
     "load_recipe",

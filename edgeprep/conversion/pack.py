@@ -9,7 +9,6 @@ from importlib.metadata import PackageNotFoundError, version
 import numpy as np
 from numpy.typing import NDArray
 
-import edgeprep
 from edgeprep.bundle import Golden, Manifest, SourceRecord, write_bundle
 from edgeprep.conversion.plan import Plan
 from edgeprep.conversion.result import Result
@@ -17,6 +16,7 @@ from edgeprep.conversion.score import Outputs
 from edgeprep.conversion.source import NetworkSource
 from edgeprep.conversion.variants import MadeVariant, Oracle
 from edgeprep.interfaces import Placement
+from edgeprep.version import __version__
 
 __all__ = ["pack"]
 
@@ -97,7 +97,7 @@ def _little_endian(array: NDArray[np.generic]) -> bytes:
 def _versions(plan: Plan) -> dict[str, str]:
     """The version of every distribution that had a hand in the bundle."""
     modules = {"numpy", "torch"}.union(*(variant.exporter.requires for variant in plan.variants))
-    versions = {"edgeprep": edgeprep.__version__, "python": platform.python_version()}
+    versions = {"edgeprep": __version__, "python": platform.python_version()}
     for module in sorted(modules):
         with suppress(PackageNotFoundError):
             versions[module] = version(module.replace("_", "-"))

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-import edgeprep
 from edgeprep.bundle import Bundle, open_bundle
 from edgeprep.interfaces import Runner, Task
 from edgeprep.registry import Registry, default_registry
@@ -21,6 +20,7 @@ from edgeprep.runtime.session import Session
 from edgeprep.runtime.timing import Timing
 from edgeprep.schema import build
 from edgeprep.stages.chain import Chain
+from edgeprep.version import __version__
 
 __all__ = ["OpenedBundle", "open"]
 
@@ -132,7 +132,7 @@ def open(  # noqa: A001 -- `edgeprep.open` is the public name
 
 def _key(opened: OpenedBundle, prefer: str | None) -> str:
     machine = fingerprint(opened.registry.classes("backend"))
-    facts = (edgeprep.__version__, opened.bundle.digest, machine, repr(prefer))
+    facts = (__version__, opened.bundle.digest, machine, repr(prefer))
     return sha256("\n".join(facts).encode()).hexdigest()
 
 
