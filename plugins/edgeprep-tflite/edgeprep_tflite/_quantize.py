@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from edgeprep.errors import ExportError
 from edgeprep.interfaces import Source
 from edgeprep_tflite._layers import list_float_operators, list_operators
+from edgeprep_tflite._outputs import point_outputs
 
 __all__ = ["cast_weights", "quantize"]
 
@@ -135,6 +136,7 @@ def _apply(recipe: RecipeManager, content: bytes, ranges: Ranges | None) -> byte
     quantizer = Quantizer(content, recipe.get_quantization_recipe())
     with _without_bars():
         result = quantizer.quantize(ranges, enable_progress_report=False)
+    point_outputs(result.quantized_model, tfl_flatbuffer_utils.read_model(content))
     return bytes(result.quantized_model)
 
 

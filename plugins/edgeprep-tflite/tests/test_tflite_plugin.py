@@ -1,6 +1,8 @@
 """The plugin as a whole: light to list, found by its hooks, and silent on stdout."""
 
 import json
+import logging
+import os
 import subprocess
 import sys
 
@@ -10,6 +12,7 @@ import edgeprep_tflite
 from edgeprep.errors import BackendUnavailable
 from edgeprep.registry import Registry, create, missing_requirements
 from edgeprep_tflite import LiteRTBackend, TFLiteExporter
+from edgeprep_tflite._quiet import quiet
 
 
 def run_python(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -132,3 +135,10 @@ def test_whatever_is_printed_inside_goes_to_stderr_and_after_an_error_no_more() 
         "descriptor inside",
         "python inside",
     ]
+
+
+def test_logging_and_the_environment_are_as_before_after_an_error() -> None:
+    before = logging.root.manager.disable, dict(os.environ), sys.stdout
+    with pytest.raises(KeyError, match="inside"), quiet():
+        raise KeyError("inside")
+    assert (logging.root.manager.disable, dict(os.environ), sys.stdout) == before
