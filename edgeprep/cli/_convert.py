@@ -6,20 +6,18 @@ from typing import Any
 from edgeprep.bundle import Variant
 from edgeprep.cli.progress import Steps
 from edgeprep.conversion import Progress, convert, silent
-from edgeprep.recipe import load_recipe
+from edgeprep.recipe import Recipe
 from edgeprep.runtime import format_table
 
 __all__ = ["run"]
 
 
 def run(
-    recipe: Path, output: Path | None, *, overwrite: bool, quiet: bool
+    recipe: Recipe, output: Path, *, overwrite: bool, quiet: bool
 ) -> tuple[str, dict[str, Any]]:
     """The result as a table and as a document."""
-    loaded = load_recipe(recipe)
     progress: Progress = silent if quiet else Steps()
-    target = output or Path(f"{loaded.name}.edgeprep")
-    result = convert(loaded, target, overwrite=overwrite, progress=progress)
+    result = convert(recipe, output, overwrite=overwrite, progress=progress)
     head = ("variant", "bytes", "relative error", "metric", "value", "drop")
     table = format_table(head, [_row(variant) for variant in result.variants])
     source = result.manifest.source
@@ -29,5 +27,5 @@ def run(
 
 def _row(variant: Variant) -> tuple[str, ...]:
     metric = variant.metric
-    scored = (metric.name, f"{metric.value:.4f}", f"{metric.drop:.4f}") if metric else ("", "", "")
+    scored = (metric.name, f"{metric.value:.4f}", f"{metric.drop:z.4f}") if metric else ("", "", "")
     return (variant.name, str(variant.size_bytes), f"{variant.parity.relative:.1e}", *scored)

@@ -1,20 +1,19 @@
 """The heavy half of `edgeprep evaluate`."""
 
-from pathlib import Path
 from typing import Any
 
 from edgeprep.conversion import evaluate
-from edgeprep.recipe import load_recipe
+from edgeprep.recipe import Recipe
 from edgeprep.runtime import format_table
 
 __all__ = ["run"]
 
 
 def run(
-    bundle: str, recipe: Path, *, prefer: str | None, limit: int | None
+    bundle: str, recipe: Recipe, *, prefer: str | None, limit: int | None
 ) -> tuple[str, dict[str, Any]]:
     """The scores as a table and as a document."""
-    evaluation = evaluate(bundle, load_recipe(recipe), prefer=prefer, limit=limit)
+    evaluation = evaluate(bundle, recipe, prefer=prefer, limit=limit)
     head = ("variant", "backend", "device", "options", evaluation.metric, "drop", "median ms")
     rows = [
         (
@@ -23,7 +22,7 @@ def run(
             score.candidate.device,
             " ".join(f"{key}={value}" for key, value in score.candidate.options.items()),
             f"{score.value:.4f}",
-            "" if score.drop is None else f"{score.drop:.4f}",
+            "" if score.drop is None else f"{score.drop:z.4f}",
             f"{score.timing.median_ms:.3f}",
         )
         for score in evaluation.scores

@@ -2,6 +2,7 @@
 
 import click
 
+from edgeprep.cli.command import Command, verbose_option
 from edgeprep.cli.options import bundle_argument, prefer_option
 from edgeprep.cli.output import emit, format_option
 from edgeprep.runtime import explain, measure_all
@@ -9,7 +10,7 @@ from edgeprep.runtime import explain, measure_all
 __all__ = ["command"]
 
 
-@click.command(name="benchmark")
+@click.command(name="benchmark", cls=Command)
 @bundle_argument
 @prefer_option
 @click.option(
@@ -19,6 +20,7 @@ __all__ = ["command"]
     show_default=True,
     help="How often each candidate has its turn.",
 )
+@verbose_option
 @format_option
 def command(bundle: str, prefer: str | None, rounds: int, form: str) -> None:
     """Measure every way in which this machine can run a bundle.

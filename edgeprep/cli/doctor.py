@@ -5,14 +5,18 @@ from typing import Any
 import click
 
 import edgeprep
+from edgeprep.cli.command import Command, verbose_option
 from edgeprep.cli.output import emit, format_option
 from edgeprep.registry import default_registry
 from edgeprep.runtime import describe_backends, describe_machine, format_table
 
 __all__ = ["command"]
 
+_NONE = "no plugin with a backend is installed; pip install edgeprep-onnx[runtime], for example"
 
-@click.command(name="doctor")
+
+@click.command(name="doctor", cls=Command)
+@verbose_option
 @format_option
 def command(form: str) -> None:
     """Show this machine, its engines and their devices; exit 1 if no engine works."""
@@ -20,10 +24,13 @@ def command(form: str) -> None:
     backends = describe_backends(default_registry())
     document = {"edgeprep": edgeprep.__version__, "machine": machine, "backends": backends}
     facts = "\n".join(f"{key:<10} {value}" for key, value in machine.items())
-    table = format_table(
-        ("backend", "formats", "state", "devices", "versions"), [_row(entry) for entry in backends]
+    table = format_table(("backend", "formats", "devices", "state"), [*map(_row, backends)])
+    versions = format_table(
+        ("backend", "version of", "is"),
+        [(entry["name"], *item) for entry in backends for item in entry["versions"].items()],
     )
-    emit(f"{'edgeprep':<10} {edgeprep.__version__}\n{facts}\n\n{table}", document, form)
+    engines = f"{table}\n\n{versions}" if backends else _NONE
+    emit(f"{'edgeprep':<10} {edgeprep.__version__}\n{facts}\n\n{engines}", document, form)
     if not any(entry["devices"] for entry in backends):
         raise click.exceptions.Exit(1)
 
@@ -32,7 +39,6 @@ def _row(entry: dict[str, Any]) -> tuple[str, ...]:
     return (
         entry["name"],
         " ".join(entry["formats"]),
-        entry["reason"] or "ok",
         " ".join(device["name"] for device in entry["devices"]),
-        " ".join(f"{name}={version}" for name, version in entry["versions"].items()),
+        entry["reason"] or "ok",
     )

@@ -1,14 +1,6 @@
 """Exit codes, so that a script can tell a wrong recipe from a model that lost too much."""
 
-from edgeprep.errors import (
-    BudgetError,
-    EdgePrepError,
-    InputError,
-    OutputExists,
-    ParityError,
-    RecipeError,
-    UnknownName,
-)
+from edgeprep.errors import BudgetError, EdgePrepError, OutputExists, ParityError, RecipeError
 
 __all__ = ["exit_code"]
 
@@ -16,12 +8,10 @@ _CODES: tuple[tuple[type[EdgePrepError], int], ...] = (
     (BudgetError, 3),
     (ParityError, 4),
     (RecipeError, 2),
-    (InputError, 2),
     (OutputExists, 2),
-    (UnknownName, 2),
 )
 
 
 def exit_code(error: EdgePrepError) -> int:
-    """2 for what the caller typed, 3 over budget, 4 parity failed, 1 for every other failure."""
+    """2 for what the caller wrote, 3 over budget, 4 parity failed, 1 for every other failure."""
     return next((code for kind, code in _CODES if isinstance(error, kind)), 1)

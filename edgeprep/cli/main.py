@@ -4,13 +4,14 @@ import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from types import FrameType
+from typing import NoReturn
 
 import click
 
 import edgeprep
 from edgeprep.cli.exit_codes import exit_code
-from edgeprep.cli.output import results_only
+from edgeprep.cli.output import keep_standard_streams
+from edgeprep.cli.stopping import Stopped, stoppable
 from edgeprep.errors import EdgePrepError
 
 __all__ = ["COMMANDS", "main"]
@@ -63,36 +64,38 @@ def _unknown(name: str) -> str:
 
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(edgeprep.__version__, message="edgeprep %(version)s")
+@click.version_option(edgeprep.__version__, "-v", "--version", message="edgeprep %(version)s")
 def _edgeprep() -> None:
-    """Vision models to the edge: one recipe, one bundle, the fastest path measured."""
+    """Vision models to the edge: one recipe, one bundle, the fastest path measured.
+
+    Exit codes: 0 done, 1 failed, 2 wrong usage or recipe, 3 over budget, 4 parity failed, 130
+    interrupted, 143 terminated.
+    """
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run one command and exit: 0 done, 1 failed, 2 usage or recipe, 3 over budget, 4 parity.
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run one command and exit, with a code that `edgeprep --help` lists.
 
     Args:
         arguments: the words after the program's name; None: those of this process.
     """
-    signal.signal(signal.SIGTERM, _end)
+    keep_standard_streams()
+    with stoppable():
+        sys.exit(_run(None if arguments is None else list(arguments)))
+
+
+def _run(arguments: list[str] | None) -> int:
     try:
-        with results_only():
-            code = _edgeprep.main(arguments, prog_name="edgeprep", standalone_mode=False)
+        code = _edgeprep.main(arguments, prog_name="edgeprep", standalone_mode=False)
     except click.ClickException as error:
         error.show(sys.stderr)
-        code = error.exit_code
+        return error.exit_code
     except EdgePrepError as error:
         click.echo(f"edgeprep: {error}", err=True)
-        code = exit_code(error)
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("edgeprep: interrupted", err=True)
-        code = 130
-    except BrokenPipeError:
-        # Whoever read the results has left, as `| head` does: nobody is there to be told.
-        code = 1
-    sys.exit(code if isinstance(code, int) else 0)
-
-
-def _end(number: int, frame: FrameType | None) -> None:
-    """Leave by an exception, so that temporary files go and old outputs stay."""
-    sys.exit(128 + number)
+        return exit_code(error)
+    except (Stopped, click.Abort) as stop:
+        # click turns every KeyboardInterrupt into Abort.
+        reason = stop if isinstance(stop, Stopped) else stop.__cause__
+        click.echo(f"edgeprep: {reason or 'interrupted'}", err=True)
+        return 128 + (reason.number if isinstance(reason, Stopped) else signal.SIGINT)
+    return code if isinstance(code, int) else 0

@@ -1,17 +1,21 @@
 """Results go to stdout; everything else, whoever prints it, goes to stderr."""
 
 import json
+import math
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout, suppress
 from typing import Any, TextIO
 
 import click
 
-__all__ = ["emit", "format_option", "results_only"]
+from edgeprep.errors import StorageError
 
-_results: TextIO = sys.stdout
+__all__ = ["emit", "format_option", "keep_standard_streams", "results_only"]
+
+_STDOUT, _STDERR = 1, 2
+_results: TextIO | None = None
 
 format_option = click.option(
     "--format",
@@ -23,37 +27,110 @@ format_option = click.option(
 )
 
 
+def keep_standard_streams() -> None:
+    """Put the null device wherever stdin, stdout or stderr was closed by the caller.
+
+    Otherwise the next file that is opened takes the number, and what an engine prints goes into it.
+    """
+    for descriptor in (0, _STDOUT, _STDERR):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            # The lowest free number is this one: those below it are open by now.
+            os.open(os.devnull, os.O_RDWR)
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+
+
 @contextmanager
 def results_only() -> Iterator[None]:
     """Inside, only `emit` reaches stdout.
 
     Engines and converters print from C++ as well, so that the file descriptor itself is moved.
+
+    Raises:
+        StorageError: stdout is closed.
     """
     global _results
+    if sys.stdout is None:
+        raise StorageError(
+            "stdout: must be open, got a closed one; send it to /dev/null to do without results"
+        )
+    stdout, before = sys.stdout, _results
+    stdout.flush()
+    kept = os.dup(_STDOUT)
+    results = _same_text(stdout, kept) if _descriptor(stdout) == _STDOUT else stdout
+    _results = results
+    os.dup2(_STDERR, _STDOUT)
     try:
-        descriptor = os.dup(sys.stdout.fileno())
-    except (OSError, ValueError, AttributeError):
-        # stdout is not a file, as under a test runner: then only Python can print to it.
-        _results = sys.stdout
-        yield
-        return
-    sys.stdout.flush()
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    with open(descriptor, "w", encoding="utf-8", closefd=False) as stream:
-        _results = stream
-        try:
+        with redirect_stdout(sys.stderr):
             yield
-        finally:
-            stream.flush()
-            sys.stdout.flush()
-            os.dup2(descriptor, sys.stdout.fileno())
-            os.close(descriptor)
-            _results = sys.stdout
+    finally:
+        _results = before
+        stdout.flush()
+        _flush_c()
+        os.dup2(kept, _STDOUT)
+        # What could not be written has been reported by `emit`.
+        with suppress(OSError):
+            if results is not stdout:
+                results.close()
+        os.close(kept)
 
 
-def emit(text: str, document: dict[str, Any], form: str) -> None:
-    """Print a result: `text` for people, or `document` with its `schema_version`."""
+def emit(text: str, document: Mapping[str, Any], form: str) -> None:
+    """Print a result: `text` for people, or `document` with its `schema_version`.
+
+    JSON is in ASCII, with null for numbers that are not finite, so that any reader takes it.
+
+    Raises:
+        StorageError: stdout cannot take it, as when a disk is full.
+        BrokenPipeError: nobody reads stdout any more.
+    """
     if form == "json":
-        text = json.dumps({"schema_version": 1, **document}, ensure_ascii=False)
-    _results.write(f"{text}\n")
-    _results.flush()
+        text = json.dumps({"schema_version": 1, **_plain(document)}, allow_nan=False)
+    stream = sys.stdout if _results is None else _results
+    try:
+        stream.write(f"{text}\n")
+        stream.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise StorageError(f"stdout: must take the result, got {error.strerror!r}") from error
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _descriptor(stream: TextIO) -> int | None:
+    try:
+        return stream.fileno()
+    except (OSError, ValueError, AttributeError):
+        # No file, as under a test runner: then only Python can print to it.
+        return None
+
+
+def _same_text(stream: TextIO, descriptor: int) -> TextIO:
+    # Names of files may hold bytes that are no text, and a terminal may lack a label's letters.
+    return open(
+        descriptor,
+        "w",
+        encoding=stream.encoding,
+        errors="backslashreplace",
+        closefd=False,
+    )
+
+
+def _flush_c() -> None:
+    """Let out what engines have printed and C holds back: at exit it would come out on stdout."""
+    if os.name == "posix":
+        # Here and not above, so that `--help` does without.
+        import ctypes
+
+        ctypes.CDLL(None).fflush(None)

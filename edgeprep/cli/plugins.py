@@ -2,6 +2,7 @@
 
 import click
 
+from edgeprep.cli.command import Command, verbose_option
 from edgeprep.cli.output import emit, format_option
 from edgeprep.registry import default_registry
 from edgeprep.runtime import format_table
@@ -9,7 +10,8 @@ from edgeprep.runtime import format_table
 __all__ = ["command"]
 
 
-@click.command(name="plugins")
+@click.command(name="plugins", cls=Command)
+@verbose_option
 @format_option
 def command(form: str) -> None:
     """Show every plugin: what it offers, or why it was left out."""

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from time import perf_counter
 
 from rich.console import Console
+from rich.text import Text
 
 __all__ = ["Steps"]
 
@@ -14,6 +15,9 @@ class Steps:
 
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        plain = self._console.options.ascii_only
+        self._spinner = "line" if plain else "dots"
+        self._marks = ("ok", "failed") if plain else ("✓", "✗")
 
     @contextmanager
     def __call__(self, title: str) -> Iterator[Callable[[str], None]]:
@@ -21,11 +25,11 @@ class Steps:
         start = perf_counter()
         results: list[str] = []
         try:
-            with self._console.status(title):
+            with self._console.status(Text(title), spinner=self._spinner):
                 yield results.append
         finally:
             seconds = perf_counter() - start
-            mark = "[green]✓[/]" if results else "[red]✗[/]"
+            done, failed = self._marks
+            mark = (done, "green") if results else (failed, "red")
             text = results[0] if results else "failed"
-            self._console.print(f"{mark} {title}: ", end="")
-            self._console.print(f"{text} ({seconds:.1f} s)", markup=False)
+            self._console.print(Text.assemble(mark, f" {title}: {text} ({seconds:.1f} s)"))

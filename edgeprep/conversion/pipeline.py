@@ -185,7 +185,7 @@ class _Conversion:
         with self.progress(planned.name) as done:
             made = make_variant(planned, source, self.oracles[planned.placement])
             parity, metric = made.record.parity, made.record.metric
-            score = f", {metric.name} {metric.value:.4f} ({-metric.drop:+.4f})" if metric else ""
+            score = f", {metric.name} {metric.value:.4f} ({-metric.drop:+z.4f})" if metric else ""
             size = made.record.size_bytes
             done(f"{size:,} bytes, relative error {parity.relative:.1e}{score}")
         return made

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from edgeprep.conversion.silence import without_known_warnings
 from edgeprep.errors import ExportError, RecipeError
 from edgeprep.interfaces import Source
 from edgeprep.stages.chain import Chain
@@ -102,16 +103,17 @@ class NetworkSource(Source):
             ExportError: torch cannot export the network.
         """
         try:
-            program = torch.onnx.export(
-                self.network,
-                (torch.zeros(self.network_input.shape),),
-                dynamo=True,
-                external_data=False,
-                opset_version=_OPSET,
-                input_names=[self.network_input.name],
-                output_names=[output.name for output in self._outputs],
-                verbose=False,
-            )
+            with without_known_warnings():
+                program = torch.onnx.export(
+                    self.network,
+                    (torch.zeros(self.network_input.shape),),
+                    dynamo=True,
+                    external_data=False,
+                    opset_version=_OPSET,
+                    input_names=[self.network_input.name],
+                    output_names=[output.name for output in self._outputs],
+                    verbose=False,
+                )
         except Exception as error:  # torch.export lets out errors of every kind
             raise ExportError(
                 f"onnx: torch.onnx.export must take the network, got {error}"

@@ -121,6 +121,9 @@ class Classification:
     def __hash__(self) -> int:
         return hash(self.labels)
 
+    def __str__(self) -> str:
+        return f"{self.label} ({self.score:.4f})"
+
     def __repr__(self) -> str:
         return f"Classification(label={self.label!r}, score={self.score:.4f})"
 

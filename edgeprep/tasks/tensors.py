@@ -27,6 +27,9 @@ class RawTensors:
         """What `edgeprep run --format json` prints."""
         return {"arrays": [array.tolist() for array in self.arrays]}
 
+    def __str__(self) -> str:
+        return "; ".join(f"{array.dtype} {array.shape}" for array in self.arrays)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tensors(Task):

@@ -81,6 +81,7 @@ def test_results_are_values() -> None:
     assert first != other
     assert first != "bee"
     assert repr(first) == "Classification(label='bee', score=0.5761)"
+    assert str(first) == "bee (0.5761)"
     with pytest.raises(AttributeError, match="label"):
         first.label = "cow"  # type: ignore[attr-defined]
 
