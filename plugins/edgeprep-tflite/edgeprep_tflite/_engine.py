@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from edgeprep.errors import BackendError, ClosedError
 from edgeprep.interfaces import Device, Model, Options, Runner
 from edgeprep.tensors import DType, TensorSpec
+from edgeprep_tflite._announcement import without_announcement
 
 __all__ = ["DEVICES", "InterpreterRunner", "load", "thread_options", "versions"]
 
@@ -154,8 +155,9 @@ class InterpreterRunner(Runner):
 
     def _build(self) -> Any:
         try:
-            interpreter = _Interpreter(model_content=self._content, num_threads=self._threads)
-            interpreter.allocate_tensors()
+            with without_announcement():
+                interpreter = _Interpreter(model_content=self._content, num_threads=self._threads)
+                interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise BackendError(
                 f"backend 'litert': the model does not load, got {_line(error)!r}"
