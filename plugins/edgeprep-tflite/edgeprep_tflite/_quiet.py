@@ -25,7 +25,12 @@ def quiet() -> Iterator[None]:
     """While it lasts, stdout goes to stderr, and what is less than an error goes nowhere.
 
     torch.export, jax, torchao and transformers warn about each other and about their own insides.
+    Nothing is held back where the logger "edgeprep" is at DEBUG, as `--verbose` has it.
     """
+    if logging.getLogger("edgeprep").isEnabledFor(logging.DEBUG):
+        with stdout_to_stderr():
+            yield
+        return
     disabled = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
