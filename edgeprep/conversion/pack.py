@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from edgeprep.bundle import Golden, Manifest, SourceRecord, write_bundle
 from edgeprep.conversion.plan import Plan
-from edgeprep.conversion.result import Result
 from edgeprep.conversion.score import Outputs
 from edgeprep.conversion.source import NetworkSource
 from edgeprep.conversion.variants import MadeVariant, Oracle
@@ -28,8 +27,8 @@ def pack(
     made: Sequence[MadeVariant],
     *,
     overwrite: bool,
-) -> Result:
-    """Write the bundle of `plan`, whole or not at all.
+) -> Manifest:
+    """Write the bundle of `plan`, whole or not at all, and give its manifest.
 
     Raises:
         OutputExists: the output is there and `overwrite` is False.
@@ -65,7 +64,7 @@ def pack(
         golden=tuple(golden),
     )
     bundle = write_bundle(plan.output, manifest, members, overwrite=overwrite)
-    return Result(bundle=plan.output, manifest=bundle.manifest)
+    return bundle.manifest
 
 
 def _golden(placement: Placement, source: NetworkSource, oracle: Oracle) -> Golden:

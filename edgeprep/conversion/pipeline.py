@@ -1,6 +1,6 @@
 """The conversion: recipe in, one bundle out, every gate in between."""
 
-from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 
+from edgeprep.conversion.budget import check_budget
 from edgeprep.conversion.keep_float import match_modules
 from edgeprep.conversion.network import load_network
 from edgeprep.conversion.pack import pack
@@ -22,7 +23,7 @@ from edgeprep.conversion.source import NetworkSource
 from edgeprep.conversion.threads import fastest_threads
 from edgeprep.conversion.variants import MadeVariant, Oracle, make_variant
 from edgeprep.data import Samples
-from edgeprep.errors import BudgetError, EdgePrepError, ParityError, StorageError
+from edgeprep.errors import EdgePrepError, ParityError, StorageError
 from edgeprep.interfaces import Placement
 from edgeprep.recipe import Recipe, load_recipe
 from edgeprep.registry import Registry, default_registry
@@ -72,17 +73,34 @@ def convert(
         with TemporaryDirectory(prefix="edgeprep-") as scratch:
             conversion = _Conversion(plan=plan, progress=progress, scratch=Path(scratch))
             made = conversion.make()
-            conversion.check_budget(made)
+            check_budget(plan.recipe.budget, [variant.record for variant in made])
             with progress("pack") as done:
-                result = pack(
+                manifest = pack(
                     plan, conversion.sources, conversion.oracles, made, overwrite=overwrite
                 )
                 done(f"{plan.output}, {plan.output.stat().st_size:,} bytes")
-            return result
+            return Result(bundle=plan.output, manifest=manifest, skipped=conversion.skipped())
     except EdgePrepError:
         raise
     except OSError as error:
         raise StorageError(f"{plan.output}: must be written, got {error}") from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ground:
+    """What all variants of one placement stand on.
+
+    Attributes:
+        calibration: None where the recipe names none.
+        held_out: what parity is proved on: evaluation data, or calibration data without them.
+        scorer: scores outputs on the held-out samples.
+        score: that of the network before anything was done to it.
+    """
+
+    calibration: Prepared | None
+    held_out: Prepared
+    scorer: Scorer
+    score: float
 
 
 @dataclass(slots=True, kw_only=True)
@@ -92,33 +110,28 @@ class _Conversion:
     plan: Plan
     progress: Progress
     scratch: Path
+    grounds: dict[Placement, _Ground] = field(default_factory=dict)
     sources: dict[Placement, NetworkSource] = field(default_factory=dict)
     oracles: dict[Placement, Oracle] = field(default_factory=dict)
+    kept: dict[tuple[Placement, tuple[str, ...]], NetworkSource] = field(default_factory=dict)
 
     def make(self) -> list[MadeVariant]:
         """All variants, each past the parity gate."""
         network = self._load()
         for placement in self.plan.placements:
-            network = self._start(placement, network)
+            self.grounds[placement] = self._ground(placement, network)
+        network = self._compress(network)
+        for placement in self.plan.placements:
+            self.sources[placement] = self._source(placement, network)
+            self.oracles[placement] = self._oracle(placement)
         return [self._variant(planned, network) for planned in self.plan.variants]
 
-    def check_budget(self, made: Sequence[MadeVariant]) -> None:
-        """Raise BudgetError if any variant lost more than allowed."""
-        budget = self.plan.recipe.budget
-        if budget is None:
-            return
-        over = [
-            f"{variant.record.name} {metric.drop:.4f}"
-            for variant in made
-            if (metric := variant.record.metric) and metric.drop > budget.max_drop
-        ]
-        if over:
-            value = next(iter(self.oracles.values())).source_score
-            raise BudgetError(
-                f"budget.max_drop: {budget.metric} may drop by at most {budget.max_drop} from "
-                f"{value:.4f}, got {', '.join(over)}; keep sensitive layers in float with "
-                "target.keep_float, give more calibration samples, or allow a larger drop"
-            )
+    def skipped(self) -> dict[str, int]:
+        """How many pictures of each kind of data could not be read."""
+        ground = next(iter(self.grounds.values()))
+        data = {"evaluation": ground.held_out if self.plan.evaluation else None}
+        known = {"calibration": ground.calibration, **data}
+        return {name: samples.skipped for name, samples in known.items() if samples}
 
     def _load(self) -> torch.nn.Module:
         with self.progress("load the network") as done:
@@ -127,67 +140,72 @@ class _Conversion:
             done(f"{count:,} parameters")
         return network
 
-    def _start(self, placement: Placement, network: torch.nn.Module) -> torch.nn.Module:
-        """Prepare samples, source and oracle of one placement; gives the network to export."""
+    def _ground(self, placement: Placement, network: torch.nn.Module) -> _Ground:
         plan = self.plan
-        host, _ = plan.chain.cut(placement)
+        host, graph = plan.chain.cut(placement)
         with self.progress(f"read the data, placement {placement!r}") as done:
             calibration = _prepare(plan.calibration, host, "data.calibration")
             evaluation = _prepare(plan.evaluation, host, "data.evaluation")
             known = {"calibration": calibration, "evaluation": evaluation}
             done("; ".join(f"{name}: {data.describe()}" for name, data in known.items() if data))
-        source = self._source(placement, network, calibration)
-        plan.task.check_outputs(source.outputs)
         held_out = evaluation or calibration
         if held_out is None:  # the plan has seen that there is one
             raise ParityError("data: must have samples to prove parity on, got none")
+        source = NetworkSource(network, graph, held_out.inputs, scratch=self.scratch)
+        plan.task.check_outputs(source.outputs)
         with self.progress("score the source") as done:
             with fastest_threads(lambda: source.run(held_out.picture(0))):
                 outputs = run_all(source.run, held_out)
             scorer: Scorer = Agreement.with_source(plan.task, held_out, outputs)
             if evaluation is not None and plan.metric is not None:
                 scorer = Scorer(task=plan.task, metric=plan.metric, samples=evaluation)
-            value = scorer.score(outputs)
-            done(f"{scorer.name} {value:.4f} on {len(held_out)} samples")
-        chosen = np.unique(np.linspace(0, len(held_out) - 1, _PARITY_SAMPLES).astype(int)).tolist()
-        expected = [outputs[index] for index in chosen]
-        check_oracle(expected)
-        for compress in plan.passes if placement == plan.placements[0] else ():
+            score = scorer.score(outputs)
+            done(f"{scorer.name} {score:.4f} on {len(held_out)} samples")
+        return _Ground(calibration=calibration, held_out=held_out, scorer=scorer, score=score)
+
+    def _compress(self, network: torch.nn.Module) -> torch.nn.Module:
+        placement = self.plan.placements[0]
+        ground = self.grounds[placement]
+        for compress in self.plan.passes:
             with self.progress(compress.name) as done:
-                network = compress.apply(network, source)
-                source = self._source(placement, network, calibration)
-                outputs = run_all(source.run, held_out)
-                expected = [outputs[index] for index in chosen]
-                done(f"{scorer.name} {scorer.score(outputs):.4f}")
-        self.sources[placement] = source
-        self.oracles[placement] = Oracle(
-            inputs=[held_out.picture(index) for index in chosen],
-            expected=expected,
-            golden=min(_GOLDEN_SAMPLES, len(chosen)),
-            scorer=scorer,
-            source_score=value,
-        )
+                # A pass may change the network in its place; the source stays what it was.
+                network = compress.apply(deepcopy(network), self._source(placement, network))
+                source = self._source(placement, network)
+                score = ground.scorer.score(run_all(source.run, ground.held_out))
+                done(f"{ground.scorer.name} {score:.4f}")
         return network
 
-    def _source(
-        self, placement: Placement, network: torch.nn.Module, calibration: Prepared | None
-    ) -> NetworkSource:
+    def _source(self, placement: Placement, network: torch.nn.Module) -> NetworkSource:
         _, graph = self.plan.chain.cut(placement)
+        calibration = self.grounds[placement].calibration
         empty = np.empty((0, *graph.input.shape()[1:]), np.uint8)
         inputs = empty if calibration is None else calibration.inputs
         return NetworkSource(network, graph, inputs, scratch=self.scratch)
 
+    def _oracle(self, placement: Placement) -> Oracle:
+        ground = self.grounds[placement]
+        last = len(ground.held_out) - 1
+        chosen = np.unique(np.linspace(0, last, _PARITY_SAMPLES).astype(int)).tolist()
+        inputs = [ground.held_out.picture(index) for index in chosen]
+        expected = [self.sources[placement].run(image) for image in inputs]
+        check_oracle(expected)
+        return Oracle(
+            inputs=inputs,
+            expected=expected,
+            golden=min(_GOLDEN_SAMPLES, len(chosen)),
+            scorer=ground.scorer,
+            source_score=ground.score,
+        )
+
     def _variant(self, planned: PlannedVariant, network: torch.nn.Module) -> MadeVariant:
-        source = self.sources[planned.placement]
-        if planned.keep_float:
+        key = (planned.placement, planned.keep_float)
+        if key not in self.kept:
             where = f"{planned.where}.keep_float"
-            source = source.keeping(match_modules(network, planned.keep_float, where))
+            paths = match_modules(network, planned.keep_float, where)
+            self.kept[key] = self.sources[planned.placement].keeping(paths)
         with self.progress(planned.name) as done:
-            made = make_variant(planned, source, self.oracles[planned.placement])
-            parity, metric = made.record.parity, made.record.metric
-            score = f", {metric.name} {metric.value:.4f} ({-metric.drop:+z.4f})" if metric else ""
-            size = made.record.size_bytes
-            done(f"{size:,} bytes, relative error {parity.relative:.1e}{score}")
+            made = make_variant(planned, self.kept[key], self.oracles[planned.placement])
+            done(made.describe())
         return made
 
 

@@ -1,5 +1,6 @@
 """What a conversion gives back."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,17 @@ __all__ = ["Result"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """A finished conversion: where the bundle is, and what it says of itself."""
+    """A finished conversion.
+
+    Attributes:
+        bundle: where it is.
+        manifest: what it says of itself.
+        skipped: how many pictures could not be read, by "calibration" and "evaluation".
+    """
 
     bundle: Path
     manifest: Manifest
+    skipped: Mapping[str, int]
 
     @property
     def variants(self) -> tuple[Variant, ...]:
@@ -27,6 +35,7 @@ class Result:
         return {
             "bundle": str(self.bundle),
             "source": {"metric": source.metric, "value": source.value, "samples": source.samples},
+            "skipped": dict(self.skipped),
             "variants": [_variant_to_json(variant) for variant in self.variants],
         }
 

@@ -49,6 +49,12 @@ class MadeVariant:
     model: Model
     golden_outputs: tuple[Outputs, ...]
 
+    def describe(self) -> str:
+        """Size, parity and score in one line."""
+        record, metric = self.record, self.record.metric
+        score = f", {metric.name} {metric.value:.4f} ({-metric.drop:+z.4f})" if metric else ""
+        return f"{record.size_bytes:,} bytes, relative error {record.parity.relative:.1e}{score}"
+
 
 def make_variant(planned: PlannedVariant, source: NetworkSource, oracle: Oracle) -> MadeVariant:
     """Export `planned`, run what came out, and measure it.

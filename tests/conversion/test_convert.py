@@ -43,6 +43,7 @@ def test_a_bundle_holds_every_variant_with_what_was_measured(
     assert document["bundle"] == str(output)
     assert document["source"]["metric"] == "accuracy"
     assert document["source"]["samples"] == 24
+    assert document["skipped"] == {"calibration": 0, "evaluation": 0}
     exact, quantized = document["variants"]
     assert (exact["name"], exact["format"], exact["precision"]) == ("fake-fp32", "fake", "fp32")
     assert exact["parity"] == {"max_abs": 0.0, "relative": 0.0}
@@ -117,12 +118,12 @@ def test_over_budget_fails_naming_each_variant_and_leaves_nothing(
     assert drop is not None
     output.unlink()
     recipe = project(more='[budget]\nmetric = "accuracy"\nmax_drop = 0.0')
-    value = scored.manifest.source.value
     with pytest.raises(BudgetError, match=r"^budget\.max_drop: ") as fault:
         edgeprep.convert(recipe, output, registry=registry)
     assert str(fault.value) == (
-        f"budget.max_drop: accuracy may drop by at most 0.0 from {value:.4f}, "
-        f"got fake-int8 {drop.drop:.4f}; keep sensitive layers in float with target.keep_float, "
+        "budget.max_drop: accuracy may drop by at most 0.0, got fake-int8 "
+        f"{drop.drop:.4f} (to {drop.value:.4f}); keep sensitive layers in float with "
+        "target.keep_float, "
         "give more calibration samples, or allow a larger drop"
     )
     assert left_behind(tmp_path) == []
@@ -178,12 +179,13 @@ def test_auto_packs_every_placement_that_differs(
 def test_passes_change_the_network_before_it_is_exported(
     project: Project, output: Path, registry: Registry
 ) -> None:
-    recipe = project(more='[[compress]]\nuse = "halve"')
     plain = edgeprep.convert(project(), output, registry=registry)
     before = open_bundle(output).golden(plain.variants[0]).outputs[0]
     recipe = project(more='[[compress]]\nuse = "halve"')
     halved = edgeprep.convert(recipe, output, registry=registry, overwrite=True)
     after = open_bundle(output).golden(halved.variants[0]).outputs[0]
+    # The budget and the report are about the network that came, not about the compressed one.
+    assert halved.manifest.source == plain.manifest.source
     difference = after - before
     # Half of one bias a class: the same for every sample.
     np.testing.assert_allclose(difference, np.broadcast_to(difference[0], (8, 3)), atol=1e-6)
