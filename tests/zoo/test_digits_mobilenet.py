@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from edgeprep.convert.network import load_network
+from edgeprep.conversion.network import load_network
 from edgeprep.data import build_reader, load_factory
 from edgeprep.pictures import read_picture
 from edgeprep.recipe import Recipe, load_recipe
