@@ -5,16 +5,16 @@ A plugin is a module, or any object, with one or more functions that carry these
 nothing; not callbacks, so that it stays known who offers what. A whole plugin:
 
     from edgeprep import hookimpl
-    from edgeprep_example.invert import Invert
+    from edgeprep_acme.denoise import Denoise
 
     @hookimpl
     def edgeprep_stages():
-        return [Invert]
+        return [Denoise]
 
 Installed, it is found by its entry point in the group `edgeprep`:
 
     [project.entry-points.edgeprep]
-    example = "edgeprep_example"
+    acme = "edgeprep_acme"
 
 The module that the entry point names is imported whenever anything is listed, so it must be light:
 what needs torch or an engine goes into a module of its own, imported inside the one-line methods of
