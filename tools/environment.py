@@ -145,7 +145,7 @@ class Environment:
                 yield f"{wheel(directory)}{options}"
 
     def _pip(self, *arguments: str | Path) -> None:
-        pip = (self.program("python"), "-m", "pip", "install", "--quiet", "--no-compile")
+        pip = (self.program("python"), "-m", "pip", "install", "--quiet")
         run(*pip, "--disable-pip-version-check", *arguments)
 
     def _digest(self) -> str:
