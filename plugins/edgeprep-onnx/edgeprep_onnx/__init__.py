@@ -20,6 +20,7 @@ from edgeprep.interfaces import (
     Runner,
     Source,
 )
+from edgeprep_onnx._telemetry import silence_telemetry
 
 __all__ = ["OnnxExporter", "OnnxRuntimeBackend", "edgeprep_backends", "edgeprep_exporters"]
 
@@ -48,6 +49,7 @@ class OnnxExporter(Exporter):
         Raises:
             ExportError: the network cannot be written at this precision; the message says why.
         """
+        silence_telemetry()
         from edgeprep_onnx import _export
 
         return _export.export(source, precision, opset=self.opset)
@@ -65,6 +67,7 @@ class OnnxRuntimeBackend(Backend):
     install: ClassVar[str] = "edgeprep-onnx[runtime]"
 
     def __init__(self) -> None:
+        silence_telemetry()
         from edgeprep_onnx import _engine
 
         self._engine = _engine

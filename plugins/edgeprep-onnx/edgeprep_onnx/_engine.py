@@ -34,6 +34,7 @@ WAITING: Mapping[str, Mapping[str, str]] = {
     "spin": {"session.force_spinning_stop": "1"},
 }
 
+# For builds that report by another way, as on Windows, or that the application has imported.
 onnxruntime.disable_telemetry_events()
 
 

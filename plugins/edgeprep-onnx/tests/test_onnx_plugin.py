@@ -1,7 +1,9 @@
 """The plugin as edgeprep finds it."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -30,6 +32,23 @@ def test_running_a_model_needs_onnxruntime_alone() -> None:
     )
     fresh = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert fresh.stdout.strip() == "[]"
+
+
+def test_using_onnxruntime_reports_nothing_home(tmp_path: Path) -> None:
+    # Its telemetry keeps files in the cache and the temporary directory, and is off where CI is
+    # set. An exporter that is used first must keep it off too.
+    code = (
+        "import edgeprep_onnx, contextlib;"
+        "suppress = contextlib.suppress(Exception)\n"
+        "with suppress: edgeprep_onnx.OnnxExporter().export(None, 'fp32')\n"
+        "edgeprep_onnx.OnnxRuntimeBackend().devices()"
+    )
+    unset = ("CI", "GITHUB_ACTIONS", "ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME", "TMPDIR")
+    variables = {name: value for name, value in os.environ.items() if name not in unset}
+    for name in ("HOME", "TMPDIR", "XDG_CACHE_HOME"):
+        variables[name] = str(tmp_path)
+    subprocess.run([sys.executable, "-c", code], check=True, env=variables, cwd=tmp_path)
+    assert [path.name for path in tmp_path.rglob("*")] == []
 
 
 def test_the_registry_finds_exporter_and_backend() -> None:
