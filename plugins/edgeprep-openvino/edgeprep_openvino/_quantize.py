@@ -41,7 +41,9 @@ def quantize(network: ov.Model, source: Source, road: str) -> ov.Model:
     kept = operations_of(source.keep_float, network, source, road)
     logger = logging.getLogger("nncf")
     level = logger.level
-    logger.setLevel(logging.ERROR)
+    # `edgeprep --verbose` has its own logger at DEBUG, and shows all.
+    if not logging.getLogger("edgeprep").isEnabledFor(logging.DEBUG):
+        logger.setLevel(logging.ERROR)
     try:
         # Its progress bars go to stdout, whatever they are told.
         with contextlib.redirect_stdout(io.StringIO()):
