@@ -1,41 +1,53 @@
+"""The plugin and its stage: held to the conformance kit, to hand values, and run from a recipe."""
+
 import numpy as np
 import pytest
 
-from edgeprep import testing
+import edgeprep_example
 from edgeprep.errors import RecipeError
 from edgeprep.registry import Registry
 from edgeprep.stages.chain import Chain
 from edgeprep.tensors import ImageSpec
+from edgeprep.testing import check_plugin, check_stage
 from edgeprep_example import Invert
 
-
-def test_the_plugin_can_be_installed():
-    testing.check_plugin("edgeprep_example")
+PICTURE = ImageSpec(height=1, width=2, color="grey")
 
 
-def test_the_stage_is_the_same_everywhere():
-    testing.check_stage(Invert())
+def test_the_plugin_conforms() -> None:
+    check_plugin(edgeprep_example)
 
 
-def test_its_entry_point_makes_it_known_to_recipes():
-    chain = Chain.build(
-        [{"use": "invert"}],
-        input=ImageSpec(height=2, width=2),
-        registry=Registry(allow=["edgeprep-example"]),
-    )
-    assert chain.stages[0] == Invert()
+def test_the_stage_conforms() -> None:
+    check_stage(Invert())
 
 
-def test_dark_becomes_light_and_light_dark():
-    picture = np.array([[[0, 1, 2], [253, 254, 255]]], np.uint8)
-    chain = Chain(input=ImageSpec(height=1, width=2), stages=(Invert(),))
-    assert chain.prepare(picture).tolist() == [[[[255, 254, 253], [2, 1, 0]]]]
+@pytest.fixture
+def registry() -> Registry:
+    """What a device with this plugin has, found by its entry point."""
+    return Registry(allow=["example"])
 
 
-@pytest.mark.parametrize("values", ["0..1", "normalized"])
-def test_pictures_that_are_no_longer_pixels_are_refused(values):
-    with pytest.raises(RecipeError) as caught:  # noqa: PT011 -- the whole message is compared
-        Invert().output(ImageSpec(range=values, dtype="float32"))
+def test_a_recipe_that_inverts_gives_255_minus_the_value(registry: Registry) -> None:
+    chain = Chain.build([{"use": "invert"}], input=PICTURE, registry=registry)
+    host, graph = chain.cut("host")
+    assert host.stages == (Invert(),)
+    picture = np.array([[[0], [200]]], np.uint8)
+    assert host.prepare(picture).tolist() == [[[[255], [55]]]]
+    assert [stage.name for stage in graph.stages] == ["dtype", "layout"]
+
+
+def test_a_bundle_names_the_stage_with_its_version(registry: Registry) -> None:
+    chain = Chain.build([{"use": "invert"}], input=PICTURE, registry=registry)
+    tables = chain.to_tables()
+    assert tables[0] == {"use": "invert@1"}
+    assert Chain.build(tables, input=PICTURE, registry=registry) == chain
+
+
+def test_inverting_numbers_that_are_no_levels_is_an_error(registry: Registry) -> None:
+    with pytest.raises(RecipeError, match=r"^preprocess\[1\]: invert needs values") as caught:
+        Chain.build([{"use": "scale"}, {"use": "invert"}], input=PICTURE, registry=registry)
     assert str(caught.value) == (
-        f"needs values in 0..255, got '{values}'; put this stage before normalize and scale"
+        "preprocess[1]: invert needs values in 0..255, got '0..1'; "
+        "put this stage before normalize and scale"
     )
