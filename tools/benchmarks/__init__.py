@@ -1,0 +1,1 @@
+"""What `tools/bench` measures: one figure of the README, one file."""

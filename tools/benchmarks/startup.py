@@ -1,0 +1,99 @@
+"""What edgeprep adds to the start of a process: its import, its help, a second open."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from time import perf_counter
+
+import edgeprep
+from benchmarks.bundles import WORKSPACE, bundle
+from benchmarks.bundles import edgeprep as command
+from benchmarks.engines import BARE
+from benchmarks.figures import Figure, Report
+from edgeprep.bundle import open_bundle
+
+__all__ = ["measure"]
+
+MODEL = "digits-mobilenet"
+LIMIT_IMPORT_MS, LIMIT_HELP_MS, LIMIT_OPEN_MS = 60.0, 150.0, 50.0
+PAIRS = 25
+
+# Each reads its model from a file and loads it with the same settings, and nothing else.
+LOAD = """
+import sys
+sys.path.insert(0, {tools!r})
+from benchmarks.engines import {engine}
+files = {{name: open(path, "rb").read() for name, path in {files!r}.items()}}
+{engine}(files, {threads})
+"""
+
+
+def measure() -> Report:
+    """Fresh processes in pairs, with and without edgeprep."""
+    python = (sys.executable, "-c")
+    added, base = pairs([*python, "import numpy"], [*python, "import numpy, edgeprep"])
+    figures = [
+        Figure(name="import edgeprep, over numpy", value=added, limit=LIMIT_IMPORT_MS, unit="ms")
+    ]
+    details = {"import": {"added_ms": added, "bare_ms": base}}
+    taken = median(run([*command(), "--help"]) for _ in range(PAIRS))
+    figures.append(Figure(name="edgeprep --help", value=taken, limit=LIMIT_HELP_MS, unit="ms"))
+    with TemporaryDirectory() as cache:
+        os.environ["EDGEPREP_CACHE"] = cache
+        for engine in BARE:
+            bare, ours = programs(engine)
+            added, base = pairs([*python, bare], [*python, ours])
+            name = f"second open on {engine}, over loading it bare"
+            figures.append(Figure(name=name, value=added, limit=LIMIT_OPEN_MS, unit="ms"))
+            details[engine] = {"added_ms": added, "bare_ms": base}
+    return Report(
+        title="startup: fresh processes",
+        figures=tuple(figures),
+        notes=tuple(f"{name}: {found['bare_ms']:.0f} ms bare" for name, found in details.items()),
+        details=details,
+    )
+
+
+def programs(engine: str) -> tuple[str, str]:
+    """What loads the bare engine, and what opens the bundle on it by a remembered choice."""
+    path = bundle(MODEL)
+    with edgeprep.open(path, prefer=engine) as session:
+        choice = session.choice
+    opened = open_bundle(path)
+    files = {}
+    for name, content in opened.model(opened.variant(choice.variant)).files.items():
+        file = WORKSPACE / name
+        file.write_bytes(content)
+        files[name] = str(file)
+    bare = LOAD.format(
+        tools=str(Path(__file__).parents[1]),
+        engine=engine,
+        files=files,
+        threads=choice.options["threads"],
+    )
+    ours = f"import edgeprep; assert edgeprep.open({str(path)!r}, prefer={engine!r}).remembered"
+    return bare, ours
+
+
+def pairs(bare: Sequence[object], ours: Sequence[object]) -> tuple[float, float]:
+    """What `ours` takes longer than `bare`, and what `bare` takes: medians, in milliseconds."""
+    run(bare)
+    run(ours)
+    times = [(run(bare), run(ours)) for _ in range(PAIRS)]
+    return median(b - a for a, b in times), median(a for a, _ in times)
+
+
+def run(program: Sequence[object]) -> float:
+    """Milliseconds from start to exit, with all bytecode compiled before."""
+    start = perf_counter()
+    done = subprocess.run(
+        [str(word) for word in program], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    taken = (perf_counter() - start) * 1e3
+    if done.returncode:
+        sys.exit(f"{program}: {done.stderr.decode()}")
+    return taken
