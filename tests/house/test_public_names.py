@@ -26,6 +26,7 @@ def test_the_package_offers_what_its_plan_promises():
         "EdgePrepError",
         "Recipe",
         "Session",
+        "__version__",
         "convert",
         "hookimpl",
         "load_recipe",
