@@ -7,7 +7,7 @@ from types import ModuleType
 
 from edgeprep.errors import PluginError
 from edgeprep.registry import Registry
-from edgeprep.testing.rules import forbid_errors, require
+from edgeprep.testing.rules import ConformanceError, forbid_errors, require
 
 __all__ = ["check_plugin"]
 
@@ -19,7 +19,7 @@ def check_plugin(module: str | ModuleType) -> None:
         module: what its entry point names: the module, or its name, such as "edgeprep_example".
 
     Raises:
-        AssertionError: the registry would leave it out, or importing it imports a library that
+        ConformanceError: the registry would leave it out, or importing it imports a library that
             one of its classes `requires`.
     """
     name = module if isinstance(module, str) else module.__name__
@@ -29,7 +29,7 @@ def check_plugin(module: str | ModuleType) -> None:
     try:
         registry.register(name, plugin)
     except PluginError as fault:
-        raise AssertionError(str(fault)) from fault
+        raise ConformanceError(str(fault)) from fault
     kinds = (registry.classes("pass"), registry.classes("exporter"), registry.classes("backend"))
     required = {
         library.partition(".")[0]

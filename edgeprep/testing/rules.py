@@ -1,47 +1,82 @@
 """What all checks share: how a broken rule is said, and when numbers agree."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from msgspec import to_builtins
 from numpy.typing import NDArray
 
 from edgeprep.errors import PluginError
 from edgeprep.registry.kinds import Kind, check_class
 from edgeprep.registry.offers import in_one_line
+from edgeprep.schema import build, show
 
-__all__ = ["forbid_errors", "relative_difference", "require", "require_class"]
+__all__ = [
+    "ConformanceError",
+    "forbid_errors",
+    "relative_difference",
+    "require",
+    "require_instance",
+    "require_value",
+]
+
+
+class ConformanceError(AssertionError):
+    """A rule is broken; the message is one sentence: `<where>: <rule>, got <what came>`."""
 
 
 def require(holds: object, message: str) -> None:
-    """Raise AssertionError with `message` unless the rule `holds`."""
+    """Raise ConformanceError with `message` unless the rule `holds`."""
     if not holds:
-        raise AssertionError(message)
-
-
-def require_class(kind: Kind, cls: type) -> None:
-    """Raise AssertionError where the registry would refuse `cls`."""
-    try:
-        check_class(kind, cls)
-    except PluginError as fault:
-        raise AssertionError(str(fault)) from fault
+        raise ConformanceError(message)
 
 
 @contextmanager
 def forbid_errors(rule: str) -> Iterator[None]:
-    """Turn any error inside into an AssertionError that begins with `rule`."""
+    """Turn any error inside into a ConformanceError that begins with `rule`."""
     try:
         yield
-    except AssertionError:
+    except ConformanceError:
         raise
     except Exception as fault:
-        raise AssertionError(f"{rule}, got {in_one_line(fault)}") from fault
+        raise ConformanceError(f"{rule}, got {in_one_line(fault)}") from fault
+
+
+def require_instance(kind: Kind, value: Any) -> str:
+    """Refuse a `value` whose class the registry would refuse; returns what to call it."""
+    if isinstance(value, type):
+        raise ConformanceError(
+            f"{kind} class {value.__name__!r}: must be checked by an instance, got the class; "
+            f"construct it: {value.__name__}(…)"
+        )
+    try:
+        check_class(kind, type(value))
+    except PluginError as fault:
+        raise ConformanceError(str(fault)) from fault
+    return f"{kind} {value.name!r}"
+
+
+def require_value(kind: Kind, value: Any) -> str:
+    """As `require_instance`, for what a recipe builds: bundles store it as a table of JSON."""
+    what = require_instance(kind, value)
+    with forbid_errors(f"{what}: must be hashable"):
+        hash(value)
+    with forbid_errors(f"{what}: must be built again from its own fields"):
+        again = build(type(value), json.loads(json.dumps(to_builtins(value))), "")
+    require(again == value, f"{what}: must equal what its own fields build, got {show(again)}")
+    return what
 
 
 def relative_difference(actual: NDArray[Any], expected: NDArray[Any]) -> float:
-    """The largest difference, relative to the largest value expected, or to 1 below that."""
-    if actual.size == 0 or not np.isfinite(actual).all():
+    """The largest difference, relative to the largest value expected, or to 1 below that.
+
+    Infinity where shapes differ or a number is not finite, so that no comparison lets it pass.
+    """
+    if actual.shape != expected.shape or not np.isfinite(actual).all():
         return float("inf")
     wanted = expected.astype(np.float64)
-    return float(np.abs(actual - wanted).max() / max(1.0, np.abs(wanted).max()))
+    scale = max(1.0, float(np.abs(wanted).max(initial=0.0)))
+    return float(np.abs(actual - wanted).max(initial=0.0)) / scale
