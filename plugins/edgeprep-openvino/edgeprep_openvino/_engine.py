@@ -75,6 +75,9 @@ class Engine:
     def load(self, model: Model, device: Device, options: Options) -> "CompiledRunner":
         """`model` on `device`, from its bytes."""
         settings = self._settings(device, options)
+        if not {"model.xml", "model.bin"} <= model.files.keys():
+            names = sorted(model.files)
+            raise BackendError(f"files: must hold 'model.xml' and 'model.bin', got {names!r}")
         try:
             # The tensor is a copy: openvino shares writable memory only, and bytes are not.
             weights = ov.Tensor(np.frombuffer(model.files["model.bin"], np.uint8))

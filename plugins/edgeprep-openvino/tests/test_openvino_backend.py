@@ -157,6 +157,15 @@ def test_bytes_that_are_no_model_are_refused(
     assert isinstance(caught.value.__cause__, RuntimeError)
 
 
+def test_a_model_without_its_weights_is_refused(
+    model: Model, load: Callable[[Model], Runner]
+) -> None:
+    files = {"model.xml": model.files["model.xml"]}
+    with pytest.raises(BackendError) as caught:  # noqa: PT011 -- the whole message is compared
+        load(Model(format="openvino", files=files))
+    assert str(caught.value) == "files: must hold 'model.xml' and 'model.bin', got ['model.xml']"
+
+
 @pytest.mark.parametrize("name", ["GPU.7", "AUTO", "AUTO:GPU,CPU", "MULTI:CPU", ""])
 def test_only_devices_that_are_there_are_used(
     name: str, model: Model, backend: OpenVINOBackend
