@@ -1,36 +1,25 @@
-"""Checks of a backend: right answers from any number of threads, and errors of ours."""
+"""Checks of a backend: what it says of the machine, right numbers, and errors of ours."""
 
 import json
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import combinations
-from typing import Any, get_args
+from typing import get_args
 
-import numpy as np
-from numpy.typing import NDArray
-
-from edgeprep.errors import BackendError, ClosedError, EdgePrepError
-from edgeprep.interfaces import Backend, Device, DeviceKind, Model, Options, Precision, Runner
-from edgeprep.registry.offers import in_one_line
-from edgeprep.tensors import TensorSpec
-from edgeprep.testing.rules import (
-    ConformanceError,
-    forbid_errors,
-    relative_difference,
-    require,
-    require_instance,
+from edgeprep.errors import BackendError
+from edgeprep.interfaces import Backend, Device, DeviceKind, Model, Options, Precision
+from edgeprep.runtime.golden import relative_error
+from edgeprep.testing.rules import forbid_errors, require, require_instance
+from edgeprep.testing.runner import (
+    Arrays,
+    check_closed,
+    check_runner,
+    noise,
+    read_only,
+    require_refusal,
 )
 
 __all__ = ["check_backend"]
-
-THREADS = 4
-CALLS = 200  # by each thread
-# Some engines divide the work anew at each call, and so sum in another order.
-TOLERANCE = 1e-5
-
-Arrays = Sequence[NDArray[Any]]
 
 
 def check_backend(
@@ -51,8 +40,8 @@ def check_backend(
             where there are none.
         expected: the right outputs for each sample, in order; where there are none, only that
             answers agree with each other is checked.
-        tolerance: from `expected`, relative to its largest value, or to 1 below that; it is held
-            with the first options, the most exact ones.
+        tolerance: from `expected`, relative to the largest value of each output; it is held with
+            the first options, the most exact ones.
         precision: of `model`.
 
     Raises:
@@ -70,13 +59,13 @@ def check_backend(
         with forbid_errors(f"{where}: must load the model"):
             runner = backend.load(model, device, options)
         try:
-            samples = _read_only(inputs) or [_noise(runner.inputs, seed) for seed in range(THREADS)]
-            results = _check_runner(runner, samples, where)
-            if index == 0:
+            samples = read_only(inputs) or [noise(runner.inputs, seed) for seed in range(4)]
+            results = check_runner(runner, samples, where)
+            if expected and index == 0:
                 _check_numbers(results, expected, tolerance, where)
         finally:
             runner.close()
-        _check_closed(runner, samples[0], where)
+        check_closed(runner, samples[0], where)
     _check_refusals(backend, model, device, backend.options(device, precision)[0], what)
 
 
@@ -112,82 +101,19 @@ def _check_machine(backend: Backend, precision: Precision, what: str) -> None:
     )
 
 
-def _check_runner(runner: Runner, samples: Sequence[Arrays], where: str) -> list[Arrays]:
-    """The outputs for each of the samples, found to be the same whoever asks, and when."""
-    kept = [_copies(sample) for sample in samples]
-    with forbid_errors(f"{where}: run() must work on inputs that are read-only"):
-        results = [runner.run(sample) for sample in samples]
-    require(_equal(samples, kept), f"{where}: run() must not change its inputs")
-    promised = [(spec.shape, spec.dtype) for spec in runner.outputs]
-    for outputs in results:
-        found = [(array.shape, array.dtype.name) for array in outputs]
-        require(found == promised, f"{where}: run() must give {promised}, got {found}")
-    expected: list[Arrays] = [_copies(outputs) for outputs in results]
-    again = [runner.run(sample) for sample in reversed(samples)]
-    require(
-        _equal(results, expected),
-        f"{where}: outputs must belong to the caller, got some that a later call changed",
-    )
-    require(
-        all(map(_agree, reversed(again), expected)),
-        f"{where}: the same inputs must give the same outputs, whatever ran before",
-    )
-    _check_oracle(expected, where)
-    _check_threads(runner, samples, expected, where)
-    return expected
-
-
-def _check_oracle(results: Sequence[Arrays], where: str) -> None:
-    """Refuse samples by which an answer to another thread's question would go unnoticed."""
-    for one, other in combinations(range(len(results)), 2):
-        require(
-            not _agree(results[one], results[other]),
-            f"{where}: samples must have outputs that differ, got the same for {one} and {other}; "
-            "pass inputs that the model tells apart",
-        )
-    require(len(results) > 1, f"{where}: must be checked with two samples or more, got one")
-
-
 def _check_numbers(
     results: Sequence[Arrays], expected: Sequence[Arrays], tolerance: float, where: str
 ) -> None:
-    for index, (outputs, wanted) in enumerate(zip(results, expected, strict=bool(expected))):
-        require(
-            len(outputs) == len(wanted),
-            f"{where}: must give {len(wanted)} outputs, got {len(outputs)}",
-        )
-        worst = max(map(relative_difference, outputs, wanted))
+    require(
+        len(expected) == len(results),
+        f"{where}: each of {len(results)} samples must have its outputs, got {len(expected)}",
+    )
+    for index, (outputs, wanted) in enumerate(zip(results, expected, strict=True)):
+        worst = relative_error(outputs, wanted)
         require(
             worst <= tolerance,
             f"{where}: sample {index} must be right to {tolerance:g}, got {worst:.2g}",
         )
-
-
-def _check_threads(
-    runner: Runner, samples: Sequence[Arrays], expected: Sequence[Arrays], where: str
-) -> None:
-    with ThreadPoolExecutor(THREADS) as pool, forbid_errors(f"{where}: threads must share it"):
-        turns = [pool.submit(_hammer, runner, samples, expected, turn) for turn in range(THREADS)]
-        wrong = sum(turn.result() for turn in turns)
-    require(
-        wrong == 0,
-        f"{where}: {THREADS} threads must get their own answers, "
-        f"got {wrong} wrong of {THREADS * CALLS}",
-    )
-
-
-def _hammer(
-    runner: Runner, samples: Sequence[Arrays], expected: Sequence[Arrays], turn: int
-) -> int:
-    """How many of this thread's answers are not those of its own inputs."""
-    order = [(turn + call) % len(samples) for call in range(CALLS)]
-    return sum(not _agree(runner.run(samples[index]), expected[index]) for index in order)
-
-
-def _check_closed(runner: Runner, sample: Arrays, where: str) -> None:
-    with forbid_errors(f"{where}: close() must do nothing the second time"):
-        runner.close()
-    _require_refusal(f"{where}: run() after close()", ClosedError, partial(runner.run, sample))
 
 
 def _check_refusals(
@@ -206,54 +132,4 @@ def _check_refusals(
     } | {case: (replace(model, files=files), device, options) for case, files in damaged.items()}
     for case, arguments in cases.items():
         refused = partial(backend.load, *arguments)
-        _require_refusal(f"{what}: load() of {case}", BackendError, refused)
-
-
-def _require_refusal(what: str, error: type[EdgePrepError], call: Callable[[], object]) -> None:
-    try:
-        call()
-    except error:
-        return
-    except Exception as fault:
-        raise ConformanceError(
-            f"{what} must raise {error.__name__}, got {in_one_line(fault)}"
-        ) from fault
-    raise ConformanceError(f"{what} must raise {error.__name__}, got a result")
-
-
-def _noise(specs: Sequence[TensorSpec], seed: int) -> list[NDArray[Any]]:
-    """Noise for each input: pixel values for integers, -1 to 1 for floats."""
-    random = np.random.default_rng(seed)
-    arrays = []
-    for spec in specs:
-        if spec.dtype.startswith("float"):
-            array = random.uniform(-1, 1, spec.shape).astype(spec.dtype)
-        else:
-            array = random.integers(0, 128, spec.shape).astype(spec.dtype)
-        arrays.append(array)
-    return _read_only([arrays])[0]
-
-
-def _read_only(samples: Sequence[Arrays]) -> list[list[NDArray[Any]]]:
-    copies = [_copies(sample) for sample in samples]
-    for sample in copies:
-        for array in sample:
-            array.flags.writeable = False
-    return copies
-
-
-def _copies(arrays: Arrays) -> list[NDArray[Any]]:
-    return [array.copy() for array in arrays]
-
-
-def _equal(ones: Sequence[Arrays], others: Sequence[Arrays]) -> bool:
-    return all(
-        np.array_equal(one, other)
-        for pair in zip(ones, others, strict=True)
-        for one, other in zip(*pair, strict=True)
-    )
-
-
-def _agree(actual: Arrays, expected: Arrays) -> bool:
-    pairs = zip(actual, expected, strict=True)
-    return all(relative_difference(one, other) <= TOLERANCE for one, other in pairs)
+        require_refusal(f"{what}: load() of {case}", BackendError, refused)

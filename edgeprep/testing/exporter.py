@@ -5,18 +5,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
-
 from edgeprep.interfaces import Backend, Exporter, Model, Precision, Source
 from edgeprep.registry import missing_requirements
-from edgeprep.testing.rules import forbid_errors, relative_difference, require, require_value
+from edgeprep.runtime.golden import relative_error
+from edgeprep.testing.rules import forbid_errors, require, require_value
 from edgeprep.testing.source import small_source
 
 __all__ = ["check_exporter"]
 
 # Relative to the largest output. fp32: engines sum in other orders. fp16: 11 bits of mantissa.
-# int8: 256 steps from the least to the greatest value of each tensor, in a network of few layers.
-TOLERANCE: Mapping[Precision, float] = {"fp32": 1e-4, "fp16": 2e-2, "int8": 0.1}
+# int8: 256 steps for each tensor; `small_source` is off by 0.02 in ONNX and TFLite and by 0.12 in
+# OpenVINO, whose weights have 128 steps. Another network is off by 1 or more.
+TOLERANCE: Mapping[Precision, float] = {"fp32": 1e-4, "fp16": 2e-2, "int8": 0.25}
 
 
 def check_exporter(
@@ -34,7 +34,7 @@ def check_exporter(
         backend: what runs its format.
         source: what to export; None: `small_source`, made anew for each export.
         precisions: the ones to check; all that the exporter has, where none are named.
-        tolerance: from torch, relative to the largest value of an output, or to 1 below that.
+        tolerance: from torch, relative to the largest value of each output.
 
     Raises:
         ConformanceError: a rule is broken, the numbers are not those of `source.deployed`, or a
@@ -51,21 +51,14 @@ def check_exporter(
         f"{what}: must be checked where all that it requires is installed, got none of "
         f"{', '.join(missing)}",
     )
-    for precision in precisions or exporter.precisions:
-        where = f"{what} in {precision}"
-        require(
-            precision in exporter.precisions,
-            f"{what}: must offer {precision!r}, got {', '.join(exporter.precisions)}",
-        )
-        with _sources(source) as (first, second):
+    unknown = sorted({*precisions} - {*exporter.precisions})
+    require(not unknown, f"{what}: must offer {', '.join(unknown)}, got {exporter.precisions!r}")
+    with _sources(source) as (first, second):
+        for precision in precisions or exporter.precisions:
+            where = f"{what} in {precision}"
             model = _export(exporter, first, precision, where)
             again = _export(exporter, second, precision, where)
-            changed = sorted(name for name in model.files if model.files[name] != again.files[name])
-            require(
-                not changed,
-                f"{where}: must give the same bytes for the same source, "
-                f"got others in {', '.join(changed)}",
-            )
+            _check_equal(model, again, where)
             _check_numbers(backend, model, first, precision, tolerance[precision], where)
 
 
@@ -92,6 +85,15 @@ def _export(exporter: Exporter, source: Source, precision: Precision, where: str
     return model
 
 
+def _check_equal(model: Model, again: Model, where: str) -> None:
+    names = sorted({*model.files, *again.files})
+    changed = [name for name in names if model.files.get(name) != again.files.get(name)]
+    require(
+        not changed,
+        f"{where}: must give the same bytes for the same source, got others in {changed}",
+    )
+
+
 def _check_numbers(
     backend: Backend,
     model: Model,
@@ -108,20 +110,11 @@ def _check_numbers(
         runner = backend.load(model, device, backend.options(device, precision)[0])
         results = [runner.run([picture]) for picture in pictures]
         runner.close()
-    require(
-        runner.inputs == (source.input,),
-        f"{where}: must take {source.input}, got {runner.inputs}",
-    )
-    shapes = [(spec.name, spec.shape, spec.dtype) for spec in source.outputs]
-    found = [(spec.name, spec.shape, spec.dtype) for spec in runner.outputs]
-    require(found == shapes, f"{where}: must give {shapes}, got {found}")
+    for kind, given, wanted in (
+        ("input", runner.inputs, (source.input,)),
+        ("outputs", runner.outputs, source.outputs),
+    ):
+        require(given == wanted, f"{where}: its {kind} must be {wanted}, got {given}")
     expected = [reference(source, picture) for picture in pictures]
-    for index, spec in enumerate(source.outputs):
-        wanted = np.concatenate([outputs[index] for outputs in expected])
-        given = np.concatenate([outputs[index] for outputs in results])
-        difference = relative_difference(given, wanted)
-        require(
-            difference <= tolerance,
-            f"{where}: output {spec.name!r} must agree with torch to {tolerance:g}, "
-            f"got {difference:.2g}",
-        )
+    worst = max(map(relative_error, results, expected))
+    require(worst <= tolerance, f"{where}: must agree with torch to {tolerance:g}, got {worst:.2g}")

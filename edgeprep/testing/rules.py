@@ -1,13 +1,11 @@
-"""What all checks share: how a broken rule is said, and when numbers agree."""
+"""What all checks share: how a broken rule is said, and what every value must be."""
 
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 from msgspec import to_builtins
-from numpy.typing import NDArray
 
 from edgeprep.errors import PluginError
 from edgeprep.registry.kinds import Kind, check_class
@@ -17,7 +15,6 @@ from edgeprep.schema import build, show
 __all__ = [
     "ConformanceError",
     "forbid_errors",
-    "relative_difference",
     "require",
     "require_instance",
     "require_value",
@@ -68,15 +65,3 @@ def require_value(kind: Kind, value: Any) -> str:
         again = build(type(value), json.loads(json.dumps(to_builtins(value))), "")
     require(again == value, f"{what}: must equal what its own fields build, got {show(again)}")
     return what
-
-
-def relative_difference(actual: NDArray[Any], expected: NDArray[Any]) -> float:
-    """The largest difference, relative to the largest value expected, or to 1 below that.
-
-    Infinity where shapes differ or a number is not finite, so that no comparison lets it pass.
-    """
-    if actual.shape != expected.shape or not np.isfinite(actual).all():
-        return float("inf")
-    wanted = expected.astype(np.float64)
-    scale = max(1.0, float(np.abs(wanted).max(initial=0.0)))
-    return float(np.abs(actual - wanted).max(initial=0.0)) / scale
