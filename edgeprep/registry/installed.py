@@ -3,9 +3,9 @@
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from importlib.metadata import Distribution, EntryPoint, distributions
 from typing import Literal
 
+from edgeprep.registry.entry_points import EntryPoint, list_entry_points
 from edgeprep.registry.kinds import Kind
 
 __all__ = ["GROUP", "Installed", "PluginRecord", "scan"]
@@ -53,34 +53,18 @@ def scan(*, allow: Collection[str] | None, disable: Collection[str]) -> list[Ins
         disable: the names of plugins or distributions that must not be loaded.
     """
     found: dict[tuple[str, str], Installed] = {}
-    for distribution in distributions():
-        for plugin in _plugins_of(distribution):
-            record = plugin.record
-            # Of one distribution, the first on sys.path is the one that Python would import.
-            normal = re.sub(r"[-_.]+", "-", record.distribution).lower()
-            found.setdefault((record.name, normal), plugin)
+    for entry in list_entry_points(GROUP):
+        record = PluginRecord(
+            name=entry.name,
+            distribution=entry.distribution,
+            version=entry.version,
+            state="not loaded",
+        )
+        # Of one distribution, the first on sys.path is the one that Python would import.
+        normal = re.sub(r"[-_.]+", "-", record.distribution).lower()
+        found.setdefault((record.name, normal), Installed(entry=entry, record=record))
     chosen = [_choose(found[key], allow, disable) for key in sorted(found)]
     return [_refuse_shared_name(plugin, chosen) for plugin in chosen]
-
-
-def _plugins_of(distribution: Distribution) -> list[Installed]:
-    try:
-        # NOTE: the name is asked for last, because it makes importlib parse all of METADATA.
-        entries = [entry for entry in distribution.entry_points if entry.group == GROUP]
-        return [
-            Installed(
-                entry=entry,
-                record=PluginRecord(
-                    name=entry.name,
-                    distribution=distribution.name or "",
-                    version=distribution.version or "",
-                    state="not loaded",
-                ),
-            )
-            for entry in entries
-        ]
-    except Exception:  # noqa: BLE001 -- a damaged installation of anything must not stop the rest
-        return []
 
 
 def _choose(

@@ -1,6 +1,5 @@
 """What one plugin offers, collected through its hooks and checked as a whole."""
 
-import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -42,6 +41,8 @@ def collect(plugin: object) -> Offers:
 
 def in_one_line(fault: BaseException) -> str:
     """The type and message of a foreign exception."""
+    import traceback  # here, as most plugins raise none
+
     return " ".join(traceback.format_exception_only(fault)[-1].split())
 
 

@@ -1,6 +1,5 @@
 """Choices that were measured before, kept in the user's cache directory."""
 
-import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +15,6 @@ from edgeprep.files import atomic_write
 __all__ = ["ChoiceCache", "cache_directory"]
 
 _SCHEMA_VERSION = 1
-_log = logging.getLogger("edgeprep")
 
 
 def cache_directory() -> Path:
@@ -62,7 +60,7 @@ class ChoiceCache:
         except OSError:
             return None
         if sha256(body).hexdigest().encode() != digest:
-            _log.warning("%s: damaged, the choice is measured again", self.path)
+            _warn("%s: damaged, the choice is measured again", self.path)
             return None
         try:
             record = msgspec.json.decode(body, type=_Record)
@@ -80,4 +78,11 @@ class ChoiceCache:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             atomic_write(self.path, [content], overwrite=True)
         except (OSError, EdgePrepError) as error:
-            _log.warning("%s: the choice cannot be remembered: %s", self.path, error)
+            _warn("%s: the choice cannot be remembered: %s", self.path, error)
+
+
+def _warn(message: str, *arguments: object) -> None:
+    # Here, as logging takes longer to import than a choice to be read, and is rarely needed.
+    import logging
+
+    logging.getLogger("edgeprep").warning(message, *arguments)

@@ -22,7 +22,7 @@ def available_cpus() -> int:
 def describe_machine() -> dict[str, str]:
     """The processor, how many CPUs may be used, and the operating system."""
     return {
-        "processor": _cpu_facts().get("model name", platform.processor() or platform.machine()),
+        "processor": _cpu_facts().get("model name") or platform.processor() or platform.machine(),
         "machine": platform.machine(),
         "cpus": str(available_cpus()),
         "system": f"{platform.system()} {platform.release()}",
@@ -36,7 +36,9 @@ def fingerprint(backends: Iterable[type[Backend]]) -> str:
     Engines are recognised by their files on disk and not by their versions, because asking an
     engine for its version means importing it, which costs more than the rest of opening.
     """
-    facts = [platform.platform(), str(available_cpus()), repr(sorted(_cpu_facts().items()))]
+    # NOTE: not platform.platform(), which starts a process to ask for the processor.
+    system = f"{platform.system()} {platform.release()} {platform.machine()}"
+    facts = [system, str(available_cpus()), repr(sorted(_cpu_facts().items()))]
     for backend in sorted(backends, key=lambda cls: cls.name):
         modules = [name for need in backend.requires for name in need.split(" or ")]
         facts += [f"{backend.name} {backend.__module__}", *map(_module_facts, modules)]

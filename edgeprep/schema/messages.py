@@ -1,7 +1,5 @@
 """The words that all faults of tables and names share."""
 
-import difflib
-import json
 import re
 from collections.abc import Collection
 
@@ -21,12 +19,17 @@ def show(value: object) -> str:
 
 def join(where: str, key: str) -> str:
     """The path of `key` in the table at `where`; a key that TOML has to quote is quoted."""
-    bare = key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else json.dumps(key, ensure_ascii=False)
-    return f"{where}.{bare}" if where else bare
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", key):
+        import json  # here, as hardly any key needs it
+
+        key = json.dumps(key, ensure_ascii=False)
+    return f"{where}.{key}" if where else key
 
 
 def nearest(name: str, known: Collection[str]) -> str:
     """The end of a message about an unknown `name`: `; did you mean 'ratio'?`, or nothing."""
+    import difflib  # here, as only a wrong name needs it
+
     near = difflib.get_close_matches(name.lower(), known, n=1)
     return f"; did you mean {near[0]!r}?" if near else ""
 
