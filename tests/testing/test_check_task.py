@@ -1,0 +1,208 @@
+"""The kit on tasks: the built-ins pass, and every way of being broken is found."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from edgeprep.errors import RecipeError
+from edgeprep.interfaces import Task
+from edgeprep.registry import Registry
+from edgeprep.tasks import Classify, Tensors
+from edgeprep.testing import ConformanceError, check_task
+
+# Two frames that differ, so that one taken for the other is seen.
+SCORES = {"scores": np.array([[0.1, 2.0, -1.0], [3.0, 0.0, 0.5]], np.float32)}
+HEAT = {**SCORES, "heat": np.arange(12, dtype=np.float32).reshape(2, 2, 3)}
+
+BUILT_INS = [
+    (Classify(labels=("a", "b", "c")), SCORES),
+    (Classify(labels=("a", "b", "c"), top=2, scores="sigmoid"), SCORES),
+    (Classify(labels=("a", "b", "c"), top=1, scores="none"), SCORES),
+    (Tensors(), HEAT),
+]
+
+
+@pytest.mark.parametrize(("task", "outputs"), BUILT_INS, ids=str)
+def test_built_in_tasks_conform(task, outputs):
+    check_task(task, outputs)
+
+
+def test_every_built_in_task_is_checked():
+    assert {type(task) for task, _ in BUILT_INS} == {*Registry(installed=False).classes("task")}
+
+
+@dataclass(frozen=True)
+class Answer:
+    largest: float
+
+    def to_json(self):
+        return {"largest": self.largest}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fine(Task):
+    """The largest number of each frame. Each class below breaks one rule of it."""
+
+    name: ClassVar[str] = "broken"
+    metrics: ClassVar[tuple[str, ...]] = ()
+
+    def check_outputs(self, outputs):
+        if len(outputs) != 1:
+            raise RecipeError("task: 'broken' needs one output")
+
+    def decode(self, outputs):
+        return tuple(Answer(float(row.max())) for row in outputs[0])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unequal(Fine):
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefusesAll(Fine):
+    def check_outputs(self, outputs):
+        raise RecipeError("task: 'broken' needs other outputs")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AcceptsAll(Fine):
+    def check_outputs(self, outputs):
+        pass
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefusesByAnotherError(Fine):
+    def check_outputs(self, outputs):
+        outputs[0].shape.index(1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SortsInPlace(Fine):
+    def decode(self, outputs):
+        outputs[0].sort(axis=1)
+        return super().decode(outputs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OneForAll(Fine):
+    def decode(self, outputs):
+        return (Answer(float(outputs[0].max())),)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GivesAList(Fine):
+    def decode(self, outputs):
+        return [1.5] * len(outputs[0])
+
+
+@dataclass(frozen=True, kw_only=True)
+class MixesFrames(Fine):
+    def decode(self, outputs):
+        return tuple(Answer(float(outputs[0].max())) for _ in outputs[0])
+
+
+@dataclass(frozen=True, kw_only=True)
+class GivesNumbers(Fine):
+    def decode(self, outputs):
+        return tuple(float(row.max()) for row in outputs[0])
+
+
+@dataclass(frozen=True, kw_only=True)
+class GivesNumpy(Fine):
+    def decode(self, outputs):
+        return tuple(Answer(row.max()) for row in outputs[0])
+
+
+class Plain(Answer):
+    def to_json(self):
+        return [self.largest]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GivesNoMapping(Fine):
+    def decode(self, outputs):
+        return tuple(Plain(float(row.max())) for row in outputs[0])
+
+
+@dataclass
+class Thawed:
+    largest: float
+
+    to_json = Answer.to_json
+
+
+@dataclass(frozen=True, kw_only=True)
+class GivesWhatChanges(Fine):
+    def decode(self, outputs):
+        return tuple(Thawed(float(row.max())) for row in outputs[0])
+
+
+TO_JSON = "a result must have a to_json() that gives what JSON can hold"
+
+BROKEN = {
+    RefusesAll: (
+        "check_outputs() must accept what is decoded here, "
+        "got edgeprep.errors.RecipeError: task: 'broken' needs other outputs"
+    ),
+    AcceptsAll: (
+        "check_outputs() of a network without outputs must raise RecipeError, got no error"
+    ),
+    RefusesByAnotherError: (
+        "check_outputs() of a network without outputs must raise RecipeError, "
+        "got IndexError: tuple index out of range"
+    ),
+    SortsInPlace: (
+        "decode() must work on outputs that are read-only, got ValueError: sort array is read-only"
+    ),
+    OneForAll: (
+        "decode() must give a tuple of one result a frame, 2 here, got (Answer(largest=3.0),)"
+    ),
+    GivesAList: "decode() must give a tuple of one result a frame, 2 here, got [1.5, 1.5]",
+    MixesFrames: "decode() must treat each frame alone, got another result for frame 0",
+    GivesNumbers: (f"{TO_JSON}, got AttributeError: 'float' object has no attribute 'to_json'"),
+    GivesNumpy: f"{TO_JSON}, got TypeError: Object of type float32 is not JSON serializable",
+    GivesNoMapping: "to_json() of a result must give a mapping, got [2.0]",
+    GivesWhatChanges: "a result must be frozen, got one whose 'largest' changed",
+}
+
+
+@pytest.mark.parametrize("cls", BROKEN, ids=lambda cls: cls.__name__)
+def test_a_broken_task_is_found(cls):
+    with pytest.raises(ConformanceError) as caught:  # noqa: PT011 -- the whole message is compared
+        check_task(cls(), SCORES)
+    assert str(caught.value) == f"task 'broken': {BROKEN[cls]}"
+
+
+def test_a_task_that_does_not_equal_itself_read_back_is_found():
+    with pytest.raises(
+        ConformanceError,
+        match=r"^task 'broken': must equal what its own fields build, got Unequal\(\)$",
+    ):
+        check_task(Unequal(), SCORES)
+
+
+def test_the_task_that_they_are_made_from_is_fine():
+    check_task(Fine(), SCORES)
+
+
+def test_numbers_that_json_cannot_hold_are_found():
+    with pytest.raises(
+        ConformanceError,
+        match=r"^task 'broken': a result must have a to_json\(\) that gives what JSON can hold, "
+        # Newer Pythons add which value.
+        r"got ValueError: Out of range float values are not JSON compliant.*$",
+    ):
+        check_task(Fine(), {"scores": np.full((1, 2), np.nan, np.float32)})
+
+
+def test_a_class_instead_of_an_instance_is_refused():
+    with pytest.raises(
+        ConformanceError,
+        match=r"^task class 'Fine': must be checked by an instance, got the class; "
+        r"construct it: Fine\(…\)$",
+    ):
+        check_task(Fine, SCORES)
