@@ -2,9 +2,10 @@
 
 from os import PathLike
 
-from edgeprep.errors import NoUsableBackend
+from edgeprep.errors import InputError, NoUsableBackend
 from edgeprep.registry import Registry, default_registry
 from edgeprep.runtime.candidates import Outcome, list_candidates
+from edgeprep.runtime.choose import close
 from edgeprep.runtime.opening import OpenedBundle
 
 __all__ = ["measure_all"]
@@ -24,13 +25,16 @@ def measure_all(
     Args:
         path: a `.edgeprep` file.
         prefer: as in `edgeprep.open`.
-        rounds: how often each candidate has its turn.
+        rounds: how often each candidate has its turn; at least once.
         registry: where plugins are looked up; None: the installed ones.
 
     Raises:
         BundleError: the file is not a whole, unchanged bundle.
+        InputError: `rounds` is below 1.
         NoUsableBackend: no candidate can run here.
     """
+    if rounds < 1:
+        raise InputError(f"rounds: must be at least 1, got {rounds!r}")
     opened = OpenedBundle(path, registry or default_registry())
     manifest = opened.bundle.manifest
     reachable, left_out = list_candidates(manifest.variants, opened.registry, opened.rules(prefer))
@@ -38,5 +42,5 @@ def measure_all(
     trials = prober.all(reachable, rounds=rounds)
     if not trials:
         raise NoUsableBackend(prober.nothing_left())
-    prober.rank(trials)
+    close(prober.rank(trials).runner)
     return manifest.name, tuple(prober.outcomes)

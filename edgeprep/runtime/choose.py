@@ -14,7 +14,7 @@ from edgeprep.runtime.candidates import Candidate, Outcome, Reachable
 from edgeprep.runtime.golden import allowed_error, golden_error
 from edgeprep.runtime.timing import Timing, measure_burst, summarize
 
-__all__ = ["Prober", "Trial"]
+__all__ = ["Prober", "Trial", "close"]
 
 # First look: a candidate this much slower than the best one so far cannot win any more, even if
 # something disturbed it. Final: so close that the difference is noise of the machine.
@@ -82,8 +82,7 @@ class Prober:
             runner = reachable.backend.load(model, reachable.device, candidate.options)
             error = golden_error(runner, golden, samples)
         except Exception as fault:  # noqa: BLE001 -- an engine's fault rejects it, and is shown
-            reason = str(fault) if isinstance(fault, BackendError) else repr(fault)
-            self._reject(candidate, reason, runner)
+            self._reject(candidate, _reason(fault), runner)
             return None
         allowed = allowed_error(variant, candidate.options)
         if not error <= allowed:
@@ -108,10 +107,8 @@ class Prober:
         finalists: list[Trial] = []
         for reachable in candidates:
             trial = self.prove(reachable)
-            if trial is None:
+            if trial is None or not all(self._measure(trial) for _ in range(_FIRST_BURSTS)):
                 continue
-            for _ in range(_FIRST_BURSTS):
-                trial.times += measure_burst(trial.call)
             finalists = sorted([*finalists, trial], key=lambda t: t.best_ms)
             limit = finalists[0].best_ms * _HOPELESS
             keep = [t for t in finalists[:_FINALISTS] if t.best_ms <= limit]
@@ -152,8 +149,7 @@ class Prober:
         """Every candidate that computes the right numbers, measured in turns and left loaded."""
         trials = [trial for reachable in candidates if (trial := self.prove(reachable))]
         for _ in range(rounds):
-            for trial in trials:
-                trial.times += measure_burst(trial.call)
+            trials = [trial for trial in trials if self._measure(trial)]
         return trials
 
     def _final(self, finalists: list[Trial], seconds: float) -> Trial:
@@ -163,8 +159,9 @@ class Prober:
         for count in range(1, _MOST_ROUNDS + 1):
             if len(finalists) == 1 and finalists[0].times:
                 break
-            for trial in finalists:
-                trial.times += measure_burst(trial.call)
+            finalists = [trial for trial in finalists if self._measure(trial)]
+            if not finalists:
+                raise NoUsableBackend(self.nothing_left())
             if count >= _FEWEST_ROUNDS:
                 finalists = sorted(finalists, key=lambda t: t.timing.median_ms)
                 limit = finalists[0].timing.median_ms * _BEHIND
@@ -197,9 +194,18 @@ class Prober:
         self._tried = [chosen, *losers]
         return winner
 
+    def _measure(self, trial: Trial) -> bool:
+        """Whether `trial` got through one more burst; if not, it is rejected."""
+        try:
+            trial.times += measure_burst(trial.call)
+        except Exception as fault:  # noqa: BLE001 -- an engine's fault rejects it, and is shown
+            self._reject(trial.reachable.candidate, _reason(fault), trial.runner)
+            return False
+        return True
+
     def _retire(self, trials: Sequence[Trial]) -> None:
         for trial in trials:
-            trial.runner.close()
+            close(trial.runner)
             self._tried.append(
                 Outcome(
                     candidate=trial.reachable.candidate,
@@ -212,7 +218,7 @@ class Prober:
 
     def _reject(self, candidate: Candidate, reason: str, runner: Runner | None) -> None:
         if runner is not None:
-            runner.close()
+            close(runner)
         self._tried.append(Outcome(candidate=candidate, verdict="rejected", reason=reason))
 
     def nothing_left(self) -> str:
@@ -222,3 +228,18 @@ class Prober:
             f"{self._bundle.path}: at least one candidate must run on this machine, got none"
             f"{reasons or '; no candidate is left by prefer= and the installed plugins'}"
         )
+
+
+def close(runner: Runner) -> None:
+    """Let go of a runner; an engine that cannot is no reason to give up the others."""
+    try:
+        runner.close()
+    except Exception as fault:  # noqa: BLE001 -- an engine's fault, and nobody waits for a result
+        # Here, as logging takes long to import and is rarely needed.
+        import logging
+
+        logging.getLogger("edgeprep").warning("a runner could not be closed: %r", fault)
+
+
+def _reason(fault: Exception) -> str:
+    return str(fault) if isinstance(fault, BackendError) else repr(fault)

@@ -118,6 +118,35 @@ class Raising(Right):
         raise RuntimeError("device lost")
 
 
+class Failing(Right):
+    """Reproduces the golden samples, and loses its device while it is measured."""
+
+    name = "failing"
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def compute(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        self.calls += 1
+        if self.calls > 10:
+            raise RuntimeError("device lost")
+        return channel_means(image)
+
+
+class Clinging(Slow):
+    """Is slow, and cannot be closed."""
+
+    name = "clinging"
+
+    def load(self, model: Model, device: Device, options: Options) -> Runner:
+        class Runner(FakeRunner):
+            def close(self) -> None:
+                super().close()
+                raise RuntimeError("device busy")
+
+        return Runner(self)
+
+
 class Broken(Right):
     """Is installed, but cannot be set up."""
 
@@ -187,6 +216,8 @@ def fakes() -> SimpleNamespace:
         NotANumber,
         Refusing,
         Raising,
+        Failing,
+        Clinging,
         Broken,
         Deviceless,
         Absent,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 import edgeprep
 from edgeprep.bundle import Manifest
-from edgeprep.errors import NoUsableBackend
+from edgeprep.errors import InputError, NoUsableBackend
 from edgeprep.runtime import Session, measure_all
 from edgeprep.runtime.choices import cache_directory
 
@@ -48,6 +48,7 @@ def test_the_fastest_right_candidate_answers(
         ("NotANumber", "rejected", "wrong numbers: relative error inf, allowed 0.001"),
         ("Refusing", "rejected", "refusing: must be a model of version 2, got version 3"),
         ("Raising", "rejected", "RuntimeError('device lost')"),
+        ("Failing", "rejected", "RuntimeError('device lost')"),
         ("Broken", "unavailable", "OSError: no driver"),
         (
             "Deviceless",
@@ -107,6 +108,37 @@ def test_losers_are_closed_and_the_winner_with_its_session(
     assert fakes.Right.open_runners == ["right"]
     session.close()
     assert fakes.Right.open_runners == []
+
+
+def test_a_loser_that_cannot_be_closed_is_said_and_does_no_harm(
+    bundle: Path, fakes: SimpleNamespace, caplog: pytest.LogCaptureFixture
+) -> None:
+    registry = fakes.registry(fakes.Clinging, fakes.Right)
+    with edgeprep.open(bundle, registry=registry, seconds=0.01) as session:
+        assert verdicts(session) == {"right": "chosen", "clinging": "slower"}
+    assert caplog.messages == ["a runner could not be closed: RuntimeError('device busy')"]
+
+
+def test_a_bundle_whose_only_engine_fails_while_it_is_measured_is_refused(
+    bundle: Path, fakes: SimpleNamespace
+) -> None:
+    for run in (edgeprep.open, measure_all):
+        with pytest.raises(NoUsableBackend, match=r"rejected, RuntimeError\('device lost'\)"):
+            run(bundle, registry=fakes.registry(fakes.Failing))
+    assert fakes.Right.open_runners == []
+
+
+def test_benchmark_closes_all_that_it_opened(bundle: Path, fakes: SimpleNamespace) -> None:
+    registry = fakes.registry(fakes.Slow, fakes.Failing, fakes.Right)
+    _, outcomes = measure_all(bundle, registry=registry, rounds=1)
+    found = [(outcome.candidate.backend, outcome.verdict) for outcome in outcomes]
+    assert found == [("right", "chosen"), ("slow", "slower"), ("failing", "rejected")]
+    assert fakes.Right.open_runners == []
+
+
+def test_a_benchmark_of_no_rounds_is_refused(bundle: Path, fakes: SimpleNamespace) -> None:
+    with pytest.raises(InputError, match=r"^rounds: must be at least 1, got 0$"):
+        measure_all(bundle, registry=fakes.registry(fakes.Right), rounds=0)
 
 
 def test_preferring_a_backend_excludes_the_others_by_name(
