@@ -1,7 +1,6 @@
 """Checks of a backend: what it says of the machine, right numbers, and errors of ours."""
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import get_args
@@ -70,35 +69,48 @@ def check_backend(
 
 
 def _check_machine(backend: Backend, precision: Precision, what: str) -> None:
-    devices = backend.devices()
+    with forbid_errors(f"{what}: devices(), options() and versions() must not raise"):
+        devices = backend.devices()
+        versions = backend.versions()
+        _check_devices(devices, what)
+        for device in devices:
+            _check_options(backend.options(device, precision), f"{what} on {device.name!r}")
+    require(
+        isinstance(versions, Mapping)
+        and versions
+        and all(isinstance(text, str) for text in [*versions, *versions.values()]),
+        f"{what}: versions() must give strings by name, one at least, got {versions!r}",
+    )
+
+
+def _check_devices(devices: tuple[Device, ...], what: str) -> None:
     require(
         isinstance(devices, tuple)
+        and devices
         and all(isinstance(device, Device) for device in devices)
-        and devices[:1]
         and devices[0].kind == "cpu",
-        f"{what}: devices() must be a tuple that starts with the CPU, got {devices!r}",
+        f"{what}: devices() must be a tuple of Device that starts with the CPU, got {devices!r}",
     )
     names = [device.name for device in devices]
     require(len({*names}) == len(names), f"{what}: devices must differ in name, got {names}")
-    kinds = {device.kind for device in devices}
+    kinds = [device.kind for device in devices]
+    known = ", ".join(map(repr, get_args(DeviceKind)))
+    require({*kinds} <= {*get_args(DeviceKind)}, f"{what}: kinds must be of {known}, got {kinds}")
+
+
+def _check_options(options: tuple[Options, ...], what: str) -> None:
     require(
-        kinds <= {*get_args(DeviceKind)},
-        f"{what}: kinds of devices must be of {', '.join(get_args(DeviceKind))}, got {kinds}",
+        isinstance(options, tuple)
+        and options
+        and all(isinstance(each, Mapping) for each in options),
+        f"{what}: options() must be a tuple of one mapping or more, got {options!r}",
     )
-    for device in devices:
-        options = backend.options(device, precision)
-        texts = [json.dumps(dict(each), sort_keys=True) for each in options]
-        require(
-            options and len({*texts}) == len(texts),
-            f"{what}: options() on {device.name!r} must be some that differ, got {options!r}",
-        )
-        plain = all(type(value) in (int, str) for each in options for value in each.values())
-        require(plain, f"{what}: options must be whole numbers and strings, got {options!r}")
-    versions = dict(backend.versions())
-    require(
-        versions and all(isinstance(text, str) for text in [*versions, *versions.values()]),
-        f"{what}: versions() must name libraries and their versions, got {versions!r}",
-    )
+    values = [value for each in options for value in each.values()]
+    # NOTE: not isinstance: True is an int, and comes back from JSON as another value.
+    plain = all(type(value) in (int, str) for value in values)
+    require(plain, f"{what}: options must be whole numbers and strings, got {options!r}")
+    different = {tuple(sorted(each.items())) for each in options}
+    require(len(different) == len(options), f"{what}: options must differ, got {options!r}")
 
 
 def _check_numbers(
