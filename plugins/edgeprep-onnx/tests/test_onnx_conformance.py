@@ -1,0 +1,23 @@
+"""What every plugin must be, by edgeprep's own kit."""
+
+import pytest
+
+import edgeprep_onnx
+from edgeprep.interfaces import Model, Precision
+from edgeprep.testing import check_backend, check_exporter, check_plugin
+from edgeprep_onnx import OnnxExporter, OnnxRuntimeBackend
+
+
+def test_the_plugin_conforms() -> None:
+    check_plugin(edgeprep_onnx)
+
+
+def test_the_exporter_conforms(backend: OnnxRuntimeBackend) -> None:
+    check_exporter(OnnxExporter(), backend)
+
+
+@pytest.mark.parametrize("precision", OnnxExporter.precisions)
+def test_the_backend_conforms(
+    precision: Precision, backend: OnnxRuntimeBackend, models: dict[Precision, Model]
+) -> None:
+    check_backend(backend, models[precision], precision=precision)

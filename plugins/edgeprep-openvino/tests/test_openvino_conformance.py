@@ -1,0 +1,32 @@
+"""What every plugin must be, by edgeprep's own kit."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+import edgeprep_openvino
+from edgeprep.conversion.source import NetworkSource
+from edgeprep.interfaces import Precision
+from edgeprep.testing import check_backend, check_exporter, check_plugin
+from edgeprep_openvino import OpenVINOBackend, OpenVINOExporter
+
+
+def test_the_plugin_conforms() -> None:
+    check_plugin(edgeprep_openvino)
+
+
+def test_the_exporter_conforms(backend: OpenVINOBackend) -> None:
+    check_exporter(OpenVINOExporter(), backend)
+
+
+@pytest.mark.parametrize("precision", OpenVINOExporter.precisions)
+def test_the_backend_conforms(
+    precision: Precision,
+    backend: OpenVINOBackend,
+    make_source: Callable[..., NetworkSource],
+    hard_pictures: dict[str, np.ndarray],
+) -> None:
+    model = OpenVINOExporter().export(make_source(), precision)
+    inputs = [[picture] for picture in hard_pictures.values()]
+    check_backend(backend, model, inputs, precision=precision)
