@@ -29,6 +29,15 @@ def collect(plugin: object) -> Offers:
     Raises:
         PluginError: a hook or a class breaks a rule. The message is the rule alone.
     """
+    try:
+        return _collect(plugin)
+    except (KeyboardInterrupt, PluginError):
+        raise
+    except BaseException as fault:  # such as of pluggy, or of a class that answers no questions
+        raise PluginError(f"must be a plugin that can be read, got {in_one_line(fault)}") from fault
+
+
+def _collect(plugin: object) -> Offers:
     hooks = _hooks(plugin)
     if not hooks:
         raise PluginError("must offer something, got no function marked with @edgeprep.hookimpl")

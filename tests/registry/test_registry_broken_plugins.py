@@ -48,6 +48,22 @@ BROKEN = {
         FINE_TOO + "@hookimpl\ndef edgeprep_tasks():\n    raise MemoryError",
         "hook 'edgeprep_tasks' must not raise, got MemoryError",
     ),
+    "hook that wraps": (
+        "@hookimpl(wrapper=True)\ndef edgeprep_stages():\n    return [Fine]",
+        (
+            "must be a plugin that can be read, got pluggy._manager.PluginValidationError: Plugin "
+            "'hook_that_wraps' for hook 'edgeprep_stages' hookimpl definition: edgeprep_stages() "
+            "Declared as wrapper=True or hookwrapper=True but function is not a generator function"
+        ),
+    ),
+    "class that answers no question": (
+        (
+            "class Mute(type(Stage)):\n    @property\n    def name(cls): raise ValueError('mute')\n"
+            "@dataclass(frozen=True)\nclass Silent(Finished, Stage, metaclass=Mute): ...\n"
+            "@hookimpl\ndef edgeprep_stages():\n    return [Fine, Silent]"
+        ),
+        "must be a plugin that can be read, got ValueError: mute",
+    ),
     "returns nothing": (
         FINE_TOO + "@hookimpl\ndef edgeprep_tasks():\n    pass",
         "hook 'edgeprep_tasks' must return a list of classes, got None",
