@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from edgeprep.errors import EdgePrepError
-from edgeprep.files import atomic_write
+from edgeprep.errors import EdgePrepError, StorageError
+from edgeprep.files import atomic_write, open_regular
 
 __all__ = ["ChoiceCache", "cache_directory"]
 
@@ -18,11 +18,22 @@ _SCHEMA_VERSION = 1
 
 
 def cache_directory() -> Path:
-    """`EDGEPREP_CACHE`, else `edgeprep` under `XDG_CACHE_HOME`, else under `~/.cache`."""
+    """`EDGEPREP_CACHE`, else `edgeprep` under `XDG_CACHE_HOME`, else under `~/.cache`.
+
+    Raises:
+        StorageError: nothing says where, as in a container whose user has no home directory.
+    """
     if own := os.environ.get("EDGEPREP_CACHE"):
         return Path(own)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "edgeprep"
+    if base := os.environ.get("XDG_CACHE_HOME"):
+        return Path(base) / "edgeprep"
+    try:
+        return Path.home() / ".cache" / "edgeprep"
+    except RuntimeError as error:
+        raise StorageError(
+            "cache directory: must lie in a home directory, got a user who has none; "
+            "set EDGEPREP_CACHE"
+        ) from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +67,8 @@ class ChoiceCache:
         measured again and the file replaced.
         """
         try:
-            digest, _, body = self.path.read_bytes().partition(b"\n")
+            with open_regular(self.path) as file:
+                digest, _, body = file.read().partition(b"\n")
         except OSError:
             return None
         if sha256(body).hexdigest().encode() != digest:
@@ -78,7 +90,7 @@ class ChoiceCache:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             atomic_write(self.path, [content], overwrite=True)
         except (OSError, EdgePrepError) as error:
-            _warn("%s: the choice cannot be remembered: %s", self.path, error)
+            _warn("the choice cannot be remembered: %s", error)
 
 
 def _warn(message: str, *arguments: object) -> None:

@@ -46,7 +46,11 @@ def fingerprint(backends: Iterable[type[Backend]]) -> str:
 
 
 def _module_facts(name: str) -> str:
-    spec = find_spec(name)
+    try:
+        # Of a dotted name the package alone: to look inside it, find_spec would import it.
+        spec = find_spec(name.partition(".")[0])
+    except (ImportError, ValueError):
+        spec = None
     if spec is None or spec.origin is None or not Path(spec.origin).is_file():
         return f"{name} absent"
     file = Path(spec.origin).stat()

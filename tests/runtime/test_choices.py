@@ -1,10 +1,12 @@
 """The remembered choice: used when nothing changed, and only if every byte is as it was."""
 
 import logging
+import os
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -106,6 +108,44 @@ def test_a_remembered_choice_that_now_computes_wrongly_is_measured_anew(
     again = open_again()
     assert not again.remembered
     assert {o.candidate.backend: o.verdict for o in again.outcomes}["right"] == "rejected"
+
+
+@pytest.mark.parametrize("requires", ["no_such_vendor.sdk", "without_a_spec"])
+def test_an_engine_that_python_cannot_look_for_hides_no_other(
+    open_again: Open, fakes: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, requires: str
+) -> None:
+    stub = ModuleType("without_a_spec")
+    stub.__spec__ = None
+    monkeypatch.setitem(sys.modules, "without_a_spec", stub)
+    monkeypatch.setattr(fakes.Slow, "requires", (requires,))
+    assert open_again().choice.backend == "right"
+
+
+def test_a_user_without_a_home_directory_does_without_a_cache(
+    open_again: Open, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def no_such_user(number: int) -> None:
+        raise KeyError(number)
+
+    for variable in ("EDGEPREP_CACHE", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", no_such_user)
+    with caplog.at_level(logging.WARNING, "edgeprep"):
+        assert open_again().choice.backend == "right"
+    (message,) = caplog.messages
+    assert message == (
+        "the choice cannot be remembered: cache directory: must lie in a home directory, got a "
+        "user who has none; set EDGEPREP_CACHE"
+    )
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_in_the_place_of_a_choice_is_not_waited_for(open_again: Open) -> None:
+    open_again()
+    path = the_file()
+    path.unlink()
+    os.mkfifo(path)
+    assert not open_again().remembered
 
 
 def test_a_cache_that_cannot_be_written_is_said_once_and_does_no_harm(
