@@ -1,11 +1,11 @@
 """The one line that LiteRT prints at a process's first model, which tells nobody anything."""
 
 import contextlib
-import logging
 import os
-import tempfile
+import sys
 import threading
 from collections.abc import Iterator
+from typing import BinaryIO
 
 __all__ = ["without_announcement"]
 
@@ -23,7 +23,7 @@ def without_announcement() -> Iterator[None]:
     is at DEBUG, as `--verbose` has it.
     """
     global _announced
-    if _announced or logging.getLogger("edgeprep").isEnabledFor(logging.DEBUG):
+    if _announced or _libraries_may_speak():
         yield
         return
     # Two threads that move stderr at once would each put the other's file back.
@@ -34,10 +34,24 @@ def without_announcement() -> Iterator[None]:
             _announced = True
 
 
+def _libraries_may_speak() -> bool:
+    # Where nobody has imported logging, which takes as long as loading a model, nobody has set it.
+    logging = sys.modules.get("logging")
+    return logging is not None and logging.getLogger("edgeprep").isEnabledFor(logging.DEBUG)
+
+
+def _memory_file() -> BinaryIO:
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("edgeprep"), "w+b")
+    import tempfile  # here, as Linux needs it not
+
+    return tempfile.TemporaryFile()
+
+
 @contextlib.contextmanager
 def _stderr_without(line: bytes) -> Iterator[None]:
     try:
-        kept, held = os.dup(2), tempfile.TemporaryFile()  # noqa: SIM115
+        kept, held = os.dup(2), _memory_file()
     except OSError:  # stderr is closed, or there is no room for a file: then the line may come
         yield
         return
