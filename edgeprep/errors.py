@@ -115,7 +115,7 @@ class DigestError(BundleError):
 
 
 class IncompatibleBundle(BundleError):
-    """A bundle was written for another version of edgeprep."""
+    """A bundle was written for another version of edgeprep, or with plugins that are not here."""
 
 
 class BackendError(EdgePrepError):

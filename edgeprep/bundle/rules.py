@@ -37,6 +37,8 @@ def check_manifest(manifest: Manifest, where: str) -> None:
         BundleFormatError: a rule is broken; the message names the place.
     """
     _check_members(manifest.members, where)
+    task = manifest.task.get("use")
+    _require(isinstance(task, str), f"{where}: task.use", "must be the name of a task", task)
     sizes = {member.name: member.size_bytes for member in manifest.members}
     _require(bool(manifest.variants), f"{where}: variants", "must be at least one", 0)
     golden = {entry.placement: entry for entry in manifest.golden}

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprep.bundle import Bundle, open_bundle
+from edgeprep.errors import IncompatibleBundle, RecipeError, UnknownName
 from edgeprep.interfaces import Runner, Task
 from edgeprep.registry import Registry, default_registry
 from edgeprep.runtime.candidates import Candidate, Outcome, Rules, list_candidates
@@ -36,19 +37,27 @@ class OpenedBundle:
         registry: where stages, tasks and backends are looked up.
 
     Raises:
-        BundleError: the file is not a whole, unchanged bundle.
-        UnknownName: a stage or the task is not installed.
+        StorageError: the file cannot be read.
+        BundleError: it is not a whole, unchanged bundle; `IncompatibleBundle` where a stage or the
+            task is not installed here.
     """
 
     def __init__(self, path: str | PathLike[str], registry: Registry) -> None:
         self.bundle: Bundle = open_bundle(path)
         self.registry = registry
         manifest = self.bundle.manifest
-        self.chain = Chain.build(manifest.chain, input=manifest.input, registry=registry)
         options = {key: value for key, value in manifest.task.items() if key != "use"}
-        self.task: Task = build(registry.get("task", str(manifest.task["use"])), options, "task")
         placements = {variant.placement for variant in manifest.variants}
-        self.hosts = {placement: self.chain.cut(placement)[0] for placement in placements}
+        try:
+            self.chain = Chain.build(manifest.chain, input=manifest.input, registry=registry)
+            task = registry.get("task", str(manifest.task["use"]))
+            self.task: Task = build(task, options, "task")
+            self.hosts = {placement: self.chain.cut(placement)[0] for placement in placements}
+        except (RecipeError, UnknownName) as error:
+            raise IncompatibleBundle(
+                f"{self.bundle.path}: must have stages and a task that are installed here, "
+                f"got {error}"
+            ) from error
 
     def rules(self, prefer: str | None) -> Rules:
         """What leaves candidates of this bundle out."""
@@ -111,7 +120,9 @@ def open(  # noqa: A001 -- `edgeprep.open` is the public name
         registry: where plugins are looked up; None: the installed ones.
 
     Raises:
-        BundleError: the file is not a whole, unchanged bundle.
+        StorageError: the file cannot be read.
+        BundleError: it is not a whole, unchanged bundle; `IncompatibleBundle` where a stage or the
+            task is not installed here.
         NoUsableBackend: no candidate can run here; the message names each with its reason.
     """
     if registry is None:

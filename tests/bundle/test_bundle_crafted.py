@@ -247,6 +247,10 @@ def test_names_that_are_not_plain_paths_are_refused(read, forge_tables, name):
             lambda tables: tables.update(members=tables["members"][:1] * 4097),
             "members: must be at most 4096, got 4097",
         ),
+        (
+            lambda tables: tables.update(task={"labels": ["a", "b"]}),
+            "task.use: must be the name of a task, got None",
+        ),
         (lambda tables: tables.update(variants=[]), "variants: must be at least one, got 0"),
         (
             lambda tables: tables["variants"][1].update(name="onnx-fp32"),

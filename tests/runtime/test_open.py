@@ -1,10 +1,12 @@
 """Opening: which candidate answers, and what is said of the others."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 
 import edgeprep
 from edgeprep.bundle import Manifest
-from edgeprep.errors import InputError, NoUsableBackend
+from edgeprep.errors import IncompatibleBundle, InputError, NoUsableBackend
 from edgeprep.runtime import Session, measure_all
 from edgeprep.runtime.choices import cache_directory
 
@@ -98,6 +100,31 @@ def test_a_format_that_no_plugin_runs_names_what_to_install(
     with pytest.raises(NoUsableBackend, match="no backend for format 'fake'") as fault:
         edgeprep.open(bundle, registry=fakes.registry())
     assert "pip install edgeprep-fake[runtime]" in str(fault.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (
+            {"chain": ({"use": "sharpen@3"},)},
+            "preprocess[0].use: unknown stage 'sharpen@3'; known here: 'resize@1', ",
+        ),
+        ({"chain": ({"use": "scale@1", "by": 2},)}, "preprocess[0].by: unknown key"),
+        ({"task": {"use": "segment"}}, "unknown task 'segment'; known here: 'classify', "),
+    ],
+    ids=["stage", "option", "task"],
+)
+def test_a_bundle_made_with_plugins_that_are_not_here_is_incompatible(
+    write: Callable[[Manifest], Path],
+    manifest: Manifest,
+    fakes: SimpleNamespace,
+    change: dict[str, Any],
+    reason: str,
+) -> None:
+    path = write(replace(manifest, **change))
+    message = f"{path}: must have stages and a task that are installed here, got {reason}"
+    with pytest.raises(IncompatibleBundle, match=f"^{re.escape(message)}"):
+        edgeprep.open(path, registry=fakes.registry(fakes.Right))
 
 
 def test_losers_are_closed_and_the_winner_with_its_session(
