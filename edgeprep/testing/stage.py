@@ -112,7 +112,8 @@ def _check_refused_size(stage: Stage, image: ImageSpec) -> None:
     """Where pictures of any size may come, only `apply` sees one that is too small or large."""
     if _output(stage, free(image)) is None:
         return
-    rule = f"stage {stage.name!r} on {show(image)}: apply() must raise InputError, as output() does"
+    what = f"stage {stage.name!r} on {show(image)}: apply()"
+    rule = f"{what} must raise InputError, as output() refuses this size"
     try:
         stage.apply(NUMPY, pictures(image), free(image))
     except InputError:
@@ -151,7 +152,9 @@ def _check_numpy(case: _Case, tolerance: float) -> NDArray[Any]:
     with forbid_errors(f"{what} must work in numpy"):
         both, again = (stage.apply(NUMPY, arrived, image) for _ in range(2))
         alone = [stage.apply(NUMPY, arrived[index : index + 1], image) for index in range(2)]
-    require(np.array_equal(arrived, kept), f"{what} must not change what it is given, got it done")
+    require(
+        np.array_equal(arrived, kept), f"{what} must not change what it is given, got it changed"
+    )
     for result in alone:
         _check_type(case, result, "numpy")
     require(np.array_equal(both, again), f"{what} must give the same each time, got two results")

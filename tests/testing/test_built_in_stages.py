@@ -1,0 +1,43 @@
+"""The kit on the built-in stages, each in every way in which its fields make it behave."""
+
+import pytest
+
+from edgeprep.registry import Registry
+from edgeprep.stages.center_crop import CenterCrop
+from edgeprep.stages.color import Color
+from edgeprep.stages.dtype import DType
+from edgeprep.stages.layout import Layout
+from edgeprep.stages.normalize import Normalize
+from edgeprep.stages.pad import Pad
+from edgeprep.stages.resize import Resize
+from edgeprep.stages.scale import Scale
+from edgeprep.testing import check_stage
+
+BUILT_INS = [
+    Resize(size=(7, 9)),
+    Resize(size=(64, 48), antialias=False),
+    Resize(size=(20, 30), method="area"),
+    Resize(size=16, mode="short"),
+    Resize(size=(20, 20), mode="letterbox", fill=3),
+    CenterCrop(size=(3, 2)),
+    CenterCrop(size=(100, 101)),
+    Pad(top=1, left=2, value=7),
+    Pad(size=(50, 60)),
+    Color(to="bgr"),
+    Color(to="grey"),
+    Normalize(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)),
+    Normalize(mean=(120.0,), std=(60.0,), unit="0..255"),
+    Scale(),
+    DType(to="float32"),
+    Layout(to="nchw"),
+    Layout(to="nhwc"),
+]
+
+
+@pytest.mark.parametrize("stage", BUILT_INS, ids=str)
+def test_built_in_stages_conform(stage):
+    check_stage(stage)
+
+
+def test_every_built_in_stage_is_checked():
+    assert {type(stage) for stage in BUILT_INS} == {*Registry(installed=False).classes("stage")}
