@@ -10,7 +10,7 @@ from typing import BinaryIO, cast
 
 from edgeprep.errors import OutputExists, StorageError
 
-__all__ = ["atomic_write", "open_regular"]
+__all__ = ["atomic_write", "check_output", "open_regular"]
 
 # What link(2) answers where the file system has no hard links, such as FAT on a memory card.
 _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK})
@@ -73,7 +73,7 @@ def atomic_write(
         StorageError: the file cannot be written: no such directory, disk full, no permission.
     """
     path = Path(path)
-    _check_output(path, overwrite=overwrite)
+    check_output(path, overwrite=overwrite)
     # A short name of its own: `path.name` may already be as long as the file system allows.
     temporary = path.parent / f".edgeprep-{os.urandom(8).hex()}.tmp"
     try:
@@ -99,25 +99,33 @@ def atomic_write(
             temporary.unlink(missing_ok=True)
 
 
-def _open_without_waiting(path: str, flags: int) -> int:
-    # Without O_NONBLOCK, opening a pipe waits for a writer that may never come.
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+def check_output(path: Path, *, overwrite: bool) -> None:
+    """Refuse what `atomic_write` would refuse, before the work that makes the content.
 
-
-def _check_output(path: Path, *, overwrite: bool) -> None:
-    if not path.parent.is_dir():
-        raise StorageError(f"{path}: its directory must exist, got {str(path.parent)!r}")
+    Raises:
+        OutputExists: `path` is there already, and `overwrite` is False.
+        StorageError: its directory is missing, or what is there is no regular file.
+    """
     try:
+        if not path.parent.is_dir():
+            raise StorageError(f"{path}: its directory must exist, got {str(path.parent)!r}")
         mode = path.lstat().st_mode
+    except StorageError:
+        raise
     except FileNotFoundError:
         return
     except (OSError, ValueError) as error:
         raise StorageError(_cannot_write(path, error, None)) from error
-    if not overwrite:
-        raise _exists(path)
     # Renaming over a device, as root, would replace the device.
     if not stat.S_ISREG(mode) and not stat.S_ISLNK(mode):
         raise StorageError(f"{path}: must be a regular file, got {_kind(mode)}")
+    if not overwrite:
+        raise _exists(path)
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    # Without O_NONBLOCK, opening a pipe waits for a writer that may never come.
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _name_without_replacing(temporary: Path, path: Path) -> None:
@@ -128,7 +136,7 @@ def _name_without_replacing(temporary: Path, path: Path) -> None:
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
-        _check_output(path, overwrite=False)
+        check_output(path, overwrite=False)
         temporary.replace(path)
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from edgeprep.data import Samples, build_reader
-from edgeprep.errors import BackendUnavailable, OutputExists, RecipeError, StorageError, UnknownName
+from edgeprep.errors import BackendUnavailable, RecipeError, UnknownName
+from edgeprep.files import check_output
 from edgeprep.interfaces import Backend, Exporter, Pass, Placement, Precision, Task
 from edgeprep.metrics import Metric, metric_for
 from edgeprep.recipe import Recipe, TargetTable
@@ -66,7 +67,8 @@ def make_plan(
         StorageError: `output` cannot be a file.
         BackendUnavailable: a library that a target needs is not installed.
     """
-    path = _check_output(Path(output), overwrite=overwrite)
+    path = Path(output)
+    check_output(path, overwrite=overwrite)
     chain = Chain.build(recipe.preprocess, input=recipe.input.image, registry=registry)
     placements = chain.placements(recipe.placement)
     for placement in placements:
@@ -181,15 +183,3 @@ def _open(
 def _check_requirements(cls: type, kind: Kind) -> None:
     if missing_requirements(cls):
         create(cls)  # raises, with what to install
-
-
-def _check_output(path: Path, *, overwrite: bool) -> Path:
-    if not path.parent.is_dir():
-        raise StorageError(f"{path}: must lie in an existing directory, got {str(path.parent)!r}")
-    if path.is_dir():
-        raise StorageError(f"{path}: must be a file, got a directory")
-    if path.exists() and not overwrite:
-        raise OutputExists(
-            f"{path}: already exists; pass --overwrite (overwrite=True) to replace it"
-        )
-    return path

@@ -239,6 +239,16 @@ def test_a_directory_is_no_output(tmp_path):
     rule = f"{tmp_path / 'out'}: must be a regular file, got a directory"
     with pytest.raises(StorageError, match=whole(rule)):
         atomic_write(tmp_path / "out", [b"new"], overwrite=True)
+    with pytest.raises(StorageError, match=whole(rule)):
+        atomic_write(tmp_path / "out", [b"new"])
+
+
+def test_a_directory_whose_name_is_too_long_is_a_storage_error(tmp_path):
+    path = tmp_path / ("a" * 256) / "out.bin"
+
+    rule = f"{path}: must be a file that can be written, got 'File name too long'"
+    with pytest.raises(StorageError, match=whole(rule)):
+        atomic_write(path, [b"new"])
 
 
 @pytest.mark.parametrize(("name", "reason"), [("a\0b", "null byte"), ("a" * 256, "too long")])

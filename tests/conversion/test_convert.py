@@ -209,11 +209,22 @@ def test_the_output_is_not_replaced_unless_asked(
 def test_an_output_that_cannot_be_is_refused_before_any_work(
     project: Project, tmp_path: Path, registry: Registry
 ) -> None:
-    absent = tmp_path / "nowhere" / "x.edgeprep"
-    with pytest.raises(StorageError, match="must lie in an existing directory"):
-        edgeprep.convert(project(), absent, registry=registry)
-    with pytest.raises(StorageError, match="must be a file, got a directory"):
-        edgeprep.convert(project(), tmp_path, registry=registry, overwrite=True)
+    outputs = {
+        tmp_path / "nowhere" / "x.edgeprep": "its directory must exist, got .*nowhere",
+        tmp_path / ("x" * 256): "must be a file that can be written, got 'File name too long'",
+        tmp_path: "must be a regular file, got a directory",
+    }
+    for path, reason in outputs.items():
+        told: list[str] = []
+
+        @contextmanager
+        def progress(title: str, told: list[str] = told) -> Iterator[Callable[[str], None]]:
+            told.append(title)
+            yield told.append
+
+        with pytest.raises(StorageError, match=reason):
+            edgeprep.convert(project(), path, registry=registry, progress=progress)
+        assert told == []
 
 
 def test_an_exporters_own_error_is_chained_once(
