@@ -108,7 +108,9 @@ def check_output(path: Path, *, overwrite: bool) -> None:
     """
     try:
         if not path.parent.is_dir():
-            raise StorageError(f"{path}: its directory must exist, got {str(path.parent)!r}")
+            raise StorageError(
+                f"{path}: must lie in an existing directory, got {str(path.parent)!r}"
+            )
         mode = path.lstat().st_mode
     except StorageError:
         raise

@@ -228,7 +228,7 @@ def test_a_full_device_is_refused_before_it_is_replaced():
 def test_a_directory_that_is_missing_is_named(tmp_path):
     path = tmp_path / "missing" / "out.bin"
 
-    rule = f"{path}: its directory must exist, got {str(path.parent)!r}"
+    rule = f"{path}: must lie in an existing directory, got {str(path.parent)!r}"
     with pytest.raises(StorageError, match=whole(rule)):
         atomic_write(path, [b"new"])
 

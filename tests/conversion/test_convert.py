@@ -210,7 +210,7 @@ def test_an_output_that_cannot_be_is_refused_before_any_work(
     project: Project, tmp_path: Path, registry: Registry
 ) -> None:
     outputs = {
-        tmp_path / "nowhere" / "x.edgeprep": "its directory must exist, got .*nowhere",
+        tmp_path / "nowhere" / "x.edgeprep": "must lie in an existing directory, got .*nowhere",
         tmp_path / ("x" * 256): "must be a file that can be written, got 'File name too long'",
         tmp_path: "must be a regular file, got a directory",
     }
