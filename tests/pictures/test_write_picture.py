@@ -100,7 +100,7 @@ def test_other_shapes_are_refused(tmp_path, shape):
 def test_a_missing_directory_is_named(tmp_path):
     path = tmp_path / "missing" / "x.png"
 
-    rule = f"{path}: its directory must exist, got {str(path.parent)!r}"
+    rule = f"{path}: must lie in an existing directory, got {str(path.parent)!r}"
     with pytest.raises(StorageError, match=whole(rule)):
         write_picture(path, PICTURE)
 
