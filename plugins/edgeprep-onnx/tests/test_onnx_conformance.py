@@ -13,7 +13,7 @@ def test_the_plugin_conforms() -> None:
 
 
 def test_the_exporter_conforms(backend: OnnxRuntimeBackend) -> None:
-    check_exporter(OnnxExporter(), backend)
+    check_exporter(OnnxExporter(), backend, precisions=("fp32", "int8"))
 
 
 @pytest.mark.parametrize("precision", OnnxExporter.precisions)

@@ -15,7 +15,7 @@ def test_the_plugin_conforms() -> None:
 
 
 def test_the_exporter_conforms(backend: LiteRTBackend) -> None:
-    check_exporter(TFLiteExporter(), backend)
+    check_exporter(TFLiteExporter(), backend, precisions=("fp32", "int8"))
 
 
 @pytest.mark.parametrize("precision", TFLiteExporter.precisions)
