@@ -114,4 +114,6 @@ def _make_directory(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StorageError(f"{path}: must be a directory to write to, got {error}") from error
+        raise StorageError(
+            f"{path}: must be a directory to write to, got {error.strerror!r}"
+        ) from error

@@ -46,12 +46,19 @@ def stoppable() -> Iterator[None]:
         yield
     finally:
         for number, previous in before.items():
-            signal.signal(number, previous)
+            # After a signal the process is on its way out: a second one must not change its code.
+            # NOTE: Python's own end resets every handler but this one.
+            signal.signal(number, signal.SIG_IGN if handler.came else previous)
 
 
 class _Handler:
     def __init__(self) -> None:
         self._last = -_GRACE_S
+
+    @property
+    def came(self) -> bool:
+        """Whether there was a signal."""
+        return self._last >= 0
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         now = monotonic()

@@ -1,5 +1,6 @@
 """The source network: made by the recipe's factory, given its weights, and nothing else run."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from pickle import UnpicklingError  # noqa: TID251 -- the exception alone, to refuse what raises it
@@ -79,7 +80,10 @@ def _read_state(path: Path) -> Mapping[str, torch.Tensor]:
     try:
         if path.suffix == ".safetensors":
             return safetensors.torch.load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # Said of pickles that are refused in the next moment.
+            warnings.filterwarnings("ignore", "Detected pickle protocol", UserWarning)
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
         raise CheckpointError(
             f"model.weights: {path.name!r} must hold tensors only, got a pickle that names other "

@@ -27,6 +27,7 @@ ROWS = (
     ("compress",),
     ("conversion",),
     ("testing", "serve", "explain", "cli"),
+    ("__main__",),
 )
 # What plugins may import: names that the package itself offers, and these modules.
 PUBLIC = {"errors", "hookspecs", "interfaces", "schema", "tensors", "testing", *edgeprep.__all__}

@@ -1,0 +1,108 @@
+"""A plugin whose format keeps the source itself, and whose faults a test can choose.
+
+It is installed for real, so that commands in other processes find it too. Environment variables
+say what goes wrong: `FAKES_FAULT` is added to int8 outputs, relative to the largest;
+`FAKES_PAUSE` names the moment at which a file `paused` appears in the working directory, and
+everything waits.
+"""
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeprep import hookimpl
+from edgeprep.interfaces import (
+    Backend,
+    Device,
+    Exporter,
+    Model,
+    Options,
+    Precision,
+    Runner,
+    Source,
+)
+from edgeprep.tensors import TensorSpec
+
+SECONDS = 60  # longer than any test waits
+
+IMAGE = TensorSpec(name="image", shape=(1, 8, 8, 3), dtype="uint8")
+SCORES = TensorSpec(name="output", shape=(1, 3), dtype="float32")
+
+
+def pause(moment: str) -> None:
+    """Wait here, if this is the moment that the test asks for."""
+    if os.environ.get("FAKES_PAUSE") == moment:
+        Path("paused").touch()
+        time.sleep(SECONDS)
+
+
+def brightness(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """What the network of the project computes: the mean of each channel, normalized."""
+    means = image.mean(axis=(1, 2), dtype=np.float64)
+    return ((means / 255 - 0.5) / 0.25).astype(np.float32)
+
+
+class FakeRunner(Runner):
+    inputs = (IMAGE,)
+    outputs = (SCORES,)
+
+    def __init__(self, fault: float) -> None:
+        self.fault = fault
+
+    def run(self, inputs: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], ...]:
+        pause("run")
+        output = brightness(inputs[0])
+        # The fault moves weight from the first class to the last.
+        shift = self.fault * np.abs(output).max() * np.array([[-1, 0, 1]], np.float32)
+        return ((output + shift).astype(np.float32),)
+
+    def close(self) -> None:
+        pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FakeExporter(Exporter):
+    name: ClassVar[str] = "fake"
+    precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "int8")
+
+    def export(self, source: Source, precision: Precision) -> Model:
+        (source.scratch / "half-done").write_bytes(b"0" * 1000)
+        print("an exporter says hello")
+        pause("export")
+        return Model(format="fake", files={"model.fake": precision.encode()})
+
+
+class FakeBackend(Backend):
+    name = "fakes"
+    formats = ("fake",)
+    install = "edgeprep-fakes[runtime]"
+
+    def devices(self) -> tuple[Device, ...]:
+        return (Device(name="cpu", kind="cpu"),)
+
+    def options(self, device: Device, precision: Precision) -> tuple[Options, ...]:
+        return ({"threads": 1}, {"threads": 2})
+
+    def load(self, model: Model, device: Device, options: Options) -> Runner:
+        os.write(1, b"an engine says hello\n")
+        is_int8 = model.files["model.fake"] == b"int8"
+        return FakeRunner(float(os.environ.get("FAKES_FAULT", "0")) if is_int8 else 0.0)
+
+    def versions(self) -> Mapping[str, str]:
+        return {"fakes": "1"}
+
+
+@hookimpl
+def edgeprep_exporters() -> list[type[Exporter]]:
+    return [FakeExporter]
+
+
+@hookimpl
+def edgeprep_backends() -> list[type[Backend]]:
+    return [FakeBackend]

@@ -1,0 +1,138 @@
+"""`edgeprep inspect` and `benchmark`, and what every command says of a bundle that is none."""
+
+import json
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgeprep.bundle import open_bundle
+
+Run = Callable[..., Any]
+
+
+def test_inspect_shows_people_what_is_inside(edgeprep: Run, bundle: Path) -> None:
+    ended = edgeprep("inspect", bundle)
+    digest = open_bundle(bundle).digest
+    assert (ended.code, ended.stderr) == (0, "")
+    assert ended.stdout.splitlines() == [
+        "name       brightest",
+        f"digest     {digest}",
+        f"size       {bundle.stat().st_size} bytes, 4 members",
+        "task       classify labels=['red', 'green', 'blue'] top=2",
+        "input      rgb any size",
+        "preprocess resize@1 size=[8, 8]",
+        "preprocess scale@1",
+        "source     accuracy 0.9688 on 32 samples",
+        "budget     none",
+        "made with  edgeprep 0.1.0",
+        "",
+        "variant    format  precision  placement  bytes  parity   metric             drop",
+        "fake-fp32  fake    fp32       split          4  0.0e+00  accuracy 0.9375  0.0312",
+    ]
+
+
+def test_inspect_gives_machines_the_whole_manifest(edgeprep: Run, bundle: Path) -> None:
+    document = json.loads(edgeprep("inspect", bundle, "--format", "json").stdout)
+    assert list(document) == ["schema_version", "bundle", "digest", "size_bytes", "manifest"]
+    assert document["bundle"] == str(bundle)
+    assert document["size_bytes"] == bundle.stat().st_size
+    assert document["manifest"]["variants"][0]["name"] == "fake-fp32"
+
+
+def test_inspect_needs_no_engine(
+    edgeprep: Run, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGEPREP_PLUGINS", "other")
+    assert edgeprep("inspect", bundle).code == 0
+
+
+def test_benchmark_gives_machines_every_candidate(edgeprep: Run, bundle: Path) -> None:
+    ended = edgeprep("benchmark", bundle, "--rounds", "2", "--format", "json")
+    document = json.loads(ended.stdout)
+    assert list(document) == ["schema_version", "choice", "candidates"]
+    assert [candidate["verdict"] for candidate in document["candidates"]] == ["chosen", "slower"]
+    assert document["choice"] == document["candidates"][0]
+    for candidate in document["candidates"]:
+        assert set(candidate) >= {
+            "variant",
+            "backend",
+            "device",
+            "options",
+            "verdict",
+            "median_ms",
+            "p90_ms",
+            "reason",
+        }
+        assert 0 < candidate["median_ms"] <= candidate["p90_ms"]
+    assert sorted(one["options"]["threads"] for one in document["candidates"]) == [1, 2]
+
+
+def test_benchmark_shows_people_a_table(edgeprep: Run, bundle: Path) -> None:
+    ended = edgeprep("benchmark", bundle, "--rounds", "2")
+    first, head, chosen, slower = ended.stdout.splitlines()
+    assert first == "brightest: 2 candidates, measured now"
+    assert head.split("  ")[0] == "verdict"
+    assert chosen.endswith("the fastest that computes the right numbers")
+    assert slower.endswith("times the chosen one")
+
+
+COMMANDS = {
+    "inspect": ("inspect", "BUNDLE"),
+    "run": ("run", "BUNDLE", "picture.png"),
+    "benchmark": ("benchmark", "BUNDLE"),
+}
+
+
+def empty(content: bytes) -> bytes:
+    return b""
+
+
+def truncated(content: bytes) -> bytes:
+    return content[:-100]
+
+
+def newer(content: bytes) -> bytes:
+    return content[:8] + struct.pack("<I", 2) + content[12:]
+
+
+def flipped(content: bytes) -> bytes:
+    return content[:-1] + bytes([content[-1] ^ 1])
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (empty, "must be at least 56 bytes long, got 0"),
+        (truncated, "it was cut short, copy it again"),
+        (newer, "must have layout version 1, got 2; upgrade edgeprep to read it"),
+        (flipped, "it was damaged, copy it again"),
+    ],
+)
+def test_a_damaged_bundle_is_refused_by_every_command(
+    edgeprep: Run,
+    bundle: Path,
+    command: str,
+    damage: Callable[[bytes], bytes],
+    message: str,
+    left_behind: Callable[[], list[str]],
+) -> None:
+    Path("damaged").write_bytes(damage(bundle.read_bytes()))
+    ended = edgeprep(*(word.replace("BUNDLE", "damaged") for word in COMMANDS[command]))
+    assert (ended.code, ended.stdout) == (1, "")
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("edgeprep: damaged: ")
+    assert line.endswith(message)
+    assert left_behind() == ["damaged"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_missing_bundle_is_named(edgeprep: Run, command: str) -> None:
+    ended = edgeprep(*(word.replace("BUNDLE", "absent") for word in COMMANDS[command]))
+    assert (ended.code, ended.stdout) == (1, "")
+    assert ended.stderr == (
+        "edgeprep: absent: must be a file that can be read, got 'No such file or directory'\n"
+    )

@@ -1,0 +1,194 @@
+"""`edgeprep convert` and `evaluate`: what they print, where the bundle goes, and exit codes."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgeprep.bundle import open_bundle
+
+Run = Callable[..., Any]
+Project = Callable[..., Path]
+
+NOISE = {"an engine says hello", "an exporter says hello"}
+# Enough for the last class to win everywhere: 8 of 24 samples are then right.
+COSTLY = "0.45"
+
+
+def test_machines_get_the_document_that_was_promised(edgeprep: Run, project: Project) -> None:
+    ended = edgeprep("convert", project(), "-o", "out.edgeprep", "--format", "json")
+    assert ended.code == 0
+    document = json.loads(ended.stdout)
+    assert document["schema_version"] == 1
+    assert document["bundle"] == "out.edgeprep"
+    assert document["source"]["metric"] == "accuracy"
+    assert document["source"]["value"] == 1.0
+    assert [variant["name"] for variant in document["variants"]] == ["fake-fp32", "fake-int8"]
+    for variant in document["variants"]:
+        assert (variant["format"], variant["size_bytes"]) == ("fake", 4)
+        assert set(variant["parity"]) == {"max_abs", "relative"}
+        assert variant["parity"]["relative"] < 1e-5
+        assert (variant["metric"]["value"], variant["metric"]["drop"]) == (1.0, 0.0)
+
+
+def test_people_see_a_table_and_on_stderr_the_steps_and_nothing_else(
+    edgeprep: Run, project: Project
+) -> None:
+    ended = edgeprep("convert", project(), "-o", "out.edgeprep")
+    assert ended.code == 0
+    first, head, exact, quantized, last = ended.stdout.splitlines()
+    assert (first, last) == ("source accuracy 1.0000", "out.edgeprep")
+    assert head.split("  ")[0] == "variant"
+    assert (exact.split()[0], quantized.split()[0]) == ("fake-fp32", "fake-int8")
+    assert exact.split()[-3:] == quantized.split()[-3:] == ["accuracy", "1.0000", "0.0000"]
+    steps = [line for line in ended.stderr.splitlines() if line not in NOISE]
+    expected = [
+        r"load the network: 9 parameters",
+        r"read the data, placement 'split': calibration: 24 samples; evaluation: 24 samples",
+        r"score the source: accuracy 1\.0000 on 24 samples",
+        r"fake-fp32: 4 bytes, relative error \S+, accuracy 1\.0000 \(\+0\.0000\)",
+        r"fake-int8: 4 bytes, relative error \S+, accuracy 1\.0000 \(\+0\.0000\)",
+        r"pack: out\.edgeprep, \S+ bytes",
+    ]
+    assert len(steps) == len(expected)
+    for step, pattern in zip(steps, expected, strict=True):
+        assert re.fullmatch(rf"✓ {pattern} \(\d+\.\d s\)", step)
+
+
+def test_quiet_says_nothing(edgeprep: Run, project: Project) -> None:
+    ended = edgeprep("convert", project(), "-q")
+    assert ended.code == 0
+    assert set(ended.stderr.splitlines()) <= NOISE
+
+
+def test_marks_are_words_where_a_terminal_has_no_ticks(
+    edgeprep: Run, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rich.console.Console.encoding", "ascii")
+    assert "ok load the network: " in edgeprep("convert", project()).stderr
+
+
+def test_a_step_that_fails_is_crossed_out(edgeprep: Run, project: Project) -> None:
+    ended = edgeprep("convert", project({"model:build": "model:number"}))
+    step, error = ended.stderr.splitlines()
+    assert re.fullmatch(r"✗ load the network: failed \(\d+\.\d s\)", step)
+    assert (
+        error == "edgeprep: model.factory: 'model:number' must return a torch.nn.Module, got 'int'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "path"),
+    [([], "small.edgeprep"), (["-o", "there"], "there/small.edgeprep"), (["-o", "x"], "x")],
+    ids=["not said", "a directory", "a file"],
+)
+def test_where_the_bundle_goes(
+    edgeprep: Run, project: Project, words: list[str], path: str
+) -> None:
+    Path("there").mkdir()
+    ended = edgeprep("convert", project(), *words)
+    assert ended.stdout.splitlines()[-1] == path
+    assert open_bundle(path).manifest.name == "small"
+
+
+def test_export_is_another_name(edgeprep: Run, project: Project) -> None:
+    assert edgeprep("export", project(), "-o", "out.edgeprep").code == 0
+    assert open_bundle("out.edgeprep").manifest.name == "small"
+
+
+def test_the_output_is_replaced_only_if_asked(edgeprep: Run, project: Project) -> None:
+    Path("out.edgeprep").write_bytes(b"precious")
+    ended = edgeprep("convert", project(), "-o", "out.edgeprep")
+    assert (ended.code, ended.stdout) == (2, "")
+    assert ended.stderr == (
+        "edgeprep: out.edgeprep: already exists; pass --overwrite (overwrite=True) to replace it\n"
+    )
+    assert Path("out.edgeprep").read_bytes() == b"precious"
+    assert edgeprep("convert", project(), "-o", "out.edgeprep", "--overwrite").code == 0
+    assert open_bundle("out.edgeprep").manifest.name == "small"
+
+
+BUDGET = '[budget]\nmetric = "accuracy"\nmax_drop = 0.1'
+
+
+def test_over_budget_exits_3_and_leaves_nothing(
+    edgeprep: Run,
+    project: Project,
+    monkeypatch: pytest.MonkeyPatch,
+    left_behind: Callable[[], list[str]],
+) -> None:
+    monkeypatch.setenv("FAKES_FAULT", COSTLY)
+    ended = edgeprep("convert", project(more=BUDGET))
+    assert (ended.code, ended.stdout) == (3, "")
+    assert ended.stderr.splitlines()[-1].startswith(
+        "edgeprep: budget.max_drop: accuracy may drop by at most 0.1, got fake-int8 0."
+    )
+    assert left_behind() == []
+
+
+def test_failed_parity_exits_4_and_leaves_nothing(
+    edgeprep: Run,
+    project: Project,
+    monkeypatch: pytest.MonkeyPatch,
+    left_behind: Callable[[], list[str]],
+) -> None:
+    monkeypatch.setenv("FAKES_FAULT", "2")
+    ended = edgeprep("convert", project())
+    assert (ended.code, ended.stdout) == (4, "")
+    assert ended.stderr.splitlines()[-1] == (
+        "edgeprep: fake-int8: must agree with the source within 5e-01 of its largest output, "
+        "got 2.00e+00 on 16 samples"
+    )
+    assert left_behind() == []
+
+
+def test_without_labelled_samples_agreement_is_named_as_such(
+    edgeprep: Run, project: Project
+) -> None:
+    recipe = project({'evaluation  = { factory = "data:pictures" }': ""})
+    ended = edgeprep("convert", recipe, "--format", "json")
+    document = json.loads(ended.stdout)
+    assert (document["source"]["metric"], document["source"]["value"]) == (None, None)
+    metric = document["variants"][0]["metric"]
+    assert (metric["name"], metric["value"]) == ("top-1 agreement with the source", 1.0)
+    lines = edgeprep("inspect", "small.edgeprep").stdout.splitlines()
+    assert "source     not scored: there were no labelled samples" in lines
+
+
+def test_verbose_shows_what_libraries_log(edgeprep: Run, project: Project) -> None:
+    recipe = project()
+    model = recipe.parent / "model.py"
+    log = "logging.getLogger('some.library').info('a detail')"
+    model.write_text(model.read_text().replace("return Net()", f"{log}\n    return Net()"))
+    model.write_text(f"import logging\n{model.read_text()}")
+    assert "a detail" not in edgeprep("convert", recipe).stderr
+    spoken = edgeprep("convert", recipe, "--overwrite", "-v")
+    assert "INFO some.library: a detail" in spoken.stderr.splitlines()
+    assert "a detail" not in edgeprep("convert", recipe, "--overwrite").stderr
+
+
+def test_evaluate_scores_every_variant(edgeprep: Run, project: Project) -> None:
+    recipe = project()
+    assert edgeprep("convert", recipe, "-o", "out.edgeprep").code == 0
+    document = json.loads(edgeprep("evaluate", "out.edgeprep", recipe, "--format", "json").stdout)
+    assert list(document) == ["schema_version", "metric", "samples", "source", "candidates"]
+    assert (document["metric"], document["samples"]) == ("accuracy", 24)
+    scores = {one["variant"]: (one["value"], one["drop"]) for one in document["candidates"]}
+    assert scores == {"fake-fp32": (1.0, 0.0), "fake-int8": (1.0, 0.0)}
+    lines = edgeprep("evaluate", "out.edgeprep", recipe, "--limit", "6").stdout.splitlines()
+    assert lines[0] == "6 samples"
+    assert lines[1].split()[:5] == ["variant", "backend", "device", "options", "accuracy"]
+    assert lines[2].split()[:5] == ["fake-fp32", "fakes", "cpu", "threads=1", "1.0000"]
+
+
+def test_evaluate_needs_evaluation_data(edgeprep: Run, project: Project, bundle: Path) -> None:
+    recipe = project({'evaluation  = { factory = "data:pictures" }': ""})
+    ended = edgeprep("evaluate", bundle, recipe)
+    assert (ended.code, ended.stdout, ended.stderr) == (
+        2,
+        "",
+        "edgeprep: data.evaluation: required key is missing; scores need labelled samples\n",
+    )

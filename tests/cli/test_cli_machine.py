@@ -1,0 +1,80 @@
+"""`edgeprep plugins` and `doctor`: what is on this machine, and what is wrong with it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import edgeprep as package
+
+Run = Callable[..., Any]
+
+
+def test_plugins_shows_what_each_provides(edgeprep: Run) -> None:
+    document = json.loads(edgeprep("plugins", "--format", "json").stdout)
+    assert list(document) == ["schema_version", "plugins"]
+    fakes = next(plugin for plugin in document["plugins"] if plugin["name"] == "fakes")
+    assert fakes == {
+        "name": "fakes",
+        "distribution": "edgeprep-fakes",
+        "version": "1.5",
+        "state": "ok",
+        "provides": {"backend": ["fakes"], "exporter": ["fake"]},
+        "reason": "",
+    }
+    ended = edgeprep("plugins")
+    assert ended.code == 0
+    row = ended.stdout.splitlines()[-1].split()
+    assert row[:4] == ["fakes", "edgeprep-fakes", "1.5", "ok"]
+    assert sorted(row[4:]) == ["backend:", "exporter:", "fake", "fakes;"]
+
+
+def test_plugins_shows_a_broken_one_with_its_reason(
+    edgeprep: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "site" / "edgeprep_broken.py").write_text("import no_such_library\n")
+    entries = tmp_path / "site" / "edgeprep_fakes-1.5.dist-info" / "entry_points.txt"
+    entries.write_text("[edgeprep]\nfakes = edgeprep_fakes\nbroken = edgeprep_broken\n")
+    monkeypatch.setenv("EDGEPREP_PLUGINS", "fakes,broken")
+    ended = edgeprep("plugins", "--format", "json")
+    assert ended.code == 0
+    states = {plugin["name"]: plugin for plugin in json.loads(ended.stdout)["plugins"]}
+    assert (states["fakes"]["state"], states["broken"]["state"]) == ("ok", "broken")
+    assert "no_such_library" in states["broken"]["reason"]
+    assert "no_such_library" in edgeprep("plugins").stdout
+
+
+def test_doctor_shows_the_machine_and_its_engines(edgeprep: Run) -> None:
+    document = json.loads(edgeprep("doctor", "--format", "json").stdout)
+    assert list(document) == ["schema_version", "edgeprep", "machine", "backends"]
+    assert document["edgeprep"] == package.__version__
+    (backend,) = document["backends"]
+    assert backend == {
+        "name": "fakes",
+        "formats": ["fake"],
+        "reason": None,
+        "devices": [{"name": "cpu", "kind": "cpu", "description": ""}],
+        "versions": {"fakes": "1"},
+    }
+    lines = edgeprep("doctor").stdout.splitlines()
+    assert lines[0] == f"edgeprep   {package.__version__}"
+    assert lines[-5:] == [
+        "backend  formats  devices  state",
+        "fakes    fake     cpu      ok",
+        "",
+        "backend  version of  is",
+        "fakes    fakes        1",
+    ]
+
+
+def test_doctor_exits_1_where_no_engine_works(
+    edgeprep: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGEPREP_PLUGINS", "other")
+    ended = edgeprep("doctor")
+    assert ended.code == 1
+    assert ended.stdout.splitlines()[-1] == (
+        "no plugin with a backend is installed; pip install edgeprep-onnx[runtime], for example"
+    )
