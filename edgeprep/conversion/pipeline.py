@@ -23,8 +23,8 @@ from edgeprep.conversion.source import NetworkSource
 from edgeprep.conversion.threads import fastest_threads
 from edgeprep.conversion.variants import MadeVariant, Oracle, make_variant
 from edgeprep.data import Samples
-from edgeprep.errors import EdgePrepError, ParityError, StorageError
-from edgeprep.interfaces import Placement
+from edgeprep.errors import ConvertError, EdgePrepError, ParityError, StorageError
+from edgeprep.interfaces import Pass, Placement
 from edgeprep.recipe import Recipe, load_recipe
 from edgeprep.registry import Registry, default_registry
 from edgeprep.stages.chain import Chain
@@ -61,7 +61,9 @@ def convert(
         CheckpointError: the weights do not fit, or are not safe to read.
         DataError: calibration or evaluation data cannot be used.
         BackendUnavailable: a library that a target needs is not installed.
+        ConvertError: a compression pass failed.
         ExportError: a format cannot be written.
+        BackendError: an engine fails on what was exported.
         ParityError: a variant does not compute what the source computes.
         BudgetError: a variant loses more than the recipe's budget.
         StorageError: the output cannot be written; `OutputExists` where it is there already.
@@ -166,10 +168,11 @@ class _Conversion:
     def _compress(self, network: torch.nn.Module) -> torch.nn.Module:
         placement = self.plan.placements[0]
         ground = self.grounds[placement]
-        for compress in self.plan.passes:
+        for index, compress in enumerate(self.plan.passes):
             with self.progress(compress.name) as done:
+                source = self._source(placement, network)
                 # A pass may change the network in its place; the source stays what it was.
-                network = compress.apply(deepcopy(network), self._source(placement, network))
+                network = _apply(compress, deepcopy(network), source, f"compress[{index}]")
                 source = self._source(placement, network)
                 score = ground.scorer.score(run_all(source.run, ground.held_out))
                 done(f"{ground.scorer.name} {score:.4f}")
@@ -207,6 +210,19 @@ class _Conversion:
             made = make_variant(planned, self.kept[key], self.oracles[planned.placement])
             done(made.describe())
         return made
+
+
+def _apply(
+    compress: Pass, network: torch.nn.Module, source: NetworkSource, where: str
+) -> torch.nn.Module:
+    try:
+        return compress.apply(network, source)
+    except EdgePrepError:
+        raise
+    except Exception as error:  # a pass is a plugin's code and may raise anything
+        raise ConvertError(
+            f"{where}: pass {compress.name!r} must succeed, got {type(error).__name__}: {error}"
+        ) from error
 
 
 def _prepare(samples: Samples | None, host: Chain, where: str) -> Prepared | None:

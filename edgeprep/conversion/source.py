@@ -147,8 +147,9 @@ class NetworkSource(Source):
     def calibration_preprocessed(self) -> NDArray[np.float32]:
         """See `Source.calibration_preprocessed`."""
         chain, F = self._chain, NumpyPrimitives()
+        none = np.empty((0, *self.network_input.shape[1:]), np.float32)
         samples = [chain.apply(F, sample[np.newaxis]) for sample in self._calibration]
-        return np.concatenate(samples)
+        return np.concatenate([none, *samples])
 
     @property
     def keep_float(self) -> tuple[str, ...]:
@@ -161,9 +162,19 @@ class NetworkSource(Source):
         return self._scratch
 
     def run(self, image: NDArray[np.uint8]) -> tuple[NDArray[Any], ...]:
-        """What the source computes for `(1, H, W, C)` uint8: what variants are held to."""
-        with torch.inference_mode():
-            outputs = self.deployed(torch.from_numpy(np.ascontiguousarray(image)))
+        """What the source computes for `(1, H, W, C)` uint8: what variants are held to.
+
+        Raises:
+            RecipeError: the network raises, though it took zeros when this source was made.
+        """
+        try:
+            with torch.inference_mode():
+                outputs = self.deployed(torch.from_numpy(np.ascontiguousarray(image)))
+        except Exception as error:  # the user's forward may raise anything
+            raise RecipeError(
+                "model.factory: the network must take every picture of the data, "
+                f"got {type(error).__name__}: {error}"
+            ) from error
         return tuple(output.numpy() for output in outputs)
 
 

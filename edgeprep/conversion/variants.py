@@ -70,6 +70,20 @@ def make_variant(planned: PlannedVariant, source: NetworkSource, oracle: Oracle)
         raise
     except Exception as error:
         raise ExportError(f"{planned.name}: {type(error).__name__}: {error}") from error
+    try:
+        return _prove(planned, source, oracle, model)
+    except EdgePrepError:
+        raise
+    except Exception as error:
+        raise BackendError(
+            f"{planned.name}: backend {planned.backend.name!r} must run what was exported, "
+            f"got {type(error).__name__}: {error}"
+        ) from error
+
+
+def _prove(
+    planned: PlannedVariant, source: NetworkSource, oracle: Oracle, model: Model
+) -> MadeVariant:
     exact, *others = planned.backend.options(planned.backend.devices()[0], planned.precision)
     with closing(_load(planned, model, exact)) as runner:
         parity = measure_parity(

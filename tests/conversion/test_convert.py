@@ -1,6 +1,7 @@
 """The conversion as a whole: what comes out, and what is left when nothing does."""
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,9 @@ import pytest
 import edgeprep
 from edgeprep.bundle import open_bundle
 from edgeprep.errors import (
+    BackendError,
     BudgetError,
+    ConvertError,
     ExportError,
     OutputExists,
     ParityError,
@@ -235,6 +238,65 @@ def test_an_exporters_own_error_is_chained_once(
         edgeprep.convert(project(), output, registry=registry)
     assert fault.value.__cause__ is fake.raises[0]
     assert left_behind(tmp_path) == []
+
+
+@pytest.mark.parametrize("method", ["load", "run"])
+def test_what_a_backend_raises_names_the_variant_and_is_chained_once(
+    project: Project,
+    output: Path,
+    registry: Registry,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+) -> None:
+    def lose_device(*_: object) -> None:
+        raise RuntimeError("device lost")
+
+    (backend,) = registry.backends_for("fake")
+    runner = sys.modules[backend.__module__].FakeRunner
+    monkeypatch.setattr(backend if method == "load" else runner, method, lose_device)
+    message = "fake-fp32: backend 'fakes' must run what was exported, got RuntimeError: device lost"
+    with pytest.raises(BackendError, match=f"^{message}$"):
+        edgeprep.convert(project(), output, registry=registry)
+    assert not output.exists()
+
+
+def test_what_a_pass_raises_names_its_table_and_is_chained_once(
+    project: Project, output: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def find_nothing(*_: object) -> None:
+        raise RuntimeError("0 of 0 layers")
+
+    monkeypatch.setattr(registry.get("pass", "halve"), "apply", find_nothing)
+    message = r"compress\[0\]: pass 'halve' must succeed, got RuntimeError: 0 of 0 layers"
+    with pytest.raises(ConvertError, match=f"^{message}$"):
+        edgeprep.convert(project(more='[[compress]]\nuse = "halve"'), output, registry=registry)
+
+
+def test_a_network_that_takes_zeros_but_no_picture_is_refused(
+    project: Project, output: Path, registry: Registry
+) -> None:
+    recipe = project()
+    model = recipe.with_name("model.py")
+    raising = 'if x.std() > 0: raise RuntimeError("too bright")\n        return self.head'
+    model.write_text(model.read_text().replace("return self.head", raising))
+    message = (
+        "model.factory: the network must take every picture of the data, "
+        "got RuntimeError: too bright"
+    )
+    with pytest.raises(RecipeError, match=f"^{message}$"):
+        edgeprep.convert(recipe, output, registry=registry)
+
+
+def test_float_variants_need_no_calibration_samples(
+    project: Project, output: Path, registry: Registry, fake: SimpleNamespace
+) -> None:
+    recipe = project(target='[[target]]\nformat = "fake"\nprecision = ["fp32"]')
+    lines = recipe.read_text().splitlines(keepends=True)
+    recipe.write_text("".join(line for line in lines if not line.startswith("calibration")))
+    edgeprep.convert(recipe, output, registry=registry)
+    source = fake.sources["fp32"]
+    assert source.calibration.shape == (0, 8, 8, 3)
+    assert source.calibration_preprocessed.shape == (0, 3, 8, 8)
 
 
 STEPS = [
