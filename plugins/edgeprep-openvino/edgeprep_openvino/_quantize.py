@@ -35,8 +35,10 @@ def quantize(network: ov.Model, source: Source, road: str) -> ov.Model:
         road: how `network` was converted, which tells how its operations are named.
 
     Raises:
-        ExportError: nncf fails, or a module to keep in float is not found.
+        ExportError: there are no samples, nncf fails, or a module to keep in float is not found.
     """
+    if not len(source.calibration_preprocessed):
+        raise ExportError("exporter 'openvino': int8 needs calibration samples, got 0")
     samples = np.split(source.calibration_preprocessed, len(source.calibration_preprocessed))
     kept = operations_of(source.keep_float, network, source, road)
     logger = logging.getLogger("nncf")

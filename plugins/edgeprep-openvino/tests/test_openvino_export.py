@@ -42,6 +42,21 @@ def test_float_computes_what_torch_computes(
             assert relative(answer, truth) <= tolerance, name
 
 
+def test_float_needs_no_calibration_samples_and_int8_says_so(
+    make_source: Callable[..., NetworkSource],
+    load: Callable[[Model], Runner],
+    hard_pictures: dict[str, np.ndarray],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    source = make_source()
+    monkeypatch.setattr(source, "_calibration", source.calibration[:0])
+    runner = load(OpenVINOExporter().export(source, "fp32"))
+    for picture in hard_pictures.values():
+        assert relative(runner.run((picture,))[0], source.run(picture)[0]) <= 1e-4
+    with pytest.raises(ExportError, match=r"int8 needs calibration samples, got 0$"):
+        OpenVINOExporter().export(source, "int8")
+
+
 @pytest.mark.parametrize("precision", OpenVINOExporter.precisions)
 def test_the_ends_are_named_shaped_and_ordered_as_the_source_says(
     precision: Precision,
