@@ -24,7 +24,11 @@ __all__ = ["Evaluation", "Score", "evaluate"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """What one candidate scored; `drop` is against the source, None where that is unknown."""
+    """What one candidate scored.
+
+    `drop` is against the source as the bundle records it; None where that was scored by another
+    metric, on another number of samples, or not at all.
+    """
 
     candidate: Candidate
     value: float
@@ -110,8 +114,10 @@ def evaluate(
         scorer = Scorer(task=opened.task, metric=metric, samples=inputs)
         outputs, timing = _run(opened, first, inputs)
         value = scorer.score(outputs)
-        known = source.value is not None and source.metric == metric.name
-        drop = scorer.drop(source.value, value) if known and source.value is not None else None
+        drop = None
+        # A score on other samples is not what the source's can be compared with.
+        if source.value is not None and (source.metric, source.samples) == (name, len(inputs)):
+            drop = scorer.drop(source.value, value)
         scores.append(Score(candidate=first.candidate, value=value, drop=drop, timing=timing))
     if not scores:
         raise NoUsableBackend(opened.prober(left_out).nothing_left())

@@ -184,6 +184,16 @@ def test_evaluate_scores_every_variant(edgeprep: Run, project: Project) -> None:
     assert lines[2].split()[:5] == ["fake-fp32", "fakes", "cpu", "threads=1", "1.0000"]
 
 
+def test_a_score_on_fewer_samples_is_not_compared_with_the_source(
+    edgeprep: Run, project: Project
+) -> None:
+    recipe = project()
+    assert edgeprep("convert", recipe, "-o", "out.edgeprep").code == 0
+    words = ("evaluate", "out.edgeprep", recipe, "--limit", "6", "--format", "json")
+    document = json.loads(edgeprep(*words).stdout)
+    assert [(one["value"], one["drop"]) for one in document["candidates"]] == [(1.0, None)] * 2
+
+
 def test_evaluate_needs_evaluation_data(edgeprep: Run, project: Project, bundle: Path) -> None:
     recipe = project({'evaluation  = { factory = "data:pictures" }': ""})
     ended = edgeprep("evaluate", bundle, recipe)
