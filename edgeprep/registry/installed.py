@@ -61,21 +61,28 @@ def scan(*, allow: Collection[str] | None, disable: Collection[str]) -> list[Ins
             state="not loaded",
         )
         # Of one distribution, the first on sys.path is the one that Python would import.
-        normal = re.sub(r"[-_.]+", "-", record.distribution).lower()
-        found.setdefault((record.name, normal), Installed(entry=entry, record=record))
-    chosen = [_choose(found[key], allow, disable) for key in sorted(found)]
+        key = record.name, _normal(record.distribution)
+        found.setdefault(key, Installed(entry=entry, record=record))
+    allowed = None if allow is None else set(map(_normal, allow))
+    disabled = set(map(_normal, disable))
+    chosen = [_choose(found[key], allowed, disabled) for key in sorted(found)]
     return [_refuse_shared_name(plugin, chosen) for plugin in chosen]
 
 
 def _choose(
     plugin: Installed, allow: Collection[str] | None, disable: Collection[str]
 ) -> Installed:
-    names = {plugin.record.name, plugin.record.distribution}
+    names = {_normal(plugin.record.name), _normal(plugin.record.distribution)}
     if not names.isdisjoint(disable):
         return _without(plugin, "disabled", "named in EDGEPREP_DISABLE_PLUGINS")
     if allow is not None and names.isdisjoint(allow):
         return _without(plugin, "disabled", "not on the list of allowed plugins")
     return plugin
+
+
+def _normal(name: str) -> str:
+    """`name` as pip compares names: Edgeprep_ONNX is edgeprep-onnx."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _refuse_shared_name(plugin: Installed, plugins: Collection[Installed]) -> Installed:

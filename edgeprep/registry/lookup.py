@@ -49,6 +49,9 @@ class Registry:
         allow: the only plugins that may be loaded; None: those in `EDGEPREP_PLUGINS`, or all where
             that is not set.
         builtin: whether the built-ins are there.
+
+    Raises:
+        PluginError: `allow` is one string, whose letters would be taken for names.
     """
 
     def __init__(
@@ -58,6 +61,8 @@ class Registry:
         allow: Collection[str] | None = None,
         builtin: bool = True,
     ) -> None:
+        if isinstance(allow, str):
+            raise PluginError(f"plugins: must be a list of names, got {allow!r}; write [{allow!r}]")
         self._allow = _names_in("EDGEPREP_PLUGINS") if allow is None else frozenset(allow)
         self._disable = _names_in("EDGEPREP_DISABLE_PLUGINS") or frozenset()
         self._lock = RLock()

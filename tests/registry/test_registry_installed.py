@@ -3,7 +3,7 @@ from threading import Barrier, Thread
 
 import pytest
 
-from edgeprep.errors import UnknownName
+from edgeprep.errors import PluginError, UnknownName
 from edgeprep.registry import PluginRecord, Registry
 
 COUNTED = """
@@ -91,6 +91,20 @@ def test_only_plugins_on_the_allow_list_of_the_environment_load(install, monkeyp
         "second_plugin",
     ]
     assert reasons(registry, "first_plugin") == ["not on the list of allowed plugins"]
+
+
+@pytest.mark.parametrize("name", ["First_Plugin", "first.plugin", "FIRST-plugin"])
+def test_names_of_plugins_are_compared_as_pip_does(install, monkeypatch, name):
+    install("first_plugin")
+    assert states(Registry(allow=[name]), "first_plugin") == [("first_plugin", "ok")]
+    monkeypatch.setenv("EDGEPREP_DISABLE_PLUGINS", name)
+    assert states(Registry(), "first_plugin") == [("first_plugin", "disabled")]
+
+
+def test_one_name_is_no_list_of_names():
+    rule = r"^plugins: must be a list of names, got 'onnx'; write \['onnx'\]$"
+    with pytest.raises(PluginError, match=rule):
+        Registry(allow="onnx")
 
 
 def test_an_empty_allow_list_allows_nothing(install, monkeypatch):
