@@ -126,9 +126,7 @@ def list_candidates(
     for variant in variants:
         classes = [cls for cls in registry.classes("backend") if variant.format in cls.formats]
         if not classes:
-            wanted = " ".join(variant.requires)
-            reason = f"no backend for format {variant.format!r}; pip install {wanted}"
-            outcomes.append(_unavailable(variant, "", reason))
+            outcomes.append(_unavailable(variant, "", _no_backend(variant, registry)))
         for cls in classes:
             if not rules.admits(variant, cls.name):
                 continue
@@ -153,6 +151,22 @@ def list_candidates(
                         Outcome(candidate=item.candidate, verdict="excluded", reason=refusal)
                     )
     return reachable, outcomes
+
+
+def _no_backend(variant: Variant, registry: Registry) -> str:
+    """What to install; or what is wrong with the plugin that is installed."""
+    wanted = {need.partition("[")[0] for need in variant.requires}
+    faulty = [
+        plugin
+        for plugin in registry.plugins()
+        # Any broken plugin may have offered it; a disabled one has only if it is what is wanted.
+        if plugin.state == "broken"
+        or (plugin.state == "disabled" and plugin.distribution in wanted)
+    ]
+    remedies = [f"plugin {plugin.name!r} is {plugin.state}: {plugin.reason}" for plugin in faulty]
+    if wanted.isdisjoint(plugin.distribution for plugin in faulty):
+        remedies.insert(0, f"pip install {' '.join(variant.requires) or 'a plugin that runs it'}")
+    return f"no backend for format {variant.format!r}; {'; '.join(remedies)}"
 
 
 def _ways(variant: Variant, backend: Backend) -> Iterator[Reachable]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprep.bundle import Bundle, open_bundle
-from edgeprep.errors import IncompatibleBundle, RecipeError, UnknownName
+from edgeprep.errors import IncompatibleBundle, PluginError, RecipeError, UnknownName
 from edgeprep.interfaces import Runner, Task
 from edgeprep.registry import Registry, default_registry
 from edgeprep.runtime.candidates import Candidate, Outcome, Rules, list_candidates
@@ -124,7 +124,10 @@ def open(  # noqa: A001 -- `edgeprep.open` is the public name
         BundleError: it is not a whole, unchanged bundle; `IncompatibleBundle` where a stage or the
             task is not installed here.
         NoUsableBackend: no candidate can run here; the message names each with its reason.
+        PluginError: `plugins` is no list of names, or is given beside `registry`.
     """
+    if registry is not None and plugins is not None:
+        raise PluginError("plugins: must not be given beside a registry, got both")
     if registry is None:
         registry = default_registry() if plugins is None else Registry(allow=plugins)
     opened = OpenedBundle(path, registry)

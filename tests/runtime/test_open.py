@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 import edgeprep
 from edgeprep.bundle import Manifest
-from edgeprep.errors import IncompatibleBundle, InputError, NoUsableBackend
+from edgeprep.errors import IncompatibleBundle, InputError, NoUsableBackend, PluginError
+from edgeprep.registry import PluginRecord
 from edgeprep.runtime import Session, measure_all
 from edgeprep.runtime.choices import cache_directory
 
@@ -100,6 +101,54 @@ def test_a_format_that_no_plugin_runs_names_what_to_install(
     with pytest.raises(NoUsableBackend, match="no backend for format 'fake'") as fault:
         edgeprep.open(bundle, registry=fakes.registry())
     assert "pip install edgeprep-fake[runtime]" in str(fault.value)
+
+
+@pytest.mark.parametrize(
+    ("plugin", "remedy"),
+    [
+        (
+            PluginRecord(
+                name="fake",
+                distribution="edgeprep-fake",
+                state="disabled",
+                reason="not on the list",
+            ),
+            "plugin 'fake' is disabled: not on the list",
+        ),
+        (
+            PluginRecord(
+                name="fake", distribution="edgeprep-fake", state="broken", reason="no libfake.so"
+            ),
+            "plugin 'fake' is broken: no libfake.so",
+        ),
+        (
+            PluginRecord(name="x", distribution="edgeprep-x", state="broken", reason="SyntaxError"),
+            "pip install edgeprep-fake[runtime]; plugin 'x' is broken: SyntaxError",
+        ),
+        (
+            PluginRecord(name="x", distribution="edgeprep-x", state="disabled", reason="named"),
+            "pip install edgeprep-fake[runtime]",
+        ),
+    ],
+    ids=["disabled", "broken", "another broken", "another disabled"],
+)
+def test_a_format_whose_plugin_is_left_out_says_why(
+    bundle: Path,
+    fakes: SimpleNamespace,
+    monkeypatch: pytest.MonkeyPatch,
+    plugin: PluginRecord,
+    remedy: str,
+) -> None:
+    registry = fakes.registry()
+    monkeypatch.setattr(registry, "plugins", lambda: (plugin,))
+    message = re.escape(f"unavailable, no backend for format 'fake'; {remedy}")
+    with pytest.raises(NoUsableBackend, match=f"{message}$"):
+        edgeprep.open(bundle, registry=registry)
+
+
+def test_plugins_beside_a_registry_are_refused(bundle: Path, fakes: SimpleNamespace) -> None:
+    with pytest.raises(PluginError, match=r"^plugins: must not be given beside a registry, got "):
+        edgeprep.open(bundle, plugins=["onnx"], registry=fakes.registry(fakes.Right))
 
 
 @pytest.mark.parametrize(
