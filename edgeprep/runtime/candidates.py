@@ -34,8 +34,8 @@ class Outcome:
     """What became of a candidate, and why.
 
     Verdicts: `chosen`; `slower` than the chosen one; `unmeasured`, because no measurement was
-    asked for; `rejected`, because it does not load or computes wrong numbers; `excluded` by a
-    rule; `unavailable`, because a library is not installed.
+    asked for or it could not have won; `rejected`, because it does not load or computes wrong
+    numbers; `excluded` by a rule; `unavailable`, because a library is not installed.
     """
 
     candidate: Candidate

@@ -1,8 +1,7 @@
-"""The choice: golden samples reject, measurement ranks."""
+"""Candidates loaded, proved by golden samples and timed; and a record of what became of each."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,15 +15,6 @@ from edgeprep.runtime.timing import Timing, measure_burst, summarize
 
 __all__ = ["Prober", "Trial", "close"]
 
-# First look: a candidate this much slower than the best one so far cannot win any more, even if
-# something disturbed it. Final: so close that the difference is noise of the machine.
-_HOPELESS = 1.6
-_BEHIND = 1.15
-_FINALISTS = 4
-_FIRST_BURSTS = 2
-_FEWEST_ROUNDS = 5
-_MOST_ROUNDS = 25
-
 
 @dataclass(slots=True)
 class Trial:
@@ -35,6 +25,7 @@ class Trial:
     error: float
     call: Callable[[], object]
     times: list[float] = field(default_factory=list)
+    behind: float = 1.0  # how many times as long as the best one it took at the first look
 
     @property
     def best_ms(self) -> float:
@@ -73,7 +64,12 @@ class Prober:
         return [*self._tried, *self._left_out]
 
     def prove(self, reachable: Reachable, samples: int | None = None) -> Trial | None:
-        """The loaded candidate, or None with the reason in `outcomes`."""
+        """The loaded candidate, or None with the reason in `outcomes`.
+
+        Args:
+            reachable: what to load.
+            samples: how many golden samples it must reproduce; None: all of them.
+        """
         candidate, variant = reachable.candidate, reachable.variant
         golden = self._bundle.golden(variant)
         runner: Runner | None = None
@@ -84,39 +80,10 @@ class Prober:
         except Exception as fault:  # noqa: BLE001 -- an engine's fault rejects it, and is shown
             self._reject(candidate, _reason(fault), runner)
             return None
-        allowed = allowed_error(variant, candidate.options)
-        if not error <= allowed:
-            self._reject(
-                candidate,
-                f"wrong numbers: relative error {error:.2g}, allowed {allowed:.2g}",
-                runner,
-            )
+        if not self._is_right(reachable, runner, error):
             return None
         call = self._call(variant.name, runner, golden.input[:1])
         return Trial(reachable, runner, error, call)
-
-    def fastest(self, candidates: Sequence[Reachable], *, seconds: float) -> Trial:
-        """The winner, loaded; the others are closed and their outcomes kept.
-
-        Only a few candidates are ever in memory together: a first look at each keeps the most
-        promising, and these are then measured in turns, so that all see the same machine.
-
-        Raises:
-            NoUsableBackend: no candidate is left.
-        """
-        finalists: list[Trial] = []
-        for reachable in candidates:
-            trial = self.prove(reachable)
-            if trial is None or not all(self._measure(trial) for _ in range(_FIRST_BURSTS)):
-                continue
-            finalists = sorted([*finalists, trial], key=lambda t: t.best_ms)
-            limit = finalists[0].best_ms * _HOPELESS
-            keep = [t for t in finalists[:_FINALISTS] if t.best_ms <= limit]
-            self._retire([t for t in finalists if t not in keep])
-            finalists = keep
-        if not finalists:
-            raise NoUsableBackend(self.nothing_left())
-        return self._final(finalists, seconds)
 
     def first(self, candidates: Sequence[Reachable]) -> Trial:
         """The first candidate that computes the right numbers, loaded; nothing is measured.
@@ -128,10 +95,8 @@ class Prober:
         for reachable in candidates:
             if winner is None:
                 winner = self.prove(reachable)
-                continue
-            self._tried.append(
-                Outcome(candidate=reachable.candidate, verdict="unmeasured", reason="probe=False")
-            )
+            else:
+                self.pass_over(reachable.candidate, "probe=False")
         if winner is None:
             raise NoUsableBackend(self.nothing_left())
         self._tried.insert(
@@ -149,33 +114,23 @@ class Prober:
         """Every candidate that computes the right numbers, measured in turns and left loaded."""
         trials = [trial for reachable in candidates if (trial := self.prove(reachable))]
         for _ in range(rounds):
-            trials = [trial for trial in trials if self._measure(trial)]
+            trials = [trial for trial in trials if self.measure(trial)]
         return trials
 
-    def _final(self, finalists: list[Trial], seconds: float) -> Trial:
-        for trial in finalists:
-            trial.times.clear()
-        end = perf_counter() + seconds
-        for count in range(1, _MOST_ROUNDS + 1):
-            if len(finalists) == 1 and finalists[0].times:
-                break
-            finalists = [trial for trial in finalists if self._measure(trial)]
-            if not finalists:
-                raise NoUsableBackend(self.nothing_left())
-            if count >= _FEWEST_ROUNDS:
-                finalists = sorted(finalists, key=lambda t: t.timing.median_ms)
-                limit = finalists[0].timing.median_ms * _BEHIND
-                behind = [t for t in finalists if t.timing.median_ms > limit]
-                self._retire(behind)
-                finalists = [t for t in finalists if t not in behind]
-                if perf_counter() > end:
-                    break
-        return self.rank(finalists)
+    def prove_again(self, trial: Trial) -> bool:
+        """Whether `trial` computes all golden samples rightly; if not, it is rejected."""
+        variant, candidate = trial.reachable.variant, trial.reachable.candidate
+        try:
+            trial.error = golden_error(trial.runner, self._bundle.golden(variant))
+        except Exception as fault:  # noqa: BLE001 -- an engine's fault rejects it, and is shown
+            self._reject(candidate, _reason(fault), trial.runner)
+            return False
+        return self._is_right(trial.reachable, trial.runner, trial.error)
 
     def rank(self, trials: Sequence[Trial]) -> Trial:
         """The fastest of `trials`; the others are closed, and all outcomes put in order."""
         winner, *rest = sorted(trials, key=lambda t: t.timing.median_ms)
-        self._retire(rest)
+        self.retire(rest)
         best = winner.timing.median_ms
         chosen = Outcome(
             candidate=winner.reachable.candidate,
@@ -194,7 +149,7 @@ class Prober:
         self._tried = [chosen, *losers]
         return winner
 
-    def _measure(self, trial: Trial) -> bool:
+    def measure(self, trial: Trial) -> bool:
         """Whether `trial` got through one more burst; if not, it is rejected."""
         try:
             trial.times += measure_burst(trial.call)
@@ -203,7 +158,8 @@ class Prober:
             return False
         return True
 
-    def _retire(self, trials: Sequence[Trial]) -> None:
+    def retire(self, trials: Sequence[Trial]) -> None:
+        """Close `trials`, which were measured and are not the fastest."""
         for trial in trials:
             close(trial.runner)
             self._tried.append(
@@ -215,6 +171,19 @@ class Prober:
                     error=trial.error,
                 )
             )
+
+    def _is_right(self, reachable: Reachable, runner: Runner, error: float) -> bool:
+        allowed = allowed_error(reachable.variant, reachable.candidate.options)
+        # NOTE: not `error > allowed`, which lets through what is no number.
+        if error <= allowed:
+            return True
+        reason = f"wrong numbers: relative error {error:.2g}, allowed {allowed:.2g}"
+        self._reject(reachable.candidate, reason, runner)
+        return False
+
+    def pass_over(self, candidate: Candidate, reason: str) -> None:
+        """Leave `candidate` unmeasured."""
+        self._tried.append(Outcome(candidate=candidate, verdict="unmeasured", reason=reason))
 
     def _reject(self, candidate: Candidate, reason: str, runner: Runner | None) -> None:
         if runner is not None:

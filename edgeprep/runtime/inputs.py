@@ -1,5 +1,7 @@
 """What a session takes, checked before any engine sees it."""
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -8,7 +10,24 @@ from edgeprep.stages.chain import Chain
 from edgeprep.stages.color import Color
 from edgeprep.tensors import ImageSpec
 
-__all__ = ["check_picture", "from_rgb"]
+__all__ = ["check_batch", "check_picture", "from_rgb"]
+
+
+def check_batch(pictures: object) -> Iterable[object]:
+    """`pictures` itself, if it can be several; each of them is still to be checked.
+
+    Raises:
+        DTypeError: there is nothing to iterate over.
+        ShapeError: it is an array that is not `(N, H, W, C)`.
+    """
+    if not isinstance(pictures, Iterable):
+        raise DTypeError(
+            f"pictures: must be several, or an array (N, H, W, C), got {type(pictures).__name__!r}"
+        )
+    if isinstance(pictures, np.ndarray) and pictures.ndim != 4:
+        hint = "; one picture goes to session()" if pictures.ndim == 3 else ""
+        raise ShapeError(f"pictures: must have shape (N, H, W, C), got {pictures.shape}{hint}")
+    return pictures
 
 
 def check_picture(picture: object, image: ImageSpec) -> NDArray[np.uint8]:

@@ -8,11 +8,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprep.errors import ClosedError, ForkedRunnerError
+from edgeprep.errors import BackendError, ClosedError, EdgePrepError, ForkedRunnerError
 from edgeprep.interfaces import Runner, Task
 from edgeprep.runtime.candidates import Candidate, Outcome
 from edgeprep.runtime.explain import explain
-from edgeprep.runtime.inputs import check_picture
+from edgeprep.runtime.inputs import check_batch, check_picture
 from edgeprep.stages.chain import Chain
 from edgeprep.tensors import ImageSpec
 
@@ -26,6 +26,8 @@ class Session:
 
     Attributes:
         name: the bundle's name.
+        input: the pictures that it takes.
+        task: what makes results of the network's outputs.
         outcomes: what became of every candidate, the chosen one first.
         remembered: whether the choice was measured at an earlier `open`.
     """
@@ -73,8 +75,11 @@ class Session:
         """The results for several pictures, or for an array of `(N, H, W, C)`, in their order.
 
         All pictures are checked before the first one runs.
+
+        Raises:
+            InputError: `pictures` are not pictures of that type. The rest as for one picture.
         """
-        checked = [check_picture(picture, self.input) for picture in pictures]
+        checked = [check_picture(picture, self.input) for picture in check_batch(pictures)]
         return tuple(self.task.decode(self._run(picture))[0] for picture in checked)
 
     def outputs(self, picture: NDArray[np.uint8]) -> tuple[NDArray[Any], ...]:
@@ -101,7 +106,16 @@ class Session:
                 f"session {self.name!r}: must be used in the process that opened it, got a fork; "
                 "open it in the child, with multiprocessing's 'spawn'"
             )
-        return runner.run((self._host.prepare(picture),))
+        prepared = self._host.prepare(picture)
+        try:
+            return runner.run((prepared,))
+        except EdgePrepError:
+            raise
+        except Exception as error:  # a backend is a plugin's code and may raise anything
+            raise BackendError(
+                f"session {self.name!r}: {self.choice} must run, "
+                f"got {type(error).__name__}: {error}"
+            ) from error
 
     def __enter__(self) -> Self:
         return self
