@@ -30,12 +30,16 @@ def check_task(task: Task, outputs: Mapping[str, NDArray[Any]]) -> None:
     """
     what = require_value("task", task)
     arrays = tuple(outputs.values())
+    frames = {len(array) for array in arrays}
+    require(
+        len(frames) == 1 and 0 not in frames,
+        f"{what}: must be checked on outputs for the same frames, got {sorted(frames)} of them",
+    )
     with forbid_errors(f"{what}: check_outputs() must accept what is decoded here"):
         task.check_outputs(_specs(outputs))
     _check_refusal(task, what)
     whole = _decode(task, arrays, what)
-    frames = len(arrays[0])
-    for frame in range(frames):
+    for frame in range(len(whole)):
         alone = _decode(task, tuple(array[frame : frame + 1] for array in arrays), what)
         require(
             _to_json(alone[0], what) == _to_json(whole[frame], what),

@@ -113,6 +113,12 @@ class ForgetsToCast(Fine):
 
 
 @dataclass(frozen=True, kw_only=True)
+class GivesAList(Fine):
+    def apply(self, F, x, image):
+        return [F.cast(x, "float32")]
+
+
+@dataclass(frozen=True, kw_only=True)
 class OtherShape(Fine):
     def apply(self, F, x, image):
         return F.transpose(F.cast(x, "float32"), (0, 2, 1, 3))
@@ -247,6 +253,7 @@ BROKEN = {
     ),
     DrawsAnew: f"{PICTURE}: apply() must give the same each time, got two results",
     ForgetsToCast: (f"{PICTURE}: {TYPE} numpy, as output() says, got uint8 of shape (1, 1, 1, 3)"),
+    GivesAList: f"{PICTURE}: {TYPE} numpy, as output() says, got list",
     OtherShape: (
         " on 1×1 rgb nchw float32 0..255: apply() must give finite float32 of shape (1, 3, 1, 1) "
         "in numpy, as output() says, got float32 of shape (1, 1, 3, 1)"

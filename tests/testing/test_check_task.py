@@ -199,6 +199,18 @@ def test_numbers_that_json_cannot_hold_are_found():
         check_task(Fine(), {"scores": np.full((1, 2), np.nan, np.float32)})
 
 
+@pytest.mark.parametrize(
+    ("outputs", "frames"),
+    [({}, []), ({"a": np.ones((0, 2))}, [0]), ({**SCORES, "b": np.ones(1)}, [1, 2])],
+)
+def test_outputs_that_are_not_for_the_same_frames_are_refused(outputs, frames):
+    with pytest.raises(ConformanceError) as caught:  # noqa: PT011 -- the whole message is compared
+        check_task(Fine(), outputs)
+    assert str(caught.value) == (
+        f"task 'broken': must be checked on outputs for the same frames, got {frames} of them"
+    )
+
+
 def test_a_class_instead_of_an_instance_is_refused():
     with pytest.raises(
         ConformanceError,
