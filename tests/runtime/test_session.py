@@ -1,17 +1,19 @@
 """The session: what it takes, what it refuses, and how long it lives."""
 
 import os
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 import edgeprep
-from edgeprep.errors import ClosedError, DTypeError, InputError, ShapeError
+from edgeprep.errors import BackendError, ClosedError, DTypeError, InputError, ShapeError
 from edgeprep.runtime import Session, from_rgb
 from edgeprep.runtime.inputs import check_picture
 from edgeprep.tensors import ImageSpec
@@ -145,6 +147,39 @@ def test_pictures_of_any_size_pass_where_the_size_is_free() -> None:
     assert check_picture(np.zeros((1, 977, 3), np.uint8), free).shape == (1, 977, 3)
     with pytest.raises(ShapeError, match=r"must have shape \(height, width, 3\), got \(0, 5, 3\)"):
         check_picture(np.zeros((0, 5, 3), np.uint8), free)
+
+
+@pytest.mark.parametrize(
+    ("pictures", "message"),
+    [
+        (None, "pictures: must be several, or an array (N, H, W, C), got 'NoneType'"),
+        (3, "pictures: must be several, or an array (N, H, W, C), got 'int'"),
+        (np.array(3), "pictures: must have shape (N, H, W, C), got ()"),
+        (
+            np.zeros((4, 4, 3), np.uint8),
+            (
+                "pictures: must have shape (N, H, W, C), got (4, 4, 3); "
+                "one picture goes to session()"
+            ),
+        ),
+    ],
+    ids=["None", "number", "scalar", "one picture"],
+)
+def test_a_batch_that_is_none_is_refused(session: Session, pictures: Any, message: str) -> None:
+    with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+        session.batch(pictures)
+
+
+def test_what_an_engine_raises_becomes_our_error(
+    session: Session, fakes: SimpleNamespace, picture: Picture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fakes.Right, "compute", fakes.Raising.compute)
+    message = (
+        "session 'means': fake-fp32 right cpu threads=1 must run, got RuntimeError: device lost"
+    )
+    with pytest.raises(BackendError, match=f"^{message}$") as fault:
+        session(picture)
+    assert isinstance(fault.value.__cause__, RuntimeError)
 
 
 def test_a_closed_session_refuses_and_closing_again_does_nothing(
