@@ -150,4 +150,4 @@ def _run(opened: OpenedBundle, item: Reachable, inputs: Prepared) -> tuple[list[
             times.append((perf_counter() - start) * 1e3)
     finally:
         runner.close()
-    return outputs, summarize(times)
+    return outputs, summarize([times])

@@ -24,18 +24,18 @@ class Trial:
     runner: Runner
     error: float
     call: Callable[[], object]
-    times: list[float] = field(default_factory=list)
+    bursts: list[list[float]] = field(default_factory=list)  # milliseconds of each call
     behind: float = 1.0  # how many times as long as the best one it took at the first look
 
     @property
     def best_ms(self) -> float:
         """The fastest call so far; other work on the machine only ever adds to it."""
-        return min(self.times)
+        return min(map(min, self.bursts))
 
     @property
     def timing(self) -> Timing:
-        """The statistics of all calls so far."""
-        return summarize(self.times)
+        """The statistics of all bursts so far."""
+        return summarize(self.bursts)
 
 
 class Prober:
@@ -152,7 +152,7 @@ class Prober:
     def measure(self, trial: Trial) -> bool:
         """Whether `trial` got through one more burst; if not, it is rejected."""
         try:
-            trial.times += measure_burst(trial.call)
+            trial.bursts.append(measure_burst(trial.call))
         except Exception as fault:  # noqa: BLE001 -- an engine's fault rejects it, and is shown
             self._reject(trial.reachable.candidate, _reason(fault), trial.runner)
             return False

@@ -1,5 +1,6 @@
 """The search for the fastest candidate: a first look at each, then the best few in turns."""
 
+import math
 from collections.abc import Sequence
 from time import perf_counter
 
@@ -64,17 +65,17 @@ def find_fastest(prober: Prober, candidates: Sequence[Reachable], *, seconds: fl
 
 def _look(prober: Prober, trial: Trial, finalists: list[Trial]) -> bool:
     """Whether `trial` runs; it learns how far it is behind the best finalist, measured now."""
-    times: list[float] = []
+    best_ms = math.inf
     for _ in range(_FIRST_BURSTS):
         if not prober.measure(trial):
             return False
         while finalists:
-            known = len(finalists[0].times)
             if prober.measure(finalists[0]):
-                times += finalists[0].times[known:]
+                best_ms = min(best_ms, *finalists[0].bursts[-1])
                 break
             del finalists[0]
-        trial.behind = trial.best_ms / min(times) if times else 1.0
+        # NOTE: the first candidate of all is behind nobody.
+        trial.behind = max(trial.best_ms / best_ms, 1.0)
         if trial.behind > _FAR_BEHIND:
             break
     return True
@@ -82,7 +83,7 @@ def _look(prober: Prober, trial: Trial, finalists: list[Trial]) -> bool:
 
 def _final(prober: Prober, finalists: list[Trial], seconds: float) -> Trial:
     for trial in finalists:
-        trial.times.clear()
+        trial.bursts.clear()
     end = perf_counter() + seconds
     for count in range(1, _MOST_ROUNDS + 1):
         # Back and forth, so that none always follows the same other one.
@@ -114,13 +115,15 @@ def _cannot_win(candidate: Candidate, looked_at: Sequence[Trial]) -> str | None:
 
 
 def _split(candidate: Candidate) -> tuple[int, set[tuple[str, object]]]:
-    """The number of threads, 0 where the options name none, and all else that is chosen."""
+    """The number of threads, 0 where the options give none, and all else that is chosen."""
     options = dict(candidate.options)
-    threads = options.pop("threads", 0)
+    given = options.get("threads")
+    # An engine may have words for it, such as "auto".
+    threads = int(options.pop("threads")) if isinstance(given, int) else 0
     settings: set[tuple[str, object]] = {
         ("variant", candidate.variant),
         ("backend", candidate.backend),
         ("device", candidate.device),
         *options.items(),
     }
-    return int(threads), settings
+    return threads, settings

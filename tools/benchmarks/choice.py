@@ -14,7 +14,7 @@ from benchmarks.engines import default_onnxruntime
 from benchmarks.figures import Figure, Report
 from edgeprep.bundle import open_bundle
 from edgeprep.runtime import Candidate, measure_all
-from edgeprep.runtime.timing import measure_burst
+from edgeprep.runtime.timing import measure_burst, summarize
 
 __all__ = ["measure"]
 
@@ -78,11 +78,11 @@ def duel(path: str) -> tuple[float, float]:
     variant = opened.variant("onnx-fp32")
     picture = np.array(opened.golden(variant).input[0])
     default = default_onnxruntime(opened.model(variant).files)
-    times: tuple[list[float], list[float]] = ([], [])
+    bursts: tuple[list[list[float]], list[list[float]]] = ([], [])
     with TemporaryDirectory() as cache:
         os.environ["EDGEPREP_CACHE"] = cache
         with edgeprep.open(path) as session:
             for _ in range(DUEL_ROUNDS):
-                times[0].extend(measure_burst(lambda: default(picture[None])))
-                times[1].extend(measure_burst(lambda: session(picture)))
-    return median(times[0]), median(times[1])
+                bursts[0].append(measure_burst(lambda: default(picture[None])))
+                bursts[1].append(measure_burst(lambda: session(picture)))
+    return summarize(bursts[0]).median_ms, summarize(bursts[1]).median_ms
