@@ -186,6 +186,15 @@ def test_losers_are_closed_and_the_winner_with_its_session(
     assert fakes.Right.open_runners == []
 
 
+def test_an_engine_may_have_a_word_for_its_threads(
+    bundle: Path, fakes: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ({"threads": "one"}, {"threads": "auto"})
+    monkeypatch.setattr(fakes.Slow, "options", lambda self, device, precision: words)
+    with edgeprep.open(bundle, registry=fakes.registry(fakes.Slow), seconds=0.01) as session:
+        assert session.choice.options in words
+
+
 def test_a_loser_that_cannot_be_closed_is_said_and_does_no_harm(
     bundle: Path, fakes: SimpleNamespace, caplog: pytest.LogCaptureFixture
 ) -> None:
