@@ -126,7 +126,10 @@ class _Conversion:
         for placement in self.plan.placements:
             self.sources[placement] = self._source(placement, network)
             self.oracles[placement] = self._oracle(placement)
-        return [self._variant(planned, network) for planned in self.plan.variants]
+        # All before the first export: a misspelt pattern of the last target need not wait for it.
+        for planned in self.plan.variants:
+            self._keep_float(planned, network)
+        return [self._variant(planned) for planned in self.plan.variants]
 
     def skipped(self) -> dict[str, int]:
         """How many pictures of each kind of data could not be read."""
@@ -200,14 +203,17 @@ class _Conversion:
             source_score=ground.score,
         )
 
-    def _variant(self, planned: PlannedVariant, network: torch.nn.Module) -> MadeVariant:
+    def _keep_float(self, planned: PlannedVariant, network: torch.nn.Module) -> None:
         key = (planned.placement, planned.keep_float)
         if key not in self.kept:
             where = f"{planned.where}.keep_float"
             paths = match_modules(network, planned.keep_float, where)
             self.kept[key] = self.sources[planned.placement].keeping(paths)
+
+    def _variant(self, planned: PlannedVariant) -> MadeVariant:
+        source = self.kept[planned.placement, planned.keep_float]
         with self.progress(planned.name) as done:
-            made = make_variant(planned, self.kept[key], self.oracles[planned.placement])
+            made = make_variant(planned, source, self.oracles[planned.placement])
             done(made.describe())
         return made
 

@@ -374,6 +374,22 @@ def test_a_target_that_cannot_be_is_refused_with_its_path(
     assert str(fault.value).startswith(message)
 
 
+def test_a_misspelt_layer_of_the_last_target_is_found_before_the_first_export(
+    project: Project, output: Path, registry: Registry, fake: SimpleNamespace
+) -> None:
+    target = (
+        '[[target]]\nformat = "fake"\nprecision = ["fp32"]\n'
+        '[[target]]\nformat = "fake"\nprecision = ["int8"]\nkeep_float = ["haed"]'
+    )
+    message = (
+        r"target\[1\]\.keep_float\[0\]: must match a module of the network, got 'haed'; "
+        r"did you mean 'head'\?"
+    )
+    with pytest.raises(RecipeError, match=f"^{message}$"):
+        edgeprep.convert(project(target=target), output, registry=registry)
+    assert fake.sources == {}
+
+
 def test_layers_to_keep_in_float_reach_the_exporter_with_full_paths(
     project: Project, output: Path, registry: Registry, fake: SimpleNamespace
 ) -> None:
