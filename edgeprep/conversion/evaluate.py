@@ -11,11 +11,11 @@ from edgeprep.bundle import SourceRecord
 from edgeprep.conversion.samples import Prepared, prepare_samples
 from edgeprep.conversion.score import Outputs, Scorer
 from edgeprep.data import build_reader
-from edgeprep.errors import NoUsableBackend, RecipeError
+from edgeprep.errors import BackendError, NoUsableBackend, RecipeError
 from edgeprep.metrics import metric_for
 from edgeprep.recipe import Recipe
 from edgeprep.registry import Registry, default_registry
-from edgeprep.runtime.candidates import Candidate, Reachable, list_candidates
+from edgeprep.runtime.candidates import Candidate, Outcome, Reachable, list_candidates
 from edgeprep.runtime.opening import OpenedBundle
 from edgeprep.runtime.timing import Timing, summarize
 
@@ -38,12 +38,16 @@ class Score:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """The scores of all candidates on the same samples."""
+    """The scores of all candidates on the same samples.
+
+    `rejected` are those whose engine failed, with the reason.
+    """
 
     metric: str
     samples: int
     source: SourceRecord
     scores: tuple[Score, ...]
+    rejected: tuple[Outcome, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As `edgeprep evaluate --format json` prints it."""
@@ -62,6 +66,16 @@ class Evaluation:
                     "median_ms": score.timing.median_ms,
                 }
                 for score in self.scores
+            ],
+            "rejected": [
+                {
+                    "variant": outcome.candidate.variant,
+                    "backend": outcome.candidate.backend,
+                    "device": outcome.candidate.device,
+                    "options": dict(outcome.candidate.options),
+                    "reason": outcome.reason,
+                }
+                for outcome in self.rejected
             ],
         }
 
@@ -92,6 +106,8 @@ def evaluate(
     opened = OpenedBundle(path, registry or default_registry())
     if recipe.data.evaluation is None:
         raise RecipeError("data.evaluation: required key is missing; scores need labelled samples")
+    if recipe.budget is None and not opened.task.metrics:
+        raise RecipeError(f"task: must be one that can be scored, got {opened.task.name!r}")
     name = recipe.budget.metric if recipe.budget else opened.task.metrics[0]
     metric = metric_for(opened.task, name)
     table = dict(recipe.data.evaluation) | ({} if limit is None else {"limit": limit})
@@ -105,14 +121,19 @@ def evaluate(
         for placement, host in opened.hosts.items()
     }
     source = opened.bundle.manifest.source
-    scores = []
+    scores, rejected = [], []
     reachable, left_out = list_candidates(
         opened.bundle.manifest.variants, opened.registry, opened.rules(prefer)
     )
     for first in _most_exact(reachable):
         inputs = prepared[first.variant.placement]
         scorer = Scorer(task=opened.task, metric=metric, samples=inputs)
-        outputs, timing = _run(opened, first, inputs)
+        try:
+            outputs, timing = _run(opened, first, inputs)
+        except Exception as fault:  # noqa: BLE001 -- an engine's fault rejects it, and is shown
+            reason = str(fault) if isinstance(fault, BackendError) else repr(fault)
+            rejected.append(Outcome(candidate=first.candidate, verdict="rejected", reason=reason))
+            continue
         value = scorer.score(outputs)
         drop = None
         # A score on other samples is not what the source's can be compared with.
@@ -120,12 +141,13 @@ def evaluate(
             drop = scorer.drop(source.value, value)
         scores.append(Score(candidate=first.candidate, value=value, drop=drop, timing=timing))
     if not scores:
-        raise NoUsableBackend(opened.prober(left_out).nothing_left())
+        raise NoUsableBackend(opened.prober([*rejected, *left_out]).nothing_left())
     return Evaluation(
         metric=metric.name,
         samples=len(next(iter(prepared.values()))),
         source=source,
         scores=tuple(scores),
+        rejected=tuple(rejected),
     )
 
 
