@@ -36,15 +36,18 @@ def test_only_what_is_known_is_held_back(heard: pytest.LogCaptureFixture) -> Non
 
 
 def test_everything_comes_afterwards_and_where_libraries_may_speak(
-    heard: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    heard: pytest.LogCaptureFixture,
 ) -> None:
     with pytest.raises(KeyError, match="inside"), without_known_warnings():
         raise KeyError("inside")
     with pytest.warns(FutureWarning, match="LeafSpec"):
         speak()
-    monkeypatch.setattr(logging.getLogger("edgeprep"), "level", logging.DEBUG)
-    logging.getLogger("edgeprep").manager._clear_cache()  # type: ignore[attr-defined]
     heard.clear()
-    with pytest.warns(FutureWarning, match="LeafSpec"), without_known_warnings():
+    with (
+        heard.at_level(logging.DEBUG, logger="edgeprep"),
+        pytest.warns(FutureWarning, match="LeafSpec"),
+        without_known_warnings(),
+    ):
         speak()
     assert list(dict.fromkeys(heard.messages)) == [KNOWN, "something new"]
+    assert not logging.getLogger("edgeprep").isEnabledFor(logging.DEBUG)
