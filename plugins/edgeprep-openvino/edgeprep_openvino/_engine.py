@@ -170,16 +170,19 @@ class CompiledRunner(Runner):
         if len(inputs) != len(self._inputs):
             raise BackendError(f"inputs: must be {len(self._inputs)}, got {len(inputs)}")
         try:
-            request = self._idle.pop()
-        except IndexError:
-            request = _Request(compiled)
-        try:
+            request = self._take(compiled)
             outputs = request.run(inputs)
         except RuntimeError as error:
             raise BackendError(f"openvino: must run the model, got {reason(error)!r}") from error
         if self._compiled is not None:
             self._idle.append(request)
         return outputs
+
+    def _take(self, compiled: ov.CompiledModel) -> "_Request":
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return _Request(compiled)
 
     def close(self) -> None:
         """See `Runner.close`."""
@@ -236,9 +239,15 @@ def _family(device: str) -> str:
 
 
 def _spec(port: ov.ConstOutput) -> TensorSpec:
+    kind = port.get_element_type().get_type_name()
+    if kind not in _DTYPES:
+        raise BackendError(
+            f"model.xml: {port.get_node().friendly_name!r} must have a type among "
+            f"{list(_DTYPES)!r}, got {kind!r}"
+        )
     return TensorSpec(
         # The names of tensors do not tell two outputs apart that are the same tensor.
         name=port.get_node().friendly_name,
         shape=tuple(port.get_shape()),
-        dtype=_DTYPES[port.get_element_type().get_type_name()],
+        dtype=_DTYPES[kind],
     )

@@ -166,6 +166,31 @@ def test_a_model_without_its_weights_is_refused(
     assert str(caught.value) == "files: must hold 'model.xml' and 'model.bin', got ['model.xml']"
 
 
+def test_an_output_of_a_type_that_we_have_not_is_refused(
+    tmp_path: Path, load: Callable[[Model], Runner]
+) -> None:
+    image = operations.parameter([1, 4], openvino.Type.u8, name="image")
+    bright = operations.greater(image, operations.constant(np.uint8(3)), name="bright")
+    openvino.save_model(openvino.Model([bright], [image], "bright"), tmp_path / "model.xml")
+    files = {name: (tmp_path / name).read_bytes() for name in ("model.xml", "model.bin")}
+    with pytest.raises(BackendError, match=r"must have a type among \['u8', .*\], got 'boolean'$"):
+        load(Model(format="openvino", files=files))
+
+
+def test_a_request_that_cannot_be_made_is_our_error(
+    model: Model, load: Callable[[Model], Runner], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: object) -> None:
+        raise RuntimeError("out of memory")
+
+    runner = load(model)
+    runner._idle.clear()  # as it is while other threads run
+    monkeypatch.setattr("edgeprep_openvino._engine._Request", refuse)
+    image = np.zeros(runner.inputs[0].shape, np.uint8)
+    with pytest.raises(BackendError, match=r"^openvino: must run the model, got 'out of memory'$"):
+        runner.run([image])
+
+
 @pytest.mark.parametrize("name", ["GPU.7", "AUTO", "AUTO:GPU,CPU", "MULTI:CPU", ""])
 def test_only_devices_that_are_there_are_used(
     name: str, model: Model, backend: OpenVINOBackend
