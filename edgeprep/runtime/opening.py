@@ -85,7 +85,8 @@ class OpenedBundle:
     ) -> Callable[[], object]:
         """What is timed: the engine, and the host's share where placements compete."""
         if len(self.hosts) == 1:
-            return partial(runner.run, (prepared,))
+            # Writable, as frames are: engines share such memory and copy what is read-only.
+            return partial(runner.run, (prepared.copy(),))
         placement = self.bundle.variant(variant).placement
         host, picture = self.hosts[placement], self._camera_picture()
         return lambda: runner.run((host.prepare(picture),))

@@ -186,6 +186,24 @@ def test_losers_are_closed_and_the_winner_with_its_session(
     assert fakes.Right.open_runners == []
 
 
+def test_what_is_measured_is_writable_as_frames_are(
+    bundle: Path, fakes: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writable: list[bool] = []
+    compute = fakes.Right.compute
+
+    def note(self: object, image: Picture) -> Picture:
+        writable.append(image.flags.writeable)
+        return compute(self, image)
+
+    monkeypatch.setattr(fakes.Right, "compute", note)
+    measure_all(bundle, registry=fakes.registry(fakes.Right), rounds=1)
+    samples = 4
+    assert writable[:samples] == [False] * samples
+    assert all(writable[samples:])
+    assert writable[samples:]
+
+
 def test_an_engine_may_have_a_word_for_its_threads(
     bundle: Path, fakes: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
