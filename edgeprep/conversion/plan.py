@@ -37,7 +37,7 @@ class PlannedVariant:
 class Plan:
     """A recipe with every name in it resolved.
 
-    `evaluation` and `metric` are both None where the recipe names no evaluation data.
+    `metric` is None where the recipe names no evaluation data, or the task cannot be scored.
     """
 
     recipe: Recipe
@@ -97,7 +97,7 @@ def make_plan(
         task=task,
         metric=metric,
         calibration=_open(recipe, recipe.data.calibration, "data.calibration", None),
-        evaluation=evaluation if metric else None,
+        evaluation=evaluation,
         passes=passes,
         variants=tuple(_variants(recipe.target, placements, registry)),
     )

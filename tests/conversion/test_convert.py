@@ -299,6 +299,23 @@ def test_float_variants_need_no_calibration_samples(
     assert source.calibration_preprocessed.shape == (0, 3, 8, 8)
 
 
+def test_evaluation_data_prove_parity_for_a_task_without_a_metric(
+    project: Project, output: Path, registry: Registry
+) -> None:
+    recipe = project(target='[[target]]\nformat = "fake"\nprecision = ["fp32"]')
+    text = recipe.read_text().replace('"classify"', '"tensors"')
+    left_out = ("labels", "calibration")
+    lines = text.splitlines(keepends=True)
+    recipe.write_text("".join(line for line in lines if not line.startswith(left_out)))
+    result = edgeprep.convert(recipe, output, registry=registry)
+    (variant,) = result.variants
+    assert result.manifest.source.metric is None
+    assert variant.parity.samples == 16
+    assert variant.metric is not None
+    assert variant.metric.name.endswith(" with the source")
+    assert variant.metric.samples == 24
+
+
 STEPS = [
     "load the network",
     "read the data, placement 'split'",
