@@ -174,7 +174,8 @@ def test_evaluate_scores_every_variant(edgeprep: Run, project: Project) -> None:
     recipe = project()
     assert edgeprep("convert", recipe, "-o", "out.edgeprep").code == 0
     document = json.loads(edgeprep("evaluate", "out.edgeprep", recipe, "--format", "json").stdout)
-    assert list(document) == ["schema_version", "metric", "samples", "source", "candidates"]
+    keys = ["schema_version", "metric", "samples", "source", "candidates", "rejected"]
+    assert list(document) == keys
     assert (document["metric"], document["samples"]) == ("accuracy", 24)
     scores = {one["variant"]: (one["value"], one["drop"]) for one in document["candidates"]}
     assert scores == {"fake-fp32": (1.0, 0.0), "fake-int8": (1.0, 0.0)}

@@ -238,7 +238,7 @@ def test_a_preference_that_nothing_meets_lists_what_there_is(
     )
 
 
-def test_without_the_engine_the_error_says_what_to_install(
+def test_where_the_plugin_is_not_allowed_the_error_says_so(
     edgeprep: Run, bundle: Path, pictures: Pictures, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EDGEPREP_PLUGINS", "other")
@@ -247,5 +247,5 @@ def test_without_the_engine_the_error_says_what_to_install(
     assert ended.stderr == (
         f"edgeprep: {bundle}: at least one candidate must run on this machine, got none\n"
         "  fake-fp32: unavailable, no backend for format 'fake'; "
-        "pip install edgeprep-fakes[runtime]\n"
+        "plugin 'fakes' is disabled: not on the list of allowed plugins\n"
     )
