@@ -9,11 +9,12 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import reduce
 from importlib import import_module
 from importlib.machinery import PathFinder
 from pathlib import Path
+
+from msgspec import Struct
 
 __all__ = ["EntryPoint", "list_entry_points"]
 
@@ -21,8 +22,7 @@ __all__ = ["EntryPoint", "list_entry_points"]
 _METADATA = {"dist-info": "METADATA", "egg-info": "PKG-INFO"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EntryPoint:
+class EntryPoint(Struct, frozen=True, kw_only=True):
     """One line of a distribution's entry points.
 
     Attributes:

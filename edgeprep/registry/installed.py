@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
 from typing import Literal
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from edgeprep.registry.entry_points import EntryPoint, list_entry_points
 from edgeprep.registry.kinds import Kind
@@ -15,8 +17,7 @@ GROUP = "edgeprep"
 State = Literal["ok", "broken", "disabled", "not loaded"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PluginRecord:
+class PluginRecord(Struct, frozen=True, kw_only=True):
     """What is known of one plugin, as `edgeprep plugins` shows it.
 
     Attributes:
@@ -37,8 +38,7 @@ class PluginRecord:
     provides: Mapping[Kind, tuple[str, ...]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Installed:
+class Installed(Struct, frozen=True, kw_only=True):
     """One entry point; `entry` is None where it must not be loaded."""
 
     record: PluginRecord

@@ -2,11 +2,12 @@
 
 import os
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from threading import RLock
 from typing import Any, Literal, TypeVar, overload
+
+from msgspec.structs import replace
 
 from edgeprep import schema
 from edgeprep.errors import PluginConflict, PluginError, UnknownName

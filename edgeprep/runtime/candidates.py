@@ -1,8 +1,9 @@
 """Candidates: every way in which this machine could run a bundle, and what rules leave out."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from msgspec import Struct, field
 
 from edgeprep.bundle import Variant
 from edgeprep.errors import EdgePrepError
@@ -15,8 +16,7 @@ __all__ = ["Candidate", "Outcome", "Reachable", "Rules", "Verdict", "construct",
 Verdict = Literal["chosen", "slower", "unmeasured", "rejected", "excluded", "unavailable"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class Candidate(Struct, frozen=True, kw_only=True):
     """One variant on one device of one backend, with options."""
 
     variant: str
@@ -29,8 +29,7 @@ class Candidate:
         return " ".join(part for part in (self.variant, self.backend, self.device, options) if part)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(Struct, frozen=True, kw_only=True):
     """What became of a candidate, and why.
 
     Verdicts: `chosen`; `slower` than the chosen one; `unmeasured`, because no measurement was
@@ -59,8 +58,7 @@ class Outcome:
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reachable:
+class Reachable(Struct, frozen=True, kw_only=True):
     """A candidate that rules leave in, with what is needed to load it."""
 
     candidate: Candidate
@@ -69,8 +67,7 @@ class Reachable:
     device: Device
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
+class Rules(Struct, frozen=True, kw_only=True):
     """What leaves a candidate out before it is tried.
 
     Attributes:

@@ -2,12 +2,12 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from edgeprep.errors import EdgePrepError, StorageError
 from edgeprep.files import atomic_write, open_regular
@@ -36,15 +36,13 @@ def cache_directory() -> Path:
         ) from error
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Record:
+class _Record(Struct, frozen=True, kw_only=True):
     schema_version: int = _SCHEMA_VERSION
     key: str
     outcomes: list[dict[str, Any]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChoiceCache:
+class ChoiceCache(Struct, frozen=True, kw_only=True):
     """One remembered choice: a file that is used only if every byte of it is as it was written.
 
     Args:

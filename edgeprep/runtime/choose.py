@@ -1,9 +1,10 @@
 """Candidates loaded, proved by golden samples and timed; and a record of what became of each."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
 
 import numpy as np
+from msgspec import Struct, field
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from edgeprep.bundle import Bundle
@@ -16,8 +17,7 @@ from edgeprep.runtime.timing import Timing, measure_burst, summarize
 __all__ = ["Prober", "Trial", "close"]
 
 
-@dataclass(slots=True)
-class Trial:
+class Trial(Struct, eq=False):
     """A candidate that loaded and computes the right numbers."""
 
     reachable: Reachable

@@ -1,10 +1,10 @@
 """Latency, measured so that machines with other work on them still rank candidates rightly."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from time import perf_counter
 
 import numpy as np
+from msgspec import Struct
 
 __all__ = ["Timing", "measure_burst", "summarize"]
 
@@ -14,8 +14,7 @@ _BURST_S = 0.012
 _BURST_CALLS = 40
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timing:
+class Timing(Struct, frozen=True, kw_only=True):
     """Latency of one candidate, in milliseconds, while nothing else disturbed it."""
 
     median_ms: float
