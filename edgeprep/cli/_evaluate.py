@@ -27,4 +27,6 @@ def run(
         )
         for score in evaluation.scores
     ]
-    return f"{evaluation.samples} samples\n{format_table(head, rows)}", evaluation.to_json()
+    lines = [f"{evaluation.samples} samples", format_table(head, rows)]
+    lines += [f"rejected: {one.candidate}: {one.reason}" for one in evaluation.rejected]
+    return "\n".join(lines), evaluation.to_json()

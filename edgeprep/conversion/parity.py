@@ -34,8 +34,14 @@ def check_oracle(expected: Sequence[Outputs]) -> None:
         expected: the source's outputs, one tuple a sample.
 
     Raises:
-        ParityError: an output is not finite, next to nothing, or the same for all samples.
+        ParityError: an output is not finite, next to nothing, or the same for all samples; or
+            there is but one sample.
     """
+    if len(expected) < 2:
+        raise ParityError(
+            f"parity: must be proved on at least 2 held-out samples, got {len(expected)}; "
+            "from one it cannot be seen whether the network sees its input"
+        )
     for index, samples in enumerate(zip(*expected, strict=True)):
         output = np.stack(samples).astype(np.float64)
         largest = float(np.max(np.abs(output)))
@@ -50,7 +56,7 @@ def check_oracle(expected: Sequence[Outputs]) -> None:
                 f"parity: source output {index} must reach {_SMALLEST_OUTPUT}, got {largest:.2g} "
                 "at most; a comparison of such numbers proves nothing: are these trained weights?"
             )
-        if len(samples) > 1 and variation < _SMALLEST_VARIATION * largest:
+        if variation < _SMALLEST_VARIATION * largest:
             raise ParityError(
                 f"parity: source output {index} must differ between samples by "
                 f"{_SMALLEST_VARIATION:.0e} of its size, got {variation / largest:.1e}; a "

@@ -73,12 +73,12 @@ class Rules(Struct, frozen=True, kw_only=True):
     Attributes:
         prefer: keep only candidates of this variant, format, precision, backend, device or kind of
             device.
-        max_drop: the bundle's budget, which holds for reduced precision hints as well.
+        max_drop: what a reduced precision hint may lose: the bundle's budget; nothing without one.
         only: keep this candidate alone, and construct no other backend.
     """
 
     prefer: str | None = None
-    max_drop: float | None = None
+    max_drop: float = 0.0
     only: Candidate | None = None
 
     def admits(self, variant: Variant, backend: str) -> bool:
@@ -98,12 +98,9 @@ class Rules(Struct, frozen=True, kw_only=True):
         ):
             return f"prefer={self.prefer!r}"
         hint = str(candidate.options.get("precision", "f32"))
-        if hint == "f32" or self.max_drop is None:
-            return None
-        if hint not in variant.reduced:
-            return f"{hint} was not scored when the bundle was made, and it has a budget"
-        if variant.reduced[hint] > self.max_drop:
-            return f"{hint} drops {variant.reduced[hint]:.4f}, the budget allows {self.max_drop}"
+        drop = variant.reduced.get(hint, 0.0)
+        if drop > self.max_drop:
+            return f"{hint} drops {drop:.4f}, at most {self.max_drop} is allowed"
         return None
 
 

@@ -2,7 +2,7 @@
 
 import os
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
@@ -38,11 +38,21 @@ def fingerprint(backends: Iterable[type[Backend]]) -> str:
     """
     # NOTE: not platform.platform(), which starts a process to ask for the processor.
     system = f"{platform.system()} {platform.release()} {platform.machine()}"
-    facts = [system, str(available_cpus()), repr(sorted(_cpu_facts().items()))]
+    facts = [system, str(available_cpus()), repr(sorted(_cpu_facts().items())), *_accelerators()]
     for backend in sorted(backends, key=lambda cls: cls.name):
         modules = [name for need in backend.requires for name in need.split(" or ")]
         facts += [f"{backend.name} {backend.__module__}", *map(_module_facts, modules)]
     return sha256("\n".join(facts).encode()).hexdigest()
+
+
+def _accelerators() -> Iterator[str]:
+    """The devices and drivers that Linux shows; engines find theirs among these."""
+    for folder in (Path("/dev/dri"), Path("/dev/accel")):
+        if folder.is_dir():
+            yield from sorted(map(str, folder.iterdir()))
+    for driver in (Path("/proc/driver/nvidia/version"), Path("/sys/module/intel_vpu/version")):
+        if driver.is_file():
+            yield driver.read_text(encoding="utf-8", errors="replace")
 
 
 def _module_facts(name: str) -> str:

@@ -62,7 +62,7 @@ class OpenedBundle:
 
     def rules(self, prefer: str | None) -> Rules:
         """What leaves candidates of this bundle out."""
-        return Rules(prefer=prefer, max_drop=self.bundle.manifest.max_drop)
+        return Rules(prefer=prefer, max_drop=self.bundle.manifest.max_drop or 0.0)
 
     def prober(self, left_out: Sequence[Outcome] = ()) -> Prober:
         """What loads, proves and measures this bundle's candidates."""
@@ -109,8 +109,9 @@ def open(  # noqa: A001 -- `edgeprep.open` is the public name
 ) -> Session:
     """Open a bundle on the fastest path that computes the right numbers on this machine.
 
-    Every byte is verified; each candidate must reproduce the bundle's golden outputs; those that
-    do are measured. The choice is remembered for this bundle, machine and set of engines.
+    Every byte is verified; candidates that do not reproduce the bundle's golden outputs are
+    rejected; the others are measured, and the chosen one has reproduced them all. The choice is
+    remembered for this bundle, machine and set of engines.
 
     Args:
         path: a `.edgeprep` file.

@@ -76,6 +76,15 @@ def test_a_weak_oracle_is_refused(rows: list[list[float]], message: str) -> None
     assert str(fault.value) == message
 
 
+def test_one_sample_is_no_oracle() -> None:
+    with pytest.raises(ParityError, match="at least 2 held-out samples") as fault:
+        check_oracle(outputs([1.0, 2.0]))
+    assert str(fault.value) == (
+        "parity: must be proved on at least 2 held-out samples, got 1; "
+        "from one it cannot be seen whether the network sees its input"
+    )
+
+
 def test_outputs_that_differ_between_samples_are_an_oracle() -> None:
     check_oracle(outputs([1.0, 2.0], [1.0, 2.01]))
 

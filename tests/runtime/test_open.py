@@ -3,13 +3,13 @@
 import json
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 import edgeprep
@@ -18,6 +18,7 @@ from edgeprep.errors import IncompatibleBundle, InputError, NoUsableBackend, Plu
 from edgeprep.registry import PluginRecord
 from edgeprep.runtime import Session, measure_all
 from edgeprep.runtime.choices import cache_directory
+from edgeprep.runtime.golden import allowed_error
 
 Picture = NDArray[np.uint8]
 
@@ -282,11 +283,31 @@ def test_reduced_precision_is_taken_where_its_drop_is_inside_the_budget(
         assert dict(session.choice.options) == {"precision": "bf16"}
     with opened({"bf16": 0.02}) as session:
         assert dict(session.choice.options) == {"precision": "f32"}
-        assert session.outcomes[1].reason == "bf16 drops 0.0200, the budget allows 0.01"
-    with opened({}) as session:
-        assert session.outcomes[1].reason == (
-            "bf16 was not scored when the bundle was made, and it has a budget"
-        )
+        assert session.outcomes[1].reason == "bf16 drops 0.0200, at most 0.01 is allowed"
+
+
+def test_reduced_precision_may_lose_nothing_where_there_is_no_budget(
+    write: Callable[[Manifest], Path], manifest: Manifest, fakes: SimpleNamespace
+) -> None:
+    def choice(drop: float) -> dict[str, object]:
+        variant = replace(manifest.variants[0], reduced={"bf16": drop})
+        path = write(replace(manifest, variants=(variant,)))
+        registry = fakes.registry(fakes.Reduced)
+        with edgeprep.open(path, registry=registry, seconds=0.01) as session:
+            return dict(session.choice.options)
+
+    assert choice(0.0) == {"precision": "bf16"}
+    assert choice(0.001) == {"precision": "f32"}
+
+
+@pytest.mark.parametrize(("scored", "error"), [(True, 0.05), (False, 0.001)])
+def test_a_hint_that_was_not_scored_must_reproduce_the_golden_outputs_like_the_rest(
+    manifest: Manifest, scored: bool, error: float
+) -> None:
+    variant = replace(manifest.variants[0], reduced={"bf16": 0.0} if scored else {})
+    assert allowed_error(variant, {"precision": "bf16"}) == error
+    assert allowed_error(variant, {"precision": "f32"}) == 0.001
+    assert allowed_error(variant, {}) == 0.001
 
 
 def test_benchmark_measures_all_that_are_right_and_keeps_the_reasons_of_the_others(
