@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 import msgspec
+from msgspec import Struct, field
 
 from edgeprep.errors import BundleFormatError, IncompatibleBundle
 from edgeprep.interfaces import Placement, Precision
@@ -26,8 +26,7 @@ __all__ = [
 SCHEMA_VERSION = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
+class Member(Struct, frozen=True, kw_only=True):
     """One file inside a bundle.
 
     Attributes:
@@ -43,8 +42,7 @@ class Member:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceRecord:
+class SourceRecord(Struct, frozen=True, kw_only=True):
     """How the model scored before anything was done to it.
 
     `metric` and `value` are None where there were no labelled samples.
@@ -55,8 +53,7 @@ class SourceRecord:
     samples: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parity:
+class Parity(Struct, frozen=True, kw_only=True):
     """How far a variant's outputs are from those of `reference`, over `samples` inputs.
 
     `max_abs` is the largest difference; `relative` is that over the largest output of the
@@ -69,8 +66,7 @@ class Parity:
     reference: str = "source"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
+class Measured(Struct, frozen=True, kw_only=True):
     """A variant's score: `value` of metric `name`, `drop` below the source, over `samples`."""
 
     name: str
@@ -79,8 +75,7 @@ class Measured:
     samples: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Variant:
+class Variant(Struct, frozen=True, kw_only=True):
     """One exported form of the network.
 
     Attributes:
@@ -119,8 +114,7 @@ class Variant:
     golden_outputs: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Golden:
+class Golden(Struct, frozen=True, kw_only=True):
     """Stored inputs, and the source's outputs for them, for all variants of one placement.
 
     The arrays are members: their elements as they lie in memory, C order, little-endian.
@@ -140,8 +134,7 @@ class Golden:
     output_members: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
+class Manifest(Struct, frozen=True, kw_only=True):
     """All that a bundle says of itself; it holds no time stamp, so that packing is reproducible.
 
     Attributes:
@@ -174,8 +167,7 @@ class Manifest:
     members: tuple[Member, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Version:
+class _Version(Struct, frozen=True, kw_only=True):
     schema_version: int
 
 

@@ -3,9 +3,10 @@
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
+
+from msgspec.structs import replace
 
 from edgeprep.bundle.container import HEADER, MAGIC, MAX_MANIFEST_BYTES, VERSION, read_bundle
 from edgeprep.bundle.manifest import Manifest, Member, encode_manifest

@@ -4,11 +4,11 @@ import hashlib
 import os
 import re
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from edgeprep.bundle import open_bundle, write_bundle
 from edgeprep.bundle.container import MAX_MANIFEST_BYTES

@@ -4,11 +4,11 @@ import logging
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
+from msgspec.structs import replace
 
 import edgeprep
 from edgeprep.bundle import Manifest
