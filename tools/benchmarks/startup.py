@@ -35,11 +35,12 @@ files = {{name: open(path, "rb").read() for name, path in {files!r}.items()}}
 def measure() -> Report:
     """Fresh processes in pairs, with and without edgeprep."""
     python = (sys.executable, "-c")
-    added, base = pairs([*python, "import numpy"], [*python, "import numpy, edgeprep"])
-    figures = [
-        Figure(name="import edgeprep, over numpy", value=added, limit=LIMIT_IMPORT_MS, unit="ms")
-    ]
-    details = {"import": {"added_ms": added, "bare_ms": base}}
+    figures, details = [], {}
+    for ours in ("import edgeprep", "from edgeprep import open, Session"):
+        added, base = pairs([*python, "import numpy"], [*python, f"import numpy; {ours}"])
+        name = f"{ours}, over numpy"
+        figures.append(Figure(name=name, value=added, limit=LIMIT_IMPORT_MS, unit="ms"))
+        details[ours] = {"added_ms": added, "bare_ms": base}
     taken = median(run([*command(), "--help"]) for _ in range(PAIRS))
     figures.append(Figure(name="edgeprep --help", value=taken, limit=LIMIT_HELP_MS, unit="ms"))
     with TemporaryDirectory() as cache:
