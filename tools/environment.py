@@ -80,6 +80,7 @@ class Environment:
         first: requirements to install before all others.
         requirements: what to install beside the projects.
         pins: exact versions that take the place of those in constraints.txt.
+        last_python: the last Python that its packages are published for; () for any.
     """
 
     name: str
@@ -88,6 +89,12 @@ class Environment:
     first: tuple[str, ...] = ()
     requirements: tuple[str, ...] = ()
     pins: tuple[str, ...] = ()
+    last_python: tuple[int, ...] = ()
+
+    @property
+    def possible(self) -> bool:
+        """Whether it can be made with this Python."""
+        return not self.last_python or sys.version_info[:2] <= self.last_python
 
     @property
     def path(self) -> Path:
@@ -267,6 +274,7 @@ DEVICES = (
         requirements=("pytest",),
         projects=((".", "picture"), ("plugins/edgeprep-tflite", "tflite-runtime")),
         pins=TFLITE_RUNTIME_PINS,
+        last_python=(3, 11),
     ),
 )
 ENVIRONMENTS = {environment.name: environment for environment in (WORK, *DEVICES)}
