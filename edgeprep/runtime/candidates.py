@@ -74,7 +74,7 @@ class Rules(Struct, frozen=True, kw_only=True):
         prefer: keep only candidates of this variant, format, precision, backend, device or kind of
             device.
         max_drop: what a reduced precision hint may lose: the bundle's budget; nothing without one.
-        only: keep this candidate alone, and construct no other backend.
+        only: keep this candidate alone, whatever other rules say; construct no other backend.
     """
 
     prefer: str | None = None
@@ -90,8 +90,8 @@ class Rules(Struct, frozen=True, kw_only=True):
 
     def refuse(self, variant: Variant, candidate: Candidate, device: Device) -> str | None:
         """Why `candidate` is left out; None if it is not."""
-        if self.only is not None and candidate != self.only:
-            return "another one was chosen"
+        if self.only is not None:
+            return None if candidate == self.only else "another one was chosen"
         words = (variant.name, variant.format, variant.precision, candidate.backend)
         if self.prefer is not None and self.prefer.lower() not in (
             word.lower() for word in (*words, device.name, device.kind)

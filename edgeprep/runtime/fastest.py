@@ -20,7 +20,7 @@ _FIRST_BURSTS = 3
 _SUPERLINEAR = 1.25
 # Final: farther apart than what noise of the machine makes of equal ones.
 _BEHIND = 1.15
-_FINALISTS = 4
+_FINALISTS = 3  # and one that is looked at: so many are in memory together
 _FEWEST_ROUNDS = 5
 _MOST_ROUNDS = 25
 

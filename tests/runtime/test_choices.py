@@ -161,3 +161,14 @@ def test_a_cache_that_cannot_be_written_is_said_once_and_does_no_harm(
         assert open_again().choice.backend == "right"
     assert len(caplog.messages) == 1
     assert "the choice cannot be remembered" in caplog.messages[0]
+
+
+def test_a_remembered_choice_of_reduced_precision_is_used_again(
+    write: Callable[[Manifest], Path], manifest: Manifest, fakes: SimpleNamespace
+) -> None:
+    variant = replace(manifest.variants[0], reduced={"bf16": 0.004})
+    path = write(replace(manifest, variants=(variant,), max_drop=0.01))
+    for remembered in (False, True):
+        with edgeprep.open(path, registry=fakes.registry(fakes.Reduced), seconds=0.01) as session:
+            assert dict(session.choice.options) == {"precision": "bf16"}
+            assert session.remembered == remembered

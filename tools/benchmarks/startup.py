@@ -1,4 +1,7 @@
-"""What edgeprep adds to the start of a process: its import, its help, a second open."""
+"""What edgeprep adds to the start of a process: its import, its help, a second open.
+
+Opening is measured as on a device: with edgeprep, one plugin and its engine, and no other package.
+"""
 
 import os
 import subprocess
@@ -9,15 +12,20 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
-import edgeprep
 from benchmarks.bundles import WORKSPACE, bundle
 from benchmarks.bundles import edgeprep as command
+from benchmarks.device import device_folder
 from benchmarks.engines import BARE
 from benchmarks.figures import Figure, Report
 from edgeprep.bundle import open_bundle
 
 __all__ = ["measure"]
 
+PLUGINS = {
+    "onnxruntime": "edgeprep-onnx",
+    "openvino": "edgeprep-openvino",
+    "litert": "edgeprep-tflite",
+}
 MODEL = "digits-mobilenet"
 LIMIT_IMPORT_MS, LIMIT_HELP_MS, LIMIT_OPEN_MS = 60.0, 150.0, 50.0
 PAIRS = 25
@@ -30,6 +38,12 @@ from benchmarks.engines import {engine}
 files = {{name: open(path, "rb").read() for name, path in {files!r}.items()}}
 {engine}(files, {threads})
 """
+FIRST = """
+import edgeprep
+choice = edgeprep.open({path!r}).choice
+print(choice.variant, choice.options["threads"])
+"""
+AGAIN = "import edgeprep; assert edgeprep.open({path!r}).remembered"
 
 
 def measure() -> Report:
@@ -46,8 +60,10 @@ def measure() -> Report:
     with TemporaryDirectory() as cache:
         os.environ["EDGEPREP_CACHE"] = cache
         for engine in BARE:
-            bare, ours = programs(engine)
-            added, base = pairs([*python, bare], [*python, ours])
+            os.environ["PYTHONPATH"] = str(device_folder(PLUGINS[engine]))
+            alone = (sys.executable, "-S", "-c")  # without the packages of this environment
+            bare, ours = programs(engine, alone)
+            added, base = pairs([*alone, bare], [*alone, ours])
             name = f"second open on {engine}, over loading it bare"
             figures.append(Figure(name=name, value=added, limit=LIMIT_OPEN_MS, unit="ms"))
             details[engine] = {"added_ms": added, "bare_ms": base}
@@ -59,25 +75,20 @@ def measure() -> Report:
     )
 
 
-def programs(engine: str) -> tuple[str, str]:
-    """What loads the bare engine, and what opens the bundle on it by a remembered choice."""
+def programs(engine: str, python: Sequence[str]) -> tuple[str, str]:
+    """What loads the bare engine, and what opens the bundle by a remembered choice."""
     path = bundle(MODEL)
-    with edgeprep.open(path, prefer=engine) as session:
-        choice = session.choice
+    done = subprocess.run([*python, FIRST.format(path=str(path))], stdout=subprocess.PIPE)
+    variant, threads = done.stdout.decode().split()
     opened = open_bundle(path)
     files = {}
-    for name, content in opened.model(opened.variant(choice.variant)).files.items():
+    for name, content in opened.model(opened.variant(variant)).files.items():
         file = WORKSPACE / name
         file.write_bytes(content)
         files[name] = str(file)
-    bare = LOAD.format(
-        tools=str(Path(__file__).parents[1]),
-        engine=engine,
-        files=files,
-        threads=choice.options["threads"],
-    )
-    ours = f"import edgeprep; assert edgeprep.open({str(path)!r}, prefer={engine!r}).remembered"
-    return bare, ours
+    tools = str(Path(__file__).parents[1])
+    bare = LOAD.format(tools=tools, engine=engine, files=files, threads=int(threads))
+    return bare, AGAIN.format(path=str(path))
 
 
 def pairs(bare: Sequence[object], ours: Sequence[object]) -> tuple[float, float]:
