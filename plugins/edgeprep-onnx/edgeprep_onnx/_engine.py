@@ -26,8 +26,9 @@ DTYPES: Mapping[str, DType] = {
     "tensor(float)": "float32",
 }
 
-# How the threads of a session wait for their share of the next operator. On a quiet machine,
-# spinning made an int8 MobileNetV2 on two threads 1.7 times as fast; on a busy one, half as fast.
+# How the threads of a session wait for their share of the next operator. On two cores, as set
+# here, spinning made calls of an int8 MobileNetV2 that nothing disturbed 1.4 to 1.7 times as fast;
+# while other programs held the cores, it made the median call half as fast.
 WAITING: Mapping[str, Mapping[str, str]] = {
     "sleep": {"session.intra_op.allow_spinning": "0"},
     # Between calls they sleep all the same: no battery is spent, no neighbour slowed down.
