@@ -31,7 +31,8 @@ def load_network(model: ModelTable, directory: Path) -> torch.nn.Module:
     factory = load_factory(model.factory, directory, "model.factory")
     try:
         network = factory(**model.arguments)
-    except Exception as error:  # the factory is the user's code and may raise anything
+    # The factory is the user's code, and may raise anything; a script's exit is no success.
+    except (Exception, SystemExit) as error:
         raise RecipeError(
             f"model.factory: {model.factory!r} must return a torch.nn.Module, "
             f"got {type(error).__name__}: {error}"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeprep.data import Samples, build_reader
-from edgeprep.errors import BackendUnavailable, RecipeError, UnknownName
+from edgeprep.errors import BackendUnavailable, RecipeError, StorageError, UnknownName
 from edgeprep.files import check_output
 from edgeprep.interfaces import Backend, Exporter, Pass, Placement, Precision, Task
 from edgeprep.metrics import Metric, metric_for
@@ -69,6 +69,7 @@ def make_plan(
     """
     path = Path(output)
     check_output(path, overwrite=overwrite)
+    _check_no_input(path, recipe)
     chain = Chain.build(recipe.preprocess, input=recipe.input.image, registry=registry)
     placements = chain.placements(recipe.placement)
     for placement in placements:
@@ -183,3 +184,13 @@ def _open(
 def _check_requirements(cls: type, kind: Kind) -> None:
     if missing_requirements(cls):
         create(cls)  # raises, with what to install
+
+
+def _check_no_input(path: Path, recipe: Recipe) -> None:
+    """Refuse an output that would replace what the conversion reads, `overwrite` or not."""
+    weights = recipe.directory / (recipe.model.weights or "")
+    if path.suffix == ".toml" or (recipe.model.weights and path.resolve() == weights.resolve()):
+        raise StorageError(
+            f"{path}: must not be a recipe or its weights, got {path.name!r}; "
+            f"name it {path.stem}.edgeprep"
+        )

@@ -422,3 +422,20 @@ def test_the_same_recipe_gives_the_same_bytes(
     first = output.read_bytes()
     edgeprep.convert(project(), output, registry=registry, overwrite=True)
     assert output.read_bytes() == first
+
+
+@pytest.mark.parametrize("name", ["recipe.toml", "w.safetensors"])
+def test_what_the_conversion_reads_is_never_replaced(
+    project: Project, registry: Registry, name: str
+) -> None:
+    recipe = project(model='weights = "w.safetensors"')
+    (recipe.parent / "w.safetensors").write_bytes(b"precious")
+    before = (recipe.parent / name).read_bytes()
+    target = recipe.parent / name
+    with pytest.raises(StorageError, match="must not be a recipe or its weights") as fault:
+        edgeprep.convert(recipe, target, overwrite=True, registry=registry)
+    assert str(fault.value) == (
+        f"{target}: must not be a recipe or its weights, got {name!r}; "
+        f"name it {target.stem}.edgeprep"
+    )
+    assert target.read_bytes() == before

@@ -26,6 +26,10 @@ def raises():
     raise KeyError("hub")
 
 
+def leaves():
+    raise SystemExit(0)
+
+
 def number():
     return 3
 """
@@ -75,6 +79,11 @@ def test_arguments_reach_the_factory(load: Callable[..., torch.nn.Module]) -> No
             "model:raises",
             {},
             "model.factory: 'model:raises' must return a torch.nn.Module, got KeyError: 'hub'",
+        ),
+        (
+            "model:leaves",
+            {},
+            "model.factory: 'model:leaves' must return a torch.nn.Module, got SystemExit: 0",
         ),
         (
             "model:number",
