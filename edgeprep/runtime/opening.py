@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprep.bundle import Bundle, open_bundle
+from edgeprep.collector import paused_collector
 from edgeprep.errors import IncompatibleBundle, PluginError, RecipeError, UnknownName
 from edgeprep.interfaces import Runner, Task
 from edgeprep.registry import Registry, default_registry
@@ -133,10 +134,11 @@ def open(  # noqa: A001 -- `edgeprep.open` is the public name
         raise PluginError("plugins: must not be given beside a registry, got both")
     if registry is None:
         registry = default_registry() if plugins is None else Registry(allow=plugins)
-    opened = OpenedBundle(path, registry)
-    cache = ChoiceCache(key=_key(opened, prefer))
-    if probe and (remembered := _recall(opened, cache)):
-        return remembered
+    with paused_collector():
+        opened = OpenedBundle(path, registry)
+        cache = ChoiceCache(key=_key(opened, prefer))
+        if probe and (remembered := _recall(opened, cache)):
+            return remembered
     variants = sorted(opened.bundle.manifest.variants, key=lambda variant: variant.size_bytes)
     reachable, left_out = list_candidates(variants, registry, opened.rules(prefer))
     prober = opened.prober(left_out)

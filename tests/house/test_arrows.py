@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 
 # Each room may import the rooms above it. Rooms in one row do not import each other.
 ROWS = (
-    ("errors", "version"),
+    ("collector", "errors", "version"),
     ("tensors", "files"),
     ("interfaces",),
     ("schema",),

@@ -1,9 +1,14 @@
-"""Importing pauses the garbage collector, and leaves it as it was."""
+"""Importing and opening pause the garbage collector, and leave it as it was."""
 
+import gc
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+import edgeprep
+from edgeprep.errors import StorageError
 
 
 @pytest.mark.parametrize(("before", "after"), [("enable", "True"), ("disable", "False")])
@@ -15,9 +20,15 @@ def test_the_collector_is_as_before_once_a_public_name_is_there(before: str, aft
 
 def test_nothing_is_collected_while_a_public_name_is_imported() -> None:
     program = (
-        "import gc, numpy; starts = []; gc.collect(); "
+        "import gc, numpy, edgeprep; starts = []; "
         "gc.callbacks.append(lambda phase, facts: starts.append(phase)); "
-        "import edgeprep; before = len(starts); edgeprep.open; print(len(starts) - before)"
+        "gc.collect(); before = len(starts); edgeprep.open; print(len(starts) - before)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("0\n", "")
+
+
+def test_the_collector_runs_again_after_an_open_that_failed(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="must be a file that can be read"):
+        edgeprep.open(tmp_path / "none.edgeprep")
+    assert gc.isenabled()
