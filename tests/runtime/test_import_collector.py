@@ -18,14 +18,15 @@ def test_the_collector_is_as_before_once_a_public_name_is_there(before: str, aft
     assert (done.stdout, done.stderr) == (f"{after}\n", "")
 
 
-def test_nothing_is_collected_while_a_public_name_is_imported() -> None:
+def test_the_collector_looks_at_most_once_while_a_public_name_is_imported() -> None:
     program = (
         "import gc, numpy, edgeprep; starts = []; "
         "gc.callbacks.append(lambda phase, facts: starts.append(phase)); "
-        "gc.collect(); before = len(starts); edgeprep.open; print(len(starts) - before)"
+        "gc.collect(); starts.clear(); edgeprep.open; print(starts.count('start'))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert (done.stdout, done.stderr) == ("0\n", "")
+    # Once, when it is switched on again; it would be more than ten times.
+    assert (int(done.stdout), done.stderr) in [(0, ""), (1, "")]
 
 
 def test_the_collector_runs_again_after_an_open_that_failed(tmp_path: Path) -> None:
