@@ -7,16 +7,17 @@ frozen dataclasses whose fields are the keys of their table in a recipe.
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from edgeprep.tensors import DType, ImageSpec, TensorSpec
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import torch
 
 __all__ = [
@@ -134,8 +135,7 @@ class Stage(ABC):
         """The definition: `x`, of type `image` and shape `(N, H, W, C)`, to what leaves."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Model:
+class Model(Struct, frozen=True, kw_only=True):
     """One exported network, held in memory as the engine will read it.
 
     Attributes:
@@ -152,8 +152,7 @@ class Model:
         return sum(len(content) for content in self.files.values())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Device:
+class Device(Struct, frozen=True, kw_only=True):
     """A place where a backend can run models."""
 
     name: str
@@ -231,7 +230,7 @@ class Source(ABC):
 
     @property
     @abstractmethod
-    def scratch(self) -> Path:
+    def scratch(self) -> "Path":
         """An existing directory for temporary files; it is removed when the conversion ends."""
 
 

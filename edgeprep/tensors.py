@@ -1,7 +1,9 @@
 """What travels: the types of tensors, images and quantized values."""
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 __all__ = ["Color", "DType", "ImageSpec", "Layout", "QuantParams", "Range", "TensorSpec"]
 
@@ -13,8 +15,7 @@ Layout = Literal["nhwc", "nchw"]
 Range = Literal["0..255", "0..1", "normalized"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TensorSpec:
+class TensorSpec(Struct, frozen=True, kw_only=True):
     """One input or output of a model: its name, fixed shape and element type."""
 
     name: str
@@ -22,8 +23,7 @@ class TensorSpec:
     dtype: DType
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QuantParams:
+class QuantParams(Struct, frozen=True, kw_only=True):
     """How integers stand for numbers: ``real = (integer - zero_point) * scale``.
 
     `scale` and `zero_point` have one entry (per tensor) or one an index of `axis` (per channel).
@@ -34,8 +34,7 @@ class QuantParams:
     axis: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageSpec:
+class ImageSpec(Struct, frozen=True, kw_only=True):
     """The type of the pictures at one point of a chain.
 
     `height` and `width` are in pixels; None means that pictures of any size may come.
@@ -47,6 +46,10 @@ class ImageSpec:
     range: Range = "0..255"
     layout: Layout = "nhwc"
     dtype: DType = "uint8"
+
+    def replace(self, **changes: Any) -> "ImageSpec":
+        """The same type with some attributes changed."""
+        return replace(self, **changes)
 
     @property
     def channels(self) -> int:

@@ -1,11 +1,11 @@
 """A bundle in memory: verified bytes, and what they are."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from edgeprep.bundle.manifest import Golden, Manifest, Variant
@@ -16,8 +16,7 @@ from edgeprep.tensors import TensorSpec
 __all__ = ["Bundle", "GoldenSamples"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class GoldenSamples:
+class GoldenSamples(Struct, frozen=True, kw_only=True, eq=False):
     """What a variant must reproduce: read-only arrays, the samples one after another.
 
     Attributes:
@@ -31,8 +30,7 @@ class GoldenSamples:
     source_outputs: tuple[NDArray[Any], ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Bundle:
+class Bundle(Struct, frozen=True, kw_only=True, eq=False):
     """An opened bundle. Nothing in it refers to the file any more.
 
     Attributes:
@@ -48,7 +46,10 @@ class Bundle:
     manifest: Manifest
     digest: str
     size_bytes: int
-    contents: Mapping[str, bytes] = field(repr=False)
+    contents: Mapping[str, bytes]
+
+    def __repr__(self) -> str:
+        return f"Bundle(path={str(self.path)!r}, digest={self.digest!r})"
 
     def member(self, name: str) -> bytes:
         """The verified bytes of one member.

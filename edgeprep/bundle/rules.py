@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from math import prod
 
 import numpy as np
+from msgspec.structs import replace
 
 from edgeprep.bundle.manifest import Golden, Manifest, Member, Variant
 from edgeprep.errors import BundleFormatError

@@ -3,10 +3,10 @@
 import platform
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from edgeprep.bundle import Golden, Manifest, SourceRecord, write_bundle

@@ -1,9 +1,9 @@
 """The classes that have been accepted, by the names under which they are found."""
 
 from collections.abc import Mapping
+from importlib import import_module
 
 from edgeprep.errors import PluginConflict
-from edgeprep.interfaces import Stage
 from edgeprep.registry.kinds import BASES, Kind, offer_key
 from edgeprep.registry.offers import Offers
 
@@ -11,11 +11,20 @@ __all__ = ["Catalogue"]
 
 
 class Catalogue:
-    """Classes by kind and name, and which plugin each came from."""
+    """Classes by kind and name, and which plugin each came from.
+
+    Built-ins stand here as `module:class` until they are asked for: a device imports those alone
+    that its bundle uses.
+    """
 
     def __init__(self) -> None:
-        self._classes: dict[Kind, dict[str, type]] = {kind: {} for kind in BASES}
+        self._classes: dict[Kind, dict[str, type | str]] = {kind: {} for kind in BASES}
         self._owners: dict[tuple[Kind, str], str] = {}
+
+    def add_homes(self, plugin: str, kind: Kind, homes: Mapping[str, str]) -> None:
+        """Take in the built-ins of one `kind`, whose names are free, without importing them."""
+        self._classes[kind].update(homes)
+        self._owners.update({(kind, name): plugin for name in homes})
 
     def add(self, plugin: str, offers: Offers) -> Mapping[Kind, tuple[str, ...]]:
         """Take in all of `offers`, or nothing; returns the names by kind.
@@ -39,7 +48,7 @@ class Catalogue:
 
     def classes(self, kind: Kind) -> tuple[type, ...]:
         """The classes of this `kind`, in the order in which they came."""
-        return tuple(self._classes[kind].values())
+        return tuple(self._resolve(kind, name) for name in self._classes[kind])
 
     def names(self, kind: Kind, *, versions: bool) -> tuple[str, ...]:
         """The names of this `kind`, with or without the versions that stages carry."""
@@ -48,8 +57,15 @@ class Catalogue:
 
     def find(self, kind: Kind, name: str) -> type | None:
         """The class called `name`; of a stage without a version, the newest."""
-        if kind != "stage" or "@" in name:
-            return self._classes[kind].get(name)
-        stages = [cls for cls in self._classes[kind].values() if issubclass(cls, Stage)]
-        versions = [cls for cls in stages if cls.name == name]
-        return max(versions, key=lambda cls: cls.version, default=None)
+        if kind == "stage" and "@" not in name:
+            pairs = [key.partition("@")[::2] for key in self._classes[kind]]
+            newest = max((int(version) for base, version in pairs if base == name), default=0)
+            name = f"{name}@{newest}"
+        return self._resolve(kind, name) if name in self._classes[kind] else None
+
+    def _resolve(self, kind: Kind, name: str) -> type:
+        found = self._classes[kind][name]
+        if isinstance(found, str):
+            module, _, attribute = found.partition(":")
+            found = self._classes[kind][name] = getattr(import_module(module), attribute)
+        return found

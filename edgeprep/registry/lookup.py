@@ -165,8 +165,12 @@ class Registry:
     def _load_builtin(self, kind: Kind) -> None:
         module = self._builtin.pop(kind, None)
         if module is not None:
-            record = PluginRecord(name=module.removesuffix(".plugin"), distribution="edgeprep")
-            self._add(record, import_module(module))
+            name = module.removesuffix(".plugin")
+            homes: Mapping[str, str] = import_module(module).HOMES
+            self._catalogue.add_homes(name, kind, homes)
+            self._records.append(
+                PluginRecord(name=name, distribution="edgeprep", provides={kind: tuple(homes)})
+            )
 
     def _load_builtins(self) -> None:
         for kind in tuple(self._builtin):

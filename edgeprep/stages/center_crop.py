@@ -1,6 +1,6 @@
 """Cut out the middle of a picture."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, ClassVar, TypeVar
 
 from msgspec import Meta
@@ -40,7 +40,7 @@ class CenterCrop(Stage):
             if length is not None and length < keep:
                 rule = f"needs pictures of at least {list(self.size)!r} pixels"
                 raise RecipeError(f"{rule}, got {arriving!r}; resize first")
-        return replace(image, height=self.size[0], width=self.size[1])
+        return image.replace(height=self.size[0], width=self.size[1])
 
     def apply(self, F: Primitives[T], x: T, image: ImageSpec) -> T:
         """`(N, H, W, C)` to `(N, height, width, C)`, the same dtype.

@@ -1,7 +1,7 @@
 """Stages in order: checked when built, cut between host and graph, run by any interpreter."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, Self, TypeVar
 
 import numpy as np
@@ -121,7 +121,7 @@ class Chain:
                 cuts (see `placements`).
         """
         position = self._position(placement)
-        arriving = replace(self.images[position], dtype="uint8")
+        arriving = self.images[position].replace(dtype="uint8")
         host = type(self)(input=self.input, stages=self.stages[:position])
         graph = type(self)(input=arriving, stages=self.stages[position:])
         if graph.output.dtype != self.output.dtype:

@@ -1,6 +1,6 @@
 """Change the colour order, or reduce to grey."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
 from edgeprep.errors import RecipeError
@@ -41,9 +41,9 @@ class Color(Stage):
             raise RecipeError(f"{rule}, got {image.color!r}; leave this stage out")
         if self.to == "grey":
             need_range(image, "0..255")
-            return replace(image, color="grey", dtype="float32")
+            return image.replace(color="grey", dtype="float32")
         need_range(image, "0..255", "0..1")
-        return replace(image, color=self.to)
+        return image.replace(color=self.to)
 
     def apply(self, F: Primitives[T], x: T, image: ImageSpec) -> T:
         """`(N, H, W, C)` to `(N, H, W, 3)` of the same dtype, or `(N, H, W, 1)`, float32."""

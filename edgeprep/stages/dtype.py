@@ -1,6 +1,6 @@
 """Make the numbers float32, as networks take them."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar, Literal, TypeVar
 
 from edgeprep.interfaces import Primitives, Stage
@@ -25,7 +25,7 @@ class DType(Stage):
 
     def output(self, image: ImageSpec) -> ImageSpec:
         """The same pictures in the other element type."""
-        return replace(image, dtype=self.to)
+        return image.replace(dtype=self.to)
 
     def apply(self, F: Primitives[T], x: T, image: ImageSpec) -> T:
         """Any shape, uint8 or float32, to the same shape, float32."""

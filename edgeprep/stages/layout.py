@@ -1,6 +1,6 @@
 """Say where the channels are when the network takes the picture."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
 from edgeprep.interfaces import Primitives, Stage
@@ -28,7 +28,7 @@ class Layout(Stage):
     def output(self, image: ImageSpec) -> ImageSpec:
         """The same pictures with their axes in the new order."""
         need_channels_last(image)
-        return replace(image, layout=self.to)
+        return image.replace(layout=self.to)
 
     def apply(self, F: Primitives[T], x: T, image: ImageSpec) -> T:
         """`(N, H, W, C)` to `(N, C, H, W)`, or unchanged."""

@@ -1,6 +1,6 @@
 """Subtract the mean and divide by the standard deviation of the training pictures."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal, TypeVar
 
 import numpy as np
@@ -48,7 +48,7 @@ class Normalize(Stage):
                 raise RecipeError(f"{rule}, got {list(statistics)!r}")
             if not np.all(np.isfinite(statistics)):
                 raise RecipeError(f"needs a finite {name}, got {list(statistics)!r}")
-        return replace(image, range="normalized", dtype="float32")
+        return image.replace(range="normalized", dtype="float32")
 
     def apply(self, F: Primitives[T], x: T, image: ImageSpec) -> T:
         """`(N, H, W, C)`, uint8 or float32, to the same shape, float32."""

@@ -1,6 +1,6 @@
 """Add a border of one grey level."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, ClassVar, TypeVar
 
 from msgspec import Meta
@@ -51,8 +51,7 @@ class Pad(Stage):
         need_range(image, "0..255")
         arriving = [height, width] = [image.height, image.width]
         if self.size is None:
-            return replace(
-                image,
+            return image.replace(
                 dtype="float32",
                 height=None if height is None else height + self.top + self.bottom,
                 width=None if width is None else width + self.left + self.right,
@@ -61,7 +60,7 @@ class Pad(Stage):
             if length is not None and length > full:
                 rule = f"needs pictures of at most {list(self.size)!r} pixels"
                 raise RecipeError(f"{rule}, got {arriving!r}; resize or crop first")
-        return replace(image, height=self.size[0], width=self.size[1], dtype="float32")
+        return image.replace(height=self.size[0], width=self.size[1], dtype="float32")
 
     def apply(self, F: Primitives[T], x: T, image: ImageSpec) -> T:
         """`(N, H, W, C)`, uint8 or float32, to `(N, height, width, C)`, float32.

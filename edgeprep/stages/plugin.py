@@ -1,20 +1,28 @@
-"""The built-in stages, offered through the same hook as those of plugins."""
+"""The built-in stages: where each one is, and the hook that offers them all."""
+
+from collections.abc import Mapping
+from importlib import import_module
 
 from edgeprep.hookspecs import hookimpl
 from edgeprep.interfaces import Stage
-from edgeprep.stages.center_crop import CenterCrop
-from edgeprep.stages.color import Color
-from edgeprep.stages.dtype import DType
-from edgeprep.stages.layout import Layout
-from edgeprep.stages.normalize import Normalize
-from edgeprep.stages.pad import Pad
-from edgeprep.stages.resize import Resize
-from edgeprep.stages.scale import Scale
 
-__all__ = ["edgeprep_stages"]
+__all__ = ["HOMES", "edgeprep_stages"]
+
+# By name and version, so that a device imports those alone that its bundle uses.
+HOMES: Mapping[str, str] = {
+    "resize@1": "edgeprep.stages.resize:Resize",
+    "center-crop@1": "edgeprep.stages.center_crop:CenterCrop",
+    "pad@1": "edgeprep.stages.pad:Pad",
+    "color@1": "edgeprep.stages.color:Color",
+    "normalize@1": "edgeprep.stages.normalize:Normalize",
+    "scale@1": "edgeprep.stages.scale:Scale",
+    "dtype@1": "edgeprep.stages.dtype:DType",
+    "layout@1": "edgeprep.stages.layout:Layout",
+}
 
 
 @hookimpl
 def edgeprep_stages() -> list[type[Stage]]:
     """Every built-in stage."""
-    return [Resize, CenterCrop, Pad, Color, Normalize, Scale, DType, Layout]
+    homes = [home.partition(":") for home in HOMES.values()]
+    return [getattr(import_module(module), name) for module, _, name in homes]

@@ -1,6 +1,6 @@
 """Resize to a size: stretched, by the shorter side, or letterboxed."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal, TypeVar
 
 from msgspec import Meta
@@ -85,8 +85,8 @@ class Resize(Stage):
         elif image.height is not None and image.width is not None:
             height, width = self._inner(image.height, image.width)
         else:
-            return replace(image, height=None, width=None, dtype="float32")
-        return replace(image, height=height, width=width, dtype="float32")
+            return image.replace(height=None, width=None, dtype="float32")
+        return image.replace(height=height, width=width, dtype="float32")
 
     def apply(self, F: Primitives[T], x: T, image: ImageSpec) -> T:
         """`(N, H, W, C)`, uint8 or float32, to `(N, height, width, C)`, float32.

@@ -1,6 +1,6 @@
 """Bring pixel values from 0..255 to 0..1."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
 from edgeprep.interfaces import Primitives, Stage
@@ -22,7 +22,7 @@ class Scale(Stage):
         """The same pictures in 0..1, float32."""
         need_channels_last(image)
         need_range(image, "0..255")
-        return replace(image, range="0..1", dtype="float32")
+        return image.replace(range="0..1", dtype="float32")
 
     def apply(self, F: Primitives[T], x: T, image: ImageSpec) -> T:
         """`(N, H, W, C)`, uint8 or float32, to the same shape, float32."""

@@ -1,14 +1,22 @@
-"""The built-in tasks, offered through the same hook as those of plugins."""
+"""The built-in tasks: where each one is, and the hook that offers them all."""
+
+from collections.abc import Mapping
+from importlib import import_module
 
 from edgeprep.hookspecs import hookimpl
 from edgeprep.interfaces import Task
-from edgeprep.tasks.classify import Classify
-from edgeprep.tasks.tensors import Tensors
 
-__all__ = ["edgeprep_tasks"]
+__all__ = ["HOMES", "edgeprep_tasks"]
+
+# By name, so that a device imports the one alone that its bundle uses.
+HOMES: Mapping[str, str] = {
+    "classify": "edgeprep.tasks.classify:Classify",
+    "tensors": "edgeprep.tasks.tensors:Tensors",
+}
 
 
 @hookimpl
 def edgeprep_tasks() -> list[type[Task]]:
     """Every built-in task."""
-    return [Classify, Tensors]
+    homes = [home.partition(":") for home in HOMES.values()]
+    return [getattr(import_module(module), name) for module, _, name in homes]

@@ -1,7 +1,6 @@
 """The kinds of pictures that can arrive at a stage, and some of each."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, get_args
 
 import numpy as np
@@ -29,15 +28,15 @@ def arrivals(image: ImageSpec | None) -> Iterator[ImageSpec]:
         return
     for height, width in SIZES:
         for kind in _kinds() if image is None else (image,):
-            yield replace(kind, height=height, width=width)
+            yield kind.replace(height=height, width=width)
 
 
 def _kinds() -> Iterator[ImageSpec]:
     for color in get_args(Color):
         image = ImageSpec(color=color)
-        numbers = replace(image, dtype="float32")
-        yield from (image, numbers, replace(numbers, range="0..1"))
-        yield from (replace(numbers, range="normalized"), replace(numbers, layout="nchw"))
+        numbers = image.replace(dtype="float32")
+        yield from (image, numbers, numbers.replace(range="0..1"))
+        yield from (numbers.replace(range="normalized"), numbers.replace(layout="nchw"))
 
 
 def before(image: ImageSpec) -> Chain:
@@ -69,7 +68,7 @@ def pictures(image: ImageSpec) -> NDArray[Any]:
 
 def free(image: ImageSpec) -> ImageSpec:
     """The same kind of picture where any size may come."""
-    return replace(image, height=None, width=None)
+    return image.replace(height=None, width=None)
 
 
 def show(image: ImageSpec) -> str:

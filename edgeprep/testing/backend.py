@@ -1,9 +1,10 @@
 """Checks of a backend: what it says of the machine, right numbers, and errors of ours."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import get_args
+
+from msgspec.structs import replace
 
 from edgeprep.errors import BackendError
 from edgeprep.interfaces import Backend, Device, DeviceKind, Model, Options, Precision

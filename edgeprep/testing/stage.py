@@ -1,7 +1,7 @@
 """Checks of a stage: one definition, the same numbers in every interpreter."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -133,8 +133,7 @@ def _check_output(case: _Case) -> None:
     )
     promised = _output(case.stage, free(case.arriving))
     if promised is not None:
-        kept = replace(
-            leaving,
+        kept = leaving.replace(
             height=leaving.height if promised.height else None,
             width=leaving.width if promised.width else None,
         )

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -7,6 +9,10 @@ from edgeprep.errors import BackendUnavailable, PluginConflict, PluginError, Unk
 from edgeprep.hookspecs import hookimpl
 from edgeprep.interfaces import Backend, Stage
 from edgeprep.registry import Registry, create, default_registry, missing_requirements
+from edgeprep.registry.kinds import offer_key
+from edgeprep.registry.offers import collect
+from edgeprep.stages import plugin as stages_plugin
+from edgeprep.tasks import plugin as tasks_plugin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,3 +214,20 @@ def test_creating_with_half_a_library_is_unavailable_too():
 
 def test_creating_passes_the_fields_on(registry):
     assert registry.create(Invert, strength=0.5) == Invert(strength=0.5)
+
+
+@pytest.mark.parametrize(("kind", "module"), [("stage", stages_plugin), ("task", tasks_plugin)])
+def test_built_ins_are_those_that_their_hooks_offer(kind, module):
+    offered = collect(module)[kind]
+    assert tuple(module.HOMES) == tuple(offer_key(kind, cls) for cls in offered)
+    assert Registry(installed=False).classes(kind) == offered
+
+
+def test_a_built_in_is_imported_when_it_is_asked_for():
+    program = (
+        "import sys; from edgeprep.registry import Registry;"
+        "Registry(installed=False).get('stage', 'pad');"
+        "print([m for m in sys.modules if m in ('edgeprep.stages.pad', 'edgeprep.stages.color')])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert done.stdout.decode().strip() == "['edgeprep.stages.pad']"

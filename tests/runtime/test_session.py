@@ -202,6 +202,8 @@ def test_a_session_is_closed_at_the_end_of_a_with_block(
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+# jax, which a converter of another test may have imported, warns of any fork.
+@pytest.mark.filterwarnings(r"ignore:os\.fork\(\) was called:RuntimeWarning")
 def test_a_fork_is_refused_at_once(session: Session, picture: Picture) -> None:
     read, write = os.pipe()
     child = os.fork()

@@ -1,11 +1,12 @@
 """The kit on exporters: a fine one passes, and every way of being broken is found."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import pytest
 import torch
+from msgspec.structs import replace
 
 from edgeprep.interfaces import Backend, Device, Exporter, Model, Runner
 from edgeprep.testing import ConformanceError, check_exporter, small_source

@@ -1,7 +1,7 @@
 """The kit on stages: a fine one passes, and every way of being broken is found."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -20,7 +20,7 @@ class Fine(Stage):
     name: ClassVar[str] = "broken"
 
     def output(self, image):
-        return replace(image, dtype="float32")
+        return image.replace(dtype="float32")
 
     def apply(self, F, x, image):
         return F.cast(x, "float32")
@@ -67,7 +67,7 @@ class GivesNoImageSpec(Fine):
 @dataclass(frozen=True, kw_only=True)
 class ForgetsTheSize(Fine):
     def output(self, image):
-        return replace(image, dtype="float32", height=None)
+        return image.replace(dtype="float32", height=None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,13 +76,13 @@ class Moody(Fine):
 
     def output(self, image):
         self.calls.append(1)
-        return replace(image, dtype="uint8" if len(self.calls) % 2 else "float32")
+        return image.replace(dtype="uint8" if len(self.calls) % 2 else "float32")
 
 
 @dataclass(frozen=True, kw_only=True)
 class PromisesAnotherColor(Fine):
     def output(self, image):
-        return replace(image, dtype="float32", color=image.color if image.is_fixed else "grey")
+        return image.replace(dtype="float32", color=image.color if image.is_fixed else "grey")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -312,7 +312,7 @@ def test_one_kind_of_picture_alone_is_tried_where_it_is_given():
         match=r"^stage 'broken' on 1×1 rgb nhwc float32 normalized: output\(\) must refuse",
     ):
         check_stage(RefusesByAnotherError(), normalized)
-    check_stage(RefusesByAnotherError(), replace(normalized, range="0..1"))
+    check_stage(RefusesByAnotherError(), normalized.replace(range="0..1"))
 
 
 def test_one_size_alone_is_tried_where_it_is_given():

@@ -1,6 +1,6 @@
 """A plugin for edgeprep with one preprocessing stage. Copy it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
 from edgeprep import hookimpl
@@ -24,7 +24,7 @@ class Invert(Stage):
         if image.range != "0..255":
             rule = f"needs values in 0..255, got {image.range!r}"
             raise RecipeError(f"{rule}; put this stage before normalize and scale")
-        return replace(image, dtype="float32")
+        return image.replace(dtype="float32")
 
     def apply(self, F: Primitives[T], x: T, image: ImageSpec) -> T:
         """Pictures of any shape, uint8 or float32, to the same shape, float32."""
