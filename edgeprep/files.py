@@ -5,7 +5,6 @@ import os
 import stat
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from pathlib import Path
 from typing import BinaryIO, cast
 
 from edgeprep.errors import OutputExists, StorageError
@@ -31,7 +30,7 @@ def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
     Raises:
         StorageError: the file is missing, may not be read, or is not a regular file.
     """
-    path = Path(path)
+    path = os.fspath(path)
     try:
         stream = cast(BinaryIO, open(path, "rb", opener=_open_without_waiting))  # noqa: SIM115
     except IsADirectoryError as error:
@@ -72,12 +71,13 @@ def atomic_write(
         OutputExists: `path` is there already, and `overwrite` is False.
         StorageError: the file cannot be written: no such directory, disk full, no permission.
     """
-    path = Path(path)
+    path = os.fspath(path)
     check_output(path, overwrite=overwrite)
-    # A short name of its own: `path.name` may already be as long as the file system allows.
-    temporary = path.parent / f".edgeprep-{os.urandom(8).hex()}.tmp"
+    directory = _directory_of(path)
+    # A short name of its own: that of `path` may already be as long as the file system allows.
+    temporary = os.path.join(directory, f".edgeprep-{os.urandom(8).hex()}.tmp")
     try:
-        with open(temporary, "xb") as stream:  # noqa: PTH123
+        with open(temporary, "xb") as stream:
             for chunk in chunks:
                 stream.write(chunk)
             stream.flush()
@@ -86,32 +86,31 @@ def atomic_write(
             with open_regular(temporary) as written:
                 check(written)
         if overwrite:
-            temporary.replace(path)
+            os.replace(temporary, path)
         else:
             _name_without_replacing(temporary, path)
-        _synchronise_directory(path.parent)
+        _synchronise_directory(directory)
     except StorageError:
         raise
     except OSError as error:
         raise StorageError(_cannot_write(path, error, size_bytes)) from error
     finally:
         with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+            os.unlink(temporary)
 
 
-def check_output(path: Path, *, overwrite: bool) -> None:
+def check_output(path: str | os.PathLike[str], *, overwrite: bool) -> None:
     """Refuse what `atomic_write` would refuse, before the work that makes the content.
 
     Raises:
         OutputExists: `path` is there already, and `overwrite` is False.
         StorageError: its directory is missing, or what is there is no regular file.
     """
+    path = os.fspath(path)
     try:
-        if not path.parent.is_dir():
-            raise StorageError(
-                f"{path}: must lie in an existing directory, got {str(path.parent)!r}"
-            )
-        mode = path.lstat().st_mode
+        if not _is_directory(directory := _directory_of(path)):
+            raise StorageError(f"{path}: must lie in an existing directory, got {directory!r}")
+        mode = os.lstat(path).st_mode
     except StorageError:
         raise
     except FileNotFoundError:
@@ -130,7 +129,7 @@ def _open_without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
-def _name_without_replacing(temporary: Path, path: Path) -> None:
+def _name_without_replacing(temporary: str, path: str) -> None:
     try:
         os.link(temporary, path)
     except FileExistsError as error:
@@ -139,10 +138,10 @@ def _name_without_replacing(temporary: Path, path: Path) -> None:
         if error.errno not in _NO_LINKS:
             raise
         check_output(path, overwrite=False)
-        temporary.replace(path)
+        os.replace(temporary, path)
 
 
-def _synchronise_directory(directory: Path) -> None:
+def _synchronise_directory(directory: str) -> None:
     # Windows cannot open a directory, and needs no synchronising of it.
     if not hasattr(os, "O_DIRECTORY"):
         return
@@ -153,11 +152,22 @@ def _synchronise_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def _exists(path: Path) -> OutputExists:
+def _is_directory(path: str) -> bool:
+    try:
+        return stat.S_ISDIR(os.stat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def _directory_of(path: str) -> str:
+    return os.path.dirname(path) or "."
+
+
+def _exists(path: str) -> OutputExists:
     return OutputExists(f"{path}: already exists; pass --overwrite (overwrite=True) to replace it")
 
 
-def _cannot_write(path: Path, error: Exception, size_bytes: int | None) -> str:
+def _cannot_write(path: str, error: Exception, size_bytes: int | None) -> str:
     message = f"{path}: must be a file that can be written, got {_why(error)}"
     if not isinstance(error, OSError) or error.errno not in _DISK_FULL:
         return message
@@ -165,7 +175,7 @@ def _cannot_write(path: Path, error: Exception, size_bytes: int | None) -> str:
     import shutil
 
     need = "" if size_bytes is None else f"needs {size_bytes} bytes, "
-    return f"{message}; {need}{shutil.disk_usage(path.parent).free} bytes are free"
+    return f"{message}; {need}{shutil.disk_usage(_directory_of(path)).free} bytes are free"
 
 
 def _why(error: Exception) -> str:

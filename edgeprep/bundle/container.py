@@ -16,7 +16,6 @@ who made a bundle.
 import hashlib
 import os
 import struct
-from pathlib import Path
 from typing import BinaryIO
 
 from edgeprep.bundle.manifest import decode_manifest
@@ -54,7 +53,7 @@ def open_bundle(path: str | os.PathLike[str]) -> Bundle:
         DigestError: its bytes are not those that were packed.
         IncompatibleBundle: a later edgeprep wrote it.
     """
-    path = Path(path)
+    path = os.fspath(path)
     with open_regular(path) as stream:
         try:
             return read_bundle(stream, path)
@@ -64,13 +63,13 @@ def open_bundle(path: str | os.PathLike[str]) -> Bundle:
             ) from error
 
 
-def read_bundle(stream: BinaryIO, path: Path) -> Bundle:
+def read_bundle(stream: BinaryIO, path: str) -> Bundle:
     """The verified bundle in `stream`, which is read from its start; `path` is for messages.
 
     Raises:
         BundleError: as `open_bundle` says.
     """
-    where = str(path)
+    where = path
     file_size = stream.seek(0, os.SEEK_END)
     stream.seek(0)
     manifest_size, manifest_digest = _read_header(stream, file_size, where)

@@ -1,7 +1,6 @@
 """A bundle in memory: verified bytes, and what they are."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -42,14 +41,14 @@ class Bundle(Struct, frozen=True, kw_only=True, eq=False):
         contents: verified bytes by member name.
     """
 
-    path: Path
+    path: str
     manifest: Manifest
     digest: str
     size_bytes: int
     contents: Mapping[str, bytes]
 
     def __repr__(self) -> str:
-        return f"Bundle(path={str(self.path)!r}, digest={self.digest!r})"
+        return f"Bundle(path={self.path!r}, digest={self.digest!r})"
 
     def member(self, name: str) -> bytes:
         """The verified bytes of one member.

@@ -3,7 +3,6 @@
 import hashlib
 import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import BinaryIO
 
 from msgspec.structs import replace
@@ -38,8 +37,8 @@ def write_bundle(
         OutputExists: `path` is there already, and `overwrite` is False.
         StorageError: the file cannot be written.
     """
-    path = Path(path)
-    chunks = list(pack(manifest, members, str(path)))
+    path = os.fspath(path)
+    chunks = list(pack(manifest, members, path))
     written: list[Bundle] = []
 
     def verify(stream: BinaryIO) -> None:

@@ -11,7 +11,7 @@ from edgeprep.bundle import Variant
 from edgeprep.cli.progress import Steps
 from edgeprep.conversion import Progress, convert, silent
 from edgeprep.recipe import Recipe
-from edgeprep.runtime import format_table
+from edgeprep.runtime.explain import format_table
 
 __all__ = ["run"]
 

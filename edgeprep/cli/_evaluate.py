@@ -4,7 +4,7 @@ from typing import Any
 
 from edgeprep.conversion import evaluate
 from edgeprep.recipe import Recipe
-from edgeprep.runtime import format_table
+from edgeprep.runtime.explain import format_table
 
 __all__ = ["run"]
 

@@ -5,7 +5,8 @@ import click
 from edgeprep.cli.command import Command, verbose_option
 from edgeprep.cli.options import bundle_argument, prefer_option
 from edgeprep.cli.output import emit, format_option
-from edgeprep.runtime import explain, measure_all
+from edgeprep.runtime.benchmark import measure_all
+from edgeprep.runtime.explain import explain
 
 __all__ = ["command"]
 

@@ -8,7 +8,9 @@ import edgeprep
 from edgeprep.cli.command import Command, verbose_option
 from edgeprep.cli.output import emit, format_option
 from edgeprep.registry import default_registry
-from edgeprep.runtime import describe_backends, describe_machine, format_table
+from edgeprep.runtime.engines import describe_backends
+from edgeprep.runtime.explain import format_table
+from edgeprep.runtime.machine import describe_machine
 
 __all__ = ["command"]
 

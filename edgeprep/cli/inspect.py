@@ -9,7 +9,7 @@ from edgeprep.bundle import Bundle, SourceRecord, Variant, open_bundle
 from edgeprep.cli.command import Command, verbose_option
 from edgeprep.cli.options import bundle_argument
 from edgeprep.cli.output import emit, format_option
-from edgeprep.runtime import format_table
+from edgeprep.runtime.explain import format_table
 
 __all__ = ["command"]
 
@@ -22,7 +22,7 @@ def command(bundle: str, form: str) -> None:
     """Show what is in BUNDLE, after every byte of it has been verified."""
     opened = open_bundle(bundle)
     document = {
-        "bundle": str(opened.path),
+        "bundle": opened.path,
         "digest": opened.digest,
         "size_bytes": opened.size_bytes,
         "manifest": msgspec.to_builtins(opened.manifest),

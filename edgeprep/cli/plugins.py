@@ -5,7 +5,7 @@ import click
 from edgeprep.cli.command import Command, verbose_option
 from edgeprep.cli.output import emit, format_option
 from edgeprep.registry import default_registry
-from edgeprep.runtime import format_table
+from edgeprep.runtime.explain import format_table
 
 __all__ = ["command"]
 

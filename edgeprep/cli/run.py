@@ -12,7 +12,8 @@ from edgeprep.cli.options import bundle_argument, prefer_option
 from edgeprep.cli.output import emit, format_option
 from edgeprep.errors import InputError, OutputExists, StorageError
 from edgeprep.pictures import read_picture, write_picture
-from edgeprep.runtime import Session, format_table, from_rgb
+from edgeprep.runtime import Session, from_rgb
+from edgeprep.runtime.explain import format_table
 
 __all__ = ["command"]
 

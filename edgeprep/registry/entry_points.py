@@ -12,7 +12,6 @@ from contextlib import suppress
 from functools import reduce
 from importlib import import_module
 from importlib.machinery import PathFinder
-from pathlib import Path
 
 from msgspec import Struct
 
@@ -58,29 +57,34 @@ def list_entry_points(group: str) -> Iterator[EntryPoint]:
             for item in found:
                 metadata = _METADATA.get(item.name.rpartition(".")[2].lower())
                 if metadata is not None:
-                    yield from _read(Path(item), metadata, group)
+                    yield from _read(item.path, metadata, group)
 
 
 def _only_folders() -> bool:
     finders = [finder for finder in sys.meta_path if hasattr(finder, "find_distributions")]
     return finders == [PathFinder] and not any(
-        entry.endswith(".egg") or Path(entry).is_file() for entry in sys.path
+        entry.endswith(".egg") or os.path.isfile(entry) for entry in sys.path
     )
 
 
-def _read(folder: Path, metadata: str, group: str) -> list[EntryPoint]:
+def _read(folder: str, metadata: str, group: str) -> list[EntryPoint]:
     try:
-        lines = (folder / "entry_points.txt").read_text(encoding="utf-8").splitlines()
+        lines = _text(folder, "entry_points.txt").splitlines()
         pairs = list(_section(lines, group))
         if not pairs:
             return []
-        facts = _headers((folder / metadata).read_text(encoding="utf-8"))
+        facts = _headers(_text(folder, metadata))
         return [
             EntryPoint(name=name, value=value, distribution=facts["Name"], version=facts["Version"])
             for name, value in pairs
         ]
     except (OSError, ValueError, KeyError):
         return []
+
+
+def _text(folder: str, name: str) -> str:
+    with open(os.path.join(folder, name), encoding="utf-8") as file:
+        return file.read()
 
 
 def _section(lines: list[str], group: str) -> Iterator[tuple[str, str]]:

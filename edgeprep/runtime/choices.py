@@ -3,7 +3,6 @@
 import os
 from collections.abc import Mapping
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,23 +16,23 @@ __all__ = ["ChoiceCache", "cache_directory"]
 _SCHEMA_VERSION = 1
 
 
-def cache_directory() -> Path:
+def cache_directory() -> str:
     """`EDGEPREP_CACHE`, else `edgeprep` under `XDG_CACHE_HOME`, else under `~/.cache`.
 
     Raises:
         StorageError: nothing says where, as in a container whose user has no home directory.
     """
     if own := os.environ.get("EDGEPREP_CACHE"):
-        return Path(own)
+        return own
     if base := os.environ.get("XDG_CACHE_HOME"):
-        return Path(base) / "edgeprep"
-    try:
-        return Path.home() / ".cache" / "edgeprep"
-    except RuntimeError as error:
+        return os.path.join(base, "edgeprep")
+    home = os.path.expanduser("~")
+    if home == "~":  # what it answers of users whom the system does not know
         raise StorageError(
             "cache directory: must lie in a home directory, got a user who has none; "
             "set EDGEPREP_CACHE"
-        ) from error
+        )
+    return os.path.join(home, ".cache", "edgeprep")
 
 
 class _Record(Struct, frozen=True, kw_only=True):
@@ -51,12 +50,13 @@ class ChoiceCache(Struct, frozen=True, kw_only=True):
     """
 
     key: str
-    directory: Path | None = None
+    directory: str | None = None
 
     @property
-    def path(self) -> Path:
+    def path(self) -> str:
         """The file of this choice."""
-        return (self.directory or cache_directory()) / "choices" / f"{self.key[:32]}.json"
+        name = f"{self.key[:32]}.json"
+        return os.path.join(self.directory or cache_directory(), "choices", name)
 
     def load(self) -> list[dict[str, Any]] | None:
         """The outcomes that were stored, the chosen one first; None where there are none.
@@ -85,7 +85,7 @@ class ChoiceCache(Struct, frozen=True, kw_only=True):
         body = msgspec.json.encode(record)
         content = sha256(body).hexdigest().encode() + b"\n" + body
         try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
             atomic_write(self.path, [content], overwrite=True)
         except (OSError, EdgePrepError) as error:
             _warn("the choice cannot be remembered: %s", error)

@@ -5,7 +5,6 @@ import platform
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from importlib.util import find_spec
-from pathlib import Path
 
 from edgeprep.interfaces import Backend
 
@@ -47,12 +46,11 @@ def fingerprint(backends: Iterable[type[Backend]]) -> str:
 
 def _accelerators() -> Iterator[str]:
     """The devices and drivers that Linux shows; engines find theirs among these."""
-    for folder in (Path("/dev/dri"), Path("/dev/accel")):
-        if folder.is_dir():
-            yield from sorted(map(str, folder.iterdir()))
-    for driver in (Path("/proc/driver/nvidia/version"), Path("/sys/module/intel_vpu/version")):
-        if driver.is_file():
-            yield driver.read_text(encoding="utf-8", errors="replace")
+    for folder in ("/dev/dri", "/dev/accel"):
+        if os.path.isdir(folder):
+            yield from sorted(os.listdir(folder))
+    for driver in ("/proc/driver/nvidia/version", "/sys/module/intel_vpu/version"):
+        yield _text(driver)
 
 
 def _module_facts(name: str) -> str:
@@ -61,22 +59,27 @@ def _module_facts(name: str) -> str:
         spec = find_spec(name.partition(".")[0])
     except (ImportError, ValueError):
         spec = None
-    if spec is None or spec.origin is None or not Path(spec.origin).is_file():
+    if spec is None or spec.origin is None or not os.path.isfile(spec.origin):
         return f"{name} absent"
-    file = Path(spec.origin).stat()
+    file = os.stat(spec.origin)
     return f"{name} {spec.origin} {file.st_mtime_ns} {file.st_size}"
 
 
 def _cpu_facts() -> dict[str, str]:
     """The first processor's name and instruction sets; only Linux tells them without a library."""
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        return {}
     wanted = ("model name", "flags", "Features", "CPU implementer", "CPU part")
     facts: dict[str, str] = {}
-    for line in text.split("\n\n")[0].splitlines():
+    for line in _text("/proc/cpuinfo").split("\n\n")[0].splitlines():
         key, _, value = line.partition(":")
         if key.strip() in wanted:
             facts[key.strip()] = value.strip()
     return facts
+
+
+def _text(path: str) -> str:
+    """What a file of the system says; nothing where it is not there."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""

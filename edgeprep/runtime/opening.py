@@ -17,7 +17,6 @@ from edgeprep.registry import Registry, default_registry
 from edgeprep.runtime.candidates import Candidate, Outcome, Rules, list_candidates
 from edgeprep.runtime.choices import ChoiceCache
 from edgeprep.runtime.choose import Prober, Trial
-from edgeprep.runtime.fastest import find_fastest
 from edgeprep.runtime.machine import fingerprint
 from edgeprep.runtime.session import Session
 from edgeprep.runtime.timing import Timing
@@ -144,6 +143,8 @@ def open(  # noqa: A001 -- `edgeprep.open` is the public name
     prober = opened.prober(left_out)
     if not probe:
         return opened.session(prober.first(reachable), prober.outcomes, remembered=False)
+    from edgeprep.runtime.fastest import find_fastest  # here, as a remembered choice needs none
+
     trial = find_fastest(prober, reachable, seconds=seconds)
     cache.store([outcome.to_json() for outcome in prober.outcomes])
     return opened.session(trial, prober.outcomes, remembered=False)

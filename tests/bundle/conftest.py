@@ -104,7 +104,7 @@ def read() -> Callable[[bytes], Bundle]:
     """Open bytes as a bundle that messages call "x.edgeprep"."""
 
     def read(content: bytes) -> Bundle:
-        return read_bundle(io.BytesIO(content), Path("x.edgeprep"))
+        return read_bundle(io.BytesIO(content), "x.edgeprep")
 
     return read
 

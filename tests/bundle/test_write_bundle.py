@@ -31,7 +31,7 @@ def test_what_was_written_is_what_is_read(tmp_path, manifest, members):
 
     assert replace(opened.manifest, members=()) == manifest
     assert opened.contents == members
-    assert opened.path == path
+    assert opened.path == str(path)
     assert opened.size_bytes == path.stat().st_size
     assert (written.manifest, written.digest) == (opened.manifest, opened.digest)
 
@@ -70,7 +70,7 @@ def test_the_digest_names_the_content(tmp_path, manifest, members, path):
     other = write_bundle(tmp_path / "other.edgeprep", manifest, changed)
 
     assert other.digest != open_bundle(path).digest
-    assert other.digest == hashlib.sha256(_manifest_of(other.path)).hexdigest()
+    assert other.digest == hashlib.sha256(_manifest_of(Path(other.path))).hexdigest()
 
 
 def _manifest_of(path):

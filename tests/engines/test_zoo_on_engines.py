@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 import edgeprep
 from edgeprep.bundle import open_bundle
 from edgeprep.conversion import Result
-from edgeprep.runtime import measure_all
+from edgeprep.runtime.benchmark import measure_all
 
 # Converters and engines warn of their own future; what they compute is what is tested here.
 pytestmark = [

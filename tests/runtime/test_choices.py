@@ -30,7 +30,7 @@ def open_again(bundle: Path, fakes: SimpleNamespace) -> Open:
 
 
 def the_file() -> Path:
-    (path,) = (cache_directory() / "choices").iterdir()
+    (path,) = (Path(cache_directory()) / "choices").iterdir()
     return path
 
 
@@ -78,13 +78,13 @@ def test_an_engine_that_changed_on_disk_is_measured_anew(
 def test_every_flipped_bit_of_the_file_is_noticed(tmp_path: Path) -> None:
     cache = ChoiceCache(key="ab" * 32, directory=tmp_path)
     cache.store([{"variant": "fake-fp32", "reason": "the fastest"}])
-    content = cache.path.read_bytes()
+    content = Path(cache.path).read_bytes()
     assert cache.load() == [{"variant": "fake-fp32", "reason": "the fastest"}]
     for index in range(len(content)):
         for bit in range(8):
             damaged = bytearray(content)
             damaged[index] ^= 1 << bit
-            cache.path.write_bytes(damaged)
+            Path(cache.path).write_bytes(damaged)
             assert cache.load() is None, (index, bit)
 
 

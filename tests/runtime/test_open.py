@@ -16,7 +16,8 @@ import edgeprep
 from edgeprep.bundle import Manifest
 from edgeprep.errors import IncompatibleBundle, InputError, NoUsableBackend, PluginError
 from edgeprep.registry import PluginRecord
-from edgeprep.runtime import Session, measure_all
+from edgeprep.runtime import Session
+from edgeprep.runtime.benchmark import measure_all
 from edgeprep.runtime.choices import cache_directory
 from edgeprep.runtime.golden import allowed_error
 
@@ -268,7 +269,7 @@ def test_without_probing_the_first_right_one_answers_and_nothing_is_remembered(
     with edgeprep.open(bundle, probe=False, registry=registry) as session:
         assert verdicts(session) == {"slow": "chosen", "wrong": "rejected", "right": "unmeasured"}
         assert session.outcomes[0].timing is None
-    assert not (cache_directory() / "choices").exists()
+    assert not (Path(cache_directory()) / "choices").exists()
 
 
 def test_reduced_precision_is_taken_where_its_drop_is_inside_the_budget(

@@ -13,7 +13,8 @@ from benchmarks.bundles import bundle
 from benchmarks.engines import default_onnxruntime
 from benchmarks.figures import Figure, Report
 from edgeprep.bundle import open_bundle
-from edgeprep.runtime import Candidate, measure_all
+from edgeprep.runtime import Candidate
+from edgeprep.runtime.benchmark import measure_all
 from edgeprep.runtime.timing import measure_burst, summarize
 
 __all__ = ["measure"]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any, Literal
 
-from edgeprep.runtime import describe_machine
+from edgeprep.runtime.machine import describe_machine
 
 __all__ = ["Figure", "Report", "describe", "environment"]
 
