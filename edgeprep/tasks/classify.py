@@ -15,8 +15,7 @@ from edgeprep.tensors import TensorSpec
 __all__ = ["Classification", "Classify", "Label"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Label:
+class Label(msgspec.Struct, frozen=True, kw_only=True):
     """One class that a picture may be of; `score` is in 0..1 unless scores are "none"."""
 
     name: str

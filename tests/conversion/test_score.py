@@ -6,7 +6,8 @@ import pytest
 from edgeprep.conversion.samples import Prepared
 from edgeprep.conversion.score import Agreement, Scorer
 from edgeprep.metrics import Metric, metric_for
-from edgeprep.tasks import Classify, Tensors
+from edgeprep.tasks.classify import Classify
+from edgeprep.tasks.tensors import Tensors
 
 TASK = Classify(labels=("a", "b", "c"))
 

@@ -7,7 +7,8 @@ import pytest
 
 from edgeprep.errors import RecipeError
 from edgeprep.metrics import RELATIVE_ERROR, TOP1_AGREEMENT, agreement_for, metric_for
-from edgeprep.tasks import Classify, Tensors
+from edgeprep.tasks.classify import Classify
+from edgeprep.tasks.tensors import Tensors
 
 TASK = Classify(labels=("a", "b", "c"))
 

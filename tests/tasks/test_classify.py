@@ -5,7 +5,7 @@ import pytest
 
 from edgeprep.errors import RecipeError
 from edgeprep.schema import build
-from edgeprep.tasks import Classify, Label
+from edgeprep.tasks.classify import Classify, Label
 from edgeprep.tensors import TensorSpec
 
 THREE = Classify(labels=("ant", "bee", "cow"))

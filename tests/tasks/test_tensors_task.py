@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from edgeprep.errors import RecipeError
-from edgeprep.tasks import Tensors
 from edgeprep.tasks.plugin import edgeprep_tasks
+from edgeprep.tasks.tensors import Tensors
 from edgeprep.tensors import TensorSpec
 
 

@@ -9,7 +9,8 @@ import pytest
 from edgeprep.errors import RecipeError
 from edgeprep.interfaces import Task
 from edgeprep.registry import Registry
-from edgeprep.tasks import Classify, Tensors
+from edgeprep.tasks.classify import Classify
+from edgeprep.tasks.tensors import Tensors
 from edgeprep.testing import ConformanceError, check_task
 
 # Two frames that differ, so that one taken for the other is seen.
