@@ -21,6 +21,7 @@ from edgeprep.conversion.samples import Prepared, prepare_samples
 from edgeprep.conversion.score import Agreement, Scorer, run_all
 from edgeprep.conversion.source import NetworkSource
 from edgeprep.conversion.threads import fastest_threads
+from edgeprep.conversion.torch_cache import torch_cache_in
 from edgeprep.conversion.variants import MadeVariant, Oracle, make_variant
 from edgeprep.data import Samples
 from edgeprep.errors import ConvertError, EdgePrepError, ParityError, StorageError
@@ -72,7 +73,7 @@ def convert(
         recipe = load_recipe(recipe)
     plan = make_plan(recipe, output, overwrite=overwrite, registry=registry or default_registry())
     try:
-        with TemporaryDirectory(prefix="edgeprep-") as scratch:
+        with TemporaryDirectory(prefix="edgeprep-") as scratch, torch_cache_in(Path(scratch)):
             conversion = _Conversion(plan=plan, progress=progress, scratch=Path(scratch))
             made = conversion.make()
             check_budget(plan.recipe.budget, [variant.record for variant in made])
