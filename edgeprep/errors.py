@@ -22,6 +22,8 @@
     │   ├── NonFiniteInput      NaN or infinity
     │   ├── ImageTooLarge       more pixels than allowed
     │   └── ImageDecodeError    not a picture that can be read
+    ├── OutputError             what a network answered cannot be used
+    │   └── NonFiniteOutput     NaN or infinity
     ├── PluginError             a plugin, or a name that plugins offer, breaks a rule
     │   ├── PluginConflict      two plugins offer the same name
     │   └── UnknownName         nothing on this machine offers that name (also LookupError)
@@ -55,6 +57,8 @@ __all__ = [
     "InputError",
     "NoUsableBackend",
     "NonFiniteInput",
+    "NonFiniteOutput",
+    "OutputError",
     "OutputExists",
     "ParityError",
     "PluginConflict",
@@ -152,6 +156,14 @@ class ImageTooLarge(InputError):
 
 class ImageDecodeError(InputError):
     """A file is not a picture that can be read."""
+
+
+class OutputError(EdgePrepError):
+    """What a network answered cannot be used."""
+
+
+class NonFiniteOutput(OutputError):
+    """A network's output holds NaN or infinity."""
 
 
 class PluginError(EdgePrepError):

@@ -13,6 +13,7 @@ from edgeprep.interfaces import Runner, Task
 from edgeprep.runtime.candidates import Candidate, Outcome
 from edgeprep.runtime.explain import explain
 from edgeprep.runtime.inputs import check_batch, check_picture
+from edgeprep.runtime.outputs import all_finite, refuse
 from edgeprep.stages.chain import Chain
 from edgeprep.tensors import ImageSpec
 
@@ -50,6 +51,7 @@ class Session:
         self.remembered = remembered
         self._host = host
         self._runner: Runner | None = runner
+        self._output_names = tuple(output.name for output in runner.outputs)
         self._pid = os.getpid()
 
     @property
@@ -61,15 +63,18 @@ class Session:
         """The task's result for one picture.
 
         Args:
-            picture: `(H, W, C)`, uint8, in the bundle's colour order (`session.input`).
+            picture: `(H, W, C)`, uint8, in the bundle's colour order (`session.input`). It is not
+                copied where that can be helped: if another thread changes it meanwhile, the result
+                is of a mixture of both.
 
         Raises:
             InputError: the picture is not of that type.
             BackendError: the engine failed.
+            NonFiniteOutput: the network's outputs hold NaN or infinity.
             ClosedError: the session is closed.
             ForkedRunnerError: this process is a fork of the one that opened the session.
         """
-        return self.task.decode(self.outputs(picture))[0]
+        return self._result(check_picture(picture, self.input), "")
 
     def batch(self, pictures: Iterable[NDArray[np.uint8]]) -> tuple[Any, ...]:
         """The results for several pictures, or for an array of `(N, H, W, C)`, in their order.
@@ -80,10 +85,15 @@ class Session:
             InputError: `pictures` are not pictures of that type. The rest as for one picture.
         """
         checked = [check_picture(picture, self.input) for picture in check_batch(pictures)]
-        return tuple(self.task.decode(self._run(picture))[0] for picture in checked)
+        return tuple(
+            self._result(picture, f": pictures[{index}]") for index, picture in enumerate(checked)
+        )
 
     def outputs(self, picture: NDArray[np.uint8]) -> tuple[NDArray[Any], ...]:
-        """The network's outputs for one picture, each with a first axis of length 1."""
+        """The network's outputs for one picture, each with a first axis of length 1.
+
+        They are the engine's numbers as they are; NaN and infinity may be among them.
+        """
         return self._run(check_picture(picture, self.input))
 
     def explain(self) -> str:
@@ -95,6 +105,13 @@ class Session:
         runner, self._runner = self._runner, None
         if runner is not None:
             runner.close()
+
+    def _result(self, picture: NDArray[np.uint8], place: str) -> Any:
+        outputs = self._run(picture)
+        if not all_finite(outputs):
+            where = f"session {self.name!r}{place}"
+            refuse(outputs, self._output_names, where=where, by=str(self.choice))
+        return self.task.decode(outputs)[0]
 
     def _run(self, picture: NDArray[np.uint8]) -> tuple[NDArray[Any], ...]:
         runner = self._runner

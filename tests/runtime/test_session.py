@@ -10,6 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays, scalar_dtypes
 from numpy.typing import NDArray
 
 import edgeprep
@@ -140,6 +143,26 @@ def test_what_is_no_such_picture_is_refused_before_any_engine_sees_it(
     with pytest.raises(kind, match="picture: must") as fault:
         session(picture)  # type: ignore[arg-type]
     assert str(fault.value) == message
+
+
+NEAR_MISSES = arrays(np.uint8, st.sampled_from([(4, 4, 3), (4, 4), (3, 4, 4), (4, 4, 0), (1,)]))
+ANYTHING = arrays(scalar_dtypes(), array_shapes(min_dims=0, max_dims=5, min_side=0, max_side=5))
+
+
+# The fixture is one session for all examples, which is what an application has, too.
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(array=NEAR_MISSES | ANYTHING, wrapper=st.sampled_from([np.asarray, np.ma.masked_array]))
+def test_any_array_gives_a_result_or_an_input_error(
+    session: Session, array: NDArray[Any], wrapper: Any
+) -> None:
+    given_array = wrapper(array)
+    right = array.dtype == np.uint8 and array.shape == (4, 4, 3)
+    if right:
+        expected = array.mean(axis=(0, 1), dtype=np.float32)
+        np.testing.assert_array_equal(session.outputs(given_array)[0][0], expected)
+    else:
+        with pytest.raises(InputError, match=r"^picture: must have (shape|dtype) "):
+            session(given_array)
 
 
 def test_pictures_of_any_size_pass_where_the_size_is_free() -> None:
