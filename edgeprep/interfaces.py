@@ -87,10 +87,63 @@ class Primitives(Protocol[T]):
         """The matrix product over the last two axes; the axes before them broadcast."""
 
     def add(self, a: T, b: T | NDArray[np.float32] | float) -> T:
-        """`a + b`; a constant is broadcast to the shape of `a`."""
+        """`a + b`, broadcast as in numpy; a constant has no more elements than `a`."""
+
+    def subtract(self, a: T, b: T | NDArray[np.float32] | float) -> T:
+        """`a - b`, broadcast likewise."""
 
     def multiply(self, a: T, b: T | NDArray[np.float32] | float) -> T:
-        """`a * b`; a constant is broadcast to the shape of `a`."""
+        """`a * b`, broadcast likewise."""
+
+    def divide(self, a: T, b: T) -> T:
+        """`a / b`, broadcast likewise; where `b` is 0 the result is not to be used."""
+
+    def minimum(self, a: T, b: T | NDArray[np.float32] | float) -> T:
+        """The lesser of each pair, broadcast likewise."""
+
+    def maximum(self, a: T, b: T | NDArray[np.float32] | float) -> T:
+        """The greater of each pair, broadcast likewise."""
+
+    def greater(self, a: T, b: T | NDArray[np.float32] | float) -> T:
+        """1.0 where `a > b`, else 0.0; broadcast likewise."""
+
+    def equal(self, a: T, b: T | NDArray[np.float32] | float) -> T:
+        """1.0 where `a == b`, else 0.0; broadcast likewise. For whole values."""
+
+    def select(self, mask: T, a: T, b: T) -> T:
+        """`a` where `mask` is 1.0, `b` where it is 0.0; all three of one shape."""
+
+    def absolute(self, x: T) -> T:
+        """Each element without its sign."""
+
+    def sqrt(self, x: T) -> T:
+        """The square root of each element; none is negative."""
+
+    def exp(self, x: T) -> T:
+        """The exponential function of each element."""
+
+    def power(self, x: T, exponent: float) -> T:
+        """Each element to the power of a constant above 0; no element is negative."""
+
+    def reduce_sum(self, x: T, axes: Sequence[int]) -> T:
+        """The sum over `axes`, which stay with length 1."""
+
+    def reduce_min(self, x: T, axes: Sequence[int]) -> T:
+        """The least over `axes`, which stay with length 1."""
+
+    def reduce_max(self, x: T, axes: Sequence[int]) -> T:
+        """The greatest over `axes`, which stay with length 1."""
+
+    def lookup(self, tables: T, indices: T) -> T:
+        """Element `indices[n, …]` of row `n` of `tables`.
+
+        Args:
+            tables: `(N, L)`, float32.
+            indices: `(N, …)`, float32, whole and in 0 to L - 1.
+        """
+
+    def histogram(self, x: T) -> T:
+        """`(N, P)`, float32, whole values in 0..255, to how often each occurs: `(N, 256)`."""
 
     def clip(self, x: T, low: float, high: float) -> T:
         """`x`, float32, held between `low` and `high`."""

@@ -1,5 +1,6 @@
 """Slow float64 references, written from the formulas alone, and the engines that must meet them."""
 
+import warnings
 from collections.abc import Callable
 from math import floor
 
@@ -121,6 +122,23 @@ ENGINES: dict[str, Engine] = {
 def engine(request: pytest.FixtureRequest) -> Engine:
     """The engines that are quick to build for; LiteRT has a test file of its own."""
     return ENGINES[request.param]
+
+
+@pytest.fixture
+def litert() -> Engine:
+    """What LiteRT's converter makes of the torch module; it takes seconds, so few tests use it."""
+    import litert_torch  # here, as it takes long to import
+
+    def run(chain: Chain, picture: Picture) -> NDArray[np.float32]:
+        batch = picture[None]
+        with warnings.catch_warnings():
+            # torch.export warns about itself, by way of copyreg.
+            warnings.filterwarnings("ignore", "`isinstance.treespec, LeafSpec.`", FutureWarning)
+            return litert_torch.convert(ChainModule(chain).eval(), (torch.from_numpy(batch),))(
+                batch
+            )
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -72,9 +72,76 @@ class NumpyPrimitives:
         """The sum."""
         return a + b
 
+    def subtract(self, a: Array, b: Array | float) -> Array:
+        """The difference."""
+        return a - b
+
     def multiply(self, a: Array, b: Array | float) -> Array:
         """The product."""
         return a * b
+
+    def divide(self, a: Array, b: Array) -> Array:
+        """The quotient."""
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            return a / b
+
+    def minimum(self, a: Array, b: Array | float) -> Array:
+        """The lesser of each pair."""
+        return np.minimum(a, b)
+
+    def maximum(self, a: Array, b: Array | float) -> Array:
+        """The greater of each pair."""
+        return np.maximum(a, b)
+
+    def greater(self, a: Array, b: Array | float) -> Array:
+        """1 where the first is greater."""
+        return np.greater(a, b).astype(np.float32)
+
+    def equal(self, a: Array, b: Array | float) -> Array:
+        """1 where both are equal."""
+        return np.equal(a, b).astype(np.float32)
+
+    def select(self, mask: Array, a: Array, b: Array) -> Array:
+        """One or the other."""
+        return np.where(mask > 0.5, a, b)
+
+    def absolute(self, x: Array) -> Array:
+        """Without signs."""
+        return np.abs(x)
+
+    def sqrt(self, x: Array) -> Array:
+        """Square roots."""
+        return np.sqrt(x)
+
+    def exp(self, x: Array) -> Array:
+        """Powers of e."""
+        return np.exp(x)
+
+    def power(self, x: Array, exponent: float) -> Array:
+        """Powers of the elements."""
+        return np.power(x, np.float32(exponent))
+
+    def reduce_sum(self, x: Array, axes: Sequence[int]) -> Array:
+        """Sums."""
+        return np.asarray(x.sum(axis=tuple(axes), keepdims=True))
+
+    def reduce_min(self, x: Array, axes: Sequence[int]) -> Array:
+        """Minima."""
+        return np.asarray(x.min(axis=tuple(axes), keepdims=True))
+
+    def reduce_max(self, x: Array, axes: Sequence[int]) -> Array:
+        """Maxima."""
+        return np.asarray(x.max(axis=tuple(axes), keepdims=True))
+
+    def lookup(self, tables: Array, indices: Array) -> Array:
+        """Elements of one table for each picture."""
+        positions = indices.astype(np.intp)
+        return np.stack([table[each] for table, each in zip(tables, positions, strict=True)])
+
+    def histogram(self, x: Array) -> Array:
+        """How often each level occurs."""
+        counts = [np.bincount(row, minlength=256) for row in x.astype(np.intp)]
+        return np.stack(counts).astype(np.float32)
 
     def clip(self, x: Array, low: float, high: float) -> Array:
         """Values held between two bounds."""

@@ -10,12 +10,15 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from edgeprep.stages.chain import Chain
+from edgeprep.stages.histogram import flat_positions, histogram
 from edgeprep.stages.resample import Kernel, bands, resample
 from edgeprep.tensors import DType
 
 __all__ = ["OnnxPrimitives", "Value", "build_onnx"]
 
 ELEMENT_TYPES: dict[DType, int] = {"uint8": TensorProto.UINT8, "float32": TensorProto.FLOAT}
+Constant = NDArray[np.float32] | float
+
 # The first IR version that has opset 20; a newer one would shut out runtimes for no gain.
 IR_VERSION = 9
 
@@ -90,13 +93,83 @@ class OnnxPrimitives:
         batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
         return self._node("MatMul", [a, b], (*batch, a.shape[-2], b.shape[-1]), "float32")
 
-    def add(self, a: Value, b: Value | NDArray[np.float32] | float) -> Value:
+    def add(self, a: Value, b: Value | Constant) -> Value:
         """The sum."""
-        return self._node("Add", [a, b], a.shape)
+        return self._binary("Add", a, b)
 
-    def multiply(self, a: Value, b: Value | NDArray[np.float32] | float) -> Value:
+    def subtract(self, a: Value, b: Value | Constant) -> Value:
+        """The difference."""
+        return self._binary("Sub", a, b)
+
+    def multiply(self, a: Value, b: Value | Constant) -> Value:
         """The product."""
-        return self._node("Mul", [a, b], a.shape)
+        return self._binary("Mul", a, b)
+
+    def divide(self, a: Value, b: Value) -> Value:
+        """The quotient."""
+        return self._binary("Div", a, b)
+
+    def minimum(self, a: Value, b: Value | Constant) -> Value:
+        """The lesser of each pair."""
+        return self._binary("Min", a, b)
+
+    def maximum(self, a: Value, b: Value | Constant) -> Value:
+        """The greater of each pair."""
+        return self._binary("Max", a, b)
+
+    def greater(self, a: Value, b: Value | Constant) -> Value:
+        """1 where the first is greater."""
+        return self._compare("Greater", a, b)
+
+    def equal(self, a: Value, b: Value | Constant) -> Value:
+        """1 where both are equal."""
+        return self._compare("Equal", a, b)
+
+    def select(self, mask: Value, a: Value, b: Value) -> Value:
+        """One or the other."""
+        condition = self._node("Greater", [mask, 0.5], mask.shape)
+        return self._node("Where", [condition, a, b], a.shape, a.dtype)
+
+    def absolute(self, x: Value) -> Value:
+        """Without signs."""
+        return self._node("Abs", [x], x.shape)
+
+    def sqrt(self, x: Value) -> Value:
+        """Square roots."""
+        return self._node("Sqrt", [x], x.shape)
+
+    def exp(self, x: Value) -> Value:
+        """Powers of e."""
+        return self._node("Exp", [x], x.shape)
+
+    def power(self, x: Value, exponent: float) -> Value:
+        """Powers of the elements."""
+        return self._node("Pow", [x, exponent], x.shape)
+
+    def reduce_sum(self, x: Value, axes: Sequence[int]) -> Value:
+        """Sums."""
+        return self._reduce("ReduceSum", x, axes)
+
+    def reduce_min(self, x: Value, axes: Sequence[int]) -> Value:
+        """Minima."""
+        return self._reduce("ReduceMin", x, axes)
+
+    def reduce_max(self, x: Value, axes: Sequence[int]) -> Value:
+        """Maxima."""
+        return self._reduce("ReduceMax", x, axes)
+
+    def lookup(self, tables: Value, indices: Value) -> Value:
+        """Elements of one table for each picture."""
+        batch, length = tables.shape
+        positions = flat_positions(self, indices, length)
+        whole = self._node("Cast", [positions], positions.shape, "int32", to=TensorProto.INT32)
+        return self._node(
+            "Gather", [self.reshape(tables, (batch * length,)), whole], indices.shape, axis=0
+        )
+
+    def histogram(self, x: Value) -> Value:
+        """How often each level occurs, by matrix products."""
+        return histogram(self, x)
 
     def clip(self, x: Value, low: float, high: float) -> Value:
         """Values held between two bounds."""
@@ -123,6 +196,18 @@ class OnnxPrimitives:
     def resample(self, x: Value, axis: int, length: int, kernel: Kernel) -> Value:
         """Antialiased bilinear or area along one axis, as a banded matrix product."""
         return resample(self, x, axis, bands(self.shape(x)[axis], length, kernel))
+
+    def _binary(self, operator: str, a: Value, b: Value | Constant) -> Value:
+        shape = a.shape if isinstance(b, float | int) else np.broadcast_shapes(a.shape, b.shape)
+        return self._node(operator, [a, b], shape)
+
+    def _compare(self, operator: str, a: Value, b: Value | Constant) -> Value:
+        found = self._binary(operator, a, b)
+        return self._node("Cast", [found], found.shape, "float32", to=TensorProto.FLOAT)
+
+    def _reduce(self, operator: str, x: Value, axes: Sequence[int]) -> Value:
+        shape = tuple(1 if axis in axes else length for axis, length in enumerate(x.shape))
+        return self._node(operator, [x, np.array(axes, np.int64)], shape, keepdims=1)
 
     def _node(
         self,

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch.jit._trace import TracerWarning
 
 from edgeprep.stages.chain import Chain
+from edgeprep.stages.histogram import flat_positions, histogram
 from edgeprep.stages.resample import Kernel, bands, resample
 from edgeprep.tensors import DType
 
@@ -85,11 +86,83 @@ class TorchPrimitives:
 
     def add(self, a: torch.Tensor, b: torch.Tensor | Constant) -> torch.Tensor:
         """The sum."""
-        return a + (self._constant(b) if isinstance(b, np.ndarray) else b)
+        return a + self._operand(b)
+
+    def subtract(self, a: torch.Tensor, b: torch.Tensor | Constant) -> torch.Tensor:
+        """The difference."""
+        return a - self._operand(b)
 
     def multiply(self, a: torch.Tensor, b: torch.Tensor | Constant) -> torch.Tensor:
         """The product."""
-        return a * (self._constant(b) if isinstance(b, np.ndarray) else b)
+        return a * self._operand(b)
+
+    def divide(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        """The quotient."""
+        return a / b
+
+    def minimum(self, a: torch.Tensor, b: torch.Tensor | Constant) -> torch.Tensor:
+        """The lesser of each pair."""
+        other = self._operand(b)
+        return a.clamp(max=other) if isinstance(other, float) else torch.minimum(a, other)
+
+    def maximum(self, a: torch.Tensor, b: torch.Tensor | Constant) -> torch.Tensor:
+        """The greater of each pair."""
+        other = self._operand(b)
+        return a.clamp(min=other) if isinstance(other, float) else torch.maximum(a, other)
+
+    def greater(self, a: torch.Tensor, b: torch.Tensor | Constant) -> torch.Tensor:
+        """1 where the first is greater."""
+        return (a > self._operand(b)).to(torch.float32)
+
+    def equal(self, a: torch.Tensor, b: torch.Tensor | Constant) -> torch.Tensor:
+        """1 where both are equal."""
+        return (a == self._operand(b)).to(torch.float32)
+
+    def select(self, mask: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        """One or the other."""
+        return torch.where(mask > 0.5, a, b)
+
+    def absolute(self, x: torch.Tensor) -> torch.Tensor:
+        """Without signs."""
+        return x.abs()
+
+    def sqrt(self, x: torch.Tensor) -> torch.Tensor:
+        """Square roots."""
+        return x.sqrt()
+
+    def exp(self, x: torch.Tensor) -> torch.Tensor:
+        """Powers of e."""
+        return x.exp()
+
+    def power(self, x: torch.Tensor, exponent: float) -> torch.Tensor:
+        """Powers of the elements."""
+        return x.pow(exponent)
+
+    def reduce_sum(self, x: torch.Tensor, axes: Sequence[int]) -> torch.Tensor:
+        """Sums."""
+        return x.sum(dim=tuple(axes), keepdim=True)
+
+    def reduce_min(self, x: torch.Tensor, axes: Sequence[int]) -> torch.Tensor:
+        """Minima."""
+        return x.amin(dim=tuple(axes), keepdim=True)
+
+    def reduce_max(self, x: torch.Tensor, axes: Sequence[int]) -> torch.Tensor:
+        """Maxima."""
+        return x.amax(dim=tuple(axes), keepdim=True)
+
+    def lookup(self, tables: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
+        """Elements of one table for each picture."""
+        batch, length = self.shape(tables)
+        positions = flat_positions(self, indices, length).to(torch.int32)
+        found = tables.reshape(batch * length).index_select(0, positions.reshape(-1))
+        return found.reshape(self.shape(indices))
+
+    def histogram(self, x: torch.Tensor) -> torch.Tensor:
+        """How often each level occurs, by matrix products."""
+        return histogram(self, x)
+
+    def _operand(self, value: torch.Tensor | Constant) -> torch.Tensor | float:
+        return self._constant(value) if isinstance(value, np.ndarray) else value
 
     def clip(self, x: torch.Tensor, low: float, high: float) -> torch.Tensor:
         """Values held between two bounds."""

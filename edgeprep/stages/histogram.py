@@ -1,0 +1,44 @@
+"""Histograms and tables by operations that every engine has, where scatter and sort differ."""
+
+from typing import TypeVar
+
+import numpy as np
+
+from edgeprep.interfaces import Primitives
+
+__all__ = ["accumulate", "flat_positions", "histogram"]
+
+T = TypeVar("T")
+
+LEVELS = 256
+NIBBLE = 16
+
+
+def histogram(F: Primitives[T], x: T) -> T:
+    """`F.histogram` in terms of the other primitives.
+
+    Each level is split into two digits of 16; the product of their one-hot forms counts every pair
+    of digits, which is every level. Counts are exact up to 2**24 pixels.
+    """
+    batch, pixels = F.shape(x)
+    digits = np.arange(NIBBLE, dtype=np.float32)
+    high = F.floor(F.multiply(x, 1 / NIBBLE))
+    low = F.subtract(x, F.multiply(high, float(NIBBLE)))
+    rows = F.equal(F.reshape(high, (batch, 1, pixels)), digits[:, None])
+    columns = F.equal(F.reshape(low, (batch, pixels, 1)), digits)
+    return F.reshape(F.matmul(rows, columns), (batch, LEVELS))
+
+
+def accumulate(F: Primitives[T], counts: T) -> T:
+    """`(…, L)` to the sums of all elements up to each one; exact for whole sums below 2**24."""
+    length = F.shape(counts)[-1]
+    return F.matmul(counts, np.triu(np.ones((length, length), np.float32)))
+
+
+def flat_positions(F: Primitives[T], indices: T, length: int) -> T:
+    """`(N, …)` indices into rows of `length` as indices into all rows one after the other."""
+    batch, *rest = F.shape(indices)
+    if batch == 1:
+        return indices
+    starts = np.arange(batch, dtype=np.float32) * length
+    return F.add(indices, starts.reshape(batch, *[1] * len(rest)))

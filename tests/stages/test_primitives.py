@@ -1,0 +1,191 @@
+"""Every primitive means the same in every engine, with numbers worked out apart from edgeprep."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from edgeprep.interfaces import Stage
+from edgeprep.stages.borders import extend
+from edgeprep.stages.chain import Chain
+from edgeprep.stages.filters import correlate, gaussian_weights, smooth
+from edgeprep.stages.histogram import accumulate
+from edgeprep.stages.primitives.numpy import NumpyPrimitives
+from edgeprep.stages.primitives.torch import TorchPrimitives
+from edgeprep.tensors import ImageSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Formula(Stage):
+    """A stage made of one function of F and x, float32 `(N, H, W, C)`."""
+
+    name: ClassVar[str] = "formula"
+
+    of: Callable[[Any, Any], Any]
+
+    def output(self, image: ImageSpec) -> ImageSpec:
+        return image.replace(dtype="float32", range="normalized")
+
+    def apply(self, F, x, image):
+        return self.of(F, F.cast(x, "float32"))
+
+
+def chain_of(picture, of):
+    height, width, channels = picture.shape
+    image = ImageSpec(height=height, width=width, color="grey" if channels == 1 else "rgb")
+    return Chain(input=image, stages=(Formula(of=of),))
+
+
+RAMP = np.linspace(0.5, 2.0, 3, dtype=np.float32)
+
+# What F computes, and the same in numpy's float64.
+FORMULAS = {
+    "subtract": (lambda F, x: F.subtract(x, 7.0), lambda x: x - 7),
+    "subtract a channel each": (lambda F, x: F.subtract(x, RAMP), lambda x: x - RAMP),
+    "divide": (lambda F, x: F.divide(x, F.add(x, 1.0)), lambda x: x / (x + 1)),
+    "minimum": (lambda F, x: F.minimum(x, 99.0), lambda x: np.minimum(x, 99)),
+    "maximum": (lambda F, x: F.maximum(x, 99.0), lambda x: np.maximum(x, 99)),
+    "minimum of two": (
+        lambda F, x: F.minimum(x, F.reverse(x, 2)),
+        lambda x: np.minimum(x, x[:, ::-1]),
+    ),
+    "maximum of two": (
+        lambda F, x: F.maximum(x, F.reverse(x, 1)),
+        lambda x: np.maximum(x, x[::-1]),
+    ),
+    "greater": (lambda F, x: F.greater(x, 99.0), lambda x: x > 99),
+    "greater of two": (lambda F, x: F.greater(x, F.reverse(x, 2)), lambda x: x > x[:, ::-1]),
+    "equal": (lambda F, x: F.equal(x, 99.0), lambda x: x == 99),
+    "select": (
+        lambda F, x: F.select(F.greater(x, 99.0), F.multiply(x, 2.0), F.reverse(x, 2)),
+        lambda x: np.where(x > 99, 2 * x, x[:, ::-1]),
+    ),
+    "absolute": (lambda F, x: F.absolute(F.subtract(x, 99.0)), lambda x: np.abs(x - 99)),
+    "sqrt": (lambda F, x: F.sqrt(x), np.sqrt),
+    "exp": (lambda F, x: F.exp(F.multiply(x, -0.01)), lambda x: np.exp(-0.01 * x)),
+    "power": (lambda F, x: F.power(F.multiply(x, 1 / 255), 2.2), lambda x: (x / 255) ** 2.2),
+    "reduce_sum": (
+        lambda F, x: F.subtract(x, F.multiply(F.reduce_sum(x, (1, 2)), 0.001)),
+        lambda x: x - 0.001 * x.sum(axis=(0, 1)),
+    ),
+    "reduce_min": (
+        lambda F, x: F.subtract(x, F.reduce_min(x, (1, 2))),
+        lambda x: x - x.min(axis=(0, 1)),
+    ),
+    "reduce_max": (
+        lambda F, x: F.subtract(x, F.reduce_max(x, (3,))),
+        lambda x: x - x.max(axis=2, keepdims=True),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_arithmetic(engine, noise, name):
+    picture = noise(13, 17)
+    of, slow = FORMULAS[name]
+    expected = slow(picture.astype(np.float64))
+    scale = max(1.0, np.abs(expected).max())
+    assert np.abs(engine(chain_of(picture, of), picture)[0] - expected).max() / scale <= 1e-6
+
+
+def flat(F, x):
+    batch, height, width, channels = F.shape(x)
+    return F.reshape(x, (batch, height * width * channels))
+
+
+def test_a_histogram_counts_every_level(engine, noise):
+    picture = noise(31, 47)
+    result = engine(chain_of(picture, lambda F, x: F.histogram(flat(F, x))), picture)
+    assert np.array_equal(result, np.bincount(picture.reshape(-1), minlength=256)[None])
+
+
+def test_accumulated_counts_are_exact(engine, noise):
+    picture = noise(31, 47)
+    result = engine(chain_of(picture, lambda F, x: accumulate(F, F.histogram(flat(F, x)))), picture)
+    assert np.array_equal(result[0], np.cumsum(np.bincount(picture.reshape(-1), minlength=256)))
+
+
+def test_a_table_is_looked_up(engine, noise):
+    picture = noise(31, 47)
+
+    def of(F, x):
+        return F.lookup(accumulate(F, F.histogram(flat(F, x))), x)
+
+    table = np.cumsum(np.bincount(picture.reshape(-1), minlength=256))
+    assert np.array_equal(engine(chain_of(picture, of), picture)[0], table[picture])
+
+
+def test_every_picture_of_a_batch_has_its_own_table(noise):
+    batch = np.stack([noise(5, 3), noise(5, 3) // 2]).astype(np.float32)
+    for F, x in ((NumpyPrimitives(), batch), (TorchPrimitives(), torch.from_numpy(batch))):
+        tables = accumulate(F, F.histogram(flat(F, x)))
+        result = np.asarray(F.lookup(tables, x))
+        for picture, found in zip(batch.astype(np.uint8), result, strict=True):
+            counts = np.bincount(picture.reshape(-1), minlength=256)
+            assert np.array_equal(found, np.cumsum(counts)[picture])
+
+
+@pytest.mark.parametrize(("border", "flag"), [("reflect", 4), ("replicate", 1)])
+@pytest.mark.parametrize("size", [(6, 9), (2, 3), (1, 1)])
+def test_borders_are_those_of_opencv(engine, noise, border, flag, size):
+    assert (cv2.BORDER_REFLECT_101, cv2.BORDER_REPLICATE) == (4, 1)
+    picture = noise(*size)
+
+    def of(F, x):
+        return extend(F, extend(F, x, 1, 4, 5, border), 2, 3, 2, border)
+
+    expected = cv2.copyMakeBorder(picture, 4, 5, 3, 2, flag)
+    assert np.array_equal(engine(chain_of(picture, of), picture)[0], expected)
+
+
+def test_filters_are_those_of_opencv(engine, noise):
+    picture = noise(31, 47)
+    rows, columns = (0.2, 0.5, 0.1), (-1.0, 3.0, 0.0, 2.0, 0.25)
+    expected = cv2.sepFilter2D(
+        picture.astype(np.float64), -1, np.array(columns), np.array(rows), borderType=4
+    )
+
+    def of(F, x):
+        return correlate(F, correlate(F, x, 1, rows), 2, columns)
+
+    assert np.abs(engine(chain_of(picture, of), picture)[0] - expected).max() <= 1e-3
+
+
+def test_gaussians_are_those_of_opencv(engine, noise):
+    picture = noise(31, 47)
+    weights = gaussian_weights(1.3, 4)
+    assert np.abs(np.array(weights) - cv2.getGaussianKernel(9, 1.3)[:, 0]).max() <= 1e-12
+    expected = cv2.GaussianBlur(picture.astype(np.float64), (9, 9), 1.3, borderType=4)
+    result = engine(chain_of(picture, lambda F, x: smooth(F, x, weights)), picture)
+    assert np.abs(result[0] - expected).max() <= 1e-3
+
+
+def test_a_gaussian_reaches_to_three_deviations():
+    assert len(gaussian_weights(1.0)) == 7
+    assert len(gaussian_weights(0.1)) == 3
+    assert sum(gaussian_weights(2.5)) == pytest.approx(1.0, abs=1e-12)
+
+
+def test_filters_without_any_weight_give_black(engine, noise):
+    picture = noise(5, 3)
+    result = engine(chain_of(picture, lambda F, x: correlate(F, x, 1, (0.0, 0.0, 0.0))), picture)
+    assert not result.any()
+
+
+def test_litert_has_them_all(litert, noise):
+    picture = noise(13, 17)
+
+    def of(F, x):
+        parts = [formula(F, x) for formula, _ in FORMULAS.values()]
+        table = accumulate(F, F.histogram(flat(F, x)))
+        parts += [F.lookup(table, x), smooth(F, x, gaussian_weights(1.0), "replicate")]
+        return F.concat(parts, 3)
+
+    chain = chain_of(picture, of)
+    expected = chain.apply(NumpyPrimitives(), picture[None])
+    scale = np.maximum(np.abs(expected).max(axis=(0, 1, 2)), 1.0)
+    assert (np.abs(litert(chain, picture) - expected) / scale).max() <= 1e-6
