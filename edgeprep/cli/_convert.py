@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeprep.bundle import Variant
-from edgeprep.cli.progress import Steps
+from edgeprep.cli.progress import Steps, stopping
 from edgeprep.conversion import Progress, convert, silent
 from edgeprep.recipe import Recipe
 from edgeprep.runtime.explain import format_table
@@ -17,7 +17,7 @@ def run(
 ) -> tuple[str, dict[str, Any]]:
     """The result as a table and as a document."""
     progress: Progress = silent if quiet else Steps()
-    result = convert(recipe, output, overwrite=overwrite, progress=progress)
+    result = convert(recipe, output, overwrite=overwrite, progress=stopping(progress))
     head = ("variant", "bytes", "relative error", "metric", "value", "drop")
     table = format_table(head, [_row(variant) for variant in result.variants])
     source = result.manifest.source

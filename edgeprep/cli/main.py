@@ -11,7 +11,7 @@ import click
 import edgeprep
 from edgeprep.cli.exit_codes import exit_code
 from edgeprep.cli.output import keep_standard_streams
-from edgeprep.cli.stopping import Stopped, stoppable
+from edgeprep.cli.stopping import Signals, Stopped, stoppable
 from edgeprep.errors import EdgePrepError
 
 __all__ = ["COMMANDS", "main"]
@@ -80,22 +80,38 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         arguments: the words after the program's name; None: those of this process.
     """
     keep_standard_streams()
-    with stoppable():
-        sys.exit(_run(None if arguments is None else list(arguments)))
+    with stoppable() as signals:
+        try:
+            code = _run(None if arguments is None else list(arguments), signals)
+        except BaseException:
+            # Whatever a library made of the signal, or went on to do after it.
+            if signals.came is None:
+                raise
+        if signals.came is not None:
+            code = 128 + signals.came
+            click.echo(f"edgeprep: {Stopped(signals.came)}", err=True)
+        sys.exit(code)
 
 
-def _run(arguments: list[str] | None) -> int:
+def _run(arguments: list[str] | None, signals: Signals) -> int:
     try:
         code = _edgeprep.main(arguments, prog_name="edgeprep", standalone_mode=False)
-    except click.ClickException as error:
-        error.show(sys.stderr)
-        return error.exit_code
-    except EdgePrepError as error:
-        click.echo(f"edgeprep: {error}", err=True)
-        return exit_code(error)
-    except (Stopped, click.Abort) as stop:
-        # click turns every KeyboardInterrupt into Abort.
-        reason = stop if isinstance(stop, Stopped) else stop.__cause__
-        click.echo(f"edgeprep: {reason or 'interrupted'}", err=True)
-        return 128 + (reason.number if isinstance(reason, Stopped) else signal.SIGINT)
+    except (click.ClickException, EdgePrepError) as error:
+        if signals.came is None:
+            _tell(error)
+        return error.exit_code if isinstance(error, click.ClickException) else exit_code(error)
+    except click.Abort as abort:
+        # What click makes of every KeyboardInterrupt, and of EOFError.
+        if signals.came is None:
+            from edgeprep.schema.foreign import name_fault  # only this needs it
+
+            click.echo(f"edgeprep: interrupted by {name_fault(abort.__cause__ or abort)}", err=True)
+        return 128 + signal.SIGINT
     return code if isinstance(code, int) else 0
+
+
+def _tell(error: click.ClickException | EdgePrepError) -> None:
+    if isinstance(error, click.ClickException):
+        error.show(sys.stderr)
+    else:
+        click.echo(f"edgeprep: {error}", err=True)

@@ -10,6 +10,7 @@ from typing import Any, TextIO
 
 import click
 
+from edgeprep.cli.stopping import check_stopped
 from edgeprep.errors import StorageError
 
 __all__ = ["emit", "format_option", "keep_standard_streams", "results_only"]
@@ -85,7 +86,9 @@ def emit(text: str, document: Mapping[str, Any], form: str) -> None:
     Raises:
         StorageError: stdout cannot take it, as when a disk is full.
         BrokenPipeError: nobody reads stdout any more.
+        Stopped: a signal came, and a library swallowed it.
     """
+    check_stopped()
     if form == "json":
         text = json.dumps({"schema_version": 1, **_plain(document)}, allow_nan=False)
     stream = sys.stdout if _results is None else _results

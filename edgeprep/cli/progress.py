@@ -7,7 +7,10 @@ from time import perf_counter
 from rich.console import Console
 from rich.text import Text
 
-__all__ = ["Steps"]
+from edgeprep.cli.stopping import check_stopped
+from edgeprep.conversion import Progress
+
+__all__ = ["Steps", "stopping"]
 
 
 class Steps:
@@ -33,3 +36,20 @@ class Steps:
             mark = (done, "green") if results else (failed, "red")
             text = results[0] if results else "failed"
             self._console.print(Text.assemble(mark, f" {title}: {text} ({seconds:.1f} s)"))
+
+
+def stopping(progress: Progress) -> Progress:
+    """`progress`, but no step begins or succeeds after a signal that a library swallowed."""
+
+    @contextmanager
+    def step(title: str) -> Iterator[Callable[[str], None]]:
+        check_stopped()
+        with progress(title) as done:
+
+            def end(text: str) -> None:
+                check_stopped()
+                done(text)
+
+            yield end
+
+    return step

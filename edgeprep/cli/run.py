@@ -10,6 +10,7 @@ import edgeprep
 from edgeprep.cli.command import Command, verbose_option
 from edgeprep.cli.options import bundle_argument, prefer_option
 from edgeprep.cli.output import emit, format_option
+from edgeprep.cli.stopping import check_stopped
 from edgeprep.errors import InputError, OutputExists, StorageError
 from edgeprep.pictures import read_picture, write_picture
 from edgeprep.runtime import Session, from_rgb
@@ -55,6 +56,7 @@ def command(
     failed: list[dict[str, str]] = []
     with edgeprep.open(bundle, prefer=prefer, probe=probe) as session:
         for path, target in zip(pictures, targets, strict=True):
+            check_stopped()
             try:
                 results.append((path, _run(session, path, target, overwrite=overwrite)))
             except (InputError, StorageError) as error:

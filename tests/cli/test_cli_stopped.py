@@ -4,6 +4,7 @@ import os
 import resource
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,9 @@ import pytest
 Run = Callable[..., Any]
 Start = Callable[..., subprocess.Popen[str]]
 Project = Callable[..., Path]
+
+# click ends the line on which a terminal shows ^C.
+NOISE = {"", "an engine says hello", "an exporter says hello"}
 
 
 def with_signals() -> None:
@@ -103,6 +107,108 @@ def test_a_signal_that_the_caller_ignores_stays_ignored(
     process.send_signal(signal.SIGTERM)
     _, stderr = process.communicate(timeout=30)
     assert (process.returncode, stderr.splitlines()[-1]) == (143, "edgeprep: stopped by SIGTERM")
+
+
+def swallowing(moment: str, number: signal.Signals, *, as_error: bool) -> dict[str, Any]:
+    """Options of a process in which a library gets a signal and makes nothing or an error of it."""
+    given = {"FAKES_SWALLOW": moment, "FAKES_SIGNAL": number.name}
+    more = {"FAKES_SWALLOW_AS": "ImportError"} if as_error else {}
+    return {"env": {**os.environ, **given, **more}, "preexec_fn": with_signals}
+
+
+@pytest.mark.parametrize("as_error", [False, True], ids=["swallowed", "made an ImportError"])
+@pytest.mark.parametrize(
+    ("moment", "number"),
+    [
+        ("model", signal.SIGINT),
+        ("data", signal.SIGTERM),
+        ("export", signal.SIGTERM),
+        ("run", signal.SIGINT),
+    ],
+)
+def test_a_signal_that_a_library_swallows_stops_a_conversion_all_the_same(
+    spawn: Run,
+    project: Project,
+    left_behind: Run,
+    moment: str,
+    number: signal.Signals,
+    as_error: bool,
+) -> None:
+    Path("out.edgeprep").write_bytes(b"old")
+    words = ("convert", project(), "-o", "out.edgeprep", "--overwrite", "-q")
+    ended = spawn(*words, **swallowing(moment, number, as_error=as_error))
+    assert (ended.code, ended.stdout) == (128 + number, "")
+    (line,) = {*ended.stderr.splitlines()} - NOISE
+    assert line == f"edgeprep: stopped by {number.name}"
+    assert left_behind() == ["out.edgeprep"]
+    assert Path("out.edgeprep").read_bytes() == b"old"
+
+
+def test_no_step_succeeds_after_a_signal(spawn: Run, project: Project) -> None:
+    options = swallowing("export", signal.SIGINT, as_error=False)
+    ended = spawn("convert", project(), "-o", "out.edgeprep", **options)
+    *_, step, end = (line for line in ended.stderr.splitlines() if line not in NOISE)
+    assert step.startswith("✗ fake-fp32: failed (")
+    assert end == "edgeprep: stopped by SIGINT"
+    assert not Path("out.edgeprep").exists()
+
+
+@pytest.mark.parametrize("as_error", [False, True], ids=["swallowed", "made an ImportError"])
+@pytest.mark.parametrize("words", [("run", "PICTURE"), ("benchmark",)], ids=["run", "benchmark"])
+def test_a_signal_that_an_engine_swallows_stops_every_command(
+    spawn: Run, bundle: Path, pictures: dict[str, Path], words: tuple[str, ...], as_error: bool
+) -> None:
+    command, *rest = words
+    given = [str(pictures["red"]) for _ in rest]
+    options = swallowing("run", signal.SIGTERM, as_error=as_error)
+    ended = spawn(command, bundle, *given, **options)
+    assert (ended.code, ended.stdout) == (143, "")
+    assert {*ended.stderr.splitlines()} - NOISE == {"edgeprep: stopped by SIGTERM"}
+
+
+FINALIZER = """
+import os, signal
+class Closing:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        for _ in range(1000):
+            pass
+from edgeprep.cli import main, plugins
+def command(**words):
+    Closing()
+    print("went on")
+plugins.command.callback = command
+main(["plugins"])
+"""
+
+
+def test_a_signal_in_a_finalizer_leaves_no_traceback() -> None:
+    # Python prints what a finalizer raises, and goes on.
+    program = [sys.executable, "-c", FINALIZER]
+    ended = subprocess.run(
+        program, capture_output=True, text=True, check=False, preexec_fn=with_signals
+    )
+    assert (ended.returncode, ended.stdout) == (130, "")
+    assert ended.stderr == "went on\nedgeprep: stopped by SIGINT\n"
+
+
+@pytest.mark.parametrize(
+    ("raised", "told"),
+    [
+        ("KeyboardInterrupt", "KeyboardInterrupt (model.py:19)"),
+        ("KeyboardInterrupt('by hand')", "KeyboardInterrupt: by hand (model.py:19)"),
+    ],
+)
+def test_an_interrupt_that_no_signal_caused_is_told_with_its_place(
+    edgeprep: Run, project: Project, left_behind: Run, raised: str, told: str
+) -> None:
+    recipe = project()
+    model = recipe.parent / "model.py"
+    model.write_text(model.read_text().replace("return Net()", f"raise {raised}"))
+    ended = edgeprep("convert", recipe, "-o", "out.edgeprep", "-q")
+    assert (ended.code, ended.stdout) == (130, "")
+    assert ended.stderr.split() == f"edgeprep: interrupted by {told}".split()
+    assert left_behind() == []
 
 
 def test_a_full_disk_is_an_error_and_leaves_the_old_output(

@@ -3,10 +3,12 @@
 It is installed for real, so that commands in other processes find it too. Environment variables
 say what goes wrong: `FAKES_FAULT` is added to int8 outputs, relative to the largest;
 `FAKES_PAUSE` names the moment at which a file `paused` appears in the working directory, and
-everything waits.
+everything waits; `FAKES_SWALLOW` the one at which a signal, `FAKES_SIGNAL`, comes and is swallowed,
+or becomes an ImportError where `FAKES_SWALLOW_AS` says so.
 """
 
 import os
+import signal
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -36,10 +38,17 @@ SCORES = TensorSpec(name="output", shape=(1, 3), dtype="float32")
 
 
 def pause(moment: str) -> None:
-    """Wait here, if this is the moment that the test asks for."""
+    """Wait here, or swallow a signal, if this is the moment that the test asks for."""
     if os.environ.get("FAKES_PAUSE") == moment:
         Path("paused").touch()
         time.sleep(SECONDS)
+    if os.environ.get("FAKES_SWALLOW") == moment:
+        try:
+            os.kill(os.getpid(), signal.Signals[os.environ["FAKES_SIGNAL"]])
+            time.sleep(0.01)
+        except BaseException as stop:
+            if "FAKES_SWALLOW_AS" in os.environ:
+                raise ImportError("partially initialized module") from stop
 
 
 def brightness(image: NDArray[np.uint8]) -> NDArray[np.float32]:
