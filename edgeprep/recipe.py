@@ -18,7 +18,7 @@ from edgeprep import schema
 from edgeprep.errors import RecipeError, StorageError
 from edgeprep.files import open_regular
 from edgeprep.interfaces import Placement, Precision
-from edgeprep.tensors import Color, ImageSpec
+from edgeprep.tensors import LONGEST_SIDE, MOST_PIXELS, Color, ImageSpec
 
 __all__ = [
     "BudgetTable",
@@ -35,7 +35,7 @@ __all__ = [
 MAX_SIZE_BYTES = 1_000_000
 
 Text = Annotated[str, Meta(min_length=1)]
-Size = Annotated[int, Meta(ge=1)]
+Length = Annotated[int, Meta(ge=1, le=LONGEST_SIDE)]
 # Names a class with `use`; the other keys are the fields of that class.
 UseTable = Annotated[
     Mapping[str, object],
@@ -67,8 +67,13 @@ class InputTable:
         color: the order of their channels.
     """
 
-    size: tuple[Size, Size] | None = None
+    size: tuple[Length, Length] | None = None
     color: Color = "rgb"
+
+    def __post_init__(self) -> None:
+        if self.size is not None and self.size[0] * self.size[1] > MOST_PIXELS:
+            rule = f"must have at most {MOST_PIXELS} pixels"
+            raise RecipeError(f"size: {rule}, got {list(self.size)!r}")
 
     @property
     def image(self) -> ImageSpec:

@@ -5,7 +5,22 @@ from typing import Any, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-__all__ = ["Color", "DType", "ImageSpec", "Layout", "QuantParams", "Range", "TensorSpec"]
+__all__ = [
+    "LONGEST_SIDE",
+    "MOST_PIXELS",
+    "Color",
+    "DType",
+    "ImageSpec",
+    "Layout",
+    "QuantParams",
+    "Range",
+    "TensorSpec",
+]
+
+# What a recipe may ask of memory, in pixels: more than cameras give, and as float32 in three
+# channels 0.8 GB a picture. Beyond are misprints, which took minutes or all memory to fail.
+LONGEST_SIDE = 16384
+MOST_PIXELS = 2**26
 
 DType = Literal["uint8", "int8", "int32", "int64", "float16", "float32"]
 Color = Literal["rgb", "bgr", "grey"]

@@ -1,20 +1,16 @@
 """Cut out the middle of a picture."""
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, TypeVar
-
-from msgspec import Meta
+from typing import ClassVar, TypeVar
 
 from edgeprep.errors import RecipeError, ShapeError
 from edgeprep.interfaces import Primitives, Stage
-from edgeprep.stages.requirements import need_channels_last
+from edgeprep.stages.requirements import Length, limit_pixels, need_channels_last
 from edgeprep.tensors import ImageSpec
 
 __all__ = ["CenterCrop"]
 
 T = TypeVar("T")
-
-Pixels = Annotated[int, Meta(ge=1)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +18,7 @@ class CenterCrop(Stage):
     """Keep the middle `size`; of an odd remainder, the smaller half goes at the top and left.
 
     Attributes:
-        size: `(height, width)` in pixels.
+        size: `(height, width)` in pixels, at most 16384 each and 67 million (2^26) together.
 
     Source: offset `floor(d / 2)`; torchvision rounds half to even, which differs by one pixel for
     every second odd remainder (tests/stages/test_geometry.py).
@@ -30,7 +26,10 @@ class CenterCrop(Stage):
 
     name: ClassVar[str] = "center-crop"
 
-    size: tuple[Pixels, Pixels]
+    size: tuple[Length, Length]
+
+    def __post_init__(self) -> None:
+        limit_pixels("size: must have", *self.size)
 
     def output(self, image: ImageSpec) -> ImageSpec:
         """The same pictures at `size`."""

@@ -7,21 +7,28 @@ from msgspec import Meta
 
 from edgeprep.errors import RecipeError, ShapeError
 from edgeprep.interfaces import Primitives, Stage
-from edgeprep.stages.requirements import need_channels_last, need_range
-from edgeprep.tensors import ImageSpec
+from edgeprep.stages.requirements import (
+    Length,
+    limit_picture,
+    limit_pixels,
+    need_channels_last,
+    need_range,
+)
+from edgeprep.tensors import LONGEST_SIDE, ImageSpec
 
 __all__ = ["Pad"]
 
 T = TypeVar("T")
 
-Pixels = Annotated[int, Meta(ge=1)]
-Border = Annotated[int, Meta(ge=0)]
+Border = Annotated[int, Meta(ge=0, le=LONGEST_SIDE)]
 Level = Annotated[int, Meta(ge=0, le=255)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pad(Stage):
     """Add borders of given widths, or those that centre the picture in `size`.
+
+    No picture may become larger than 67 million pixels (2^26).
 
     Attributes:
         top: pixels added above; `bottom`, `left` and `right` likewise.
@@ -36,7 +43,7 @@ class Pad(Stage):
     bottom: Border = 0
     left: Border = 0
     right: Border = 0
-    size: tuple[Pixels, Pixels] | None = None
+    size: tuple[Length, Length] | None = None
     value: Level = 0
 
     def __post_init__(self) -> None:
@@ -44,6 +51,8 @@ class Pad(Stage):
         if any(borders) == (self.size is not None):
             rule = "needs either size or some of top, bottom, left and right"
             raise RecipeError(f"{rule}, got {'both' if self.size else 'neither'}")
+        if self.size is not None:
+            limit_pixels("size: must have", *self.size)
 
     def output(self, image: ImageSpec) -> ImageSpec:
         """The same pictures with their borders, float32."""
@@ -51,11 +60,13 @@ class Pad(Stage):
         need_range(image, "0..255")
         arriving = [height, width] = [image.height, image.width]
         if self.size is None:
-            return image.replace(
-                dtype="float32",
-                height=None if height is None else height + self.top + self.bottom,
-                width=None if width is None else width + self.left + self.right,
-            )
+            if height is not None:
+                height += self.top + self.bottom
+            if width is not None:
+                width += self.left + self.right
+            if height is not None and width is not None:
+                limit_pixels("must make", height, width)
+            return image.replace(height=height, width=width, dtype="float32")
         for length, full in zip(arriving, self.size, strict=True):
             if length is not None and length > full:
                 rule = f"needs pictures of at most {list(self.size)!r} pixels"
@@ -67,11 +78,14 @@ class Pad(Stage):
 
         Raises:
             ShapeError: the pictures are larger than `size`.
+            ImageTooLarge: they would become larger than 67 million pixels.
         """
         _, height, width, _ = F.shape(x)
+        borders = (above, below), (left, right) = self._borders(height, width)
+        limit_picture("padded", (above + height + below, left + width + right), (height, width))
         # TFLite has no plain uint8 padding.
         x = F.cast(x, "float32")
-        for axis, (before, after) in enumerate(self._borders(height, width), start=1):
+        for axis, (before, after) in enumerate(borders, start=1):
             if before or after:
                 x = F.pad(x, axis, before, after, self.value)
         return x

@@ -1,9 +1,42 @@
-"""What stages ask of the pictures that arrive, said once and in the same words."""
+"""What stages ask of pictures and of their sizes, said once and in the same words."""
 
-from edgeprep.errors import RecipeError
-from edgeprep.tensors import ImageSpec, Range
+from typing import Annotated
 
-__all__ = ["need_channels_last", "need_range"]
+from msgspec import Meta
+
+from edgeprep.errors import ImageTooLarge, RecipeError
+from edgeprep.tensors import LONGEST_SIDE, MOST_PIXELS, ImageSpec, Range
+
+__all__ = ["Length", "limit_picture", "limit_pixels", "need_channels_last", "need_range"]
+
+# In pixels, of a side that a recipe asks for.
+Length = Annotated[int, Meta(ge=1, le=LONGEST_SIDE)]
+
+
+def limit_pixels(rule: str, height: int, width: int) -> None:
+    """Refuse a size that memory would not hold; `rule` is the start of the message.
+
+    Raises:
+        RecipeError: there are more than 67 million pixels.
+    """
+    if height * width > MOST_PIXELS:
+        raise RecipeError(f"{rule} at most {MOST_PIXELS} pixels, got {[height, width]!r}")
+
+
+def limit_picture(done: str, size: tuple[int, int], arrived: tuple[int, int]) -> None:
+    """Refuse a picture that would not fit memory once it is `done`, such as "resized".
+
+    Args:
+        done: what becomes of it.
+        size: its `(height, width)` then, in pixels.
+        arrived: its `(height, width)` now.
+
+    Raises:
+        ImageTooLarge: it would have more than 67 million pixels.
+    """
+    if size[0] * size[1] > MOST_PIXELS:
+        rule = f"picture: must have at most {MOST_PIXELS} pixels once {done}"
+        raise ImageTooLarge(f"{rule}, got {size!r} (height, width) from {arrived!r}")
 
 
 def need_channels_last(image: ImageSpec) -> None:

@@ -5,21 +5,22 @@ from typing import Annotated, ClassVar, Literal, TypeVar
 
 from msgspec import Meta
 
-from edgeprep.errors import ImageTooLarge, RecipeError
+from edgeprep.errors import RecipeError
 from edgeprep.interfaces import Primitives, Stage
-from edgeprep.stages.requirements import need_channels_last, need_range
-from edgeprep.tensors import ImageSpec
+from edgeprep.stages.requirements import (
+    Length,
+    limit_picture,
+    limit_pixels,
+    need_channels_last,
+    need_range,
+)
+from edgeprep.tensors import LONGEST_SIDE, ImageSpec
 
 __all__ = ["Resize"]
 
 T = TypeVar("T")
 
-Pixels = Annotated[int, Meta(ge=1)]
 Level = Annotated[int, Meta(ge=0, le=255)]
-
-# Of a picture whose longer side follows from the shorter one: a line of 1 × 100000 pixels would
-# become a few million pixels long, and gigabytes large.
-MOST_PIXELS = 2**26
 
 METHODS = ("bilinear", "area")
 # Why the other methods that people know are not offered.
@@ -38,7 +39,8 @@ class Resize(Stage):
     pixels that exist, with `s = max(n_in / n_out, 1)` if antialiased, else 1.
 
     Attributes:
-        size: `(height, width)` in pixels; for mode "short" the length of the shorter side.
+        size: `(height, width)` in pixels; for mode "short" the length of the shorter side. At most
+            16384 each, and 67 million pixels (2^26).
         method: "bilinear", or "area", the mean of what an output pixel covers.
         antialias: whether bilinear widens its triangle when it shrinks. True is what Pillow and
             torchvision do, False what OpenCV does.
@@ -53,9 +55,9 @@ class Resize(Stage):
 
     name: ClassVar[str] = "resize"
 
-    # NOTE: not `Pixels | tuple[…]`: msgspec 0.22 frees a union of a bounded number and a fixed
+    # NOTE: not `Length | tuple[…]`: msgspec 0.22 frees a union of a bounded number and a fixed
     # tuple wrongly, and the process crashes when it ends.
-    size: int | tuple[Pixels, Pixels]
+    size: int | tuple[Length, Length]
     method: Annotated[str, Meta(extra_json_schema={"enum": list(METHODS)})] = "bilinear"
     antialias: bool = True
     mode: Literal["stretch", "short", "letterbox"] = "stretch"
@@ -72,8 +74,11 @@ class Resize(Stage):
             rule = "one length" if self.mode == "short" else "[height, width]"
             size = list(self.size) if isinstance(self.size, tuple) else self.size
             raise RecipeError(f"size: must be {rule} for mode {self.mode!r}, got {size!r}")
-        if isinstance(self.size, int) and self.size < 1:
-            raise RecipeError(f"size: must be at least 1, got {self.size!r}")
+        if isinstance(self.size, tuple):
+            limit_pixels("size: must have", *self.size)
+        elif not 1 <= self.size <= LONGEST_SIDE:
+            rule = f"must be at least 1 and at most {LONGEST_SIDE}"
+            raise RecipeError(f"size: {rule}, got {self.size!r}")
 
     def output(self, image: ImageSpec) -> ImageSpec:
         """The same pictures at the new size, float32."""
@@ -84,6 +89,7 @@ class Resize(Stage):
             height, width = self.size
         elif image.height is not None and image.width is not None:
             height, width = self._inner(image.height, image.width)
+            limit_pixels("must make", height, width)
         else:
             return image.replace(height=None, width=None, dtype="float32")
         return image.replace(height=height, width=width, dtype="float32")
@@ -92,13 +98,12 @@ class Resize(Stage):
         """`(N, H, W, C)`, uint8 or float32, to `(N, height, width, C)`, float32.
 
         Raises:
-            ImageTooLarge: mode "short" would make pictures of more than 67 million pixels.
+            ImageTooLarge: mode "short" would make a picture of more than 67 million pixels.
         """
         _, height, width, _ = F.shape(x)
         inner = self._inner(height, width)
-        if self.mode == "short" and inner[0] * inner[1] > MOST_PIXELS:
-            rule = f"picture: must have at most {MOST_PIXELS} pixels once resized"
-            raise ImageTooLarge(f"{rule}, got {inner!r} (height, width) from {(height, width)!r}")
+        # A line of 1 × 100000 pixels would become a few million pixels long.
+        limit_picture("resized", inner, (height, width))
         resized = self._resize(F, x, *inner)
         if self.mode != "letterbox" or inner == self.size:
             return resized

@@ -228,7 +228,21 @@ FAULTS = {
             "did you mean 'graph'?"
         ),
     ),
-    "size nought": ("[480, 640]", "[480, 0]", "input.size[1]: must be at least 1, got 0"),
+    "size nought": (
+        "[480, 640]",
+        "[480, 0]",
+        "input.size[1]: must be at least 1 and at most 16384, got 0",
+    ),
+    "size too long": (
+        "[480, 640]",
+        "[16385, 640]",
+        "input.size[0]: must be at least 1 and at most 16384, got 16385",
+    ),
+    "too many pixels": (
+        "[480, 640]",
+        "[16384, 4097]",
+        "input.size: must have at most 67108864 pixels, got [16384, 4097]",
+    ),
     "one size": ("[480, 640]", "[480]", "input.size: must have 2 items, got [480]"),
     "colour": (
         '"bgr"',

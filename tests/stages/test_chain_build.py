@@ -130,11 +130,58 @@ MISTAKES = {
     ),
     "no pixels": (
         [RESIZE | {"size": [64, 0]}],
-        "preprocess[0].size[1]: must be at least 1, got 0",
+        "preprocess[0].size[1]: must be at least 1 and at most 16384, got 0",
     ),
     "a negative shorter side": (
         [{"use": "resize", "size": -1, "mode": "short"}],
-        "preprocess[0].size: must be at least 1, got -1",
+        "preprocess[0].size: must be at least 1 and at most 16384, got -1",
+    ),
+    "a side too long": (
+        [RESIZE | {"size": [100_000_000, 48]}],
+        "preprocess[0].size[0]: must be at least 1 and at most 16384, got 100000000",
+    ),
+    "a shorter side too long": (
+        [{"use": "resize", "size": 16385, "mode": "short"}],
+        "preprocess[0].size: must be at least 1 and at most 16384, got 16385",
+    ),
+    "too many pixels": (
+        [RESIZE | {"size": [16384, 4097]}],
+        "preprocess[0].size: must have at most 67108864 pixels, got [16384, 4097]",
+    ),
+    "too many pixels in a letterbox": (
+        [RESIZE | {"size": [8193, 8192], "mode": "letterbox"}],
+        "preprocess[0].size: must have at most 67108864 pixels, got [8193, 8192]",
+    ),
+    "a crop too long": (
+        [{"use": "center-crop", "size": [8, 16385]}],
+        "preprocess[0].size[1]: must be at least 1 and at most 16384, got 16385",
+    ),
+    "a crop of too many pixels": (
+        [{"use": "center-crop", "size": [16384, 16384]}],
+        "preprocess[0].size: must have at most 67108864 pixels, got [16384, 16384]",
+    ),
+    "a border too wide": (
+        [{"use": "pad", "left": 16385}],
+        "preprocess[0].left: must be at least 0 and at most 16384, got 16385",
+    ),
+    "padded to a side too long": (
+        [{"use": "pad", "size": [16385, 8]}],
+        "preprocess[0].size[0]: must be at least 1 and at most 16384, got 16385",
+    ),
+    "padded to too many pixels": (
+        [{"use": "pad", "size": [16384, 16384]}],
+        "preprocess[0].size: must have at most 67108864 pixels, got [16384, 16384]",
+    ),
+    "borders that add up to too many pixels": (
+        [RESIZE, {"use": "pad", "top": 16384, "left": 4097}],
+        "preprocess[1]: pad must make at most 67108864 pixels, got [16448, 4145]",
+    ),
+    "a longer side that makes too many pixels": (
+        [
+            {"use": "resize", "size": [1, 10_000]},
+            {"use": "resize", "size": 256, "mode": "short"},
+        ],
+        "preprocess[1]: resize must make at most 67108864 pixels, got [256, 2560000]",
     ),
     "letterbox after normalize": (
         [NORMALIZE, RESIZE | {"mode": "letterbox"}],

@@ -114,6 +114,26 @@ def test_a_line_does_not_become_gigabytes(noise):
     )
 
 
+def test_borders_do_not_become_gigabytes(noise):
+    with pytest.raises(ImageTooLarge, match="picture") as caught:
+        prepared(Pad(top=16384, left=4097), noise(7, 20))
+    assert str(caught.value) == (
+        "picture: must have at most 67108864 pixels once padded, "
+        "got (16391, 4117) (height, width) from (7, 20)"
+    )
+
+
+def test_the_largest_size_is_taken():
+    free = ImageSpec()
+    for stage in (
+        Resize(size=(16384, 4096)),
+        CenterCrop(size=(4096, 16384)),
+        Pad(size=(8192,) * 2),
+    ):
+        assert stage.output(free).is_fixed
+    assert Pad(bottom=8192 - 7, right=8192 - 20).output(ImageSpec(height=7, width=20)).width == 8192
+
+
 @pytest.mark.parametrize(
     ("stage", "message"),
     [
