@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from edgeprep.cli.output import results_only
+from edgeprep.errors import EdgePrepError
 
 __all__ = ["Command", "verbose_option"]
 
@@ -16,9 +17,14 @@ class Command(click.Command):
     """A command of which only the result reaches stdout."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run it."""
-        with results_only():
-            return super().invoke(ctx)
+        """Run it; with `--verbose`, what is behind an error of ours is shown whole."""
+        try:
+            with results_only():
+                return super().invoke(ctx)
+        except EdgePrepError as error:
+            if (cause := error.__cause__) is not None:
+                logging.getLogger("edgeprep").debug("what is behind the error:", exc_info=cause)
+            raise
 
 
 def _let_libraries_speak(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:

@@ -11,6 +11,7 @@ import torch
 from edgeprep.data.factory import load_factory
 from edgeprep.errors import CheckpointError, RecipeError
 from edgeprep.recipe import ModelTable
+from edgeprep.schema.foreign import name_fault
 
 __all__ = ["load_network", "load_weights"]
 
@@ -35,7 +36,7 @@ def load_network(model: ModelTable, directory: Path) -> torch.nn.Module:
     except (Exception, SystemExit) as error:
         raise RecipeError(
             f"model.factory: {model.factory!r} must return a torch.nn.Module, "
-            f"got {type(error).__name__}: {error}"
+            f"got {name_fault(error)}"
         ) from error
     if not isinstance(network, torch.nn.Module):
         raise RecipeError(
@@ -93,7 +94,7 @@ def _read_state(path: Path) -> Mapping[str, torch.Tensor]:
     except Exception as error:  # both readers let out errors of many kinds on damaged files
         raise CheckpointError(
             f"model.weights: {path.name!r} must be a safetensors file or a state dict saved by "
-            f"torch, got {type(error).__name__}: {error}"
+            f"torch, got {name_fault(error)}"
         ) from error
     if not isinstance(state, Mapping) or not all(
         isinstance(value, torch.Tensor) for value in state.values()

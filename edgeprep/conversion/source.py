@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from edgeprep.conversion.silence import without_known_warnings
 from edgeprep.errors import ExportError, RecipeError
 from edgeprep.interfaces import Source
+from edgeprep.schema.foreign import name_fault
 from edgeprep.stages.chain import Chain
 from edgeprep.stages.primitives.numpy import NumpyPrimitives
 from edgeprep.stages.primitives.onnx import build_onnx
@@ -115,8 +116,10 @@ class NetworkSource(Source):
                     verbose=False,
                 )
         except Exception as error:  # torch.export lets out errors of every kind
+            # torch puts advice of its own, several pages long, in front of what was wrong.
+            fault = name_fault(error.__cause__ or error)
             raise ExportError(
-                f"onnx: torch.onnx.export must take the network, got {error}"
+                f"onnx: torch.onnx.export must take the network, got {fault}"
             ) from error
         if program is None:
             raise ExportError("onnx: torch.onnx.export must return a program, got None")
@@ -170,10 +173,10 @@ class NetworkSource(Source):
         try:
             with torch.inference_mode():
                 outputs = self.deployed(torch.from_numpy(np.ascontiguousarray(image)))
-        except Exception as error:  # the user's forward may raise anything
+        except (Exception, SystemExit) as error:  # the user's forward may raise anything
             raise RecipeError(
                 "model.factory: the network must take every picture of the data, "
-                f"got {type(error).__name__}: {error}"
+                f"got {name_fault(error)}"
             ) from error
         return tuple(output.numpy() for output in outputs)
 
@@ -205,10 +208,10 @@ def _trace_outputs(network: torch.nn.Module, taken: TensorSpec) -> tuple[TensorS
     try:
         with torch.inference_mode():
             outputs = network(example)
-    except Exception as error:  # the user's forward may raise anything
+    except (Exception, SystemExit) as error:  # the user's forward may raise anything
         raise RecipeError(
             f"model.factory: the network must take {taken.dtype} {taken.shape}, which is what the "
-            f"preprocessing gives, got {type(error).__name__}: {error}"
+            f"preprocessing gives, got {name_fault(error)}"
         ) from error
     return tuple(
         TensorSpec(name=name, shape=tuple(value.shape), dtype=_dtype(name, value))

@@ -15,6 +15,7 @@ from edgeprep.conversion.score import Outputs, Scorer, run_all
 from edgeprep.conversion.source import NetworkSource
 from edgeprep.errors import BackendError, EdgePrepError, ExportError
 from edgeprep.interfaces import Model, Options, Precision, Runner
+from edgeprep.schema.foreign import name_fault
 
 __all__ = ["MadeVariant", "Oracle", "make_variant"]
 
@@ -70,7 +71,9 @@ def make_variant(planned: PlannedVariant, source: NetworkSource, oracle: Oracle)
     except EdgePrepError:
         raise
     except Exception as error:
-        raise ExportError(f"{planned.name}: {type(error).__name__}: {error}") from error
+        raise ExportError(
+            f"{planned.name}: must be exported without an error, got {name_fault(error)}"
+        ) from error
     try:
         return _prove(planned, source, oracle, model)
     except EdgePrepError:
@@ -78,7 +81,7 @@ def make_variant(planned: PlannedVariant, source: NetworkSource, oracle: Oracle)
     except Exception as error:
         raise BackendError(
             f"{planned.name}: backend {planned.backend.name!r} must run what was exported, "
-            f"got {type(error).__name__}: {error}"
+            f"got {name_fault(error)}"
         ) from error
 
 

@@ -16,6 +16,7 @@ from types import ModuleType
 
 from edgeprep.errors import RecipeError
 from edgeprep.schema import nearest
+from edgeprep.schema.foreign import name_fault
 
 __all__ = ["load_factory"]
 
@@ -66,7 +67,8 @@ def _load_module(name: str, directory: Path, where: str) -> ModuleType:
 
 
 def _failed(name: str, error: BaseException, where: str) -> RecipeError:
-    return RecipeError(f"{where}: module {name!r} must load without an error, got {error!r}")
+    rule = f"module {name!r} must load without an error"
+    return RecipeError(f"{where}: {rule}, got {name_fault(error)}")
 
 
 def _load_file(path: Path) -> ModuleType:

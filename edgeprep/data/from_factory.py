@@ -13,6 +13,7 @@ from edgeprep.data.reader import Reader
 from edgeprep.data.samples import Samples
 from edgeprep.errors import DataError
 from edgeprep.schema import show
+from edgeprep.schema.foreign import name_fault
 
 __all__ = ["FromFactory"]
 
@@ -60,5 +61,7 @@ def _read(call: Callable[[], object], what: str) -> Iterator[object]:
         yield from samples
     except DataError:
         raise
-    except Exception as error:
-        raise DataError(f"{what} must give its samples without an error, got {error!r}") from error
+    # The factory is the user's code, and may raise anything; a script's exit is no success.
+    except (Exception, SystemExit) as error:
+        rule = "must give its samples without an error"
+        raise DataError(f"{what} {rule}, got {name_fault(error)}") from error

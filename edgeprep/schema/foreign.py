@@ -19,7 +19,7 @@ def name_fault(error: BaseException) -> str:
     innermost one outside of installed libraries; there is none where all of it is theirs.
     """
     try:
-        words = str(error).split("\n")
+        words = str(error).splitlines()
     except Exception:  # noqa: BLE001 -- an exception is the user's code as well
         words = []
     first = next((line.strip() for line in words if line.strip()), "")

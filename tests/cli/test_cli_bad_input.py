@@ -121,7 +121,7 @@ def test_a_recipe_that_breaks_a_rule(
         ("model:number", "'model:number' must return a torch.nn.Module, got 'int'"),
         (
             "model:failing",
-            "'model:failing' must return a torch.nn.Module, got KeyError: 'hub'",
+            "'model:failing' must return a torch.nn.Module, got KeyError: 'hub' (model.py:27)",
         ),
         ("model:bild", "module 'model' has no function 'bild'; did you mean 'build'?"),
     ],

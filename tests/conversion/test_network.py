@@ -78,12 +78,18 @@ def test_arguments_reach_the_factory(load: Callable[..., torch.nn.Module]) -> No
         (
             "model:raises",
             {},
-            "model.factory: 'model:raises' must return a torch.nn.Module, got KeyError: 'hub'",
+            (
+                "model.factory: 'model:raises' must return a torch.nn.Module, "
+                "got KeyError: 'hub' (model.py:10)"
+            ),
         ),
         (
             "model:leaves",
             {},
-            "model.factory: 'model:leaves' must return a torch.nn.Module, got SystemExit: 0",
+            (
+                "model.factory: 'model:leaves' must return a torch.nn.Module, "
+                "got SystemExit: 0 (model.py:14)"
+            ),
         ),
         (
             "model:number",

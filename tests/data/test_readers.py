@@ -112,7 +112,7 @@ def test_a_generator_can_be_read_twice(tmp_path: Path) -> None:
             {},
             (
                 "data.calibration.factory: 'data:read' must give its samples without an error,"
-                " got OSError('no disk')"
+                " got OSError: no disk (data.py:4)"
             ),
         ),
         (
@@ -120,7 +120,7 @@ def test_a_generator_can_be_read_twice(tmp_path: Path) -> None:
             {},
             (
                 "data.calibration.factory: 'data:read' must give its samples without an error,"
-                " got ZeroDivisionError('division by zero')"
+                " got ZeroDivisionError: division by zero (data.py:4)"
             ),
         ),
         (
@@ -128,7 +128,15 @@ def test_a_generator_can_be_read_twice(tmp_path: Path) -> None:
             {"arguments": {"lst": 2}},
             (
                 "data.calibration.factory: 'data:read' must give its samples without an error,"
-                " got TypeError(\"read() got an unexpected keyword argument 'lst'\")"
+                " got TypeError: read() got an unexpected keyword argument 'lst'"
+            ),
+        ),
+        (
+            "raise SystemExit(0)",
+            {},
+            (
+                "data.calibration.factory: 'data:read' must give its samples without an error,"
+                " got SystemExit: 0 (data.py:4)"
             ),
         ),
         (
@@ -141,7 +149,7 @@ def test_a_generator_can_be_read_twice(tmp_path: Path) -> None:
         ),
         ("return []", {}, "data.calibration: must have at least one picture, got 0"),
     ],
-    ids=["raises", "raises later", "arguments", "gives a number", "gives nothing"],
+    ids=["raises", "raises later", "arguments", "exits", "gives a number", "gives nothing"],
 )
 def test_a_factory_that_gives_no_samples_is_named(
     tmp_path: Path, body: str, keys: dict[str, object], message: str
