@@ -1,6 +1,8 @@
 """Candidates loaded, proved by golden samples and timed; and a record of what became of each."""
 
 from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Self
 
 import numpy as np
 from msgspec import Struct, field
@@ -41,6 +43,9 @@ class Trial(Struct, eq=False):
 class Prober:
     """Loads, proves and measures the candidates of one bundle.
 
+    In a `with` block it closes all that it has loaded if the block fails or is interrupted; what
+    is loaded when the block ends well, belongs to the caller.
+
     Args:
         bundle: an open bundle.
         call: given a variant's name, its runner and one golden input, what one request costs.
@@ -56,6 +61,7 @@ class Prober:
         self._bundle = bundle
         self._call = call
         self._tried: list[Outcome] = []
+        self._loaded: list[Runner] = []
         self._left_out = tuple(left_out)
 
     @property
@@ -76,6 +82,7 @@ class Prober:
         try:
             model = self._bundle.model(variant)
             runner = reachable.backend.load(model, reachable.device, candidate.options)
+            self._loaded.append(runner)
             error = golden_error(runner, golden, samples)
         except Exception as fault:  # noqa: BLE001 -- an engine's fault rejects it, and is shown
             self._reject(candidate, _reason(fault), runner)
@@ -161,7 +168,7 @@ class Prober:
     def retire(self, trials: Sequence[Trial]) -> None:
         """Close `trials`, which were measured and are not the fastest."""
         for trial in trials:
-            close(trial.runner)
+            self._close(trial.runner)
             self._tried.append(
                 Outcome(
                     candidate=trial.reachable.candidate,
@@ -187,8 +194,16 @@ class Prober:
 
     def _reject(self, candidate: Candidate, reason: str, runner: Runner | None) -> None:
         if runner is not None:
-            close(runner)
+            self._close(runner)
         self._tried.append(Outcome(candidate=candidate, verdict="rejected", reason=reason))
+
+    def _close(self, runner: Runner) -> None:
+        close(runner)
+        self._loaded = [loaded for loaded in self._loaded if loaded is not runner]
+
+    def reconsider(self, candidate: Candidate) -> None:
+        """Forget what became of `candidate`, which is tried again."""
+        self._tried = [outcome for outcome in self._tried if outcome.candidate != candidate]
 
     def nothing_left(self) -> str:
         """The message of NoUsableBackend: every candidate with its reason."""
@@ -197,6 +212,19 @@ class Prober:
             f"{self._bundle.path}: at least one candidate must run on this machine, got none"
             f"{reasons or '; no candidate is left by prefer= and the installed plugins'}"
         )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is not None:
+            for runner in self._loaded:
+                close(runner)
 
 
 def close(runner: Runner) -> None:

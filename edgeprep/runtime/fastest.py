@@ -4,6 +4,8 @@ import math
 from collections.abc import Sequence
 from time import perf_counter
 
+from msgspec import Struct
+
 from edgeprep.errors import NoUsableBackend
 from edgeprep.runtime.candidates import Candidate, Reachable
 from edgeprep.runtime.choose import Prober, Trial
@@ -25,12 +27,22 @@ _FEWEST_ROUNDS = 5
 _MOST_ROUNDS = 25
 
 
+class _Known(Struct, eq=False):
+    """A candidate that is not loaded, and the best milliseconds known of it.
+
+    Of one that was passed over, those with fewer threads are known.
+    """
+
+    reachable: Reachable
+    best_ms: float
+
+
 def find_fastest(prober: Prober, candidates: Sequence[Reachable], *, seconds: float) -> Trial:
     """The winner, loaded; the others are closed and their outcomes kept.
 
     Only a few candidates are ever in memory together: a first look at each, in turns with the best
     one so far, keeps the most promising. These are then measured in turns, so that all see the same
-    machine.
+    machine. If they fail, the others are loaded again, the quickest first.
 
     Args:
         prober: loads and times.
@@ -42,25 +54,39 @@ def find_fastest(prober: Prober, candidates: Sequence[Reachable], *, seconds: fl
     """
     finalists: list[Trial] = []
     looked_at: list[Trial] = []
+    reserve: list[_Known] = []
+    lost = False
     for reachable in candidates:
-        if reason := _cannot_win(reachable.candidate, looked_at):
-            prober.pass_over(reachable.candidate, reason)
+        if rival := _unbeatable(reachable.candidate, looked_at):
+            prober.pass_over(reachable.candidate, _why_not(reachable.candidate, rival))
+            reserve.append(_Known(reachable, rival.best_ms))
             continue
         # One sample now, all of them once it is worth their time.
         trial = prober.prove(reachable, _FIRST_SAMPLES)
-        if trial is None or not _look(prober, trial, finalists):
+        if trial is None:
+            continue
+        before = len(finalists)
+        runs = _look(prober, trial, finalists)
+        lost |= len(finalists) < before
+        if not runs:
             continue
         looked_at.append(trial)
         if trial.behind > _HOPELESS:
-            prober.retire([trial])
+            _retire(prober, [trial], reserve)
         elif prober.prove_again(trial):
             finalists.append(trial)
             finalists.sort(key=lambda t: t.best_ms)
             limit = finalists[0].best_ms * _HOPELESS
             keep = [t for t in finalists[:_FINALISTS] if t.best_ms <= limit]
-            prober.retire([t for t in finalists if t not in keep])
+            _retire(prober, [t for t in finalists if t not in keep], reserve)
             finalists = keep
-    return _final(prober, finalists, seconds)
+    if lost:  # then some were retired because of one that is no longer there
+        finalists += _reload(prober, reserve, finalists)
+    while not (survivors := _final(prober, finalists, reserve, seconds)):
+        finalists = _reload(prober, reserve, [])
+        if not finalists:
+            raise NoUsableBackend(prober.nothing_left())
+    return prober.rank(survivors)
 
 
 def _look(prober: Prober, trial: Trial, finalists: list[Trial]) -> bool:
@@ -81,7 +107,10 @@ def _look(prober: Prober, trial: Trial, finalists: list[Trial]) -> bool:
     return True
 
 
-def _final(prober: Prober, finalists: list[Trial], seconds: float) -> Trial:
+def _final(
+    prober: Prober, finalists: list[Trial], reserve: list[_Known], seconds: float
+) -> list[Trial]:
+    """Those of `finalists` that were never far behind, measured in turns; none if all fail."""
     for trial in finalists:
         trial.bursts.clear()
     end = perf_counter() + seconds
@@ -90,28 +119,49 @@ def _final(prober: Prober, finalists: list[Trial], seconds: float) -> Trial:
         finalists = [trial for trial in reversed(finalists) if prober.measure(trial)]
         if count >= _FEWEST_ROUNDS:
             limit = min((t.timing.median_ms for t in finalists), default=0.0) * _BEHIND
-            prober.retire([t for t in finalists if t.timing.median_ms > limit])
+            _retire(prober, [t for t in finalists if t.timing.median_ms > limit], reserve)
             finalists = [t for t in finalists if t.timing.median_ms <= limit]
         if len(finalists) < 2 or (count >= _FEWEST_ROUNDS and perf_counter() > end):
             break
-    if not finalists:
-        raise NoUsableBackend(prober.nothing_left())
-    return prober.rank(finalists)
+    return finalists
 
 
-def _cannot_win(candidate: Candidate, looked_at: Sequence[Trial]) -> str | None:
-    """Why more threads cannot make a candidate the fastest; None where they might."""
+def _retire(prober: Prober, trials: list[Trial], reserve: list[_Known]) -> None:
+    prober.retire(trials)
+    reserve += [_Known(trial.reachable, trial.best_ms) for trial in trials]
+
+
+def _reload(prober: Prober, reserve: list[_Known], finalists: list[Trial]) -> list[Trial]:
+    """The quickest of `reserve` that may beat `finalists`, to make their number full."""
+    reserve.sort(key=lambda known: known.best_ms)
+    limit = min((t.best_ms for t in finalists), default=math.inf) * _HOPELESS
+    loaded: list[Trial] = []
+    while reserve and reserve[0].best_ms <= limit and len(finalists + loaded) < _FINALISTS:
+        known = reserve.pop(0)
+        prober.reconsider(known.reachable.candidate)
+        if trial := prober.prove(known.reachable):
+            loaded.append(trial)
+    return loaded
+
+
+def _unbeatable(candidate: Candidate, looked_at: Sequence[Trial]) -> Trial | None:
+    """What shows that more threads cannot make `candidate` the fastest; None if they might."""
     threads, settings = _split(candidate)
     for trial in looked_at:
         fewer, known = _split(trial.reachable.candidate)
         # NOTE: not `==`: how several threads wait for each other is no setting of a single one.
         comparable = 0 < fewer < threads and known <= settings
         if comparable and trial.behind * fewer / threads > _SUPERLINEAR:
-            return (
-                f"threads={fewer} took {trial.behind:.1f} times as long as the best; "
-                f"{threads} cannot make up for that"
-            )
+            return trial
     return None
+
+
+def _why_not(candidate: Candidate, rival: Trial) -> str:
+    threads, fewer = _split(candidate)[0], _split(rival.reachable.candidate)[0]
+    return (
+        f"threads={fewer} took {rival.behind:.1f} times as long as the best; "
+        f"{threads} cannot make up for that"
+    )
 
 
 def _split(candidate: Candidate) -> tuple[int, set[tuple[str, object]]]:

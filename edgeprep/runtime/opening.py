@@ -140,14 +140,14 @@ def open(  # noqa: A001 -- `edgeprep.open` is the public name
             return remembered
     variants = sorted(opened.bundle.manifest.variants, key=lambda variant: variant.size_bytes)
     reachable, left_out = list_candidates(variants, registry, opened.rules(prefer))
-    prober = opened.prober(left_out)
-    if not probe:
-        return opened.session(prober.first(reachable), prober.outcomes, remembered=False)
-    from edgeprep.runtime.fastest import find_fastest  # here, as a remembered choice needs none
+    with opened.prober(left_out) as prober:
+        if not probe:
+            return opened.session(prober.first(reachable), prober.outcomes, remembered=False)
+        from edgeprep.runtime.fastest import find_fastest  # here, as a remembered choice needs none
 
-    trial = find_fastest(prober, reachable, seconds=seconds)
-    cache.store([outcome.to_json() for outcome in prober.outcomes])
-    return opened.session(trial, prober.outcomes, remembered=False)
+        trial = find_fastest(prober, reachable, seconds=seconds)
+        cache.store([outcome.to_json() for outcome in prober.outcomes])
+        return opened.session(trial, prober.outcomes, remembered=False)
 
 
 def _key(opened: OpenedBundle, prefer: str | None) -> str:
@@ -165,8 +165,9 @@ def _recall(opened: OpenedBundle, cache: ChoiceCache) -> Session | None:
     wanted = outcomes[0].candidate
     variants = opened.bundle.manifest.variants
     reachable, _ = list_candidates(variants, opened.registry, Rules(only=wanted))
-    trial = opened.prober().prove(reachable[0], _SAMPLES_AGAIN) if reachable else None
-    return None if trial is None else opened.session(trial, outcomes, remembered=True)
+    with opened.prober() as prober:
+        trial = prober.prove(reachable[0], _SAMPLES_AGAIN) if reachable else None
+        return None if trial is None else opened.session(trial, outcomes, remembered=True)
 
 
 def _outcome(record: dict[str, Any]) -> Outcome:

@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 import edgeprep
+from edgeprep.errors import NoUsableBackend
 from edgeprep.interfaces import Device, Model, Options, Precision, Runner
 from edgeprep.runtime import Session
 from edgeprep.runtime.timing import summarize
@@ -23,6 +24,8 @@ class Engine:
     ways: tuple[dict[str, int | str], ...]
     seconds: Mapping[str, float]
     wrong_from: Mapping[str, int] = field(default_factory=dict)  # the first call that is wrong
+    # Whether its device is lost, given how many are loaded at the moment.
+    lost: Mapping[str, Callable[[int], bool]] = field(default_factory=dict)
     loaded: list[str] = field(default_factory=list)
     most: int = 0  # loaded at the same time
 
@@ -42,13 +45,16 @@ def open_on(bundle: Path, fakes: SimpleNamespace) -> Callable[[Engine], Session]
                 speed = str(options["speed"])
                 engine.loaded.append(f"{speed}-{options['threads']}")
                 runner = super().load(model, device, options)
-                engine.most = max(engine.most, len(fakes.Right.open_runners))
+                runners = fakes.Right.open_runners
+                engine.most = max(engine.most, len(runners))
                 calls = 0
 
                 def compute(image: NDArray[np.uint8]) -> NDArray[np.float32]:
                     nonlocal calls
                     calls += 1
                     time.sleep(engine.seconds[speed])
+                    if speed in engine.lost and engine.lost[speed](len(runners)):
+                        raise RuntimeError("device lost")
                     right = fakes.Right.compute(self, image)
                     return right * (2 if calls >= engine.wrong_from.get(speed, calls + 1) else 1)
 
@@ -100,6 +106,88 @@ def test_what_is_wrong_on_a_later_sample_is_rejected_however_fast(
     assert [(o.verdict, o.reason) for o in session.outcomes[1:]] == [
         ("rejected", "wrong numbers: relative error 1, allowed 0.001")
     ]
+
+
+def alone(runners: int) -> bool:
+    """When the others are retired: in the final."""
+    return runners == 1
+
+
+def verdicts(session: Session) -> dict[str, str]:
+    return {str(o.candidate.options["speed"]): o.verdict for o in session.outcomes}
+
+
+def test_where_the_only_finalist_fails_the_quickest_of_the_retired_answers(
+    open_on: Callable[[Engine], Session],
+) -> None:
+    engine = Engine(
+        ways=(way("first"), way("slow"), way("lost"), way("slower")),
+        seconds={"first": 0.004, "slow": 0.006, "lost": 0.0005, "slower": 0.012},
+    )
+    # Once all are looked at, as `first` answers without it.
+    engine.lost = {"lost": lambda runners: alone(runners) and len(engine.loaded) > 3}
+    session = open_on(engine)
+    assert engine.loaded[:4] == ["first-1", "slow-1", "lost-1", "slower-1"]
+    assert session.choice.options == way("first")
+    assert verdicts(session)["lost"] == "rejected"
+    assert len(session.outcomes) == len(engine.ways)
+    assert engine.most <= 4
+
+
+def test_what_was_passed_over_for_the_sake_of_one_that_fails_is_tried(
+    open_on: Callable[[Engine], Session],
+) -> None:
+    engine = Engine(
+        ways=(way("lost"), way("slow"), way("slow", 2)),
+        seconds={"lost": 0.0005, "slow": 0.01},
+    )
+    # Alone it is at the beginning, too, so that it lives until others have been there.
+    engine.lost = {"lost": lambda runners: alone(runners) and len(engine.loaded) > 1}
+    session = open_on(engine)
+    assert engine.loaded == ["lost-1", "slow-1", "slow-1", "slow-2"]
+    assert session.choice.options["speed"] == "slow"
+    found = sorted(outcome.verdict for outcome in session.outcomes)
+    assert found == ["chosen", "rejected", "slower"]
+
+
+def test_what_is_tried_again_must_compute_all_samples_rightly(
+    open_on: Callable[[Engine], Session],
+) -> None:
+    engine = Engine(
+        ways=(way("lost"), way("wrong"), way("right")),
+        seconds={"lost": 0.0005, "wrong": 0.004, "right": 0.01},
+    )
+    engine.lost = {"lost": lambda runners: alone(runners) and len(engine.loaded) > 2}
+    # The first of its samples is right, and so is all that is called for being timed.
+    engine.wrong_from = {"wrong": 2}
+    session = open_on(engine)
+    assert session.choice.options == way("right")
+    assert verdicts(session) == {"right": "chosen", "lost": "rejected", "wrong": "rejected"}
+
+
+def test_where_a_finalist_fails_early_what_it_had_beaten_is_tried_again(
+    open_on: Callable[[Engine], Session],
+) -> None:
+    engine = Engine(
+        ways=(way("lost"), way("medium"), way("slow")),
+        seconds={"lost": 0.0005, "medium": 0.003, "slow": 0.02},
+    )
+    engine.lost = {"lost": lambda runners: len(engine.loaded) == 3}
+    session = open_on(engine)
+    assert session.choice.options == way("medium")
+    assert verdicts(session) == {"medium": "chosen", "slow": "slower", "lost": "rejected"}
+
+
+def test_a_bundle_that_nothing_can_run_in_the_end_is_refused_after_every_try(
+    open_on: Callable[[Engine], Session], fakes: SimpleNamespace
+) -> None:
+    names = [f"s{index}" for index in range(6)]
+    engine = Engine(ways=tuple(map(way, names)), seconds=dict.fromkeys(names, 0.001))
+    # After the first look, at which there are four, every one fails, also when loaded again.
+    engine.lost = dict.fromkeys(names, lambda runners: len(engine.loaded) >= 6 and runners < 4)
+    with pytest.raises(NoUsableBackend, match=r"got none\n(.*: rejected, RuntimeError.*\n?){6}$"):
+        open_on(engine)
+    assert fakes.Right.open_runners == []
 
 
 def test_at_most_four_are_in_memory_together(open_on: Callable[[Engine], Session]) -> None:

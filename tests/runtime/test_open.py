@@ -18,7 +18,7 @@ from edgeprep.errors import IncompatibleBundle, InputError, NoUsableBackend, Plu
 from edgeprep.registry import PluginRecord
 from edgeprep.runtime import Session
 from edgeprep.runtime.benchmark import measure_all
-from edgeprep.runtime.choices import cache_directory
+from edgeprep.runtime.choices import ChoiceCache, cache_directory
 from edgeprep.runtime.golden import allowed_error
 
 Picture = NDArray[np.uint8]
@@ -230,6 +230,59 @@ def test_a_bundle_whose_only_engine_fails_while_it_is_measured_is_refused(
     for run in (edgeprep.open, measure_all):
         with pytest.raises(NoUsableBackend, match=r"rejected, RuntimeError\('device lost'\)"):
             run(bundle, registry=fakes.registry(fakes.Failing))
+    assert fakes.Right.open_runners == []
+
+
+# In the proof: its first sample, its last one; while it is measured: alone, against another.
+@pytest.mark.parametrize("last", [1, 4, 20, 60])
+@pytest.mark.parametrize("order", [("Slow", "Right"), ("Right", "Slow")], ids=" ".join)
+@pytest.mark.parametrize("run", [edgeprep.open, measure_all])
+def test_an_interrupt_leaves_nothing_loaded(
+    bundle: Path,
+    fakes: SimpleNamespace,
+    monkeypatch: pytest.MonkeyPatch,
+    run: Callable[..., object],
+    order: tuple[str, ...],
+    last: int,
+) -> None:
+    compute, calls = fakes.Right.compute, 0
+
+    def interrupted(self: object, image: Picture) -> Picture:
+        nonlocal calls
+        calls += 1
+        if calls == last:
+            raise KeyboardInterrupt("control-C")
+        return compute(self, image)
+
+    monkeypatch.setattr(fakes.Right, "compute", interrupted)
+    with pytest.raises(KeyboardInterrupt, match=r"^control-C$"):
+        run(bundle, registry=fakes.registry(*(getattr(fakes, name) for name in order)))
+    assert fakes.Right.open_runners == []
+
+
+def test_an_interrupt_while_a_choice_is_recalled_leaves_nothing_loaded(
+    bundle: Path, fakes: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(self: object, image: Picture) -> Picture:
+        raise KeyboardInterrupt("control-C")
+
+    registry = fakes.registry(fakes.Right)
+    edgeprep.open(bundle, registry=registry, seconds=0.01).close()
+    monkeypatch.setattr(fakes.Right, "compute", interrupted)
+    with pytest.raises(KeyboardInterrupt, match=r"^control-C$"):
+        edgeprep.open(bundle, registry=registry)
+    assert fakes.Right.open_runners == []
+
+
+def test_an_interrupt_while_the_choice_is_stored_leaves_nothing_loaded(
+    bundle: Path, fakes: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(self: ChoiceCache, outcomes: object) -> None:
+        raise KeyboardInterrupt("control-C")
+
+    monkeypatch.setattr(ChoiceCache, "store", interrupted)
+    with pytest.raises(KeyboardInterrupt, match=r"^control-C$"):
+        edgeprep.open(bundle, registry=fakes.registry(fakes.Right), seconds=0.01)
     assert fakes.Right.open_runners == []
 
 
