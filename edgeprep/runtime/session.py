@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from edgeprep.errors import BackendError, ClosedError, EdgePrepError, ForkedRunnerError
 from edgeprep.interfaces import Runner, Task
 from edgeprep.runtime.candidates import Candidate, Outcome
+from edgeprep.runtime.choose import close
 from edgeprep.runtime.explain import explain
 from edgeprep.runtime.inputs import check_batch, check_picture
 from edgeprep.runtime.outputs import all_finite, refuse
@@ -18,6 +19,10 @@ from edgeprep.stages.chain import Chain
 from edgeprep.tensors import ImageSpec
 
 __all__ = ["Session"]
+
+# NOTE: the engine of a fork waits for threads that are not there when it is freed: OpenVINO's does
+# so for ever. So a fork keeps what it was born with.
+_LEFT_BY_PARENTS: list[Runner] = []
 
 
 class Session:
@@ -101,10 +106,17 @@ class Session:
         return explain(self.outcomes, name=self.name, remembered=self.remembered)
 
     def close(self) -> None:
-        """Let go of the engine. Calling it again does nothing."""
+        """Let go of the engine. Calling it again does nothing.
+
+        Calls under way in other threads are finished by the engine, or raise ClosedError.
+        """
         runner, self._runner = self._runner, None
-        if runner is not None:
-            runner.close()
+        if runner is None:
+            return
+        if os.getpid() == self._pid:
+            close(runner)
+        else:
+            _LEFT_BY_PARENTS.append(runner)
 
     def _result(self, picture: NDArray[np.uint8], place: str) -> Any:
         outputs = self._run(picture)

@@ -223,7 +223,8 @@ def fakes() -> SimpleNamespace:
         Absent,
         Reduced,
     )
-    return SimpleNamespace(registry=registry_of, **{cls.__name__: cls for cls in classes})
+    by_name = {cls.__name__: cls for cls in classes}
+    return SimpleNamespace(registry=registry_of, Runner=FakeRunner, **by_name)
 
 
 @pytest.fixture

@@ -1,9 +1,10 @@
 """The session: what it takes, what it refuses, and how long it lives."""
 
+import gc
 import os
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -224,27 +225,65 @@ def test_a_session_is_closed_at_the_end_of_a_with_block(
         session(picture)
 
 
-@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-# jax, which a converter of another test may have imported, warns of any fork.
-@pytest.mark.filterwarnings(r"ignore:os\.fork\(\) was called:RuntimeWarning")
-def test_a_fork_is_refused_at_once(session: Session, picture: Picture) -> None:
+def test_an_engine_that_cannot_be_closed_hides_no_error_of_the_block(
+    bundle: Path, fakes: SimpleNamespace, caplog: pytest.LogCaptureFixture
+) -> None:
+    registry = fakes.registry(fakes.Clinging)
+    with (
+        pytest.raises(LookupError, match=r"^of the application$"),
+        edgeprep.open(bundle, probe=False, registry=registry),
+    ):
+        raise LookupError("of the application")
+    assert caplog.messages == ["a runner could not be closed: RuntimeError('device busy')"]
+
+
+def told_by_a_fork(use: Callable[[], object]) -> str:
+    """What `use` raises in a fork of this process."""
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
         try:
-            session(picture)
+            use()
             told = b"no error"
         except BaseException as fault:  # noqa: BLE001 -- the child only tells what happened
             told = f"{type(fault).__name__}: {fault}".encode()
         os.write(write, told)
         os._exit(0)
     os.waitpid(child, 0)
-    assert os.read(read, 1000).decode() == (
+    answer = os.read(read, 1000).decode()
+    os.close(read)
+    os.close(write)
+    return answer
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+# jax, which a converter of another test may have imported, warns of any fork.
+@pytest.mark.filterwarnings(r"ignore:os\.fork\(\) was called:RuntimeWarning")
+def test_a_fork_is_refused_at_once(session: Session, picture: Picture) -> None:
+    assert told_by_a_fork(lambda: session(picture)) == (
         "ForkedRunnerError: session 'means': must be used in the process that opened it, got a "
         "fork; open it in the child, with multiprocessing's 'spawn'"
     )
-    os.close(read)
-    os.close(write)
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+@pytest.mark.filterwarnings(r"ignore:os\.fork\(\) was called:RuntimeWarning")
+def test_a_fork_never_closes_the_engine_which_would_wait_for_threads_that_it_lacks(
+    session: Session, fakes: SimpleNamespace, picture: Picture
+) -> None:
+    def alive() -> int:
+        gc.collect()
+        return sum(isinstance(one, fakes.Runner) for one in gc.get_objects())
+
+    def leave_the_block() -> None:
+        before = alive()
+        with session:
+            pass
+        # NOTE: an engine is freed with the last reference to it, also without being closed.
+        raise LookupError(f"{fakes.Right.open_runners} open, {before - alive()} freed")
+
+    assert told_by_a_fork(leave_the_block) == "LookupError: ['right'] open, 0 freed"
+    assert session(picture).label == "green"
 
 
 def test_threads_may_share_a_session(session: Session) -> None:
