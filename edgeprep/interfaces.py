@@ -169,10 +169,18 @@ class Stage(ABC):
     """One preprocessing step, defined once and interpreted by numpy, torch and a graph builder.
 
     Implementations are frozen dataclasses; their fields are the keys of the recipe's table.
+
+    Attributes:
+        name: what recipes call it.
+        version: goes up when a released stage has to compute something else.
+        host_only: why no graph can hold it; empty for all others.
+        training_only: whether it varies pictures for training, and has no place in a bundle.
     """
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
+    host_only: ClassVar[str] = ""
+    training_only: ClassVar[bool] = False
 
     @abstractmethod
     def output(self, image: ImageSpec) -> ImageSpec:

@@ -135,7 +135,7 @@ class Chain:
             self._position(placement)
             return (placement,)
         names: list[Placement] = ["graph", "split", "host"]
-        if not self.input.is_fixed:
+        if not self.input.is_fixed or any(stage.host_only for stage in self.stages):
             names.remove("graph")
         positions: dict[int, Placement] = {}
         for name in names:
@@ -176,10 +176,25 @@ class Chain:
                 "placement: 'auto' chooses among cuts and is none itself, got 'auto'; "
                 "cut at 'graph', 'host' or 'split'"
             )
+        hosted = [index for index, stage in enumerate(self.stages) if stage.host_only]
         if placement == "graph":
             self.need_fixed_size()
+            if hosted:
+                stage = self.stages[hosted[0]]
+                raise RecipeError(
+                    f"preprocess[{hosted[0]}]: {stage.name} must run on the host, got placement "
+                    f"'graph'; {stage.host_only}; use placement = 'split' or 'host'"
+                )
             return 0
-        cuts = [index for index in range(len(self.images)) if self._is_cut(index)]
+        first = hosted[-1] + 1 if hosted else 0
+        cuts = [index for index in range(first, len(self.images)) if self._is_cut(index)]
+        if not cuts and hosted:
+            stage = self.stages[hosted[-1]]
+            raise RecipeError(
+                f"preprocess[{hosted[-1]}]: {stage.name} runs on the host, which hands pictures of "
+                "one size and values in 0..255 to the graph, got none after it; "
+                "put it before normalize and scale, and a resize somewhere"
+            )
         if not cuts:
             raise RecipeError(
                 "preprocess: must bring pictures to one size while values are in 0..255, "
@@ -208,6 +223,11 @@ def _stage(table: Mapping[str, object], registry: StageRegistry, path: str) -> S
         cls = registry.get("stage", name)
     except UnknownName as error:
         raise RecipeError(f"{path}.use: {error}") from error
+    if cls.training_only:
+        raise RecipeError(
+            f"{path}.use: must be a stage that every picture goes through alike, got {name!r}, "
+            "which varies pictures for training and is never exported; put it under [[augment]]"
+        )
     stage: Stage = build(cls, options, path)
     return stage
 

@@ -1,10 +1,15 @@
 """What a recipe may say, and what it is told when it may not."""
 
 import json
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
 
 from edgeprep.errors import RecipeError
+from edgeprep.hookspecs import hookimpl
+from edgeprep.interfaces import Stage
 from edgeprep.registry import Registry
 from edgeprep.stages.chain import Chain
 from edgeprep.stages.color import Color
@@ -279,3 +284,31 @@ def test_a_chain_made_in_code_is_checked_as_well():
             stages=(Normalize(mean=(0.0,) * 3, std=(1.0,) * 3), Scale(), Color(to="bgr")),
         )
     assert str(caught.value).startswith("preprocess[1]: scale needs")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shaken(Stage):
+    """What is for training."""
+
+    name: ClassVar[str] = "shaken"
+    training_only: ClassVar[bool] = True
+
+    def output(self, image):
+        return image
+
+    def apply(self, F, x, image):
+        return x
+
+
+def test_what_varies_pictures_for_training_is_never_exported():
+    def shaken():
+        return [Shaken]
+
+    registry = Registry(installed=False)
+    registry.register("shaky", SimpleNamespace(edgeprep_stages=hookimpl(shaken)))
+    with pytest.raises(RecipeError) as caught:  # noqa: PT011 -- the whole message is compared
+        Chain.build([RESIZE, {"use": "shaken"}], input=ImageSpec(), registry=registry)
+    assert str(caught.value) == (
+        "preprocess[1].use: must be a stage that every picture goes through alike, got 'shaken', "
+        "which varies pictures for training and is never exported; put it under [[augment]]"
+    )

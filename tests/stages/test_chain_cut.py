@@ -1,9 +1,13 @@
 """Where a chain is cut, and that a cut changes next to nothing."""
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import numpy as np
 import pytest
 
 from edgeprep.errors import RecipeError
+from edgeprep.interfaces import Stage
 from edgeprep.stages.center_crop import CenterCrop
 from edgeprep.stages.chain import Chain
 from edgeprep.stages.color import Color
@@ -145,3 +149,45 @@ def test_placements_refuses_what_cut_would_refuse():
     for placement in ("graph", "auto"):
         with pytest.raises(RecipeError, match="free size"):
             chain.placements(placement)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slow(Stage):
+    """What no graph can hold."""
+
+    name: ClassVar[str] = "slow"
+    host_only: ClassVar[str] = "it looks at every pixel 441 times"
+
+    def output(self, image: ImageSpec) -> ImageSpec:
+        return image.replace(dtype="float32")
+
+    def apply(self, F, x, image):
+        return F.cast(x, "float32")
+
+
+def test_what_no_graph_can_hold_is_before_every_cut():
+    chain = Chain(input=FIXED, stages=(CROP, Slow(), BGR, NORMALIZE, Layout()))
+    assert chain.placements("auto") == ("split", "host")
+    assert chain.cut("split")[0].stages == (CROP, Slow())
+    assert chain.cut("host")[0].stages == (CROP, Slow(), BGR)
+
+
+def test_what_no_graph_can_hold_is_refused_in_one_with_the_reason():
+    chain = Chain(input=FIXED, stages=(CROP, Slow(), NORMALIZE))
+    with pytest.raises(RecipeError) as caught:  # noqa: PT011 -- the whole message is compared
+        chain.cut("graph")
+    assert str(caught.value) == (
+        "preprocess[1]: slow must run on the host, got placement 'graph'; "
+        "it looks at every pixel 441 times; use placement = 'split' or 'host'"
+    )
+
+
+def test_what_no_graph_can_hold_needs_levels_after_it():
+    chain = Chain(input=FIXED, stages=(NORMALIZE, Slow()))
+    with pytest.raises(RecipeError) as caught:  # noqa: PT011 -- the whole message is compared
+        chain.cut("split")
+    assert str(caught.value) == (
+        "preprocess[1]: slow runs on the host, which hands pictures of one size and values in "
+        "0..255 to the graph, got none after it; put it before normalize and scale, and a resize "
+        "somewhere"
+    )
