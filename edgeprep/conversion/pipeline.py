@@ -4,7 +4,6 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -19,9 +18,9 @@ from edgeprep.conversion.progress import Progress, silent
 from edgeprep.conversion.result import Result
 from edgeprep.conversion.samples import Prepared, prepare_samples
 from edgeprep.conversion.score import Agreement, Scorer, run_all
+from edgeprep.conversion.scratch import scratch_directory
 from edgeprep.conversion.source import NetworkSource
 from edgeprep.conversion.threads import fastest_threads
-from edgeprep.conversion.torch_cache import torch_cache_in
 from edgeprep.conversion.variants import MadeVariant, Oracle, make_variant
 from edgeprep.data import Samples
 from edgeprep.errors import ConvertError, EdgePrepError, ParityError, StorageError
@@ -67,14 +66,15 @@ def convert(
         BackendError: an engine fails on what was exported.
         ParityError: a variant does not compute what the source computes.
         BudgetError: a variant loses more than the recipe's budget.
-        StorageError: the output cannot be written; `OutputExists` where it is there already.
+        StorageError: the output or a temporary file cannot be written; `OutputExists` where the
+            output is there already.
     """
     if not isinstance(recipe, Recipe):
         recipe = load_recipe(recipe)
     plan = make_plan(recipe, output, overwrite=overwrite, registry=registry or default_registry())
     try:
-        with TemporaryDirectory(prefix="edgeprep-") as scratch, torch_cache_in(Path(scratch)):
-            conversion = _Conversion(plan=plan, progress=progress, scratch=Path(scratch))
+        with scratch_directory() as scratch:
+            conversion = _Conversion(plan=plan, progress=progress, scratch=scratch)
             made = conversion.make()
             check_budget(plan.recipe.budget, [variant.record for variant in made])
             with progress("pack") as done:
@@ -86,7 +86,9 @@ def convert(
     except EdgePrepError:
         raise
     except OSError as error:
-        raise StorageError(f"{plan.output}: must be written, got {error}") from error
+        place = error.filename or "conversion"
+        rule = "must be a file that can be used"
+        raise StorageError(f"{place}: {rule}, got {error.strerror!r}") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeprep.conversion.scratch import rows_on_disk
 from edgeprep.data import Sample, Samples
 from edgeprep.errors import DataError, InputError
 from edgeprep.runtime.inputs import check_picture, from_rgb
@@ -19,7 +20,7 @@ class Prepared:
     """Samples after the host's share of one placement.
 
     Attributes:
-        inputs: `(samples, H, W, C)`, uint8, what the graph takes.
+        inputs: `(samples, H, W, C)`, uint8, what the graph takes; on the disk, not in memory.
         labels: one a sample; None where the data have none.
         skipped: how many pictures could not be read and were left out.
     """
@@ -42,21 +43,26 @@ class Prepared:
 
 
 def prepare_samples(samples: Samples, host: Chain, where: str) -> Prepared:
-    """All samples, prepared by `host`.
+    """All samples, prepared by `host`, one after the other and on the disk.
 
     Raises:
         DataError: the data break a rule, or a picture is not what the chain takes.
+        StorageError: they cannot be written to temporary files.
     """
-    inputs, labels = zip(*_prepare(samples, host, where), strict=True)
-    return Prepared(inputs=np.concatenate(inputs), labels=labels, skipped=len(samples.skipped))
+    labels: list[int | None] = []
+    inputs = rows_on_disk(_prepare(samples, host, where, labels))
+    return Prepared(inputs=inputs, labels=tuple(labels), skipped=len(samples.skipped))
 
 
 def _prepare(
-    samples: Iterable[Sample], host: Chain, where: str
-) -> Iterable[tuple[NDArray[np.uint8], int | None]]:
+    samples: Iterable[Sample], host: Chain, where: str, labels: list[int | None]
+) -> Iterable[NDArray[np.uint8]]:
+    """The pictures; the label of each goes to `labels`."""
     for index, (picture, label) in enumerate(samples):
         try:
             given = check_picture(from_rgb(picture, host.input), host.input)
-            yield host.prepare(given), label
+            prepared = host.prepare(given)
         except InputError as error:
             raise DataError(f"{where}: sample {index}: {error}") from error
+        labels.append(label)
+        yield prepared

@@ -215,7 +215,7 @@ def test_a_full_disk_is_an_error_and_leaves_the_old_output(
     spawn: Run, project: Project, left_behind: Callable[[], list[str]]
 ) -> None:
     Path("out.edgeprep").write_bytes(b"old")
-    limit = 4096  # bytes, below those of the bundle and above what the steps before it write
+    limit = 4864  # bytes, below those of the bundle and above what the steps before it write
 
     def full_disk() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
