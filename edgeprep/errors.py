@@ -27,6 +27,7 @@
     ├── PluginError             a plugin, or a name that plugins offer, breaks a rule
     │   ├── PluginConflict      two plugins offer the same name
     │   └── UnknownName         nothing on this machine offers that name (also LookupError)
+    ├── PreferenceError         `prefer` names nothing that a bundle has (also ValueError)
     ├── StorageError            a file could not be read or written (also OSError)
     │   └── OutputExists        the output is there already (also FileExistsError)
     ├── ClosedError             a session or runner was used after close
@@ -63,6 +64,7 @@ __all__ = [
     "ParityError",
     "PluginConflict",
     "PluginError",
+    "PreferenceError",
     "RecipeError",
     "ShapeError",
     "StorageError",
@@ -176,6 +178,10 @@ class PluginConflict(PluginError):
 
 class UnknownName(PluginError, LookupError):
     """Nothing on this machine offers that name."""
+
+
+class PreferenceError(EdgePrepError, ValueError):
+    """`prefer` names nothing that a bundle or the backends of this machine have."""
 
 
 class StorageError(EdgePrepError, OSError):

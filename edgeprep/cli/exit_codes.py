@@ -1,6 +1,13 @@
 """Exit codes, so that a script can tell a wrong recipe from a model that lost too much."""
 
-from edgeprep.errors import BudgetError, EdgePrepError, OutputExists, ParityError, RecipeError
+from edgeprep.errors import (
+    BudgetError,
+    EdgePrepError,
+    OutputExists,
+    ParityError,
+    PreferenceError,
+    RecipeError,
+)
 
 __all__ = ["exit_code"]
 
@@ -9,6 +16,7 @@ _CODES: tuple[tuple[type[EdgePrepError], int], ...] = (
     (ParityError, 4),
     (RecipeError, 2),
     (OutputExists, 2),
+    (PreferenceError, 2),
 )
 
 

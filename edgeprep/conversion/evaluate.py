@@ -101,9 +101,11 @@ def evaluate(
         BundleError: the file is not a whole, unchanged bundle.
         RecipeError: the recipe names no evaluation data, or no metric that fits.
         DataError: the data cannot be used.
+        PreferenceError: `prefer` is no word that a candidate could answer to.
         NoUsableBackend: no candidate can run here.
     """
     opened = OpenedBundle(path, registry or default_registry())
+    rules = opened.rules(prefer)
     if recipe.data.evaluation is None:
         raise RecipeError("data.evaluation: required key is missing; scores need labelled samples")
     if recipe.budget is None and not opened.task.metrics:
@@ -122,9 +124,7 @@ def evaluate(
     }
     source = opened.bundle.manifest.source
     scores, rejected = [], []
-    reachable, left_out = list_candidates(
-        opened.bundle.manifest.variants, opened.registry, opened.rules(prefer)
-    )
+    reachable, left_out = list_candidates(opened.bundle.manifest.variants, opened.registry, rules)
     for first in _most_exact(reachable):
         inputs = prepared[first.variant.placement]
         scorer = Scorer(task=opened.task, metric=metric, samples=inputs)

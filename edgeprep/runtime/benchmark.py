@@ -31,6 +31,7 @@ def measure_all(
     Raises:
         BundleError: the file is not a whole, unchanged bundle.
         InputError: `rounds` is below 1.
+        PreferenceError: `prefer` is no word that a candidate could answer to.
         NoUsableBackend: no candidate can run here.
     """
     if rounds < 1:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgeprep.bundle import Bundle, open_bundle
 from edgeprep.collector import paused_collector
-from edgeprep.errors import IncompatibleBundle, PluginError, RecipeError, UnknownName
+from edgeprep.errors import BundleError, IncompatibleBundle, PluginError, RecipeError, UnknownName
 from edgeprep.interfaces import Runner, Task
 from edgeprep.registry import Registry, default_registry
 from edgeprep.runtime.candidates import Candidate, Outcome, Rules, list_candidates
@@ -20,7 +20,7 @@ from edgeprep.runtime.choose import Prober, Trial
 from edgeprep.runtime.machine import fingerprint
 from edgeprep.runtime.session import Session
 from edgeprep.runtime.timing import Timing
-from edgeprep.schema import build
+from edgeprep.schema import build, show
 from edgeprep.stages.chain import Chain
 from edgeprep.version import __version__
 
@@ -44,6 +44,8 @@ class OpenedBundle:
     """
 
     def __init__(self, path: str | PathLike[str], registry: Registry) -> None:
+        if not isinstance(path, (str, PathLike)):
+            raise BundleError(f"bundle: must be the path of a file, got {show(path)}")
         self.bundle: Bundle = open_bundle(path)
         self.registry = registry
         manifest = self.bundle.manifest
@@ -61,7 +63,15 @@ class OpenedBundle:
             ) from error
 
     def rules(self, prefer: str | None) -> Rules:
-        """What leaves candidates of this bundle out."""
+        """What leaves candidates of this bundle out.
+
+        Raises:
+            PreferenceError: `prefer` is no word that a candidate could answer to.
+        """
+        if prefer is not None:
+            from edgeprep.runtime.prefer import check_prefer  # here, as it is rarely given
+
+            check_prefer(prefer, self.bundle.manifest.variants, self.registry)
         return Rules(prefer=prefer, max_drop=self.bundle.manifest.max_drop or 0.0)
 
     def prober(self, left_out: Sequence[Outcome] = ()) -> Prober:
@@ -126,6 +136,7 @@ def open(  # noqa: A001 -- `edgeprep.open` is the public name
         StorageError: the file cannot be read.
         BundleError: it is not a whole, unchanged bundle; `IncompatibleBundle` where a stage or the
             task is not installed here.
+        PreferenceError: `prefer` is no word that a candidate could answer to.
         NoUsableBackend: no candidate can run here; the message names each with its reason.
         PluginError: `plugins` is no list of names, or is given beside `registry`.
     """

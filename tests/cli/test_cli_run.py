@@ -238,6 +238,40 @@ def test_a_preference_that_nothing_meets_lists_what_there_is(
     )
 
 
+UNKNOWN = (
+    "edgeprep: prefer: must be a variant, format, precision, backend, device or kind of device, "
+    "got {got}; known here are 'fake-fp32', 'fake', 'fp32', 'fakes', 'cpu', 'gpu', 'npu', 'dsp'\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("word", "got"),
+    [
+        ("bogus", "'bogus'"),
+        ("fake-fp23", "'fake-fp23'; did you mean 'fake-fp32'?"),
+        ("fp16", "'fp16'"),
+        ("", "''"),
+    ],
+)
+@pytest.mark.parametrize("command", ["run", "benchmark"])
+def test_a_preference_that_is_no_word_of_the_bundle_is_wrong_usage(
+    edgeprep: Run,
+    bundle: Path,
+    pictures: Pictures,
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    word: str,
+    got: str,
+) -> None:
+    from edgeprep_fakes import FakeBackend
+
+    # Nothing is loaded to find that out.
+    monkeypatch.delattr(FakeBackend, "load")
+    rest = [pictures["red"]] if command == "run" else []
+    ended = edgeprep(command, bundle, *rest, "--prefer", word)
+    assert (ended.code, ended.stdout, ended.stderr) == (2, "", UNKNOWN.format(got=got))
+
+
 def test_where_the_plugin_is_not_allowed_the_error_says_so(
     edgeprep: Run, bundle: Path, pictures: Pictures, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,6 +22,7 @@ from edgeprep.errors import (
     ImageDecodeError,
     OutputExists,
     ParityError,
+    PreferenceError,
     RecipeError,
     StorageError,
     UnknownName,
@@ -88,6 +89,7 @@ def test_wrong_usage_says_what_is_wrong_and_exits_2(
     [
         (RecipeError, 2),
         (OutputExists, 2),
+        (PreferenceError, 2),
         (BudgetError, 3),
         (ParityError, 4),
         (StorageError, 1),
