@@ -16,7 +16,7 @@ from edgeprep.stages.layout import Layout
 from edgeprep.stages.primitives.numpy import NumpyPrimitives
 from edgeprep.tensors import ImageSpec
 
-__all__ = ["Chain", "StageRegistry"]
+__all__ = ["Chain", "StageRegistry", "check_picture", "to_levels"]
 
 # "auto" is no cut, but the wish to let the device measure all of them.
 PlacementChoice = Placement | Literal["auto"]
@@ -163,12 +163,8 @@ class Chain:
             ShapeError: `picture` has another shape, or is too small or large for a stage.
             ImageTooLarge: `picture` would grow beyond all measure.
         """
-        _check_picture(picture, self.input)
-        x = self.apply(NUMPY, picture[None])
-        if x.dtype != np.uint8:
-            # Clip before the cast: numpy wraps around where a graph saturates.
-            x = np.clip(x + np.float32(0.5), 0.0, 255.0).astype(np.uint8)
-        return np.ascontiguousarray(x)
+        check_picture(picture, self.input)
+        return to_levels(self.apply(NUMPY, picture[None]))
 
     def _position(self, placement: PlacementChoice) -> int:
         if placement == "auto":
@@ -239,7 +235,16 @@ def _output(stage: Stage, image: ImageSpec, path: str) -> ImageSpec:
         raise RecipeError(f"{path}: {stage.name} {error}") from error
 
 
-def _check_picture(picture: NDArray[np.uint8], image: ImageSpec) -> None:
+def to_levels(x: NDArray[Any]) -> NDArray[np.uint8]:
+    """`x` as a graph takes it: uint8, rounded, halves up, C-contiguous."""
+    if x.dtype != np.uint8:
+        # Clip before the cast: numpy wraps around where a graph saturates.
+        x = np.clip(x + np.float32(0.5), 0.0, 255.0).astype(np.uint8)
+    return np.ascontiguousarray(x)
+
+
+def check_picture(picture: NDArray[np.uint8], image: ImageSpec) -> None:
+    """Raise DTypeError or ShapeError where `picture`, `(H, W, C)`, is not what `image` says."""
     if picture.dtype != np.uint8:
         raise DTypeError(f"picture: must be uint8, got {picture.dtype.name!r}")
     expected = (image.height, image.width, image.channels)
