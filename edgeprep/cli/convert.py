@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from edgeprep.cli.command import Command, verbose_option
+from edgeprep.cli.options import NamedPath
 from edgeprep.cli.output import emit, format_option
 from edgeprep.cli.workstation import workstation_only
 from edgeprep.recipe import load_recipe
@@ -13,11 +14,11 @@ __all__ = ["command"]
 
 
 @click.command(name="convert", cls=Command)
-@click.argument("recipe", type=click.Path(path_type=Path))
+@click.argument("recipe", type=NamedPath(path_type=Path))
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=NamedPath(path_type=Path),
     help="The bundle, or a directory for it; NAME.edgeprep, by the recipe's name, by default.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace the output if it is there.")

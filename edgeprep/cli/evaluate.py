@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from edgeprep.cli.command import Command, verbose_option
-from edgeprep.cli.options import bundle_argument, prefer_option
+from edgeprep.cli.options import NamedPath, bundle_argument, prefer_option
 from edgeprep.cli.output import emit, format_option
 from edgeprep.cli.workstation import workstation_only
 from edgeprep.recipe import load_recipe
@@ -15,7 +15,7 @@ __all__ = ["command"]
 
 @click.command(name="evaluate", cls=Command)
 @bundle_argument
-@click.argument("recipe", type=click.Path(path_type=Path))
+@click.argument("recipe", type=NamedPath(path_type=Path))
 @prefer_option
 @click.option("--limit", type=click.IntRange(min=1), help="At most so many samples.")
 @verbose_option

@@ -10,7 +10,7 @@ import click
 
 import edgeprep
 from edgeprep.cli.exit_codes import exit_code
-from edgeprep.cli.output import keep_standard_streams
+from edgeprep.cli.output import complain, keep_standard_streams
 from edgeprep.cli.stopping import Signals, Stopped, stoppable
 from edgeprep.errors import EdgePrepError
 
@@ -89,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
                 raise
         if signals.came is not None:
             code = 128 + signals.came
-            click.echo(f"edgeprep: {Stopped(signals.came)}", err=True)
+            complain(Stopped(signals.came))
         sys.exit(code)
 
 
@@ -105,7 +105,7 @@ def _run(arguments: list[str] | None, signals: Signals) -> int:
         if signals.came is None:
             from edgeprep.schema.foreign import name_fault  # only this needs it
 
-            click.echo(f"edgeprep: interrupted by {name_fault(abort.__cause__ or abort)}", err=True)
+            complain(f"interrupted by {name_fault(abort.__cause__ or abort)}")
         return 128 + signal.SIGINT
     return code if isinstance(code, int) else 0
 
@@ -114,4 +114,4 @@ def _tell(error: click.ClickException | EdgePrepError) -> None:
     if isinstance(error, click.ClickException):
         error.show(sys.stderr)
     else:
-        click.echo(f"edgeprep: {error}", err=True)
+        complain(error)

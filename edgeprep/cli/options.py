@@ -1,10 +1,23 @@
 """Options that several commands share."""
 
+from typing import Any
+
 import click
 
-__all__ = ["bundle_argument", "prefer_option"]
+__all__ = ["NamedPath", "bundle_argument", "prefer_option"]
 
-bundle_argument = click.argument("bundle", type=click.Path())
+
+class NamedPath(click.Path):
+    """A path that is not empty, as that of a variable which a script forgot to set."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Refuse an empty one, of which Python would make the working directory."""
+        if value == "":
+            self.fail("must be a path, got ''", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+bundle_argument = click.argument("bundle", type=NamedPath())
 
 prefer_option = click.option(
     "--prefer",

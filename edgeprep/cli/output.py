@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout, suppress
@@ -13,9 +14,18 @@ import click
 from edgeprep.cli.stopping import check_stopped
 from edgeprep.errors import StorageError
 
-__all__ = ["emit", "format_option", "keep_standard_streams", "results_only"]
+__all__ = [
+    "complain",
+    "emit",
+    "format_option",
+    "keep_standard_streams",
+    "one_line",
+    "results_only",
+]
 
 _STDOUT, _STDERR = 1, 2
+# What moves a terminal's cursor, or ends a line for some reader; names of files may hold it.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _results: TextIO | None = None
 
 format_option = click.option(
@@ -99,6 +109,17 @@ def emit(text: str, document: Mapping[str, Any], form: str) -> None:
         raise
     except OSError as error:
         raise StorageError(f"stdout: must take the result, got {error.strerror!r}") from error
+
+
+def complain(message: object) -> None:
+    """Print to stderr what went wrong: a line, or several where a message is a list."""
+    lines = map(one_line, str(message).split("\n  "))
+    click.echo("\n  ".join(["edgeprep: " + next(lines), *lines]), err=True)
+
+
+def one_line(text: str) -> str:
+    r"""`text` with line ends and other control characters escaped, as in `a\nb.png`."""
+    return _CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
 
 
 def _plain(value: Any) -> Any:

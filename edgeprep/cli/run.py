@@ -8,11 +8,11 @@ import click
 
 import edgeprep
 from edgeprep.cli.command import Command, verbose_option
-from edgeprep.cli.options import bundle_argument, prefer_option
-from edgeprep.cli.output import emit, format_option
+from edgeprep.cli.options import NamedPath, bundle_argument, prefer_option
+from edgeprep.cli.output import complain, emit, format_option, one_line
 from edgeprep.cli.stopping import check_stopped
 from edgeprep.errors import InputError, OutputExists, StorageError
-from edgeprep.pictures import read_picture, write_picture
+from edgeprep.pictures import check_pillow, read_picture, write_picture
 from edgeprep.runtime import Session, from_rgb
 from edgeprep.runtime.explain import format_table
 
@@ -21,7 +21,7 @@ __all__ = ["command"]
 
 @click.command(name="run", cls=Command)
 @bundle_argument
-@click.argument("pictures", nargs=-1, required=True, type=click.Path())
+@click.argument("pictures", nargs=-1, required=True, type=NamedPath())
 @prefer_option
 @click.option(
     "--probe/--no-probe",
@@ -32,7 +32,7 @@ __all__ = ["command"]
     "-o",
     "--output",
     metavar="DIRECTORY",
-    type=click.Path(path_type=Path),
+    type=NamedPath(path_type=Path),
     help="Write each picture there as PNG, with its result drawn into it.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace annotated pictures that are there.")
@@ -51,6 +51,7 @@ def command(
 
     A picture that cannot be read is named on stderr; the others are run, and the exit code is 1.
     """
+    check_pillow()
     targets = _targets(pictures, output, overwrite=overwrite)
     results: list[tuple[str, Any]] = []
     failed: list[dict[str, str]] = []
@@ -60,12 +61,12 @@ def command(
             try:
                 results.append((path, _run(session, path, target, overwrite=overwrite)))
             except (InputError, StorageError) as error:
-                click.echo(f"edgeprep: {error}", err=True)
+                complain(error)
                 failed.append({"picture": path, "error": str(error)})
         choice = session.outcomes[0].to_json()
     documents = [{"picture": path, **result.to_json()} for path, result in results]
     if results or form == "json":
-        rows = [(path, str(result)) for path, result in results]
+        rows = [(one_line(path), str(result)) for path, result in results]
         document = {"choice": choice, "results": documents, "failed": failed}
         emit(format_table(("picture", "result"), rows), document, form)
     if failed:

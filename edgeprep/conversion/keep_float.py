@@ -1,6 +1,6 @@
 """Patterns of module paths: which layers a target keeps in float."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from fnmatch import fnmatchcase
 
 import torch
@@ -15,7 +15,7 @@ def match_modules(network: torch.nn.Module, patterns: Sequence[str], where: str)
     """The paths inside `network` that `patterns` match, as in `features.*.conv`.
 
     Raises:
-        RecipeError: a pattern matches no module.
+        RecipeError: a pattern matches no module, or no layer with weights is left.
     """
     paths = [path for path, _ in network.named_modules() if path]
     matched: dict[str, None] = {}
@@ -27,4 +27,20 @@ def match_modules(network: torch.nn.Module, patterns: Sequence[str], where: str)
                 f"got {pattern!r}{nearest(pattern, paths)}"
             )
         matched.update(dict.fromkeys(found))
+    _check_rest(network, matched, where)
     return tuple(matched)
+
+
+def _check_rest(network: torch.nn.Module, matched: Collection[str], where: str) -> None:
+    layers = [
+        path
+        for path, module in network.named_modules()
+        if any(parameter.ndim > 1 for parameter in module.parameters(recurse=False))
+    ]
+    # A module that is kept stands for all that is inside it.
+    kept = tuple(f"{path}." for path in matched)
+    if kept and layers and all(f"{layer}.".startswith(kept) for layer in layers):
+        raise RecipeError(
+            f"{where}: must leave a layer with weights to be quantized, got patterns that keep all "
+            f"{len(layers)}; name fewer of them, or leave keep_float and 'int8' out"
+        )

@@ -9,10 +9,19 @@ from numpy.typing import NDArray
 
 from edgeprep.errors import BackendUnavailable
 
-__all__ = ["MAX_PIXELS", "read_picture", "write_picture"]
+__all__ = ["MAX_PIXELS", "check_pillow", "read_picture", "write_picture"]
 
 # Larger than any camera of an edge device, and at 3 bytes a pixel still 150 MB.
 MAX_PIXELS = 50_000_000
+
+
+def check_pillow() -> None:
+    """Find out before any work whether pictures can be read later.
+
+    Raises:
+        BackendUnavailable: Pillow is not installed.
+    """
+    _twin("reading")
 
 
 def read_picture(

@@ -295,6 +295,7 @@ TWO_PICTURES = 'evaluation = { factory = "data:pictures", arguments = { count = 
     [
         ("none/out.edgeprep", "must lie in an existing directory, got 'none'"),
         ("pipe", "must be a regular file, got a pipe"),
+        ("/dev/full", "must be a regular file, got a device"),
     ],
 )
 def test_an_output_that_cannot_be(
@@ -305,4 +306,17 @@ def test_an_output_that_cannot_be(
     os.mkfifo("pipe")
     ended = edgeprep("convert", project(), "-o", output, "--overwrite")
     assert (ended.code, ended.stdout) == (1, "")
-    assert ended.stderr.splitlines()[-1] == f"edgeprep: {output}: {message}"
+    # And no step before it.
+    assert ended.stderr == f"edgeprep: {output}: {message}\n"
+
+
+@pytest.mark.parametrize("pattern", ["*", "head"])
+def test_a_target_that_keeps_every_layer_in_float(
+    refused: Run, project: Project, pattern: str
+) -> None:
+    recipe = project(more=f'keep_float = ["{pattern}"]')
+    message = (
+        "target[0].keep_float: must leave a layer with weights to be quantized, "
+        "got patterns that keep all 1; name fewer of them, or leave keep_float and 'int8' out"
+    )
+    assert refused(recipe) == (2, f"edgeprep: {message}")

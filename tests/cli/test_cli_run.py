@@ -2,6 +2,7 @@
 
 import json
 import struct
+import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -102,6 +103,42 @@ def test_a_file_that_is_no_picture_is_refused(
     ended = edgeprep("run", bundle, "bad.png")
     assert (ended.code, ended.stdout) == (1, "")
     assert ended.stderr.splitlines()[-1].startswith(f"edgeprep: bad.png: {message}")
+
+
+def test_a_name_of_two_lines_takes_one(
+    edgeprep: Run, bundle: Path, pictures: Pictures, tmp_path: Path
+) -> None:
+    good, bad = Path("two\nlines.png"), Path("red\x1b[31m\nedgeprep: all is well.png")
+    good.write_bytes(pictures["red"].read_bytes())
+    bad.write_bytes(b"hello")
+    ended = edgeprep("run", bundle, good, bad)
+    assert ended.stdout.splitlines()[1:] == [rf"two\nlines.png  red ({SCORE})"]
+    assert ended.stderr.splitlines()[-1] == (
+        r"edgeprep: red\x1b[31m\nedgeprep: all is well.png: must be a JPEG, PNG, WEBP or BMP file, "
+        "got one that starts with b'hello'"
+    )
+    document = json.loads(edgeprep("run", bundle, good, "--format", "json").stdout)
+    assert document["results"][0]["picture"] == "two\nlines.png"
+    ended = edgeprep("inspect", "a\nb")
+    assert ended.stderr.startswith(r"edgeprep: a\nb: must be a file that can be read")
+
+
+def test_without_pillow_nothing_is_measured(
+    edgeprep: Run, bundle: Path, pictures: Pictures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from edgeprep import pictures as room
+    from edgeprep_fakes import FakeBackend
+
+    monkeypatch.delattr(FakeBackend, "load")
+    monkeypatch.delitem(sys.modules, "edgeprep.pictures._pillow", raising=False)
+    monkeypatch.delattr(room, "_pillow", raising=False)
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    ended = edgeprep("run", bundle, pictures["red"])
+    assert (ended.code, ended.stdout) == (1, "")
+    assert ended.stderr == (
+        "edgeprep: reading pictures needs Pillow, which is not installed; "
+        "pip install edgeprep[picture]\n"
+    )
 
 
 def test_a_directory_is_no_picture(edgeprep: Run, bundle: Path, pictures: Pictures) -> None:

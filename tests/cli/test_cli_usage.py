@@ -73,6 +73,11 @@ def test_without_a_command_help_comes_on_stderr(edgeprep: Run) -> None:
         (["run", "x.edgeprep"], "Missing argument 'PICTURES...'."),
         (["inspect", "x", "--format", "xml"], "'xml' is not one of 'text', 'json'."),
         (["benchmark", "x", "--rounds", "0"], "0 is not in the range 1<=x<=10000."),
+        (["convert", "x", "-o", ""], "Invalid value for '-o' / '--output': must be a path, got ''"),
+        (["convert", ""], "Invalid value for 'RECIPE': must be a path, got ''"),
+        (["run", "x", "y", "-o", ""], "Invalid value for '-o' / '--output': must be a path, got"),
+        (["run", "x", ""], "Invalid value for 'PICTURES...': must be a path, got ''"),
+        (["inspect", ""], "Invalid value for 'BUNDLE': must be a path, got ''"),
         (["plugins", "x"], "Got unexpected extra argument (x)"),
     ],
 )
