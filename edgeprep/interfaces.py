@@ -151,6 +151,15 @@ class Primitives(Protocol[T]):
     def floor(self, x: T) -> T:
         """The greatest whole number that is not above each element."""
 
+    def round(self, x: T) -> T:
+        """The nearest whole number to each element; of two, the even one."""
+
+    def grow(self, seeds: T, within: T, steps: int) -> T:
+        """`(N, H, W)`, 1.0 or 0.0: `seeds`, and all of `within` that is at most `steps` from one.
+
+        A step goes to any of the eight neighbours and stays within; seeds are within.
+        """
+
     def resize_linear(self, x: T, height: int, width: int) -> T:
         """`(N, H, W, C)`, uint8 or float32, to `(N, height, width, C)`, float32.
 

@@ -30,9 +30,16 @@ def histogram(F: Primitives[T], x: T) -> T:
 
 
 def accumulate(F: Primitives[T], counts: T) -> T:
-    """`(…, L)` to the sums of all elements up to each one; exact for whole sums below 2**24."""
-    length = F.shape(counts)[-1]
-    return F.matmul(counts, np.triu(np.ones((length, length), np.float32)))
+    """`(…, 256)` to the sums of all elements up to each one; exact for whole sums below 2**24.
+
+    In 16 rows of 16: one matrix for all would add 256 kB to a graph.
+    """
+    shape = F.shape(counts)
+    rows = F.reshape(counts, (*shape[:-1], NIBBLE, NIBBLE))
+    within = F.matmul(rows, np.triu(np.ones((NIBBLE, NIBBLE), np.float32)))
+    totals = F.slice(within, len(shape), NIBBLE - 1, NIBBLE)
+    before = F.matmul(np.tril(np.ones((NIBBLE, NIBBLE), np.float32), -1), totals)
+    return F.reshape(F.add(within, before), shape)
 
 
 def flat_positions(F: Primitives[T], indices: T, length: int) -> T:

@@ -68,6 +68,7 @@ FORMULAS = {
     "sqrt": (lambda F, x: F.sqrt(x), np.sqrt),
     "exp": (lambda F, x: F.exp(F.multiply(x, -0.01)), lambda x: np.exp(-0.01 * x)),
     "power": (lambda F, x: F.power(F.multiply(x, 1 / 255), 2.2), lambda x: (x / 255) ** 2.2),
+    "round": (lambda F, x: F.round(F.multiply(x, 0.5)), lambda x: np.rint(0.5 * x)),
     "reduce_sum": (
         lambda F, x: F.subtract(x, F.multiply(F.reduce_sum(x, (1, 2)), 0.001)),
         lambda x: x - 0.001 * x.sum(axis=(0, 1)),
@@ -170,6 +171,33 @@ def test_a_gaussian_reaches_to_three_deviations():
     assert sum(gaussian_weights(2.5)) == pytest.approx(1.0, abs=1e-12)
 
 
+def corridor():
+    """A winding line of 26 pixels, one seed at its start, and a room apart from both."""
+    within = np.zeros((9, 11), np.uint8)
+    within[0:8, 1] = within[0:8, 5] = within[1:7, 8:10] = 1
+    within[8, 2:5] = within[8, 6] = 1
+    seeds = np.zeros_like(within)
+    seeds[0, 1] = 1
+    return seeds, within
+
+
+@pytest.mark.parametrize("steps", [1, 5, 40])
+def test_seeds_grow_a_pixel_a_step_and_stay_within(engine, steps):
+    seeds, within = corridor()
+    expected = seeds.copy()
+    for _ in range(steps):
+        expected = cv2.dilate(expected, np.ones((3, 3), np.uint8)) & within
+
+    def of(F, x):
+        planes = [F.reshape(F.slice(x, 3, at, at + 1), (1, *within.shape)) for at in range(2)]
+        return F.grow(*planes, steps)
+
+    picture = np.stack([seeds, within, within], axis=-1)
+    assert np.array_equal(engine(chain_of(picture, of), picture)[0], expected)
+    assert steps < 40 or expected[0, 5] == 1
+    assert not expected[1:7, 8:10].any()
+
+
 def test_filters_without_any_weight_give_black(engine, noise):
     picture = noise(5, 3)
     result = engine(chain_of(picture, lambda F, x: correlate(F, x, 1, (0.0, 0.0, 0.0))), picture)
@@ -183,7 +211,9 @@ def test_litert_has_them_all(litert, noise):
         parts = [formula(F, x) for formula, _ in FORMULAS.values()]
         table = accumulate(F, F.histogram(flat(F, x)))
         parts += [F.lookup(table, x), smooth(F, x, gaussian_weights(1.0), "replicate")]
-        return F.concat(parts, 3)
+        planes = [F.greater(F.slice(F.reshape(x, (3, 13, 17)), 0, 0, 1), at) for at in (220, 90)]
+        grown = F.reshape(F.grow(*planes, 3), (1, 13, 17, 1))
+        return F.concat([*parts, grown], 3)
 
     chain = chain_of(picture, of)
     expected = chain.apply(NumpyPrimitives(), picture[None])

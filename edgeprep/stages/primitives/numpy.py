@@ -151,6 +151,16 @@ class NumpyPrimitives:
         """The whole numbers below."""
         return np.floor(x)
 
+    def round(self, x: Array) -> Array:
+        """The nearest whole numbers."""
+        return np.rint(x)
+
+    def grow(self, seeds: Array, within: Array, steps: int) -> Array:
+        """What is connected, in as many steps as are needed."""
+        return np.stack(
+            [_grow(*each, steps) for each in zip(seeds > 0.5, within > 0.5, strict=True)]
+        ).astype(np.float32)
+
     def resize_linear(self, x: Array, height: int, width: int) -> Array:
         """Half-pixel bilinear: rows, then columns."""
         batch, height_in, width_in, channels = x.shape
@@ -167,6 +177,23 @@ class NumpyPrimitives:
         """Antialiased bilinear or area along one axis."""
         matrix = bands(x.shape[axis], length, kernel)
         return _resample_rows(x, matrix) if axis == 1 else _resample_columns(x, matrix)
+
+
+def _grow(seeds: Array, within: Array, steps: int) -> Array:
+    # A border that nothing is within, so that views of the three rows or columns need no care.
+    reached, allowed = np.pad(seeds, 1), np.pad(within, 1)
+    across = np.zeros_like(reached)
+    for _ in range(steps):
+        before = np.count_nonzero(reached)
+        np.logical_or(reached[:, :-2], reached[:, 2:], out=across[:, 1:-1])
+        across |= reached
+        reached[1:-1] |= across[:-2]
+        reached[1:-1] |= across[1:-1]
+        reached[1:-1] |= across[2:]
+        reached &= allowed
+        if np.count_nonzero(reached) == before:
+            break
+    return reached[1:-1, 1:-1]
 
 
 class Neighbours(NamedTuple):

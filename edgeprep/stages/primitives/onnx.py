@@ -179,6 +179,20 @@ class OnnxPrimitives:
         """The whole numbers below."""
         return self._node("Floor", [x], x.shape)
 
+    def round(self, x: Value) -> Value:
+        """The nearest whole numbers."""
+        return self._node("Round", [x], x.shape)
+
+    def grow(self, seeds: Value, within: Value, steps: int) -> Value:
+        """As many dilations as steps."""
+        batch, height, width = seeds.shape
+        shape = (batch, 1, height, width)
+        reached, allowed = self.reshape(seeds, shape), self.reshape(within, shape)
+        for _ in range(steps):
+            wider = self._node("MaxPool", [reached], shape, kernel_shape=[3, 3], pads=[1, 1, 1, 1])
+            reached = self.multiply(wider, allowed)
+        return self.reshape(reached, (batch, height, width))
+
     def resize_linear(self, x: Value, height: int, width: int) -> Value:
         """Half-pixel bilinear; channels stay last, which ONNX Runtime has a fast path for."""
         # NOTE: not on uint8, which ONNX Runtime truncates (onnxruntime #7368).

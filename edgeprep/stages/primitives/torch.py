@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch.jit._trace import TracerWarning
 
 from edgeprep.stages.chain import Chain
-from edgeprep.stages.histogram import flat_positions, histogram
+from edgeprep.stages.histogram import histogram
 from edgeprep.stages.resample import Kernel, bands, resample
 from edgeprep.tensors import DType
 
@@ -153,7 +153,10 @@ class TorchPrimitives:
     def lookup(self, tables: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
         """Elements of one table for each picture."""
         batch, length = self.shape(tables)
-        positions = flat_positions(self, indices, length).to(torch.int32)
+        positions = indices.to(torch.int32)
+        if batch > 1:
+            starts = torch.arange(batch, dtype=torch.int32, device=positions.device) * length
+            positions = positions + starts.reshape(batch, *[1] * (positions.ndim - 1))
         found = tables.reshape(batch * length).index_select(0, positions.reshape(-1))
         return found.reshape(self.shape(indices))
 
@@ -171,6 +174,17 @@ class TorchPrimitives:
     def floor(self, x: torch.Tensor) -> torch.Tensor:
         """The whole numbers below."""
         return x.floor()
+
+    def round(self, x: torch.Tensor) -> torch.Tensor:
+        """The nearest whole numbers."""
+        return x.round()
+
+    def grow(self, seeds: torch.Tensor, within: torch.Tensor, steps: int) -> torch.Tensor:
+        """As many dilations as steps."""
+        reached, allowed = seeds.unsqueeze(1), within.unsqueeze(1)
+        for _ in range(steps):
+            reached = torch.nn.functional.max_pool2d(reached, 3, 1, 1) * allowed
+        return reached.squeeze(1)
 
     def resize_linear(self, x: torch.Tensor, height: int, width: int) -> torch.Tensor:
         """Half-pixel bilinear."""

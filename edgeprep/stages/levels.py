@@ -1,0 +1,54 @@
+"""Whole grey levels, for stages that are defined in integers."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from edgeprep.interfaces import Primitives
+from edgeprep.stages.color import Color
+from edgeprep.tensors import ImageSpec
+
+__all__ = ["change_luma", "grey_levels", "whole_levels"]
+
+T = TypeVar("T")
+
+# Y of OpenCV's uint8 YCrCb, (4899 R + 9617 G + 1868 B + 8192) >> 14: a bit less than its grey has,
+# which is another level in 0.3 % of random pixels. Exact in float32.
+LUMA_WEIGHTS = {"rgb": (4899.0, 9617.0, 1868.0), "bgr": (1868.0, 9617.0, 4899.0)}
+
+
+def whole_levels(F: Primitives[T], x: T, image: ImageSpec) -> T:
+    """`x`, of type `image`, as float32 in whole numbers of 0 to 255; halves go up."""
+    levels = F.cast(x, "float32")
+    if image.dtype == "uint8":
+        return levels
+    return F.clip(F.floor(F.add(levels, 0.5)), 0.0, 255.0)
+
+
+def grey_levels(F: Primitives[T], x: T, image: ImageSpec) -> T:
+    """`(N, H, W, C)` to `(N, H, W, 1)`: OpenCV's uint8 grey, as the stage `color` makes it."""
+    if image.color == "grey":
+        return whole_levels(F, x, image)
+    return Color(to="grey").apply(F, x, image)
+
+
+def change_luma(F: Primitives[T], x: T, image: ImageSpec, change: Callable[[T], T]) -> T:
+    """`(N, H, W, C)` with `change` made to its brightness; the colour differences stay.
+
+    Grey is changed itself. Of colours, what Y of YCrCb gains is added to red, green and blue,
+    which is the way to YCrCb and back without its rounding.
+
+    Args:
+        F: the interpreter.
+        x: pictures in RGB, BGR or grey.
+        image: their type.
+        change: whole levels `(N, H, W, 1)` to others.
+    """
+    levels = whole_levels(F, x, image)
+    if image.color == "grey":
+        return change(levels)
+    first, second, third = (F.slice(levels, 3, channel, channel + 1) for channel in range(3))
+    weights = LUMA_WEIGHTS[image.color]
+    total = F.add(F.multiply(first, weights[0]), F.multiply(second, weights[1]))
+    total = F.add(F.add(total, F.multiply(third, weights[2])), 8192.0)
+    luma = F.floor(F.multiply(total, 1 / 16384))
+    return F.clip(F.add(levels, F.subtract(change(luma), luma)), 0.0, 255.0)
