@@ -10,6 +10,7 @@ from edgeprep.bundle import Parity
 from edgeprep.errors import ParityError
 from edgeprep.interfaces import Precision, Runner
 from edgeprep.runtime.golden import relative_error
+from edgeprep.tensors import TensorSpec
 
 __all__ = ["TOLERANCE", "check_oracle", "measure_parity"]
 
@@ -27,11 +28,12 @@ _SMALLEST_OUTPUT = 1e-5
 _SMALLEST_VARIATION = 10 * TOLERANCE["fp32"]
 
 
-def check_oracle(expected: Sequence[Outputs]) -> None:
+def check_oracle(expected: Sequence[Outputs], outputs: Sequence[TensorSpec]) -> None:
     """Refuse reference outputs that almost any network would match.
 
     Args:
         expected: the source's outputs, one tuple a sample.
+        outputs: their types; messages name them.
 
     Raises:
         ParityError: an output is not finite, next to nothing, or the same for all samples; or
@@ -42,25 +44,26 @@ def check_oracle(expected: Sequence[Outputs]) -> None:
             f"parity: must be proved on at least 2 held-out samples, got {len(expected)}; "
             "from one it cannot be seen whether the network sees its input"
         )
-    for index, samples in enumerate(zip(*expected, strict=True)):
+    for spec, samples in zip(outputs, zip(*expected, strict=True), strict=True):
+        where = f"parity: source output {spec.name!r}"
         output = np.stack(samples).astype(np.float64)
         largest = float(np.max(np.abs(output)))
         variation = float(np.max(np.ptp(output, axis=0)))
         if not np.isfinite(largest):
             raise ParityError(
-                f"parity: source output {index} must be finite, got NaN or infinity; "
+                f"{where} must be finite, got NaN or infinity; "
                 "check the weights and the preprocessing"
             )
         if largest < _SMALLEST_OUTPUT:
             raise ParityError(
-                f"parity: source output {index} must reach {_SMALLEST_OUTPUT}, got {largest:.2g} "
-                "at most; a comparison of such numbers proves nothing: are these trained weights?"
+                f"{where} must reach {_SMALLEST_OUTPUT}, got {largest:.2g} at most; "
+                "a comparison of such numbers proves nothing: are these trained weights?"
             )
         if variation < _SMALLEST_VARIATION * largest:
             raise ParityError(
-                f"parity: source output {index} must differ between samples by "
-                f"{_SMALLEST_VARIATION:.0e} of its size, got {variation / largest:.1e}; a "
-                "comparison proves nothing: does the network see its input?"
+                f"{where} must differ between samples by {_SMALLEST_VARIATION:.0e} of its size, "
+                f"got {variation / largest:.1e}; a comparison proves nothing: "
+                "does the network see its input?"
             )
 
 

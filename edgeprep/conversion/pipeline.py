@@ -197,7 +197,7 @@ class _Conversion:
         chosen = np.unique(np.linspace(0, last, _PARITY_SAMPLES).astype(int)).tolist()
         inputs = [ground.held_out.picture(index) for index in chosen]
         expected = [self.sources[placement].run(image) for image in inputs]
-        check_oracle(expected)
+        check_oracle(expected, self.sources[placement].outputs)
         return Oracle(
             inputs=inputs,
             expected=expected,

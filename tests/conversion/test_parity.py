@@ -11,6 +11,7 @@ from edgeprep.conversion.parity import check_oracle, measure_parity
 from edgeprep.errors import ParityError
 from edgeprep.interfaces import Precision, Runner
 from edgeprep.runtime.golden import relative_error
+from edgeprep.tensors import TensorSpec
 
 Outputs = tuple[NDArray[Any], ...]
 
@@ -35,6 +36,7 @@ def outputs(*rows: Sequence[float]) -> list[Outputs]:
 
 
 IMAGE = np.zeros((1, 2, 2, 3), np.uint8)
+SCORES = (TensorSpec(name="scores", shape=(1, 2), dtype="float32"),)
 
 
 @pytest.mark.parametrize(
@@ -43,42 +45,42 @@ IMAGE = np.zeros((1, 2, 2, 3), np.uint8)
         (
             [[1e-8, 2e-8], [3e-8, 1e-8]],
             (
-                "parity: source output 0 must reach 1e-05, got 3e-08 at most; a comparison of such "
-                "numbers proves nothing: are these trained weights?"
+                "parity: source output 'scores' must reach 1e-05, got 3e-08 at most; "
+                "a comparison of such numbers proves nothing: are these trained weights?"
             ),
         ),
         (
             [[0.0, 0.0], [0.0, 0.0]],
             (
-                "parity: source output 0 must reach 1e-05, got 0 at most; a comparison of such "
-                "numbers proves nothing: are these trained weights?"
+                "parity: source output 'scores' must reach 1e-05, got 0 at most; "
+                "a comparison of such numbers proves nothing: are these trained weights?"
             ),
         ),
         (
             [[1.0, 2.0], [1.0, 2.001]],
             (
-                "parity: source output 0 must differ between samples by 1e-03 of its size, got "
-                "5.0e-04; a comparison proves nothing: does the network see its input?"
+                "parity: source output 'scores' must differ between samples by 1e-03 of its size, "
+                "got 5.0e-04; a comparison proves nothing: does the network see its input?"
             ),
         ),
         (
             [[1.0, float("nan")], [2.0, 1.0]],
             (
-                "parity: source output 0 must be finite, got NaN or infinity; check the weights "
-                "and the preprocessing"
+                "parity: source output 'scores' must be finite, got NaN or infinity; "
+                "check the weights and the preprocessing"
             ),
         ),
     ],
 )
 def test_a_weak_oracle_is_refused(rows: list[list[float]], message: str) -> None:
-    with pytest.raises(ParityError, match="parity: source output 0 must") as fault:
-        check_oracle(outputs(*rows))
+    with pytest.raises(ParityError, match="parity: source output 'scores' must") as fault:
+        check_oracle(outputs(*rows), SCORES)
     assert str(fault.value) == message
 
 
 def test_one_sample_is_no_oracle() -> None:
     with pytest.raises(ParityError, match="at least 2 held-out samples") as fault:
-        check_oracle(outputs([1.0, 2.0]))
+        check_oracle(outputs([1.0, 2.0]), SCORES)
     assert str(fault.value) == (
         "parity: must be proved on at least 2 held-out samples, got 1; "
         "from one it cannot be seen whether the network sees its input"
@@ -86,13 +88,13 @@ def test_one_sample_is_no_oracle() -> None:
 
 
 def test_outputs_that_differ_between_samples_are_an_oracle() -> None:
-    check_oracle(outputs([1.0, 2.0], [1.0, 2.01]))
+    check_oracle(outputs([1.0, 2.0], [1.0, 2.01]), SCORES)
 
 
 def test_every_output_of_several_must_be_an_oracle() -> None:
     dead = [(np.ones((1, 2)) * index, np.zeros((1, 2))) for index in (1, 2)]
-    with pytest.raises(ParityError, match="source output 1 must reach"):
-        check_oracle(dead)
+    with pytest.raises(ParityError, match="source output 'boxes' must reach"):
+        check_oracle(dead, (*SCORES, TensorSpec(name="boxes", shape=(1, 2), dtype="float32")))
 
 
 @pytest.mark.parametrize(("precision", "allowed"), [("fp32", 1e-4), ("fp16", 2e-2), ("int8", 0.5)])
