@@ -46,8 +46,8 @@ class StreamStage(Stage):
 
     def apply(self, F: Primitives[T], x: T, image: ImageSpec) -> T:
         """`x` as the first pictures of their streams."""
-        first, _ = self.step(F, x, image, None, 0.0)
-        return x if first is None else first
+        answer = self.step(F, x, image, None, 0.0)
+        return x if answer[0] is None else answer[0]
 
 
 class Stream:
