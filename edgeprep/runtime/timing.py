@@ -9,7 +9,8 @@ from msgspec import Struct
 __all__ = ["Timing", "measure_burst", "summarize"]
 
 # A burst is long enough to bring caches and worker threads back after another candidate's turn,
-# and short enough that all candidates see the same disturbances from outside.
+# and short enough that all candidates see the same disturbances from outside. Set by judgement: the
+# choices that were checked with them (`tools/bench choice`) are the only measurement behind them.
 _BURST_S = 0.012
 _BURST_CALLS = 40
 

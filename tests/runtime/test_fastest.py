@@ -93,6 +93,23 @@ def test_threads_of_other_settings_say_nothing(open_on: Callable[[Engine], Sessi
     assert open_on(engine).choice.options == way("other", 2)
 
 
+@pytest.mark.parametrize(
+    ("fewer", "more", "loaded"),
+    [({}, {"waiting": "spin"}, False), ({"waiting": "sleep"}, {"waiting": "spin"}, True)],
+    ids=["one thread has no setting", "another setting"],
+)
+def test_threads_are_compared_where_all_else_is_the_same(
+    open_on: Callable[[Engine], Session],
+    fewer: dict[str, str],
+    more: dict[str, str],
+    loaded: bool,
+) -> None:
+    slow: tuple[dict[str, int | str], ...] = (way("slow") | fewer, way("slow", 2) | more)
+    engine = Engine(ways=(way("fast"), *slow), seconds={"fast": 0.001, "slow": 0.01})
+    open_on(engine)
+    assert ("slow-2" in engine.loaded) == loaded
+
+
 def test_what_is_wrong_on_a_later_sample_is_rejected_however_fast(
     open_on: Callable[[Engine], Session],
 ) -> None:
@@ -121,14 +138,14 @@ def test_where_the_only_finalist_fails_the_quickest_of_the_retired_answers(
     open_on: Callable[[Engine], Session],
 ) -> None:
     engine = Engine(
-        ways=(way("first"), way("slow"), way("lost"), way("slower")),
-        seconds={"first": 0.004, "slow": 0.006, "lost": 0.0005, "slower": 0.012},
+        ways=(way("s20"), way("lost"), way("s4"), way("s16"), way("s12"), way("s8")),
+        seconds={"lost": 0.0005, **{f"s{ms}": ms / 1e3 for ms in (4, 8, 12, 16, 20)}},
     )
-    # Once all are looked at, as `first` answers without it.
-    engine.lost = {"lost": lambda runners: alone(runners) and len(engine.loaded) > 3}
+    # It is lost in the final, when all have been looked at.
+    engine.lost = {"lost": lambda runners: alone(runners) and len(engine.loaded) == 6}
     session = open_on(engine)
-    assert engine.loaded[:4] == ["first-1", "slow-1", "lost-1", "slower-1"]
-    assert session.choice.options == way("first")
+    assert engine.loaded[6:] == ["s4-1", "s8-1", "s12-1"]
+    assert session.choice.options == way("s4")
     assert verdicts(session)["lost"] == "rejected"
     assert len(session.outcomes) == len(engine.ways)
     assert engine.most <= 4
