@@ -12,14 +12,19 @@ from edgeprep.interfaces import Precision, Runner
 from edgeprep.runtime.golden import relative_error
 from edgeprep.tensors import TensorSpec
 
-__all__ = ["TOLERANCE", "check_oracle", "measure_parity"]
+__all__ = ["TOLERANCE", "TYPICAL", "check_oracle", "measure_parity"]
 
 Outputs = tuple[NDArray[Any], ...]
 
-# Relative to the largest output. fp32: engines sum in other orders, which costs 1e-6 a layer.
-# fp16: 11 bits of mantissa, 5e-4 an operation. int8: its metric is what is gated; the limit only
-# stops what is dead or another network, whose error is 1 or more.
+# Of the worst sample, relative to its largest output. fp32: engines sum in other orders, which
+# costs 1e-6 a layer. fp16: 11 bits of mantissa, 5e-4 an operation. int8: 0.02 to 0.06 for trained
+# networks; untrained ones of one to fifty layers came to 0.33, and to 0.54 where one pixel of a
+# whole picture of outputs left the range of the calibration samples.
 TOLERANCE: dict[Precision, float] = {"fp32": 1e-4, "fp16": 2e-2, "int8": 0.5}
+# Of half of the samples. The same networks, in three formats, came to 0.13, and to 0.24 in one case
+# (MobileNetV2 with random weights); what is dead or another network is off by 1 or more. What int8
+# costs is for the budget to limit, on evaluation data; this is all that there is without them.
+TYPICAL: dict[Precision, float] = TOLERANCE | {"int8": 0.3}
 
 # Outputs below this are rounding noise of float32 and prove nothing.
 _SMALLEST_OUTPUT = 1e-5
@@ -84,18 +89,27 @@ def measure_parity(
         expected: the source's outputs for each.
 
     Raises:
-        ParityError: the relative error is above `TOLERANCE[precision]`.
+        ParityError: the relative error of a sample is above `TOLERANCE[precision]`, or that of
+            half of them above `TYPICAL[precision]`.
     """
-    relative, max_abs = 0.0, 0.0
+    errors, max_abs = list[float](), 0.0
     for image, wanted in zip(inputs, expected, strict=True):
         outputs = runner.run((image,))
-        relative = max(relative, relative_error(outputs, wanted))
+        errors.append(relative_error(outputs, wanted))
         for got, output in zip(outputs, wanted, strict=True):
             if got.shape == output.shape:
                 max_abs = max(max_abs, float(np.max(np.abs(got.astype(np.float64) - output))))
+    relative, typical = max(errors), float(np.median(errors))
     if not relative <= TOLERANCE[precision]:
         raise ParityError(
             f"{name}: must agree with the source within {TOLERANCE[precision]:.0e} of its largest "
             f"output, got {relative:.2e} on {len(inputs)} samples"
+        )
+    if not typical <= TYPICAL[precision]:
+        raise ParityError(
+            f"{name}: must agree with the source within {TYPICAL[precision]:.0e} of its largest "
+            f"output on half of the samples, got {typical:.2e} as the median of {len(inputs)}; "
+            "give more calibration samples, or keep sensitive layers in float with "
+            "target.keep_float"
         )
     return Parity(max_abs=max_abs, relative=relative, samples=len(inputs), reference="source")
