@@ -34,6 +34,7 @@ __all__ = [
     "Runner",
     "Source",
     "Stage",
+    "StreamStage",
     "Task",
 ]
 
@@ -203,6 +204,38 @@ class Stage(ABC):
     @abstractmethod
     def apply(self, F: Primitives[T], x: T, image: ImageSpec) -> T:
         """The definition: `x`, of type `image` and shape `(N, H, W, C)`, to what leaves."""
+
+
+class StreamStage(Stage):
+    """A step that looks at the pictures before this one, too.
+
+    Where a picture stands alone, as a photograph does, it is the first of its stream.
+    """
+
+    host_only: ClassVar[str] = "it remembers earlier pictures"
+
+    @abstractmethod
+    def step(
+        self, F: Primitives[T], x: T, image: ImageSpec, memory: Any, time_s: float | None
+    ) -> tuple[T | None, Any]:
+        """One picture further.
+
+        Args:
+            F: the interpreter.
+            x: `(N, H, W, C)`, the pictures of N streams at one moment.
+            image: their type.
+            memory: what the step before this one returned; None for the first.
+            time_s: when the picture was taken, in seconds from any moment on; None where nobody
+                knows.
+
+        Returns:
+            The pictures that leave, None to drop them; and what the next step has to know.
+        """
+
+    def apply(self, F: Primitives[T], x: T, image: ImageSpec) -> T:
+        """`x` as the first pictures of their streams."""
+        answer = self.step(F, x, image, None, 0.0)
+        return x if answer[0] is None else answer[0]
 
 
 class Model(Struct, frozen=True, kw_only=True):

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeVar
 
-from edgeprep.interfaces import Primitives
+from edgeprep.interfaces import Primitives, StreamStage
 from edgeprep.stages.requirements import need_channels_last, need_range
-from edgeprep.stages.stream import StreamStage
 from edgeprep.tensors import ImageSpec
 
 __all__ = ["FrameDifference"]
@@ -33,7 +32,7 @@ class FrameDifference(StreamStage):
         return image.replace(dtype="float32")
 
     def step(
-        self, F: Primitives[T], x: T, image: ImageSpec, memory: Any, time_s: float
+        self, F: Primitives[T], x: T, image: ImageSpec, memory: Any, time_s: float | None
     ) -> tuple[T | None, Any]:
         """`(N, H, W, C)` to the same shape, float32, in 0..255. The memory is the picture."""
         x = F.cast(x, "float32")

@@ -5,9 +5,8 @@ from typing import Annotated, Any, ClassVar, TypeVar
 
 from msgspec import Meta
 
-from edgeprep.errors import RecipeError
-from edgeprep.interfaces import Primitives
-from edgeprep.stages.stream import StreamStage
+from edgeprep.errors import InputError, RecipeError
+from edgeprep.interfaces import Primitives, StreamStage
 from edgeprep.tensors import ImageSpec
 
 __all__ = ["Frames"]
@@ -39,12 +38,17 @@ class Frames(StreamStage):
         return image
 
     def step(
-        self, F: Primitives[T], x: T, image: ImageSpec, memory: Any, time_s: float
+        self, F: Primitives[T], x: T, image: ImageSpec, memory: Any, time_s: float | None
     ) -> tuple[T | None, Any]:
         """`x` unchanged, or None. The memory is what is to come before the next one is due."""
         if self.every is not None:
             waiting = memory or 0
             return (x if waiting == 0 else None), (waiting + 1) % self.every
+        if time_s is None:
+            raise InputError(
+                "frames: must know when pictures were taken to take so many a second, "
+                "got no time; say how many come in a second (fps), or use every"
+            )
         if self.rate is None or (memory is not None and time_s < memory):
             return None, memory
         # From where it was due, not from when it came: else a rate of 10 of 25 would become 8.3.

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edgeprep.errors import DTypeError, RecipeError, ShapeError
+from edgeprep.errors import DTypeError, InputError, RecipeError, ShapeError
 from edgeprep.registry import Registry
 from edgeprep.stages.chain import Chain
 from edgeprep.stages.frame_difference import FrameDifference
@@ -170,3 +170,12 @@ def test_no_graph_remembers():
     chain = Chain(input=ImageSpec(height=9, width=9), stages=(FrameDifference(),))
     with pytest.raises(RecipeError, match=r"frame-difference must run on the host, got placement"):
         chain.cut("graph")
+
+
+def test_a_rate_needs_times():
+    with pytest.raises(InputError) as caught:  # noqa: PT011 -- the whole message is compared
+        stream_of(Frames(rate=5.0)).prepare(np.zeros((2, 2, 3), np.uint8))
+    assert str(caught.value) == (
+        "frames: must know when pictures were taken to take so many a second, got no time; "
+        "say how many come in a second (fps), or use every"
+    )
