@@ -18,7 +18,7 @@ def run(
     """The result as a table and as a document."""
     progress: Progress = silent if quiet else Steps()
     result = convert(recipe, output, overwrite=overwrite, progress=stopping(progress))
-    head = ("variant", "bytes", "relative error", "metric", "value", "drop")
+    head = ("variant", "bytes", "parity", "metric", "value", "drop")
     table = format_table(head, [_row(variant) for variant in result.variants])
     source = result.manifest.source
     score = f"source {source.metric} {source.value:.4f}\n" if source.value is not None else ""

@@ -52,10 +52,10 @@ class MadeVariant:
     golden_outputs: tuple[Outputs, ...]
 
     def describe(self) -> str:
-        """Size, parity and score in one line."""
+        """Size, parity, score and what it lost, in one line, with the signs of the tables."""
         record, metric = self.record, self.record.metric
-        score = f", {metric.name} {metric.value:.4f} ({-metric.drop:+z.4f})" if metric else ""
-        return f"{record.size_bytes:,} bytes, relative error {record.parity.relative:.1e}{score}"
+        score = f", {metric.name} {metric.value:.4f}, drop {metric.drop:z.4f}" if metric else ""
+        return f"{record.size_bytes:,} bytes, parity {record.parity.relative:.1e}{score}"
 
 
 def make_variant(planned: PlannedVariant, source: NetworkSource, oracle: Oracle) -> MadeVariant:

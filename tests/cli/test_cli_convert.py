@@ -41,7 +41,7 @@ def test_people_see_a_table_and_on_stderr_the_steps_and_nothing_else(
     assert ended.code == 0
     first, head, exact, quantized, last = ended.stdout.splitlines()
     assert (first, last) == ("source accuracy 1.0000", "out.edgeprep")
-    assert head.split("  ")[0] == "variant"
+    assert head.split() == ["variant", "bytes", "parity", "metric", "value", "drop"]
     assert (exact.split()[0], quantized.split()[0]) == ("fake-fp32", "fake-int8")
     assert exact.split()[-3:] == quantized.split()[-3:] == ["accuracy", "1.0000", "0.0000"]
     steps = [line for line in ended.stderr.splitlines() if line not in NOISE]
@@ -49,8 +49,8 @@ def test_people_see_a_table_and_on_stderr_the_steps_and_nothing_else(
         r"load the network: 9 parameters",
         r"read the data, placement 'split': calibration: 24 samples; evaluation: 24 samples",
         r"score the source: accuracy 1\.0000 on 24 samples",
-        r"fake-fp32: 4 bytes, relative error \S+, accuracy 1\.0000 \(\+0\.0000\)",
-        r"fake-int8: 4 bytes, relative error \S+, accuracy 1\.0000 \(\+0\.0000\)",
+        r"fake-fp32: 4 bytes, parity \S+, accuracy 1\.0000, drop 0\.0000",
+        r"fake-int8: 4 bytes, parity \S+, accuracy 1\.0000, drop 0\.0000",
         r"pack: out\.edgeprep, \S+ bytes",
     ]
     assert len(steps) == len(expected)
@@ -156,6 +156,28 @@ def test_without_labelled_samples_agreement_is_named_as_such(
     assert (metric["name"], metric["value"]) == ("top-1 agreement with the source", 1.0)
     lines = edgeprep("inspect", "small.edgeprep").stdout.splitlines()
     assert "source     not scored: there were no labelled samples" in lines
+
+
+def test_parity_and_the_relative_error_that_stands_in_are_told_apart(
+    edgeprep: Run, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A task without classes: the int8 outputs are 0.1 of the largest away from the source's.
+    monkeypatch.setenv("FAKES_FAULT", "0.1")
+    labels = {'"classify"\nlabels = ["red", "green", "blue"]': '"tensors"'}
+    recipe = project({'evaluation  = { factory = "data:pictures" }': ""} | labels)
+    ended = edgeprep("convert", recipe)
+    (step,) = (line for line in ended.stderr.splitlines() if "fake-int8" in line)
+    assert re.fullmatch(
+        r"✓ fake-int8: 4 bytes, parity 1\.0e-01, "
+        r"relative error with the source 0\.1000, drop 0\.1000 \(\d+\.\d s\)",
+        step,
+    )
+    # The table says the same.
+    (row,) = (line for line in ended.stdout.splitlines() if line.startswith("fake-int8"))
+    assert re.split(r"\s{2,}", row) == [
+        *("fake-int8", "4", "1.0e-01"),
+        *("relative error with the source", "0.1000", "0.1000"),
+    ]
 
 
 def test_verbose_shows_what_libraries_log(edgeprep: Run, project: Project) -> None:
