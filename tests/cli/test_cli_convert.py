@@ -14,8 +14,8 @@ Run = Callable[..., Any]
 Project = Callable[..., Path]
 
 NOISE = {"an engine says hello", "an exporter says hello"}
-# Enough for the last class to win everywhere: 8 of 24 samples are then right.
-COSTLY = "0.45"
+# Enough for the last class to win over the first, not enough for parity to refuse it.
+COSTLY = "0.28"
 
 
 def test_machines_get_the_document_that_was_promised(edgeprep: Run, project: Project) -> None:
