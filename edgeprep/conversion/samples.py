@@ -11,6 +11,7 @@ from edgeprep.data import Sample, Samples
 from edgeprep.errors import DataError, InputError
 from edgeprep.runtime.inputs import check_picture, from_rgb
 from edgeprep.stages.chain import Chain
+from edgeprep.stages.stream import Stream
 
 __all__ = ["Prepared", "prepare_samples"]
 
@@ -58,11 +59,14 @@ def _prepare(
     samples: Iterable[Sample], host: Chain, where: str, labels: list[int | None]
 ) -> Iterable[NDArray[np.uint8]]:
     """The pictures; the label of each goes to `labels`."""
+    # Where stages look at earlier pictures, the data are the frames of one film.
+    prepare = Stream(host).prepare if host.remembers else host.prepare
     for index, (picture, label) in enumerate(samples):
         try:
             given = check_picture(from_rgb(picture, host.input), host.input)
-            prepared = host.prepare(given)
+            prepared = prepare(given)
         except InputError as error:
             raise DataError(f"{where}: sample {index}: {error}") from error
-        labels.append(label)
-        yield prepared
+        if prepared is not None:
+            labels.append(label)
+            yield prepared

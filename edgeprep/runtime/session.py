@@ -1,14 +1,15 @@
 """What an application holds: preprocessing, one loaded candidate, the meaning of its outputs."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from math import inf
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprep.errors import BackendError, ClosedError, EdgePrepError, ForkedRunnerError
+from edgeprep.errors import BackendError, ClosedError, EdgePrepError, ForkedRunnerError, InputError
 from edgeprep.interfaces import Runner, Task
 from edgeprep.runtime.candidates import Candidate, Outcome
 from edgeprep.runtime.choose import close
@@ -16,6 +17,7 @@ from edgeprep.runtime.explain import explain
 from edgeprep.runtime.inputs import check_batch, check_picture
 from edgeprep.runtime.outputs import all_finite, refuse
 from edgeprep.stages.chain import Chain
+from edgeprep.stages.stream import Stream
 from edgeprep.tensors import ImageSpec
 
 __all__ = ["Session"]
@@ -55,6 +57,7 @@ class Session:
         self.outcomes = outcomes
         self.remembered = remembered
         self._host = host
+        self._remembers = host.remembers
         self._runner: Runner | None = runner
         self._output_names = tuple(output.name for output in runner.outputs)
         self._pid = os.getpid()
@@ -79,7 +82,7 @@ class Session:
             ClosedError: the session is closed.
             ForkedRunnerError: this process is a fork of the one that opened the session.
         """
-        return self._result(check_picture(picture, self.input), "")
+        return self._result(self._prepare(check_picture(picture, self.input)), "")
 
     def batch(self, pictures: Iterable[NDArray[np.uint8]]) -> tuple[Any, ...]:
         """The results for several pictures, or for an array of `(N, H, W, C)`, in their order.
@@ -91,15 +94,45 @@ class Session:
         """
         checked = [check_picture(picture, self.input) for picture in check_batch(pictures)]
         return tuple(
-            self._result(picture, f": pictures[{index}]") for index, picture in enumerate(checked)
+            self._result(self._prepare(picture), f": pictures[{index}]")
+            for index, picture in enumerate(checked)
         )
+
+    def stream(
+        self, pictures: Iterable[NDArray[np.uint8]], *, fps: float | None = None
+    ) -> Iterator[Any]:
+        """The results for the pictures of one camera or film, in their order, as they come.
+
+        Preprocessing that looks at earlier pictures remembers those of this call alone: several
+        streams may run at once.
+
+        Args:
+            pictures: `(H, W, C)` each, uint8, all of one size where earlier ones are looked at.
+            fps: how many come in a second; None: unknown.
+
+        Yields:
+            One result a picture; None for pictures that the stage `frames` drops.
+
+        Raises:
+            InputError: `fps` is not above 0; and as for one picture, of the picture that is next.
+        """
+        if fps is not None and not 0 < fps < inf:
+            raise InputError(f"fps: must be above 0 and finite, got {fps!r}")
+        return self._follow(pictures, fps)
+
+    def _follow(self, pictures: Iterable[NDArray[np.uint8]], fps: float | None) -> Iterator[Any]:
+        stream = Stream(self._host)
+        for index, picture in enumerate(pictures):
+            time_s = None if fps is None else index / fps
+            prepared = stream.prepare(check_picture(picture, self.input), time_s)
+            yield None if prepared is None else self._result(prepared, f": pictures[{index}]")
 
     def outputs(self, picture: NDArray[np.uint8]) -> tuple[NDArray[Any], ...]:
         """The network's outputs for one picture, each with a first axis of length 1.
 
         They are the engine's numbers as they are; NaN and infinity may be among them.
         """
-        return self._run(check_picture(picture, self.input))
+        return self._run(self._prepare(check_picture(picture, self.input)))
 
     def explain(self) -> str:
         """A table of all candidates: the winner, the losers, and why."""
@@ -118,24 +151,23 @@ class Session:
         else:
             _LEFT_BY_PARENTS.append(runner)
 
-    def _result(self, picture: NDArray[np.uint8], place: str) -> Any:
-        outputs = self._run(picture)
+    def _prepare(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        if self._remembers:
+            raise InputError(
+                f"session {self.name!r}: pictures must come in a stream, as the preprocessing "
+                "looks at earlier ones, got one alone; use session.stream(pictures)"
+            )
+        return self._host.prepare(picture)
+
+    def _result(self, prepared: NDArray[np.uint8], place: str) -> Any:
+        outputs = self._run(prepared)
         if not all_finite(outputs):
             where = f"session {self.name!r}{place}"
             refuse(outputs, self._output_names, where=where, by=str(self.choice))
         return self.task.decode(outputs)[0]
 
-    def _run(self, picture: NDArray[np.uint8]) -> tuple[NDArray[Any], ...]:
-        runner = self._runner
-        if runner is None:
-            raise ClosedError(f"session {self.name!r}: must be open, got a call after close()")
-        # NOTE: engines keep worker threads, which do not exist in a fork: a call there hangs.
-        if os.getpid() != self._pid:
-            raise ForkedRunnerError(
-                f"session {self.name!r}: must be used in the process that opened it, got a fork; "
-                "open it in the child, with multiprocessing's 'spawn'"
-            )
-        prepared = self._host.prepare(picture)
+    def _run(self, prepared: NDArray[np.uint8]) -> tuple[NDArray[Any], ...]:
+        runner = self._check_usable()
         try:
             return runner.run((prepared,))
         except EdgePrepError:
@@ -145,6 +177,18 @@ class Session:
                 f"session {self.name!r}: {self.choice} must run, "
                 f"got {type(error).__name__}: {error}"
             ) from error
+
+    def _check_usable(self) -> Runner:
+        runner = self._runner
+        if runner is None:
+            raise ClosedError(f"session {self.name!r}: must be open, got a call after close()")
+        # NOTE: engines keep worker threads, which do not exist in a fork: a call there hangs.
+        if os.getpid() != self._pid:
+            raise ForkedRunnerError(
+                f"session {self.name!r}: must be used in the process that opened it, got a fork; "
+                "open it in the child, with multiprocessing's 'spawn'"
+            )
+        return runner
 
     def __enter__(self) -> Self:
         return self

@@ -9,7 +9,7 @@ from msgspec import to_builtins
 from numpy.typing import NDArray
 
 from edgeprep.errors import DTypeError, RecipeError, ShapeError, UnknownName
-from edgeprep.interfaces import Placement, Primitives, Stage
+from edgeprep.interfaces import Placement, Primitives, Stage, StreamStage
 from edgeprep.schema import build
 from edgeprep.stages.dtype import DType
 from edgeprep.stages.layout import Layout
@@ -60,6 +60,11 @@ class Chain:
     def output(self) -> ImageSpec:
         """The type of what leaves the last stage."""
         return self.images[-1]
+
+    @property
+    def remembers(self) -> bool:
+        """Whether a stage looks at earlier pictures: such a chain is run by a `Stream`."""
+        return any(isinstance(stage, StreamStage) for stage in self.stages)
 
     @classmethod
     def build(
@@ -206,7 +211,8 @@ class Chain:
         image = self.images[index]
         # A host that changes the form of the numbers alone would do it for nothing.
         changes_form = index > 0 and isinstance(self.stages[index - 1], DType | Layout)
-        in_levels = image.range == "0..255" and image.layout == "nhwc"
+        # Linear light as uint8 would lose the dark: half a level of it is 6 levels on a screen.
+        in_levels = (image.range, image.light, image.layout) == ("0..255", "display", "nhwc")
         return image.is_fixed and in_levels and not changes_form
 
 
@@ -247,7 +253,7 @@ def check_picture(picture: NDArray[np.uint8], image: ImageSpec) -> None:
     """Raise DTypeError or ShapeError where `picture`, `(H, W, C)`, is not what `image` says."""
     if picture.dtype != np.uint8:
         raise DTypeError(f"picture: must be uint8, got {picture.dtype.name!r}")
-    expected = (image.height, image.width, image.channels)
+    expected = (image.rows, image.width, image.channels)
     if (
         picture.ndim != 3
         or picture.size == 0

@@ -41,7 +41,7 @@ class Stream:
                 needs times and gets none.
         """
         check_picture(picture, self._chain.input)
-        if self._shape not in (None, picture.shape):
+        if self._chain.remembers and self._shape not in (None, picture.shape):
             rule = f"picture: must have the size of those before it, {self._shape!r}"
             raise ShapeError(f"{rule}, got {picture.shape!r}; begin a new stream")
         self._shape = picture.shape

@@ -20,6 +20,8 @@ from edgeprep.errors import DataError, StorageError
 from edgeprep.recipe import load_recipe
 from edgeprep.registry import Registry
 from edgeprep.stages.chain import Chain
+from edgeprep.stages.frame_difference import FrameDifference
+from edgeprep.stages.frames import Frames
 from edgeprep.stages.resize import Resize
 from edgeprep.tensors import ImageSpec
 
@@ -158,3 +160,13 @@ def test_another_file_that_fails_is_named_and_not_the_output(
     assert str(fault.value) == (
         "/media/stick/steps.log: must be a file that can be used, got 'Input/output error'"
     )
+
+
+def test_pictures_of_a_film_are_compared_with_those_before_them() -> None:
+    film = [(np.full((4, 4, 3), level, np.uint8), level) for level in (10, 30, 25)]
+    data = Samples(lambda: iter(film), where="data.evaluation", description="a film")
+    host = Chain(input=ImageSpec(height=4, width=4), stages=(FrameDifference(),))
+    prepared = prepare_samples(data, host, "data.evaluation")
+    assert [int(picture[0, 0, 0]) for picture in prepared.inputs] == [0, 20, 5]
+    dropping = Chain(input=host.input, stages=(Frames(every=2),))
+    assert prepare_samples(data, dropping, "data.evaluation").labels == (10, 25)

@@ -1,0 +1,100 @@
+"""Sessions over the pictures of a camera, where preprocessing looks at earlier ones."""
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edgeprep.errors import ClosedError, InputError
+from edgeprep.interfaces import Stage
+from edgeprep.runtime import Session
+from edgeprep.stages.chain import Chain
+from edgeprep.stages.frame_difference import FrameDifference
+from edgeprep.stages.frames import Frames
+from edgeprep.tasks.tensors import Tensors
+from edgeprep.tensors import ImageSpec
+
+FILM = [np.full((4, 4, 3), level, np.uint8) for level in (10, 30, 30, 25)]
+
+
+def open_session(fakes: SimpleNamespace, *stages: Stage) -> Session:
+    backend = fakes.Right()
+    runner = backend.load(SimpleNamespace(files={"model.fake": b"means"}), None, {})
+    return Session(
+        name="means",
+        input=ImageSpec(height=4, width=4),
+        host=Chain(input=ImageSpec(height=4, width=4), stages=stages),
+        runner=runner,
+        task=Tensors(),
+        outcomes=(),
+        remembered=False,
+    )
+
+
+def means(results: Iterator[Any]) -> list[float | None]:
+    return [None if r is None else float(first(r)[0]) for r in results]
+
+
+def first(result: Any) -> NDArray[np.float32]:
+    array: NDArray[np.float32] = result.arrays[0]
+    return array
+
+
+def test_each_picture_is_compared_with_the_one_before_it(fakes: SimpleNamespace) -> None:
+    with open_session(fakes, FrameDifference()) as session:
+        assert means(session.stream(FILM)) == [0, 20, 0, 5]
+
+
+def test_pictures_that_are_dropped_have_no_result(fakes: SimpleNamespace) -> None:
+    with open_session(fakes, Frames(every=3)) as session:
+        assert means(session.stream(FILM)) == [10, None, None, 25]
+
+
+def test_a_rate_needs_to_know_how_many_pictures_come(fakes: SimpleNamespace) -> None:
+    with open_session(fakes, Frames(rate=5.0)) as session:
+        assert means(session.stream(FILM, fps=10.0)) == [10, None, 30, None]
+        with pytest.raises(InputError, match=r"^frames: must know when pictures were taken"):
+            next(session.stream(FILM))
+
+
+def test_streams_at_once_remember_their_own(fakes: SimpleNamespace) -> None:
+    with open_session(fakes, FrameDifference()) as session:
+        pairs = zip(session.stream(FILM), session.stream(FILM[::-1]), strict=True)
+        assert [(first(a)[0], first(b)[0]) for a, b in pairs] == [(0, 0), (20, 5), (0, 0), (5, 20)]
+
+
+def test_a_stream_of_pictures_that_stand_alone(fakes: SimpleNamespace) -> None:
+    with open_session(fakes) as session:
+        assert means(session.stream(FILM)) == [10, 30, 30, 25]
+
+
+def test_results_come_as_pictures_do(fakes: SimpleNamespace) -> None:
+    with open_session(fakes) as session:
+        results = session.stream(iter(FILM))
+        assert first(next(results))[0] == 10
+        session.close()
+        with pytest.raises(ClosedError, match="got a call after close"):
+            next(results)
+
+
+def test_one_picture_alone_is_refused_where_earlier_ones_are_looked_at(
+    fakes: SimpleNamespace,
+) -> None:
+    with open_session(fakes, FrameDifference()) as session:
+        for call in (session, session.outputs, lambda picture: session.batch([picture])):
+            with pytest.raises(InputError) as caught:  # noqa: PT011 -- whole message
+                call(FILM[0])
+            assert str(caught.value) == (
+                "session 'means': pictures must come in a stream, as the preprocessing looks at "
+                "earlier ones, got one alone; use session.stream(pictures)"
+            )
+
+
+@pytest.mark.parametrize("fps", [0, -1.0, float("nan"), float("inf")])
+def test_a_camera_gives_some_pictures_a_second(fakes: SimpleNamespace, fps: float) -> None:
+    with open_session(fakes) as session, pytest.raises(InputError) as caught:  # noqa: PT011
+        session.stream(FILM, fps=fps)
+    assert str(caught.value) == f"fps: must be above 0 and finite, got {fps!r}"
