@@ -59,7 +59,7 @@ class OpenedBundle:
         except (RecipeError, UnknownName) as error:
             raise IncompatibleBundle(
                 f"{self.bundle.path}: must have stages and a task that are installed here, "
-                f"got {error}"
+                f"got {error}; install the plugin that offers it, or a newer edgeprep"
             ) from error
 
     def rules(self, prefer: str | None) -> Rules:

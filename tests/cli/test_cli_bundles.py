@@ -1,14 +1,16 @@
 """`edgeprep inspect` and `benchmark`, and what every command says of a bundle that is none."""
 
 import json
+import re
 import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from edgeprep.bundle import open_bundle
+from edgeprep.bundle import open_bundle, write_bundle
 
 Run = Callable[..., Any]
 
@@ -136,3 +138,25 @@ def test_a_missing_bundle_is_named(edgeprep: Run, command: str) -> None:
     assert ended.stderr == (
         "edgeprep: absent: must be a file that can be read, got 'No such file or directory'\n"
     )
+
+
+@pytest.mark.parametrize("command", ["run", "benchmark"])
+def test_a_bundle_with_a_stage_that_is_not_installed_says_which(
+    edgeprep: Run, bundle: Path, command: str
+) -> None:
+    whole = open_bundle(bundle)
+    chain = ({"use": "quux@1"}, *whole.manifest.chain)
+    write_bundle("other.edgeprep", replace(whole.manifest, chain=chain), dict(whole.contents))
+    ended = edgeprep(
+        *(word.replace("BUNDLE", "other.edgeprep") for word in COMMANDS[command]),
+    )
+    assert (ended.code, ended.stdout) == (1, "")
+    assert re.fullmatch(
+        r"edgeprep: other\.edgeprep: must have stages and a task that are installed here, "
+        r"got preprocess\[0\]\.use: unknown stage 'quux@1'; "
+        r"known here: 'resize@1', .*'layout@1'.*; "
+        r"install the plugin that offers it, or a newer edgeprep\n",
+        ended.stderr,
+    )
+    # What it is made of can still be seen.
+    assert "preprocess quux@1\n" in edgeprep("inspect", "other.edgeprep").stdout
