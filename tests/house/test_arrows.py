@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 # Each room may import the rooms above it. Rooms in one row do not import each other.
 ROWS = (
     ("collector", "errors", "version"),
-    ("tensors", "files"),
+    ("tensors", "files", "geometry"),
     ("interfaces",),
     ("schema",),
     ("recipe", "bundle", "pictures"),
@@ -30,7 +30,8 @@ ROWS = (
     ("__main__",),
 )
 # What plugins may import: names that the package itself offers, and these modules.
-PUBLIC = {"errors", "hookspecs", "interfaces", "schema", "tensors", "testing", *edgeprep.__all__}
+MODULES = {"errors", "geometry", "hookspecs", "interfaces", "schema", "tensors", "testing"}
+PUBLIC = {*MODULES, *edgeprep.__all__}
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ ROOT = Path(__file__).parents[2]
 ROOMS = (
     "errors",
     "tensors",
+    "geometry",
     "files",
     "interfaces",
     "schema",

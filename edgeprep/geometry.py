@@ -1,0 +1,83 @@
+"""Where the pixels of one picture lie in another: what takes detections back to the camera."""
+
+from msgspec import Struct
+from numpy import asarray, float64, stack
+from numpy.typing import ArrayLike, NDArray
+
+from edgeprep.errors import ShapeError
+
+__all__ = ["IDENTITY", "Affine"]
+
+Row = tuple[float, float, float]
+
+
+class Affine(Struct, frozen=True):
+    """A map of points `(x, y)` in pixels to `row @ (x, y, 1)` for each of its two rows.
+
+    The first pixel reaches from 0 to 1 and has its centre at 0.5, so that a picture of width W
+    reaches from 0 to W.
+
+    Attributes:
+        x: the weights of x, of y and of 1 in the new x.
+        y: those in the new y.
+    """
+
+    x: Row
+    y: Row
+
+    @classmethod
+    def scaled(cls, across: float, down: float, x: float = 0.0, y: float = 0.0) -> "Affine":
+        """The map that stretches by `across` and `down`, then moves by `x` and `y`."""
+        return cls((across, 0.0, x), (0.0, down, y))
+
+    def after(self, first: "Affine") -> "Affine":
+        """The map that does `first`, then this one."""
+        return Affine(_row(self.x, first), _row(self.y, first))
+
+    def inverse(self) -> "Affine":
+        """The map that undoes this one, which must not be flat."""
+        (a, b, e), (c, d, f) = self.x, self.y
+        area = a * d - b * c
+        return Affine(
+            (d / area, -b / area, (b * f - d * e) / area),
+            (-c / area, a / area, (c * e - a * f) / area),
+        )
+
+    def points(self, points: ArrayLike) -> NDArray[float64]:
+        """`(…, 2)`, x and y in pixels, to the same shape, float64.
+
+        Raises:
+            ShapeError: the last axis has another length.
+        """
+        given = _with_last(points, 2, "points")
+        x, y = given[..., 0], given[..., 1]
+        return stack([a * x + b * y + c for a, b, c in (self.x, self.y)], axis=-1)
+
+    def boxes(self, boxes: ArrayLike) -> NDArray[float64]:
+        """`(…, 4)`, least x, least y, greatest x, greatest y, to the same for the mapped boxes.
+
+        Exact where the map turns by quarters only, as those of stages do; float64.
+
+        Raises:
+            ShapeError: the last axis has another length.
+        """
+        given = _with_last(boxes, 4, "boxes")
+        corners = self.points(given.reshape(*given.shape[:-1], 2, 2))
+        both = corners.min(axis=-2), corners.max(axis=-2)
+        return stack(both, axis=-2).reshape(given.shape)
+
+
+IDENTITY = Affine((1.0, 0.0, 0.0), (0.0, 1.0, 0.0))
+
+
+def _row(row: Row, first: Affine) -> Row:
+    a, b, c = row
+    x, y, one = (a * of_x + b * of_y for of_x, of_y in zip(first.x, first.y, strict=True))
+    return x, y, one + c
+
+
+def _with_last(values: ArrayLike, length: int, name: str) -> NDArray[float64]:
+    array = asarray(values, float64)
+    if array.shape[-1:] != (length,):
+        raise ShapeError(f"{name}: must have shape (…, {length}), got {array.shape!r}")
+    return array
