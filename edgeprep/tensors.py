@@ -12,9 +12,11 @@ __all__ = [
     "DType",
     "ImageSpec",
     "Layout",
+    "Light",
     "QuantParams",
     "Range",
     "TensorSpec",
+    "YuvRange",
 ]
 
 # What a recipe may ask of memory, in pixels: more than cameras give, and as float32 in three
@@ -23,11 +25,21 @@ LONGEST_SIDE = 16384
 MOST_PIXELS = 2**26
 
 DType = Literal["uint8", "int8", "int32", "int64", "float16", "float32"]
-Color = Literal["rgb", "bgr", "grey"]
+# What the channels mean. "hsv": hue in 0..180, 2 degrees each; "lab" and "ycrcb" as OpenCV's uint8
+# has them. "nv12" and "i420" are cameras' planes: a row of brightness for every row of pixels, then
+# half as many rows with the colour of each 2 × 2 pixels, all in one channel.
+Color = Literal["rgb", "bgr", "grey", "rgba", "bgra", "ycrcb", "hsv", "lab", "nv12", "i420"]
+CHANNELS: dict[Color, int] = {"grey": 1, "nv12": 1, "i420": 1, "rgba": 4, "bgra": 4}
+# How far brightness goes in planes: 16..235 (BT.601), or all of 0..255 as in JPEG.
+YuvRange = Literal["limited", "full"]
+# What a number says of light. "display": as screens and files have it, by the sRGB curve or one
+# like it; "linear": as much as there was.
+Light = Literal["display", "linear"]
 Layout = Literal["nhwc", "nchw"]
-# What the numbers mean. "0..255": pixel values, whole or not; "0..1": the same over 255;
-# "normalized": shifted and scaled by statistics, so that no pixel operation makes sense any more.
-Range = Literal["0..255", "0..1", "normalized"]
+# What the numbers mean. "0..255": pixel values, whole or not; "0..1": the same over 255; "-1..1":
+# that doubled, less 1; "normalized": shifted and scaled by statistics, so that no pixel operation
+# makes sense any more.
+Range = Literal["0..255", "0..1", "-1..1", "normalized"]
 
 
 class TensorSpec(Struct, frozen=True, kw_only=True):
@@ -52,7 +64,8 @@ class QuantParams(Struct, frozen=True, kw_only=True):
 class ImageSpec(Struct, frozen=True, kw_only=True):
     """The type of the pictures at one point of a chain.
 
-    `height` and `width` are in pixels; None means that pictures of any size may come.
+    `height` and `width` are in pixels; None means that pictures of any size may come. `yuv_range`
+    counts for planes alone. `batch` is how many pictures one from the camera has become.
     """
 
     height: int | None = None
@@ -61,6 +74,9 @@ class ImageSpec(Struct, frozen=True, kw_only=True):
     range: Range = "0..255"
     layout: Layout = "nhwc"
     dtype: DType = "uint8"
+    yuv_range: YuvRange = "limited"
+    light: Light = "display"
+    batch: int = 1
 
     def replace(self, **changes: Any) -> "ImageSpec":
         """The same type with some attributes changed."""
@@ -68,22 +84,46 @@ class ImageSpec(Struct, frozen=True, kw_only=True):
 
     @property
     def channels(self) -> int:
-        """The number of colour channels: 1 for grey, else 3."""
-        return 1 if self.color == "grey" else 3
+        """The length of the axis of channels: 1 for grey and planes, 4 with alpha, else 3."""
+        return CHANNELS.get(self.color, 3)
+
+    @property
+    def is_planar(self) -> bool:
+        """Whether a picture is planes one below the other, and has more rows than pixels."""
+        return self.color in ("nv12", "i420")
+
+    @property
+    def rows(self) -> int | None:
+        """The rows of an array that holds a picture: its height, or half as much again."""
+        if self.height is None or not self.is_planar:
+            return self.height
+        return self.height * 3 // 2
 
     @property
     def is_fixed(self) -> bool:
         """Whether every picture has the same, known size."""
         return self.height is not None and self.width is not None
 
-    def shape(self, batch: int = 1) -> tuple[int, ...]:
-        """The array shape of `batch` pictures in this layout.
+    @property
+    def size(self) -> tuple[int, int]:
+        """The height and width in pixels.
+
+        Raises:
+            ValueError: one of them is free.
+        """
+        if self.height is None or self.width is None:
+            raise ValueError("a free-size image has no fixed size")
+        return self.height, self.width
+
+    def shape(self, pictures: int = 1) -> tuple[int, ...]:
+        """The array shape of so many pictures from the camera, in this layout.
 
         Raises:
             ValueError: the size is free.
         """
-        if self.height is None or self.width is None:
+        batch = pictures * self.batch
+        if self.rows is None or self.width is None:
             raise ValueError("a free-size image has no fixed shape")
         if self.layout == "nchw":
-            return (batch, self.channels, self.height, self.width)
-        return (batch, self.height, self.width, self.channels)
+            return (batch, self.channels, self.rows, self.width)
+        return (batch, self.rows, self.width, self.channels)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, TypeVar
 
 from edgeprep.interfaces import Primitives, Stage
+from edgeprep.stages.requirements import need_pixels
 from edgeprep.tensors import ImageSpec
 
 __all__ = ["DType"]
@@ -25,6 +26,7 @@ class DType(Stage):
 
     def output(self, image: ImageSpec) -> ImageSpec:
         """The same pictures in the other element type."""
+        need_pixels(image)
         return image.replace(dtype=self.to)
 
     def apply(self, F: Primitives[T], x: T, image: ImageSpec) -> T:

@@ -5,9 +5,21 @@ from typing import Annotated
 from msgspec import Meta
 
 from edgeprep.errors import ImageTooLarge, RecipeError
-from edgeprep.tensors import LONGEST_SIDE, MOST_PIXELS, ImageSpec, Range
+from edgeprep.tensors import LONGEST_SIDE, MOST_PIXELS, Color, ImageSpec, Range
 
-__all__ = ["Length", "limit_picture", "limit_pixels", "need_channels_last", "need_range"]
+__all__ = [
+    "COLORS",
+    "Length",
+    "limit_picture",
+    "limit_pixels",
+    "need_channels_last",
+    "need_color",
+    "need_pixels",
+    "need_range",
+]
+
+# What most stages work on: brightness, of one colour or of three alike.
+COLORS: tuple[Color, ...] = ("rgb", "bgr", "grey")
 
 # In pixels, of a side that a recipe asks for.
 Length = Annotated[int, Meta(ge=1, le=LONGEST_SIDE)]
@@ -40,13 +52,36 @@ def limit_picture(done: str, size: tuple[int, int], arrived: tuple[int, int]) ->
 
 
 def need_channels_last(image: ImageSpec) -> None:
-    """Refuse pictures whose channels come first.
+    """Refuse pictures whose channels come first, and planes.
 
     Raises:
-        RecipeError: the layout is not NHWC.
+        RecipeError: the layout is not NHWC, or the color is "nv12" or "i420".
     """
+    need_pixels(image)
     if image.layout != "nhwc":
         raise RecipeError(f"needs layout 'nhwc', got {image.layout!r}; put layout last")
+
+
+def need_color(image: ImageSpec, *allowed: Color) -> None:
+    """Refuse pictures whose channels do not mean what the stage works on.
+
+    Raises:
+        RecipeError: the color is none of `allowed`.
+    """
+    if image.color not in allowed:
+        remedy = f"put color with to = {allowed[0]!r} before this stage"
+        raise RecipeError(f"needs {' or '.join(allowed)} pictures, got {image.color!r}; {remedy}")
+
+
+def need_pixels(image: ImageSpec) -> None:
+    """Refuse planes, where the colour of a pixel is somewhere else than its brightness.
+
+    Raises:
+        RecipeError: the color is "nv12" or "i420".
+    """
+    if image.is_planar:
+        remedy = "put color with to = 'rgb' before all other stages"
+        raise RecipeError(f"needs pixels, got planes, {image.color!r}; {remedy}")
 
 
 def need_range(image: ImageSpec, *allowed: Range) -> None:

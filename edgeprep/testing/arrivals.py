@@ -1,24 +1,30 @@
 """The kinds of pictures that can arrive at a stage, and some of each."""
 
 from collections.abc import Iterator
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeprep.interfaces import Stage
 from edgeprep.stages.chain import Chain
+from edgeprep.stages.color import Color
 from edgeprep.stages.dtype import DType
 from edgeprep.stages.layout import Layout
 from edgeprep.stages.normalize import Normalize
 from edgeprep.stages.primitives.numpy import NumpyPrimitives
 from edgeprep.stages.scale import Scale
-from edgeprep.tensors import Color, ImageSpec
+from edgeprep.tensors import Color as ColorOrder
+from edgeprep.tensors import ImageSpec
 
 __all__ = ["arrivals", "before", "camera_pictures", "free", "pictures", "show"]
 
 # One pixel, odd sizes both ways, and one that most crops fit into: (height, width).
 SIZES = ((1, 1), (5, 3), (33, 46), (259, 301))
+# What a stage sees in every range and layout; of the other colours one kind is enough.
+COMMON: tuple[ColorOrder, ...] = ("rgb", "bgr", "grey")
+CAMERA: tuple[ColorOrder, ...] = ("rgba", "bgra", "nv12", "i420")
+SPACES: tuple[ColorOrder, ...] = ("ycrcb", "hsv", "lab")
 
 
 def arrivals(image: ImageSpec | None) -> Iterator[ImageSpec]:
@@ -28,15 +34,19 @@ def arrivals(image: ImageSpec | None) -> Iterator[ImageSpec]:
         return
     for height, width in SIZES:
         for kind in _kinds() if image is None else (image,):
-            yield kind.replace(height=height, width=width)
+            # Planes have the colour of 2 × 2 pixels together.
+            odd = int(kind.is_planar)
+            yield kind.replace(height=height + height % 2 * odd, width=width + width % 2 * odd)
 
 
 def _kinds() -> Iterator[ImageSpec]:
-    for color in get_args(Color):
+    for color in COMMON:
         image = ImageSpec(color=color)
         numbers = image.replace(dtype="float32")
         yield from (image, numbers, numbers.replace(range="0..1"))
         yield from (numbers.replace(range="normalized"), numbers.replace(layout="nchw"))
+    yield from (ImageSpec(color=color) for color in CAMERA)
+    yield from (ImageSpec(color=color, dtype="float32") for color in SPACES)
 
 
 def before(image: ImageSpec) -> Chain:
@@ -49,6 +59,8 @@ def before(image: ImageSpec) -> Chain:
     }
     layout = (Layout(to="nchw"),) if image.layout == "nchw" else ()
     camera = ImageSpec(height=image.height, width=image.width, color=image.color)
+    if image.color in ("ycrcb", "hsv", "lab"):
+        return Chain(input=camera.replace(color="rgb"), stages=(Color(to=image.color),))
     return Chain(input=camera, stages=(*stages[image.range], *layout))
 
 

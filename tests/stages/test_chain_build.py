@@ -212,7 +212,7 @@ MISTAKES = {
     "colour after normalize": (
         [NORMALIZE, {"use": "color", "to": "bgr"}],
         (
-            "preprocess[1]: color needs values in 0..255 or 0..1, got 'normalized'; "
+            "preprocess[1]: color needs values in 0..255 or 0..1 or -1..1, got 'normalized'; "
             "put this stage before normalize and scale"
         ),
     ),
