@@ -6,13 +6,15 @@ frozen dataclasses whose fields are the keys of their table in a recipe.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar
 
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from edgeprep.errors import PluginError
+from edgeprep.geometry import IDENTITY, Affine
 from edgeprep.tensors import DType, ImageSpec, TensorSpec
 
 if TYPE_CHECKING:
@@ -97,13 +99,16 @@ class Primitives(Protocol[T]):
         """`a * b`, broadcast likewise."""
 
     def divide(self, a: T, b: T) -> T:
-        """`a / b`, broadcast likewise; where `b` is 0 the result is not to be used."""
+        """`a / b`, broadcast likewise; where `b` is 0 the result is not to be used.
+
+        OpenVINO may be one bit off; see `edgeprep.stages.division` where a rounding follows.
+        """
 
     def minimum(self, a: T, b: T | NDArray[np.float32] | float) -> T:
-        """The lesser of each pair, broadcast likewise."""
+        """The lesser of each pair, broadcast likewise; also of uint8, then on both sides."""
 
     def maximum(self, a: T, b: T | NDArray[np.float32] | float) -> T:
-        """The greater of each pair, broadcast likewise."""
+        """The greater of each pair, broadcast likewise; also of uint8, then on both sides."""
 
     def greater(self, a: T, b: T | NDArray[np.float32] | float) -> T:
         """1.0 where `a > b`, else 0.0; broadcast likewise."""
@@ -161,17 +166,29 @@ class Primitives(Protocol[T]):
         A step goes to any of the eight neighbours and stays within; seeds are within.
         """
 
+    def by_strips(self, x: T, overlap: int, of: Callable[[T], T]) -> T:
+        """`of(x)`, of which an interpreter may make a few rows at a time to need less memory.
+
+        Args:
+            x: `(N, H + overlap, …)`.
+            overlap: how many more rows go in than come out.
+            of: takes `(N, h + overlap, …)` to `(N, h, …)` for any h; row `i` of the result depends
+                on rows `i` to `i + overlap` alone, and no matrix product is in it.
+        """
+
     def resize_linear(self, x: T, height: int, width: int) -> T:
         """`(N, H, W, C)`, uint8 or float32, to `(N, height, width, C)`, float32.
 
         Two neighbours along each axis, pixel centres at half-integers, edges clamped.
         """
 
-    def resample(self, x: T, axis: int, length: int, kernel: Literal["bilinear", "area"]) -> T:
+    def resample(
+        self, x: T, axis: int, length: int, kernel: Literal["bilinear", "area", "bicubic"]
+    ) -> T:
         """`(N, H, W, C)`, uint8 or float32, with `axis` 1 or 2 brought to `length`, float32.
 
         "bilinear" is antialiased: its triangle is as wide as the scale. "area" is the mean of what
-        an output pixel covers.
+        an output pixel covers. "bicubic" is antialiased too, with a = -0.5, and overshoots.
         """
 
 
@@ -204,6 +221,24 @@ class Stage(ABC):
     @abstractmethod
     def apply(self, F: Primitives[T], x: T, image: ImageSpec) -> T:
         """The definition: `x`, of type `image` and shape `(N, H, W, C)`, to what leaves."""
+
+    def backward(self, image: ImageSpec) -> tuple[Affine, ...]:
+        """Where in a picture of type `image`, of one size, the pixels are from that leave.
+
+        A map of points for each picture that it becomes, nearly always one. Here nothing moves;
+        stages that move pixels say how.
+
+        Raises:
+            PluginError: the size changes, so that this stage has to say how pixels move.
+        """
+        leaving = self.output(image)
+        arrived, left = ((each.height, each.width, each.batch) for each in (image, leaving))
+        if arrived != left:
+            raise PluginError(
+                f"stage {self.name!r}: must say by backward() how pixels move, got none from "
+                f"{list(arrived[:2])!r} to {list(left[:2])!r} pixels"
+            )
+        return (IDENTITY,)
 
 
 class StreamStage(Stage):

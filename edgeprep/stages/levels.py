@@ -5,15 +5,27 @@ from typing import TypeVar
 
 from edgeprep.interfaces import Primitives
 from edgeprep.stages.color import Color
+from edgeprep.stages.requirements import need_channels_last, need_color, need_range
 from edgeprep.tensors import ImageSpec
 
-__all__ = ["change_luma", "grey_levels", "whole_levels"]
+__all__ = ["change_luma", "grey_levels", "need_levels", "whole_levels"]
 
 T = TypeVar("T")
 
 # Y of OpenCV's uint8 YCrCb, (4899 R + 9617 G + 1868 B + 8192) >> 14: a bit less than its grey has,
 # which is another level in 0.3 % of random pixels. Exact in float32.
 LUMA_WEIGHTS = {"rgb": (4899.0, 9617.0, 1868.0), "bgr": (1868.0, 9617.0, 4899.0)}
+
+
+def need_levels(image: ImageSpec) -> None:
+    """Refuse all but pictures in RGB, BGR or grey, channels last, with values in 0..255.
+
+    Raises:
+        RecipeError: `image` is no such picture.
+    """
+    need_channels_last(image)
+    need_color(image, "rgb", "bgr", "grey")
+    need_range(image, "0..255")
 
 
 def whole_levels(F: Primitives[T], x: T, image: ImageSpec) -> T:
