@@ -1,9 +1,10 @@
 """Cut out the middle of a picture."""
 
 from dataclasses import dataclass
-from typing import ClassVar, TypeVar
+from typing import ClassVar, Literal, TypeVar
 
 from edgeprep.errors import RecipeError, ShapeError
+from edgeprep.geometry import Affine
 from edgeprep.interfaces import Primitives, Stage
 from edgeprep.stages.requirements import Length, limit_pixels, need_channels_last
 from edgeprep.tensors import ImageSpec
@@ -19,14 +20,16 @@ class CenterCrop(Stage):
 
     Attributes:
         size: `(height, width)` in pixels, at most 16384 each and 67 million (2^26) together.
+        rounding: of half the remainder d: "floor", or "torchvision", which rounds halves to even
+            and so starts one pixel later for d = 3, 7, 11 and so on.
 
-    Source: offset `floor(d / 2)`; torchvision rounds half to even, which differs by one pixel for
-    every second odd remainder (tests/stages/test_geometry.py).
+    Source: torchvision's `int(round(d / 2))` (tests/stages/test_geometry.py).
     """
 
     name: ClassVar[str] = "center-crop"
 
     size: tuple[Length, Length]
+    rounding: Literal["floor", "torchvision"] = "floor"
 
     def __post_init__(self) -> None:
         limit_pixels("size: must have", *self.size)
@@ -52,7 +55,17 @@ class CenterCrop(Stage):
             rule = f"picture: must have at least {self.size!r} pixels (height, width)"
             raise ShapeError(f"{rule} to be cropped, got {(height, width)!r}")
         for axis, (length, keep) in enumerate(zip((height, width), self.size, strict=True), 1):
-            start = (length - keep) // 2
+            start = self._start(length, keep)
             if length != keep:
                 x = F.slice(x, axis, start, start + keep)
         return x
+
+    def backward(self, image: ImageSpec) -> tuple[Affine, ...]:
+        """The offset added."""
+        top, left = map(self._start, image.size, self.size)
+        return (Affine.scaled(1.0, 1.0, left, top),)
+
+    def _start(self, length: int, keep: int) -> int:
+        if self.rounding == "floor":
+            return (length - keep) // 2
+        return round((length - keep) / 2)

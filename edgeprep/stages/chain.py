@@ -9,6 +9,7 @@ from msgspec import to_builtins
 from numpy.typing import NDArray
 
 from edgeprep.errors import DTypeError, RecipeError, ShapeError, UnknownName
+from edgeprep.geometry import IDENTITY, Affine
 from edgeprep.interfaces import Placement, Primitives, Stage, StreamStage
 from edgeprep.schema import build
 from edgeprep.stages.dtype import DType
@@ -51,6 +52,8 @@ class Chain:
     images: tuple[ImageSpec, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        if self.input.batch != 1:
+            raise RecipeError(f"input: must be one picture, got a batch of {self.input.batch!r}")
         images = [self.input]
         for index, stage in enumerate(self.stages):
             images.append(_output(stage, images[-1], f"preprocess[{index}]"))
@@ -153,6 +156,25 @@ class Chain:
             x = stage.apply(F, x, image)
         return x
 
+    def backward(self, height: int, width: int) -> tuple[Affine, ...]:
+        """Where in a camera's picture of this size the pixels are from that leave the last stage.
+
+        Returns:
+            A map of points, in pixels, for each picture that leaves, nearly always one. Its
+            `boxes` brings what a network detects back into the camera's picture.
+
+        Raises:
+            RecipeError: a stage cannot work on pictures of this size.
+            PluginError: a stage changes the size and does not say how pixels move.
+        """
+        camera = self.input.replace(height=height, width=width)
+        chain = type(self)(input=camera, stages=self.stages)
+        maps: tuple[Affine, ...] = (IDENTITY,)
+        for stage, image in zip(chain.stages, chain.images, strict=False):
+            steps = stage.backward(image)
+            maps = tuple(earlier.after(step) for earlier in maps for step in steps)
+        return maps
+
     def prepare(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """One picture through a chain that a host runs, as the graph takes it.
 
@@ -160,8 +182,8 @@ class Chain:
             picture: `(H, W, C)`, uint8, of the chain's input size and colour order.
 
         Returns:
-            `(1, height, width, C)`, uint8, C-contiguous; values are rounded, halves up. A view of
-            `picture` where there is nothing to do.
+            `(1, height, width, C)`, or as many as the chain makes of one; uint8, C-contiguous;
+            values are rounded, halves up. A view of `picture` where there is nothing to do.
 
         Raises:
             DTypeError: `picture` is not uint8.
@@ -194,7 +216,7 @@ class Chain:
             raise RecipeError(
                 f"preprocess[{hosted[-1]}]: {stage.name} runs on the host, which hands pictures of "
                 "one size and values in 0..255 to the graph, got none after it; "
-                "put it before normalize and scale, and a resize somewhere"
+                "put it before normalize, scale and tile, and a resize somewhere"
             )
         if not cuts:
             raise RecipeError(
@@ -213,7 +235,8 @@ class Chain:
         changes_form = index > 0 and isinstance(self.stages[index - 1], DType | Layout)
         # Linear light as uint8 would lose the dark: half a level of it is 6 levels on a screen.
         in_levels = (image.range, image.light, image.layout) == ("0..255", "display", "nhwc")
-        return image.is_fixed and in_levels and not changes_form
+        # A graph takes one picture: whatever makes several of it comes inside.
+        return image.is_fixed and image.batch == 1 and in_levels and not changes_form
 
 
 def _stage(table: Mapping[str, object], registry: StageRegistry, path: str) -> Stage:

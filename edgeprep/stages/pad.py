@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, TypeVar
 from msgspec import Meta
 
 from edgeprep.errors import RecipeError, ShapeError
+from edgeprep.geometry import Affine
 from edgeprep.interfaces import Primitives, Stage
 from edgeprep.stages.requirements import (
     Length,
@@ -89,6 +90,11 @@ class Pad(Stage):
             if before or after:
                 x = F.pad(x, axis, before, after, self.value)
         return x
+
+    def backward(self, image: ImageSpec) -> tuple[Affine, ...]:
+        """The borders taken off."""
+        (above, _), (left, _) = self._borders(*image.size)
+        return (Affine.scaled(1.0, 1.0, -left, -above),)
 
     def _borders(self, height: int, width: int) -> tuple[tuple[int, int], tuple[int, int]]:
         if self.size is None:

@@ -16,7 +16,7 @@ from edgeprep.interfaces import Primitives
 
 __all__ = ["Bands", "Kernel", "bands", "resample"]
 
-Kernel = Literal["bilinear", "area"]
+Kernel = Literal["bilinear", "area", "bicubic"]
 
 T = TypeVar("T")
 
@@ -51,31 +51,49 @@ def bands(length_in: int, length_out: int, kernel: Kernel) -> Bands:
     """The matrix that takes `length_in` values to `length_out`.
 
     bilinear: a triangle as wide as the scale (at least one pixel to each side), normalized over
-    the pixels that exist. area: the part of each input pixel that the output pixel covers.
+    the pixels that exist; bicubic: the cubic of a = -0.5, twice as wide, likewise. area: the part
+    of each input pixel that the output pixel covers.
 
     Source: bilinear is Pillow's BILINEAR and torch's antialias=True when shrinking, and plain
-    half-pixel bilinear when growing; area is OpenCV's INTER_AREA when shrinking
-    (tests/stages/test_resize_oracles.py).
+    half-pixel bilinear when growing; bicubic is Pillow's BICUBIC and torch's with antialias=True;
+    area is OpenCV's INTER_AREA when shrinking (tests/stages/test_resize_oracles.py).
     """
     scale = length_in / length_out
     position = np.arange(length_out, dtype=np.float64)
-    if kernel == "bilinear":
-        reach = max(scale, 1.0)
-        centre = (position + 0.5) * scale - 0.5
-        first, last = np.floor(centre - reach) + 1, np.ceil(centre + reach) - 1
-    else:
+    width = max(scale, 1.0)
+    centre = (position + 0.5) * scale - 0.5
+    if kernel == "area":
         low, high = position * scale, (position + 1.0) * scale
         first, last = np.floor(low), np.ceil(high) - 1
+    else:
+        reach = SHAPES[kernel][0] * width
+        first, last = np.floor(centre - reach) + 1, np.ceil(centre + reach) - 1
     first = np.clip(first, 0, length_in - 1).astype(np.int64)
     last = np.clip(last, 0, length_in - 1).astype(np.int64)
     source = first[:, None] + np.arange((last - first).max() + 1)
-    if kernel == "bilinear":
-        weights = 1.0 - np.abs(source - centre[:, None]) / reach
-    else:
+    if kernel == "area":
         weights = np.minimum(high[:, None], source + 1.0) - np.maximum(low[:, None], source)
-    weights = np.where(source < length_in, np.maximum(weights, 0.0), 0.0)
+        weights = np.maximum(weights, 0.0)
+    else:
+        weights = SHAPES[kernel][1](np.abs(source - centre[:, None]) / width)
+    weights = np.where(source < length_in, weights, 0.0)
     weights /= weights.sum(axis=1, keepdims=True)
     return _blocks(length_in, first, last, weights)
+
+
+def _triangle(distance: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.maximum(1.0 - distance, 0.0)
+
+
+def _cubic(distance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Keys' cubic with a = -0.5, by Horner's rule."""
+    near = (1.5 * distance - 2.5) * distance**2 + 1.0
+    far = ((2.5 - 0.5 * distance) * distance - 4.0) * distance + 2.0
+    return np.where(distance < 1.0, near, np.where(distance < 2.0, far, 0.0))
+
+
+# How far each kernel reaches, and its weight at a distance, in pixels of the smaller picture.
+SHAPES = {"bilinear": (1.0, _triangle), "bicubic": (2.0, _cubic)}
 
 
 def _blocks(

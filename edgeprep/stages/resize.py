@@ -1,11 +1,12 @@
 """Resize to a size: stretched, by the shorter side, or letterboxed."""
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal, TypeVar
+from typing import Annotated, ClassVar, Literal, TypeVar, cast
 
 from msgspec import Meta
 
 from edgeprep.errors import RecipeError
+from edgeprep.geometry import Affine
 from edgeprep.interfaces import Primitives, Stage
 from edgeprep.stages.requirements import (
     Length,
@@ -14,6 +15,7 @@ from edgeprep.stages.requirements import (
     need_channels_last,
     need_range,
 )
+from edgeprep.stages.resample import Kernel
 from edgeprep.tensors import LONGEST_SIDE, ImageSpec
 
 __all__ = ["Resize"]
@@ -22,12 +24,18 @@ T = TypeVar("T")
 
 Level = Annotated[int, Meta(ge=0, le=255)]
 
-METHODS = ("bilinear", "area")
-# Why the other methods that people know are not offered.
-REFUSED = {
-    "nearest": "nearest is not portable, libraries pick different pixels",
-    "bicubic": "bicubic is not portable, libraries differ in its coefficient and in clipping",
-    "cubic": "cubic is not portable, libraries differ in its coefficient and in clipping",
+Library = Literal["opencv", "pillow", "torchvision"]
+
+METHODS = ("bilinear", "area", "bicubic")
+# Why another method that people know is not offered.
+REFUSED = {"nearest": "nearest is not portable, libraries pick different pixels"}
+# Whether a library's bilinear widens its triangle when it shrinks.
+ANTIALIAS = {"opencv": False, "pillow": True, "torchvision": True}
+# What a library's method of the same name computes is something else.
+UNLIKE = {
+    ("opencv", "bicubic"): "OpenCV's has another coefficient and no antialiasing",
+    ("pillow", "area"): "Pillow's BOX takes whole pixels only",
+    ("torchvision", "area"): "torchvision has none",
 }
 
 
@@ -41,16 +49,19 @@ class Resize(Stage):
     Attributes:
         size: `(height, width)` in pixels; for mode "short" the length of the shorter side. At most
             16384 each, and 67 million pixels (2^26).
-        method: "bilinear", or "area", the mean of what an output pixel covers.
+        method: "bilinear"; "area", the mean of what an output pixel covers; or "bicubic", for
+            networks that were trained on it: Pillow's, clipped to 0..255.
         antialias: whether bilinear widens its triangle when it shrinks. True is what Pillow and
-            torchvision do, False what OpenCV does.
+            torchvision do, False what OpenCV does; left out, it is what `like` does, or True.
+        like: the library that the network was trained with: "opencv", "pillow" or "torchvision".
         mode: "stretch" to `size`; "short", keeping the aspect ratio; or "letterbox", keeping the
             aspect ratio inside `size` and filling the borders.
         fill: the grey level of the letterbox borders, 0 to 255.
 
     Source: antialiased within 1 level of Pillow's uint8 BILINEAR; not antialiased within 0.85
-    levels of OpenCV's uint8 INTER_LINEAR; area within 0.51 of INTER_AREA when shrinking
-    (tests/stages/test_resize_oracles.py). Sizes of "short" are torchvision's.
+    levels of OpenCV's uint8 INTER_LINEAR; area within 0.51 of INTER_AREA when shrinking; bicubic
+    equal to Pillow's in floats (tests/stages/test_resize_oracles.py). Sizes of "short" are
+    torchvision's.
     """
 
     name: ClassVar[str] = "resize"
@@ -59,17 +70,25 @@ class Resize(Stage):
     # tuple wrongly, and the process crashes when it ends.
     size: int | tuple[Length, Length]
     method: Annotated[str, Meta(extra_json_schema={"enum": list(METHODS)})] = "bilinear"
-    antialias: bool = True
+    antialias: bool | None = None
+    like: Library | None = None
     mode: Literal["stretch", "short", "letterbox"] = "stretch"
     fill: Level = 114
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             reason = REFUSED.get(self.method, "these mean the same in every engine")
-            rule = "method: must be 'bilinear' or 'area'"
+            rule = "method: must be 'bilinear', 'area' or 'bicubic'"
             raise RecipeError(f"{rule}, got {self.method!r}; {reason}")
-        if self.method == "area" and not self.antialias:
-            raise RecipeError("antialias: must be true for method 'area', got False; leave it out")
+        if other := UNLIKE.get((self.like or "", self.method)):
+            rule = f"method: must be one of {self.like}'s for like {self.like!r}"
+            raise RecipeError(f"{rule}, got {self.method!r}; {other}")
+        wanted, for_what = self._antialias
+        if self.antialias is None:
+            object.__setattr__(self, "antialias", wanted)
+        elif for_what and self.antialias != wanted:
+            rule = f"antialias: must be {str(wanted).lower()} for {for_what}"
+            raise RecipeError(f"{rule}, got {self.antialias!r}; leave it out")
         if isinstance(self.size, tuple) == (self.mode == "short"):
             rule = "one length" if self.mode == "short" else "[height, width]"
             size = list(self.size) if isinstance(self.size, tuple) else self.size
@@ -83,7 +102,7 @@ class Resize(Stage):
     def output(self, image: ImageSpec) -> ImageSpec:
         """The same pictures at the new size, float32."""
         need_channels_last(image)
-        if self.mode == "letterbox":
+        if self.mode == "letterbox" or self.method == "bicubic":
             need_range(image, "0..255")
         if isinstance(self.size, tuple):
             height, width = self.size
@@ -112,6 +131,25 @@ class Resize(Stage):
             resized = F.pad(resized, axis, before, full - length - before, self.fill)
         return resized
 
+    def backward(self, image: ImageSpec) -> tuple[Affine, ...]:
+        """The borders of a letterbox taken off, and the scale undone."""
+        height_in, width_in = image.size
+        height, width = self._inner(height_in, width_in)
+        down, across = height_in / height, width_in / width
+        above = beside = 0
+        if self.mode == "letterbox":
+            above, beside = (self._box[0] - height) // 2, (self._box[1] - width) // 2
+        return (Affine.scaled(across, down, -beside * across, -above * down),)
+
+    @property
+    def _antialias(self) -> tuple[bool, str]:
+        """Whether to antialias, and what demands it, if anything does."""
+        if self.method != "bilinear":
+            return True, f"method {self.method!r}"
+        if self.like is not None:
+            return ANTIALIAS[self.like], f"like {self.like!r}"
+        return True, ""
+
     @property
     def _box(self) -> tuple[int, int]:
         return self.size if isinstance(self.size, tuple) else (self.size, self.size)
@@ -136,9 +174,10 @@ class Resize(Stage):
         shrinks = height < height_in or width < width_in
         if self.method == "bilinear" and not (self.antialias and shrinks):
             return F.resize_linear(x, height, width)
-        kernel: Literal["bilinear", "area"] = "area" if self.method == "area" else "bilinear"
+        kernel = cast(Kernel, self.method)
         if height != height_in:
             x = F.resample(x, 1, height, kernel)
         if width != width_in:
             x = F.resample(x, 2, width, kernel)
-        return x
+        # A cubic overshoots beside edges.
+        return F.clip(x, 0.0, 255.0) if self.method == "bicubic" else x

@@ -66,7 +66,7 @@ def check_stage(
         expected = _check_numpy(case, tolerance)
         _check_range(case, expected, tolerance)
         for name, run in interpreters.items():
-            _check_interpreter(case, name, run, expected[:1], tolerance)
+            _check_interpreter(case, name, run, expected[: leaving.batch], tolerance)
     require(accepted, f"{what}: must accept some kind of picture, got none; pass one as image")
 
 

@@ -70,6 +70,7 @@ def test_the_tables_of_a_chain_are_json_and_build_it_again():
         "size": 80,
         "method": "bilinear",
         "antialias": False,
+        "like": None,
         "mode": "short",
         "fill": 114,
     }
@@ -103,21 +104,54 @@ MISTAKES = {
     "nearest": (
         [RESIZE | {"method": "nearest"}],
         (
-            "preprocess[0].method: must be 'bilinear' or 'area', got 'nearest'; "
+            "preprocess[0].method: must be 'bilinear', 'area' or 'bicubic', got 'nearest'; "
             "nearest is not portable, libraries pick different pixels"
         ),
     ),
-    "bicubic": (
-        [RESIZE | {"method": "bicubic"}],
+    "bicubic of OpenCV": (
+        [RESIZE | {"method": "bicubic", "like": "opencv"}],
         (
-            "preprocess[0].method: must be 'bilinear' or 'area', got 'bicubic'; "
-            "bicubic is not portable, libraries differ in its coefficient and in clipping"
+            "preprocess[0].method: must be one of opencv's for like 'opencv', got 'bicubic'; "
+            "OpenCV's has another coefficient and no antialiasing"
         ),
+    ),
+    "area of Pillow": (
+        [RESIZE | {"method": "area", "like": "pillow"}],
+        (
+            "preprocess[0].method: must be one of pillow's for like 'pillow', got 'area'; "
+            "Pillow's BOX takes whole pixels only"
+        ),
+    ),
+    "bicubic after scale": (
+        [{"use": "scale"}, RESIZE | {"method": "bicubic"}],
+        (
+            "preprocess[1]: resize needs values in 0..255, got '0..1'; "
+            "put this stage before normalize and scale"
+        ),
+    ),
+    "a preset that is contradicted": (
+        [RESIZE | {"like": "opencv", "antialias": True}],
+        "preprocess[0].antialias: must be false for like 'opencv', got True; leave it out",
+    ),
+    "a library that is not known": (
+        [RESIZE | {"like": "opencv2"}],
+        (
+            "preprocess[0].like: must be one of 'opencv', 'pillow', 'torchvision', "
+            "got 'opencv2'; did you mean 'opencv'?"
+        ),
+    ),
+    "a letterbox that is contradicted": (
+        [{"use": "letterbox", "size": [64, 48], "like": "torchvision", "antialias": False}],
+        "preprocess[0].antialias: must be true for like 'torchvision', got False; leave it out",
+    ),
+    "a turn that is no quarter": (
+        [{"use": "rotate", "clockwise": 45}],
+        "preprocess[0].clockwise: must be one of 90, 180, 270, got 45",
     ),
     "another method": (
         [RESIZE | {"method": "lanczos"}],
         (
-            "preprocess[0].method: must be 'bilinear' or 'area', got 'lanczos'; "
+            "preprocess[0].method: must be 'bilinear', 'area' or 'bicubic', got 'lanczos'; "
             "these mean the same in every engine"
         ),
     ),

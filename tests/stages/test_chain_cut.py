@@ -188,6 +188,6 @@ def test_what_no_graph_can_hold_needs_levels_after_it():
         chain.cut("split")
     assert str(caught.value) == (
         "preprocess[1]: slow runs on the host, which hands pictures of one size and values in "
-        "0..255 to the graph, got none after it; put it before normalize and scale, and a resize "
-        "somewhere"
+        "0..255 to the graph, got none after it; put it before normalize, scale and tile, and a "
+        "resize somewhere"
     )

@@ -5,12 +5,17 @@ import pytest
 from edgeprep.registry import Registry
 from edgeprep.stages.center_crop import CenterCrop
 from edgeprep.stages.color import Color
+from edgeprep.stages.crop import Crop
 from edgeprep.stages.dtype import DType
+from edgeprep.stages.flip import Flip
 from edgeprep.stages.layout import Layout
+from edgeprep.stages.letterbox import Letterbox
 from edgeprep.stages.normalize import Normalize
 from edgeprep.stages.pad import Pad
 from edgeprep.stages.resize import Resize
+from edgeprep.stages.rotate import Rotate
 from edgeprep.stages.scale import Scale
+from edgeprep.stages.tile import Tile
 from edgeprep.testing import check_stage
 
 BUILT_INS = [
@@ -19,10 +24,19 @@ BUILT_INS = [
     Resize(size=(20, 30), method="area"),
     Resize(size=16, mode="short"),
     Resize(size=(20, 20), mode="letterbox", fill=3),
+    Resize(size=(20, 61), method="bicubic"),
+    Letterbox(size=(30, 20), like="opencv"),
     CenterCrop(size=(3, 2)),
-    CenterCrop(size=(100, 101)),
+    CenterCrop(size=(100, 101), rounding="torchvision"),
+    Crop(size=(3, 2), top=2, left=1),
     Pad(top=1, left=2, value=7),
     Pad(size=(50, 60)),
+    Flip(axis="horizontal"),
+    Flip(axis="vertical"),
+    Rotate(clockwise=90),
+    Rotate(clockwise=180),
+    Rotate(clockwise=270),
+    Tile(size=(9, 10), overlap=(3, 4)),
     Color(to="bgr"),
     Color(to="grey"),
     Normalize(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)),
