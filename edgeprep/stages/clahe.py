@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from edgeprep.interfaces import Primitives, Stage
 from edgeprep.stages.borders import extend
 from edgeprep.stages.histogram import accumulate
-from edgeprep.stages.levels import change_luma, need_levels
+from edgeprep.stages.levels import change_luma, need_luma
 from edgeprep.tensors import ImageSpec
 
 __all__ = ["Clahe"]
@@ -28,7 +28,7 @@ LEVELS = 256
 class Clahe(Stage):
     """Equalise each tile of a grid, with limited contrast, and blend between the tiles.
 
-    Colour pictures are equalised in brightness, Y of YCrCb; their colour differences stay.
+    Colour pictures are equalised in brightness, Y of YCrCb or L of Lab; their colours stay.
     Values that are not whole are rounded first, halves up; whole levels come out. Pictures that
     the grid does not divide are mirrored at the right and at the bottom for the histograms.
 
@@ -48,7 +48,7 @@ class Clahe(Stage):
 
     def output(self, image: ImageSpec) -> ImageSpec:
         """The same pictures in float32."""
-        need_levels(image)
+        need_luma(image)
         return image.replace(dtype="float32")
 
     def apply(self, F: Primitives[T], x: T, image: ImageSpec) -> T:

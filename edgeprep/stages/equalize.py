@@ -8,7 +8,7 @@ import numpy as np
 from edgeprep.interfaces import Primitives, Stage
 from edgeprep.stages.division import exact_quotient
 from edgeprep.stages.histogram import accumulate
-from edgeprep.stages.levels import change_luma, need_levels
+from edgeprep.stages.levels import change_luma, need_luma
 from edgeprep.tensors import ImageSpec
 
 __all__ = ["Equalize"]
@@ -20,7 +20,7 @@ T = TypeVar("T")
 class Equalize(Stage):
     """Spread the grey levels so that all of them are used about equally often.
 
-    Colour pictures are equalised in brightness, Y of YCrCb; their colour differences stay.
+    Colour pictures are equalised in brightness, Y of YCrCb or L of Lab; their colours stay.
     Values that are not whole are rounded first, halves up; whole levels come out.
 
     Source: grey is equal to OpenCV's equalizeHist in every pixel; colour is within 2 levels of
@@ -31,7 +31,7 @@ class Equalize(Stage):
 
     def output(self, image: ImageSpec) -> ImageSpec:
         """The same pictures in float32."""
-        need_levels(image)
+        need_luma(image)
         return image.replace(dtype="float32")
 
     def apply(self, F: Primitives[T], x: T, image: ImageSpec) -> T:

@@ -6,7 +6,7 @@ import numpy as np
 
 from edgeprep.interfaces import Primitives
 
-__all__ = ["accumulate", "flat_positions", "histogram"]
+__all__ = ["accumulate", "histogram"]
 
 T = TypeVar("T")
 
@@ -40,12 +40,3 @@ def accumulate(F: Primitives[T], counts: T) -> T:
     totals = F.slice(within, len(shape), NIBBLE - 1, NIBBLE)
     before = F.matmul(np.tril(np.ones((NIBBLE, NIBBLE), np.float32), -1), totals)
     return F.reshape(F.add(within, before), shape)
-
-
-def flat_positions(F: Primitives[T], indices: T, length: int) -> T:
-    """`(N, …)` indices into rows of `length` as indices into all rows one after the other."""
-    batch, *rest = F.shape(indices)
-    if batch == 1:
-        return indices
-    starts = np.arange(batch, dtype=np.float32) * length
-    return F.add(indices, starts.reshape(batch, *[1] * len(rest)))

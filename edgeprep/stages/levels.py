@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from typing import TypeVar
 
+from edgeprep.errors import RecipeError
 from edgeprep.interfaces import Primitives
 from edgeprep.stages.color import Color
 from edgeprep.stages.requirements import need_channels_last, need_color, need_range
+from edgeprep.tensors import Color as ColorSpace
 from edgeprep.tensors import ImageSpec
 
-__all__ = ["change_luma", "grey_levels", "need_levels", "whole_levels"]
+__all__ = ["change_luma", "grey_levels", "need_levels", "need_luma", "whole_levels"]
 
 T = TypeVar("T")
 
@@ -18,14 +20,29 @@ LUMA_WEIGHTS = {"rgb": (4899.0, 9617.0, 1868.0), "bgr": (1868.0, 9617.0, 4899.0)
 
 
 def need_levels(image: ImageSpec) -> None:
-    """Refuse all but pictures in RGB, BGR or grey, channels last, with values in 0..255.
+    """Refuse all but RGB, BGR and grey, channels last, with values in 0..255 as screens show them.
 
     Raises:
         RecipeError: `image` is no such picture.
     """
+    _need(image, "rgb", "bgr", "grey")
+
+
+def need_luma(image: ImageSpec) -> None:
+    """Refuse what `need_levels` does, but take YCrCb and Lab.
+
+    Raises:
+        RecipeError: `image` is no such picture.
+    """
+    _need(image, "rgb", "bgr", "grey", "ycrcb", "lab")
+
+
+def _need(image: ImageSpec, *colors: ColorSpace) -> None:
     need_channels_last(image)
-    need_color(image, "rgb", "bgr", "grey")
+    need_color(image, *colors)
     need_range(image, "0..255")
+    if image.light == "linear":
+        raise RecipeError("needs levels as screens show them, got linear light; put srgb first")
 
 
 def whole_levels(F: Primitives[T], x: T, image: ImageSpec) -> T:
@@ -46,18 +63,21 @@ def grey_levels(F: Primitives[T], x: T, image: ImageSpec) -> T:
 def change_luma(F: Primitives[T], x: T, image: ImageSpec, change: Callable[[T], T]) -> T:
     """`(N, H, W, C)` with `change` made to its brightness; the colour differences stay.
 
-    Grey is changed itself. Of colours, what Y of YCrCb gains is added to red, green and blue,
-    which is the way to YCrCb and back without its rounding.
+    Grey is changed itself, and so is the first channel of YCrCb and Lab. Of RGB, what Y of YCrCb
+    gains is added to all three, which is the way to YCrCb and back without its rounding.
 
     Args:
         F: the interpreter.
-        x: pictures in RGB, BGR or grey.
+        x: pictures that `need_luma` takes.
         image: their type.
         change: whole levels `(N, H, W, 1)` to others.
     """
     levels = whole_levels(F, x, image)
     if image.color == "grey":
         return change(levels)
+    if image.color in ("ycrcb", "lab"):
+        luma, others = F.slice(levels, 3, 0, 1), F.slice(levels, 3, 1, 3)
+        return F.concat((change(luma), others), 3)
     first, second, third = (F.slice(levels, 3, channel, channel + 1) for channel in range(3))
     weights = LUMA_WEIGHTS[image.color]
     total = F.add(F.multiply(first, weights[0]), F.multiply(second, weights[1]))

@@ -130,6 +130,18 @@ def test_every_picture_of_a_batch_has_its_own_table(noise):
             assert np.array_equal(found, np.cumsum(counts)[picture])
 
 
+def test_every_picture_of_a_graph_has_its_own_table(engine, noise):
+    picture = noise(3, 4)
+
+    def of(F, x):
+        tables = accumulate(F, F.histogram(F.reshape(x, (3, 12))))
+        return F.reshape(F.lookup(tables, F.reshape(x, (3, 4, 3))), (1, 3, 4, 3))
+
+    tables = [np.cumsum(np.bincount(row.reshape(-1), minlength=256)) for row in picture]
+    expected = [table[row] for table, row in zip(tables, picture, strict=True)]
+    assert np.array_equal(engine(chain_of(picture, of), picture)[0], expected)
+
+
 @pytest.mark.parametrize(("border", "flag"), [("reflect", 4), ("replicate", 1)])
 @pytest.mark.parametrize("size", [(6, 9), (2, 3), (1, 1)])
 def test_borders_are_those_of_opencv(engine, noise, border, flag, size):

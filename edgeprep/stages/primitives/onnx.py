@@ -1,6 +1,6 @@
 """The primitives as a graph builder, and a chain as an ONNX model, without torch."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from edgeprep.stages.chain import Chain
-from edgeprep.stages.histogram import flat_positions, histogram
+from edgeprep.stages.histogram import histogram
 from edgeprep.stages.resample import Kernel, bands, resample
 from edgeprep.tensors import DType
 
@@ -39,6 +39,8 @@ class OnnxPrimitives:
         nodes: the operations so far, in order.
         initializers: the constants so far.
     """
+
+    level_type: DType = "uint8"
 
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
@@ -161,11 +163,13 @@ class OnnxPrimitives:
     def lookup(self, tables: Value, indices: Value) -> Value:
         """Elements of one table for each picture."""
         batch, length = tables.shape
-        positions = flat_positions(self, indices, length)
-        whole = self._node("Cast", [positions], positions.shape, "int32", to=TensorProto.INT32)
-        return self._node(
-            "Gather", [self.reshape(tables, (batch * length,)), whole], indices.shape, axis=0
-        )
+        positions = self._node("Cast", [indices], indices.shape, "int32", to=TensorProto.INT32)
+        if batch > 1:
+            starts = np.arange(batch, dtype=np.int32) * length
+            starts = starts.reshape(batch, *[1] * (len(indices.shape) - 1))
+            positions = self._node("Add", [positions, starts], indices.shape)
+        flat = self.reshape(tables, (batch * length,))
+        return self._node("Gather", [flat, positions], indices.shape, axis=0)
 
     def histogram(self, x: Value) -> Value:
         """How often each level occurs, by matrix products."""
@@ -192,6 +196,10 @@ class OnnxPrimitives:
             wider = self._node("MaxPool", [reached], shape, kernel_shape=[3, 3], pads=[1, 1, 1, 1])
             reached = self.multiply(wider, allowed)
         return self.reshape(reached, (batch, height, width))
+
+    def by_strips(self, x: Value, overlap: int, of: Callable[[Value], Value]) -> Value:
+        """All rows at once."""
+        return of(x)
 
     def resize_linear(self, x: Value, height: int, width: int) -> Value:
         """Half-pixel bilinear; channels stay last, which ONNX Runtime has a fast path for."""
