@@ -1,11 +1,13 @@
 """What travels: the types of tensors, images and quantized values."""
 
+from math import inf
 from typing import Any, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 __all__ = [
+    "BOUNDS",
     "LONGEST_SIDE",
     "MOST_PIXELS",
     "Color",
@@ -40,6 +42,12 @@ Layout = Literal["nhwc", "nchw"]
 # that doubled, less 1; "normalized": shifted and scaled by statistics, so that no pixel operation
 # makes sense any more.
 Range = Literal["0..255", "0..1", "-1..1", "normalized"]
+BOUNDS: dict[Range, tuple[float, float]] = {
+    "0..255": (0.0, 255.0),
+    "0..1": (0.0, 1.0),
+    "-1..1": (-1.0, 1.0),
+    "normalized": (-inf, inf),
+}
 
 
 class TensorSpec(Struct, frozen=True, kw_only=True):

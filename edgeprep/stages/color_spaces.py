@@ -18,9 +18,12 @@ LUMA = (0.299, 0.587, 0.114)
 RED_DIFFERENCE = 0.713
 BLUE_DIFFERENCE = 0.564
 
-# Below a thousandth of a level two channels are one, but for the arithmetic of a resize: without
-# this, the hue of grey would be that of its rounding errors.
-SAME = 2.0**-10
+# Below such a part of a level two channels are one, but for the arithmetic that they come from:
+# without this, the hue of grey would be that of its rounding errors.
+SAME = 2.0**-6
+# So little before red, in sectors, is red: engines would differ by a whole turn. Whole levels are
+# 1/255 from red or more.
+RED_ALREADY = 2.0**-10
 SECTOR = 30.0  # levels of hue, of 2 degrees each: a sixth of the circle
 
 # Linear RGB with sRGB's primaries to XYZ, over the white of D65; each row adds up to 1.
@@ -86,7 +89,8 @@ def _to_hsv(F: Primitives[T], red: T, green: T, blue: T) -> Channels[T]:
     from_blue = F.add(F.divide(F.subtract(red, green), width), 4.0)
     hue = F.select(F.greater(blue, green), from_blue, from_green)
     hue = F.select(F.greater(F.maximum(green, blue), red), hue, from_red)
-    hue = F.add(hue, F.multiply(F.greater(F.multiply(hue, -1.0), 0.0), 6.0))
+    before_red = F.greater(F.multiply(hue, -1.0), RED_ALREADY)
+    hue = F.maximum(F.add(hue, F.multiply(before_red, 6.0)), 0.0)
     hue = F.multiply(F.multiply(hue, SECTOR), F.greater(spread, SAME))
     saturation = F.multiply(F.divide(spread, F.maximum(value, SAME)), 255.0)
     return hue, saturation, value

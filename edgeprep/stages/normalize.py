@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from edgeprep.errors import RecipeError
 from edgeprep.interfaces import Primitives, Stage
-from edgeprep.stages.requirements import need_channels_last
+from edgeprep.stages.requirements import need_channels_last, need_range
 from edgeprep.tensors import ImageSpec
 
 __all__ = ["Normalize"]
@@ -42,6 +42,7 @@ class Normalize(Stage):
             raise RecipeError(
                 "needs values in 0..255 or 0..1, got 'normalized'; normalize only once"
             )
+        need_range(image, "0..255", "0..1")
         for name, statistics in (("mean", self.mean), ("std", self.std)):
             if len(statistics) != image.channels:
                 rule = f"needs a {name} of {image.channels} for {image.color} pictures"

@@ -19,6 +19,10 @@ HOMES: Mapping[str, str] = {
     "rotate@1": "edgeprep.stages.rotate:Rotate",
     "tile@1": "edgeprep.stages.tile:Tile",
     "color@1": "edgeprep.stages.color:Color",
+    "gamma@1": "edgeprep.stages.gamma:Gamma",
+    "white-balance@1": "edgeprep.stages.white_balance:WhiteBalance",
+    "linear@1": "edgeprep.stages.linear:Linear",
+    "srgb@1": "edgeprep.stages.srgb:Srgb",
     "frames@1": "edgeprep.stages.frames:Frames",
     "frame-difference@1": "edgeprep.stages.frame_difference:FrameDifference",
     "running-background@1": "edgeprep.stages.running_background:RunningBackground",
@@ -33,6 +37,7 @@ HOMES: Mapping[str, str] = {
     "canny@1": "edgeprep.stages.canny:Canny",
     "normalize@1": "edgeprep.stages.normalize:Normalize",
     "scale@1": "edgeprep.stages.scale:Scale",
+    "clip@1": "edgeprep.stages.clip:Clip",
     "dtype@1": "edgeprep.stages.dtype:DType",
     "layout@1": "edgeprep.stages.layout:Layout",
 }

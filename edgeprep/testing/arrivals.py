@@ -11,6 +11,7 @@ from edgeprep.stages.chain import Chain
 from edgeprep.stages.color import Color
 from edgeprep.stages.dtype import DType
 from edgeprep.stages.layout import Layout
+from edgeprep.stages.linear import Linear
 from edgeprep.stages.normalize import Normalize
 from edgeprep.stages.primitives.numpy import NumpyPrimitives
 from edgeprep.stages.scale import Scale
@@ -45,6 +46,8 @@ def _kinds() -> Iterator[ImageSpec]:
         numbers = image.replace(dtype="float32")
         yield from (image, numbers, numbers.replace(range="0..1"))
         yield from (numbers.replace(range="normalized"), numbers.replace(layout="nchw"))
+    numbers = ImageSpec(dtype="float32")
+    yield from (numbers.replace(range="-1..1"), numbers.replace(light="linear"))
     yield from (ImageSpec(color=color) for color in CAMERA)
     yield from (ImageSpec(color=color, dtype="float32") for color in SPACES)
 
@@ -55,10 +58,13 @@ def before(image: ImageSpec) -> Chain:
     stages: dict[str, tuple[Stage, ...]] = {
         "0..255": () if image.dtype == "uint8" else (DType(),),
         "0..1": (Scale(),),
+        "-1..1": (Scale(to="-1..1"),),
         "normalized": (Normalize(mean=middle, std=middle),),
     }
     layout = (Layout(to="nchw"),) if image.layout == "nchw" else ()
     camera = ImageSpec(height=image.height, width=image.width, color=image.color)
+    if image.light == "linear":
+        return Chain(input=camera, stages=(Linear(), *layout))
     if image.color in ("ycrcb", "hsv", "lab"):
         return Chain(input=camera.replace(color="rgb"), stages=(Color(to=image.color),))
     return Chain(input=camera, stages=(*stages[image.range], *layout))

@@ -12,7 +12,7 @@ from edgeprep.interfaces import Stage
 from edgeprep.registry.offers import in_one_line
 from edgeprep.stages.chain import Chain
 from edgeprep.stages.primitives.numpy import NumpyPrimitives
-from edgeprep.tensors import ImageSpec
+from edgeprep.tensors import BOUNDS, ImageSpec
 from edgeprep.testing.arrivals import arrivals, before, camera_pictures, free, pictures, show
 from edgeprep.testing.rules import (
     ConformanceError,
@@ -24,8 +24,6 @@ from edgeprep.testing.rules import (
 __all__ = ["check_stage"]
 
 Interpreters = Mapping[str, Callable[[Chain, NDArray[np.uint8]], NDArray[Any]]]
-
-BOUNDS = {"0..255": (0.0, 255.0), "0..1": (0.0, 1.0), "normalized": (-np.inf, np.inf)}
 
 # torch's own bilinear finds its pixels in float32, which is 0.005 grey levels off at a width of 301
 # and up to a tenth at 3840.
