@@ -18,7 +18,7 @@ from edgeprep import schema
 from edgeprep.errors import RecipeError, StorageError
 from edgeprep.files import open_regular
 from edgeprep.interfaces import Placement, Precision
-from edgeprep.tensors import LONGEST_SIDE, MOST_PIXELS, Color, ImageSpec
+from edgeprep.tensors import LONGEST_SIDE, MOST_PIXELS, CameraColor, ImageSpec, YuvRange
 
 __all__ = [
     "BudgetTable",
@@ -64,13 +64,21 @@ class InputTable:
 
     Attributes:
         size: `[height, width]` in pixels; absent where pictures of any size may come.
-        color: the order of their channels.
+        color: the order of their channels; or "nv12" or "i420", the planes of a camera, BT.601.
+        yuv_range: whether planes have brightness in 16..235, "limited", or in 0..255, "full".
     """
 
     size: tuple[Length, Length] | None = None
-    color: Color = "rgb"
+    color: CameraColor = "rgb"
+    yuv_range: YuvRange = "limited"
 
     def __post_init__(self) -> None:
+        if self.yuv_range == "full" and not self.image.is_planar:
+            rule = "yuv_range: must be absent where color is neither 'nv12' nor 'i420'"
+            raise RecipeError(f"{rule}, got {self.yuv_range!r}")
+        if self.size is not None and self.image.is_planar and any(n % 2 for n in self.size):
+            rule = f"size: must be even, both ways, for color {self.color!r}"
+            raise RecipeError(f"{rule}, got {list(self.size)!r}")
         if self.size is not None and self.size[0] * self.size[1] > MOST_PIXELS:
             rule = f"must have at most {MOST_PIXELS} pixels"
             raise RecipeError(f"size: {rule}, got {list(self.size)!r}")
@@ -79,7 +87,7 @@ class InputTable:
     def image(self) -> ImageSpec:
         """The type of these pictures."""
         height, width = self.size or (None, None)
-        return ImageSpec(height=height, width=width, color=self.color)
+        return ImageSpec(height=height, width=width, color=self.color, yuv_range=self.yuv_range)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

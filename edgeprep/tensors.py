@@ -10,6 +10,7 @@ __all__ = [
     "BOUNDS",
     "LONGEST_SIDE",
     "MOST_PIXELS",
+    "CameraColor",
     "Color",
     "DType",
     "ImageSpec",
@@ -31,6 +32,8 @@ DType = Literal["uint8", "int8", "int32", "int64", "float16", "float32"]
 # has them. "nv12" and "i420" are cameras' planes: a row of brightness for every row of pixels, then
 # half as many rows with the colour of each 2 × 2 pixels, all in one channel.
 Color = Literal["rgb", "bgr", "grey", "rgba", "bgra", "ycrcb", "hsv", "lab", "nv12", "i420"]
+# Those in which pictures come from cameras and files.
+CameraColor = Literal["rgb", "bgr", "grey", "rgba", "bgra", "nv12", "i420"]
 CHANNELS: dict[Color, int] = {"grey": 1, "nv12": 1, "i420": 1, "rgba": 4, "bgra": 4}
 # How far brightness goes in planes: 16..235 (BT.601), or all of 0..255 as in JPEG.
 YuvRange = Literal["limited", "full"]

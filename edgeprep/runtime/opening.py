@@ -104,8 +104,9 @@ class OpenedBundle:
     def _camera_picture(self) -> NDArray[np.uint8]:
         image = self.bundle.manifest.input
         # Free-size pictures are timed at the commonest camera size.
-        size = (image.height or 480, image.width or 640, image.channels)
-        return np.random.default_rng(0).integers(0, 256, size, dtype=np.uint8)
+        fixed = image.replace(height=image.height or 480, width=image.width or 640)
+        shape = fixed.shape()[1:]
+        return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
 
 def open(  # noqa: A001 -- `edgeprep.open` is the public name

@@ -247,7 +247,10 @@ FAULTS = {
     "colour": (
         '"bgr"',
         '"gray"',
-        "input.color: must be one of 'bgr', 'grey', 'rgb', got 'gray'; did you mean 'grey'?",
+        (
+            "input.color: must be one of 'bgr', 'bgra', 'grey', 'i420', 'nv12', 'rgb', 'rgba', "
+            "got 'gray'; did you mean 'grey'?"
+        ),
     ),
     "task without use": ('use = "classify"', "", "task.use: required key is missing"),
     "stage without use": ('use = "normalize"', "", "preprocess[1].use: required key is missing"),
