@@ -13,7 +13,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from edgeprep.errors import PluginError
+from edgeprep.errors import PluginError, RecipeError
 from edgeprep.geometry import IDENTITY, Affine
 from edgeprep.tensors import DType, ImageSpec, TensorSpec
 
@@ -33,6 +33,7 @@ __all__ = [
     "Placement",
     "Precision",
     "Primitives",
+    "RandomStage",
     "Runner",
     "Source",
     "Stage",
@@ -271,6 +272,33 @@ class StreamStage(Stage):
         """`x` as the first pictures of their streams."""
         answer = self.step(F, x, image, None, 0.0)
         return x if answer[0] is None else answer[0]
+
+
+class RandomStage(Stage):
+    """A step that varies pictures for training: a choice among steps that do not.
+
+    It never gets into a bundle or a graph; `edgeprep.train` draws from it for every picture.
+    """
+
+    training_only: ClassVar[bool] = True
+
+    @abstractmethod
+    def draw(self, generator: np.random.Generator, image: ImageSpec) -> tuple[Stage, ...]:
+        """What one picture goes through this time, one after the other; () leaves it as it is.
+
+        All draws leave what `output` says, but for the dtype, to which the caller brings them.
+
+        Args:
+            generator: where all chance comes from, so that its seed decides.
+            image: the type of the picture, of known size, that `output` accepts.
+        """
+
+    def apply(self, F: Primitives[T], x: T, image: ImageSpec) -> T:
+        """Refused: there is nothing to apply before a draw."""
+        raise RecipeError(
+            f"{self.name}: must be drawn anew for every picture, got apply(); it varies pictures "
+            "for training, by edgeprep.train, and is never exported"
+        )
 
 
 class Model(Struct, frozen=True, kw_only=True):
