@@ -139,7 +139,7 @@ class _Conversion:
         ground = next(iter(self.grounds.values()))
         data = {"evaluation": ground.held_out if self.plan.evaluation else None}
         known = {"calibration": ground.calibration, **data}
-        return {name: samples.skipped for name, samples in known.items() if samples}
+        return {name: len(samples.skipped) for name, samples in known.items() if samples}
 
     def _load(self) -> torch.nn.Module:
         with self.progress("load the network") as done:

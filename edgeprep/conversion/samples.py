@@ -15,6 +15,8 @@ from edgeprep.stages.stream import Stream
 
 __all__ = ["Prepared", "prepare_samples"]
 
+_NAMED = 3  # so many unreadable pictures are named; the rest are counted
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
@@ -23,12 +25,12 @@ class Prepared:
     Attributes:
         inputs: `(samples, H, W, C)`, uint8, what the graph takes; on the disk, not in memory.
         labels: one a sample; None where the data have none.
-        skipped: how many pictures could not be read and were left out.
+        skipped: the names of the pictures that could not be read and were left out.
     """
 
     inputs: NDArray[np.uint8]
     labels: tuple[int | None, ...]
-    skipped: int
+    skipped: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -39,8 +41,11 @@ class Prepared:
 
     def describe(self) -> str:
         """How many there are and how many were left out, for people."""
-        skipped = f", {self.skipped} unreadable left out" if self.skipped else ""
-        return f"{len(self)} samples{skipped}"
+        if not self.skipped:
+            return f"{len(self)} samples"
+        named = ", ".join(map(repr, self.skipped[:_NAMED]))
+        more = f" and {len(self.skipped) - _NAMED} more" if len(self.skipped) > _NAMED else ""
+        return f"{len(self)} samples, {len(self.skipped)} unreadable left out: {named}{more}"
 
 
 def prepare_samples(samples: Samples, host: Chain, where: str) -> Prepared:
@@ -52,7 +57,8 @@ def prepare_samples(samples: Samples, host: Chain, where: str) -> Prepared:
     """
     labels: list[int | None] = []
     inputs = rows_on_disk(_prepare(samples, host, where, labels))
-    return Prepared(inputs=inputs, labels=tuple(labels), skipped=len(samples.skipped))
+    skipped = tuple(one.name for one in samples.skipped)
+    return Prepared(inputs=inputs, labels=tuple(labels), skipped=skipped)
 
 
 def _prepare(

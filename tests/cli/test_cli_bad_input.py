@@ -259,7 +259,8 @@ def test_an_unreadable_picture_among_many_is_left_out_and_counted(
     (directory / "07.png").write_bytes(b"not a picture")
     ended = edgeprep("convert", recipe)
     assert ended.code == 0
-    assert "calibration: 19 samples, 1 unreadable left out; evaluation: 24 samples" in ended.stderr
+    left_out = "calibration: 19 samples, 1 unreadable left out: '07.png'; evaluation: 24 samples"
+    assert left_out in ended.stderr
 
 
 def test_too_many_unreadable_pictures(refused: Run, folder: tuple[Path, Path]) -> None:
