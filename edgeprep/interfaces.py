@@ -58,7 +58,12 @@ class Primitives(Protocol[T]):
     Every operation has a static shape and means the same in all interpreters. Values are uint8 or
     float32; arithmetic takes float32 on both sides. Where `NDArray` is accepted, a constant of the
     graph is meant.
+
+    Attributes:
+        level_type: uint8 or float32, in whichever whole levels in 0..255 are compared quickest.
     """
+
+    level_type: DType
 
     def shape(self, x: T) -> tuple[int, ...]:
         """The length of every axis of `x`."""
@@ -106,10 +111,10 @@ class Primitives(Protocol[T]):
         """
 
     def minimum(self, a: T, b: T | NDArray[np.float32] | float) -> T:
-        """The lesser of each pair, broadcast likewise; also of uint8, then on both sides."""
+        """The lesser of each pair, broadcast likewise; also of two of `level_type`."""
 
     def maximum(self, a: T, b: T | NDArray[np.float32] | float) -> T:
-        """The greater of each pair, broadcast likewise; also of uint8, then on both sides."""
+        """The greater of each pair, broadcast likewise; also of two of `level_type`."""
 
     def greater(self, a: T, b: T | NDArray[np.float32] | float) -> T:
         """1.0 where `a > b`, else 0.0; broadcast likewise."""
@@ -151,6 +156,12 @@ class Primitives(Protocol[T]):
 
     def histogram(self, x: T) -> T:
         """`(N, P)`, float32, whole values in 0..255, to how often each occurs: `(N, 256)`."""
+
+    def ranked(self, x: T, rank: int) -> T:
+        """`(N, P)`, float32, whole values in 0..255, to the `rank`-th least of each row: `(N, 1)`.
+
+        1 is the least, P the greatest.
+        """
 
     def clip(self, x: T, low: float, high: float) -> T:
         """`x`, float32, held between `low` and `high`."""
@@ -383,7 +394,10 @@ class Source(ABC):
     @property
     @abstractmethod
     def calibration_preprocessed(self) -> NDArray[np.float32]:
-        """The same samples as the network takes them: `(samples, …)`, float32."""
+        """The same samples as the network takes them: `(samples, …)`, float32.
+
+        Where the chain makes several pictures of one, those of a sample are one after the other.
+        """
 
     @property
     @abstractmethod

@@ -9,7 +9,6 @@ from msgspec import Meta
 
 from edgeprep.errors import RecipeError
 from edgeprep.interfaces import Primitives, Stage
-from edgeprep.stages.histogram import accumulate
 from edgeprep.stages.levels import need_levels, whole_levels
 from edgeprep.tensors import ImageSpec
 
@@ -59,9 +58,9 @@ class Stretch(Stage):
         if groups > 1:
             levels = F.transpose(levels, (0, 3, 1, 2))
         pixels = height * width * channels // groups
-        counts = accumulate(F, F.histogram(F.reshape(levels, (batch * groups, pixels))))
+        rows = F.reshape(levels, (batch * groups, pixels))
         low, high = (
-            F.reshape(_percentile(F, counts, pixels, percent), (batch, 1, 1, groups))
+            F.reshape(F.ranked(rows, _rank(percent, pixels)), (batch, 1, 1, groups))
             for percent in (self.low, self.high)
         )
         values = F.cast(x, "float32")
@@ -72,9 +71,7 @@ class Stretch(Stage):
         return F.select(flat, values, stretched)
 
 
-def _percentile(F: Primitives[T], counts: T, pixels: int, percent: float) -> T:
-    """The least level, `(N, 1)`, whose accumulated count is `percent` of the pixels or more."""
-    # As a fraction of what is written in the recipe: 0.1 is no sum of halves.
-    needed = max(ceil(Fraction(str(percent)) * pixels / 100), 1)
-    reached = F.greater(counts, needed - 0.5)
-    return F.add(F.multiply(F.reduce_sum(reached, (1,)), -1.0), 256.0)
+def _rank(percent: float, pixels: int) -> int:
+    """How many pixels are `percent` of all, rounded up, and 1 at least."""
+    # A fraction of what is written in the recipe: 0.1 as a float is a little more than that.
+    return max(ceil(Fraction(str(percent)) * pixels / 100), 1)

@@ -130,6 +130,17 @@ def test_every_picture_of_a_batch_has_its_own_table(noise):
             assert np.array_equal(found, np.cumsum(counts)[picture])
 
 
+@pytest.mark.parametrize("rank", [1, 2, 100, 195, 196])
+def test_levels_are_ranked(engine, noise, rank):
+    picture = noise(7, 28) // 3 * 2  # many levels twice, and many not at all
+    result = engine(chain_of(picture, lambda F, x: F.ranked(rows_of(F, x), rank)), picture)
+    assert np.array_equal(result[:, 0], np.sort(picture.reshape(3, 196))[:, rank - 1])
+
+
+def rows_of(F, x):
+    return F.reshape(x, (3, 196))
+
+
 def test_every_picture_of_a_graph_has_its_own_table(engine, noise):
     picture = noise(3, 4)
 
@@ -222,7 +233,12 @@ def test_litert_has_them_all(litert, noise):
     def of(F, x):
         parts = [formula(F, x) for formula, _ in FORMULAS.values()]
         table = accumulate(F, F.histogram(flat(F, x)))
-        parts += [F.lookup(table, x), smooth(F, x, gaussian_weights(1.0), "replicate")]
+        middle = F.reshape(F.ranked(flat(F, x), 300), (1, 1, 1, 1))
+        parts += [
+            F.lookup(table, x),
+            F.subtract(x, middle),
+            smooth(F, x, gaussian_weights(1.0), "replicate"),
+        ]
         planes = [F.greater(F.slice(F.reshape(x, (3, 13, 17)), 0, 0, 1), at) for at in (220, 90)]
         grown = F.reshape(F.grow(*planes, 3), (1, 13, 17, 1))
         return F.concat([*parts, grown], 3)

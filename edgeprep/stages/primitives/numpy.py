@@ -1,6 +1,6 @@
 """The primitives over numpy arrays: the float32 reference, and all that a device needs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -20,10 +20,16 @@ CHUNK = 32
 # OpenBLAS computes products of up to so many multiplications in the calling thread. Its other
 # threads are no gain here, and 20 times slower where the cores have something else to do.
 ONE_THREAD = 2**18
+# Products of fewer columns at a time would be slower than what is gained.
+LEAST_COLUMNS = 16
+# Bytes of a picture that a filter works on at a time: what it makes of them stays in the cache.
+STRIP_BYTES = 2**18
 
 
 class NumpyPrimitives:
     """`F` over arrays; see `edgeprep.interfaces.Primitives` for what each operation means."""
+
+    level_type: DType = "uint8"
 
     def shape(self, x: Array) -> tuple[int, ...]:
         """The length of every axis."""
@@ -65,7 +71,12 @@ class NumpyPrimitives:
 
     def matmul(self, a: Array, b: Array) -> Array:
         """The matrix product."""
-        product: Array = np.matmul(a, b)
+        if a.shape[-2] * b.shape[-2] > ONE_THREAD // LEAST_COLUMNS or a.dtype != b.dtype:
+            return np.asarray(np.matmul(a, b))
+        batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+        product = np.empty((*batch, a.shape[-2], b.shape[-1]), a.dtype)
+        for part in _parts(b.shape[-1], a.shape[-2] * b.shape[-2]):
+            np.matmul(a, b[..., part], out=product[..., part])
         return product
 
     def add(self, a: Array, b: Array | float) -> Array:
@@ -143,6 +154,11 @@ class NumpyPrimitives:
         counts = [np.bincount(row, minlength=256) for row in x.astype(np.intp)]
         return np.stack(counts).astype(np.float32)
 
+    def ranked(self, x: Array, rank: int) -> Array:
+        """One level in order."""
+        counts = np.cumsum(self.histogram(x), axis=1)
+        return np.asarray((counts < rank).sum(axis=1, keepdims=True, dtype=np.float32))
+
     def clip(self, x: Array, low: float, high: float) -> Array:
         """Values held between two bounds."""
         return np.clip(x, low, high)
@@ -160,6 +176,21 @@ class NumpyPrimitives:
         return np.stack(
             [_grow(*each, steps) for each in zip(seeds > 0.5, within > 0.5, strict=True)]
         ).astype(np.float32)
+
+    def by_strips(self, x: Array, overlap: int, of: Callable[[Array], Array]) -> Array:
+        """A few rows at a time, so that what lies between stays in the processor's cache."""
+        height = x.shape[1] - overlap
+        rows = max(STRIP_BYTES // max(x[:, :1].nbytes, 1), overlap, 1)
+        starts = range(0, height, rows)
+        if len(starts) == 1:
+            return of(x)
+        strips = (of(x[:, start : min(start + rows, height) + overlap]) for start in starts)
+        first = next(strips)
+        result = np.empty((first.shape[0], height, *first.shape[2:]), first.dtype)
+        result[:, :rows] = first
+        for start, strip in zip(starts[1:], strips, strict=True):
+            result[:, start : start + rows] = strip
+        return result
 
     def resize_linear(self, x: Array, height: int, width: int) -> Array:
         """Half-pixel bilinear: rows, then columns."""

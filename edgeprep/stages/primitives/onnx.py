@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from edgeprep.stages.chain import Chain
-from edgeprep.stages.histogram import histogram
+from edgeprep.stages.histogram import histogram, ranked
 from edgeprep.stages.resample import Kernel, bands, resample
 from edgeprep.tensors import DType
 
@@ -129,7 +129,7 @@ class OnnxPrimitives:
 
     def select(self, mask: Value, a: Value, b: Value) -> Value:
         """One or the other."""
-        condition = self._node("Greater", [mask, 0.5], mask.shape)
+        condition = self._binary("Greater", mask, 0.5)
         return self._node("Where", [condition, a, b], a.shape, a.dtype)
 
     def absolute(self, x: Value) -> Value:
@@ -174,6 +174,10 @@ class OnnxPrimitives:
     def histogram(self, x: Value) -> Value:
         """How often each level occurs, by matrix products."""
         return histogram(self, x)
+
+    def ranked(self, x: Value, rank: int) -> Value:
+        """One level in order, by halving."""
+        return ranked(self, x, rank)
 
     def clip(self, x: Value, low: float, high: float) -> Value:
         """Values held between two bounds."""
@@ -220,8 +224,12 @@ class OnnxPrimitives:
         return resample(self, x, axis, bands(self.shape(x)[axis], length, kernel))
 
     def _binary(self, operator: str, a: Value, b: Value | Constant) -> Value:
-        shape = a.shape if isinstance(b, float | int) else np.broadcast_shapes(a.shape, b.shape)
-        return self._node(operator, [a, b], shape)
+        if not isinstance(b, Value):
+            # Of as many axes as `a`: with fewer, ONNX Runtime is 100 times slower where the last
+            # axis has one element, as it has in grey pictures.
+            array = np.asarray(b, np.float32)
+            b = array.reshape((1,) * (len(a.shape) - array.ndim) + array.shape)
+        return self._node(operator, [a, b], np.broadcast_shapes(a.shape, b.shape))
 
     def _compare(self, operator: str, a: Value, b: Value | Constant) -> Value:
         found = self._binary(operator, a, b)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch.jit._trace import TracerWarning
 
 from edgeprep.stages.chain import Chain
-from edgeprep.stages.histogram import histogram
+from edgeprep.stages.histogram import histogram, ranked
 from edgeprep.stages.resample import Kernel, bands, resample
 from edgeprep.tensors import DType
 
@@ -27,6 +27,9 @@ class TorchPrimitives:
     `constant` turns the arrays that stages bring into tensors. It lets a module keep them as
     buffers, so that an exporter sees constants and a move to another device takes them along.
     """
+
+    # LiteRT has no minimum of uint8.
+    level_type: DType = "float32"
 
     def __init__(self, constant: Callable[[NDArray[Any]], torch.Tensor] = torch.from_numpy) -> None:
         self._constant = constant
@@ -164,6 +167,10 @@ class TorchPrimitives:
         """How often each level occurs, by matrix products."""
         return histogram(self, x)
 
+    def ranked(self, x: torch.Tensor, rank: int) -> torch.Tensor:
+        """One level in order, by halving."""
+        return ranked(self, x, rank)
+
     def _operand(self, value: torch.Tensor | Constant) -> torch.Tensor | float:
         return self._constant(value) if isinstance(value, np.ndarray) else value
 
@@ -185,6 +192,12 @@ class TorchPrimitives:
         for _ in range(steps):
             reached = torch.nn.functional.max_pool2d(reached, 3, 1, 1) * allowed
         return reached.squeeze(1)
+
+    def by_strips(
+        self, x: torch.Tensor, overlap: int, of: Callable[[torch.Tensor], torch.Tensor]
+    ) -> torch.Tensor:
+        """All rows at once."""
+        return of(x)
 
     def resize_linear(self, x: torch.Tensor, height: int, width: int) -> torch.Tensor:
         """Half-pixel bilinear."""
