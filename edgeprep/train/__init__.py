@@ -1,0 +1,30 @@
+"""The training side: the preprocessing of the device, and pictures that vary.
+
+Training sees the numbers that the device will compute when it runs the very same chain. Its share
+before the cut is numpy's, for a `Dataset`; the rest is a torch module, for the `Dataset` or for the
+model:
+
+    chain = Chain.build(recipe.preprocess, input=recipe.input.image, registry=default_registry())
+    host, graph = chain.cut("split")        # as the recipe's placement says
+    augment = Augment(build_augment(recipe.augment, ...), seed=0, input=recipe.input.image)
+
+    class Pictures(torch.utils.data.Dataset):
+        def __getitem__(self, index):
+            picture = augment(read_picture(self.paths[index]), index)
+            return host.prepare(picture)[0], self.labels[index]
+
+    model = torch.nn.Sequential(ChainModule(graph), network)   # takes uint8 (N, H, W, C)
+
+`ChainModule` (edgeprep.stages.primitives.torch) may as well be called in `__getitem__`. Chains
+hold no state and can be sent to workers.
+
+Augmentations come before the preprocessing, where pictures are what a camera gives, and leave
+such pictures. They are never exported: `Chain` and `convert` refuse them, and an `AugmentModule`
+is the identity in eval mode and refuses to be exported in train mode.
+"""
+
+from edgeprep.train.augment import Augment
+from edgeprep.train.augment_module import AugmentModule
+from edgeprep.train.recipe import build_augment
+
+__all__ = ["Augment", "AugmentModule", "build_augment"]
