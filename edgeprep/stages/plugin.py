@@ -40,6 +40,15 @@ HOMES: Mapping[str, str] = {
     "clip@1": "edgeprep.stages.clip:Clip",
     "dtype@1": "edgeprep.stages.dtype:DType",
     "layout@1": "edgeprep.stages.layout:Layout",
+    "random-flip@1": "edgeprep.stages.random_flip:RandomFlip",
+    "random-crop@1": "edgeprep.stages.random_crop:RandomCrop",
+    "random-resized-crop@1": "edgeprep.stages.random_resized_crop:RandomResizedCrop",
+    "random-rotate@1": "edgeprep.stages.random_rotate:RandomRotate",
+    "random-turn@1": "edgeprep.stages.random_turn:RandomTurn",
+    "color-jitter@1": "edgeprep.stages.random_color_jitter:RandomColorJitter",
+    "random-noise@1": "edgeprep.stages.random_noise:RandomNoise",
+    "random-blur@1": "edgeprep.stages.random_blur:RandomBlur",
+    "cutout@1": "edgeprep.stages.random_cutout:RandomCutout",
 }
 
 
