@@ -3,10 +3,11 @@
 from typing import Literal, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgeprep.interfaces import Primitives
 
-__all__ = ["Border", "extend"]
+__all__ = ["Border", "extend", "inside"]
 
 T = TypeVar("T")
 
@@ -18,9 +19,13 @@ Border = Literal["reflect", "replicate"]
 def extend(F: Primitives[T], x: T, axis: int, before: int, after: int, border: Border) -> T:
     """`x` with so many more elements along `axis`, made from those that are there."""
     length = F.shape(x)[axis]
-    position = np.arange(-before, length + after)
+    return F.gather(x, axis, inside(np.arange(-before, length + after), length, border))
+
+
+def inside(positions: NDArray[np.int64], length: int, border: Border) -> NDArray[np.int64]:
+    """Which of `length` elements stands at each of `positions`, some of them beyond the edges."""
     if border == "replicate" or length == 1:
-        return F.gather(x, axis, np.clip(position, 0, length - 1))
+        return np.clip(positions, 0, length - 1)
     # A picture smaller than the border is mirrored again and again.
-    position = np.abs(position) % (2 * length - 2)
-    return F.gather(x, axis, np.minimum(position, 2 * length - 2 - position))
+    positions = np.abs(positions) % (2 * length - 2)
+    return np.minimum(positions, 2 * length - 2 - positions)

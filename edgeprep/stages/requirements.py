@@ -14,6 +14,7 @@ __all__ = [
     "limit_pixels",
     "need_channels_last",
     "need_color",
+    "need_means",
     "need_pixels",
     "need_range",
 ]
@@ -71,6 +72,17 @@ def need_color(image: ImageSpec, *allowed: Color) -> None:
     if image.color not in allowed:
         remedy = f"put color with to = {allowed[0]!r} before this stage"
         raise RecipeError(f"needs {' or '.join(allowed)} pictures, got {image.color!r}; {remedy}")
+
+
+def need_means(image: ImageSpec, *ranges: Range) -> None:
+    """Refuse pictures whose pixels have no mean: hue is an angle, and alpha would need weights.
+
+    Raises:
+        RecipeError: such a color, the layout is not NHWC, or the range is none of `ranges`.
+    """
+    need_channels_last(image)
+    need_color(image, *COLORS, "ycrcb", "lab")
+    need_range(image, *ranges)
 
 
 def need_pixels(image: ImageSpec) -> None:

@@ -91,6 +91,23 @@ class NumpyPrimitives:
         """The product."""
         return a * b
 
+    def scale_channels(
+        self, x: Array, factor: NDArray[np.float32], offset: NDArray[np.float32]
+    ) -> Array:
+        """Plane by plane: channels that are few and last are slow to broadcast along."""
+        batch, height, width, channels = x.shape
+        # Channels come first in memory, as networks take them.
+        planes = np.empty((batch, channels, height, width), np.float32)
+        for picture, target in zip(x, planes, strict=True):
+            for channel, plane in enumerate(self.split(picture)):
+                np.multiply(plane, factor[channel], out=target[channel])
+                target[channel] += offset[channel]
+        return planes.transpose(0, 2, 3, 1)
+
+    def split(self, picture: Array) -> Sequence[Array]:
+        """The channels of `(H, W, C)` one by one; no primitive."""
+        return [picture[..., channel] for channel in range(picture.shape[2])]
+
     def divide(self, a: Array, b: Array) -> Array:
         """The quotient."""
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -194,6 +211,8 @@ class NumpyPrimitives:
 
     def resize_linear(self, x: Array, height: int, width: int) -> Array:
         """Half-pixel bilinear: rows, then columns."""
+        if x.strides[3] < 0:  # colours were swapped, which costs less of what is small
+            return self.reverse(self.resize_linear(self.reverse(x, 3), height, width), 3)
         batch, height_in, width_in, channels = x.shape
         rows, columns = _neighbours(height_in, height), _neighbours(width_in, width)
         result = np.empty((batch, height, width, channels), np.float32)
@@ -206,6 +225,8 @@ class NumpyPrimitives:
 
     def resample(self, x: Array, axis: int, length: int, kernel: Kernel) -> Array:
         """Antialiased bilinear or area along one axis."""
+        if x.strides[3] < 0:  # likewise
+            return self.reverse(self.resample(self.reverse(x, 3), axis, length, kernel), 3)
         matrix = bands(x.shape[axis], length, kernel)
         return _resample_rows(x, matrix) if axis == 1 else _resample_columns(x, matrix)
 

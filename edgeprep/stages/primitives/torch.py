@@ -99,6 +99,12 @@ class TorchPrimitives:
         """The product."""
         return a * self._operand(b)
 
+    def scale_channels(
+        self, x: torch.Tensor, factor: NDArray[np.float32], offset: NDArray[np.float32]
+    ) -> torch.Tensor:
+        """A product and a sum."""
+        return self.add(self.multiply(self.cast(x, "float32"), factor), offset)
+
     def divide(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
         """The quotient."""
         return a / b
