@@ -58,4 +58,4 @@ class Normalize(Stage):
         std = np.array(self.std)
         factor = (unit / (arriving * std)).astype(np.float32)
         offset = (-np.array(self.mean) / std).astype(np.float32)
-        return F.add(F.multiply(F.cast(x, "float32"), factor), offset)
+        return F.scale_channels(x, factor, offset)

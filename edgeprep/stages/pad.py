@@ -9,10 +9,12 @@ from edgeprep.errors import RecipeError, ShapeError
 from edgeprep.geometry import Affine
 from edgeprep.interfaces import Primitives, Stage
 from edgeprep.stages.requirements import (
+    COLORS,
     Length,
     limit_picture,
     limit_pixels,
     need_channels_last,
+    need_color,
     need_range,
 )
 from edgeprep.tensors import LONGEST_SIDE, ImageSpec
@@ -58,6 +60,7 @@ class Pad(Stage):
     def output(self, image: ImageSpec) -> ImageSpec:
         """The same pictures with their borders, float32."""
         need_channels_last(image)
+        need_color(image, *COLORS)
         need_range(image, "0..255")
         arriving = [height, width] = [image.height, image.width]
         if self.size is None:

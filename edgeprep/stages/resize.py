@@ -9,14 +9,16 @@ from edgeprep.errors import RecipeError
 from edgeprep.geometry import Affine
 from edgeprep.interfaces import Primitives, Stage
 from edgeprep.stages.requirements import (
+    COLORS,
     Length,
     limit_picture,
     limit_pixels,
     need_channels_last,
+    need_color,
     need_range,
 )
 from edgeprep.stages.resample import Kernel
-from edgeprep.tensors import LONGEST_SIDE, ImageSpec
+from edgeprep.tensors import LONGEST_SIDE, Color, ImageSpec
 
 __all__ = ["Resize"]
 
@@ -27,6 +29,8 @@ Level = Annotated[int, Meta(ge=0, le=255)]
 Library = Literal["opencv", "pillow", "torchvision"]
 
 METHODS = ("bilinear", "area", "bicubic")
+# Hue is an angle: the mean of two reds may be green.
+BLENDS: tuple[Color, ...] = ("rgb", "bgr", "grey", "rgba", "bgra", "ycrcb", "lab")
 # Why another method that people know is not offered.
 REFUSED = {"nearest": "nearest is not portable, libraries pick different pixels"}
 # Whether a library's bilinear widens its triangle when it shrinks.
@@ -102,6 +106,9 @@ class Resize(Stage):
     def output(self, image: ImageSpec) -> ImageSpec:
         """The same pictures at the new size, float32."""
         need_channels_last(image)
+        need_color(image, *BLENDS)
+        if self.mode == "letterbox":
+            need_color(image, *COLORS)
         if self.mode == "letterbox" or self.method == "bicubic":
             need_range(image, "0..255")
         if isinstance(self.size, tuple):

@@ -107,6 +107,12 @@ class OnnxPrimitives:
         """The product."""
         return self._binary("Mul", a, b)
 
+    def scale_channels(
+        self, x: Value, factor: NDArray[np.float32], offset: NDArray[np.float32]
+    ) -> Value:
+        """A product and a sum."""
+        return self.add(self.multiply(self.cast(x, "float32"), factor), offset)
+
     def divide(self, a: Value, b: Value) -> Value:
         """The quotient."""
         return self._binary("Div", a, b)
