@@ -3,13 +3,19 @@
 import pytest
 
 from edgeprep.registry import Registry
+from edgeprep.stages.band_pass import BandPass
+from edgeprep.stages.bilateral import Bilateral
 from edgeprep.stages.center_crop import CenterCrop
 from edgeprep.stages.color import Color
 from edgeprep.stages.crop import Crop
 from edgeprep.stages.dtype import DType
 from edgeprep.stages.flip import Flip
+from edgeprep.stages.gaussian import Gaussian
 from edgeprep.stages.layout import Layout
 from edgeprep.stages.letterbox import Letterbox
+from edgeprep.stages.low_pass import LowPass
+from edgeprep.stages.mean import Mean
+from edgeprep.stages.median import Median
 from edgeprep.stages.normalize import Normalize
 from edgeprep.stages.pad import Pad
 from edgeprep.stages.resize import Resize
@@ -39,6 +45,17 @@ BUILT_INS = [
     Tile(size=(9, 10), overlap=(3, 4)),
     Color(to="bgr"),
     Color(to="grey"),
+    Mean(size=3),
+    Mean(size=7),
+    Gaussian(sigma=1.5),
+    Gaussian(sigma=3.0, radius=2),
+    Median(size=3),
+    Median(size=5),
+    Bilateral(sigma_color=30.0, sigma_space=2.0),
+    LowPass(sigma=2.0),
+    LowPass(cutoff=0.1),
+    BandPass(sigma=(1.0, 3.0)),
+    BandPass(cutoff=(0.05, 0.2), offset=100),
     Normalize(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)),
     Normalize(mean=(120.0,), std=(60.0,), unit="0..255"),
     Scale(),
