@@ -149,6 +149,8 @@ class RecipeText:
         task: what its outputs mean.
         target: the formats to write.
         input: the pictures that an application hands over.
+        augment: how those pictures vary in training, which comes before `preprocess`. Other
+            commands check that it could be done, and do not do it.
         preprocess: from those pictures to what the network takes, in order.
         placement: what of it is inside the exported graph: all ("graph"), as little as possible
             ("host"), all but the first steps up to a fixed size ("split"), or each of these, for
@@ -163,6 +165,7 @@ class RecipeText:
     task: UseTable
     target: Annotated[tuple[TargetTable, ...], Meta(min_length=1)]
     input: InputTable = InputTable()
+    augment: tuple[UseTable, ...] = ()
     preprocess: tuple[UseTable, ...] = ()
     placement: Placement | Literal["auto"] = "split"
     data: DataTable = DataTable()
@@ -171,6 +174,8 @@ class RecipeText:
 
     def __post_init__(self) -> None:
         _check_use("task", self.task)
+        for index, table in enumerate(self.augment):
+            _check_use(f"augment[{index}]", table)
         for index, table in enumerate(self.preprocess):
             _check_use(f"preprocess[{index}]", table)
         for index, table in enumerate(self.compress):

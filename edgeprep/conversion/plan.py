@@ -16,6 +16,7 @@ from edgeprep.registry import Kind, Registry, create, missing_requirements
 from edgeprep.runtime.candidates import construct
 from edgeprep.schema import build
 from edgeprep.stages.chain import Chain
+from edgeprep.train import build_augment
 
 __all__ = ["Plan", "PlannedVariant", "make_plan"]
 
@@ -71,6 +72,8 @@ def make_plan(
     check_output(path, overwrite=overwrite)
     _check_no_input(path, recipe)
     chain = Chain.build(recipe.preprocess, input=recipe.input.image, registry=registry)
+    # Nothing varies in a conversion; but a recipe that trains wrongly is found now.
+    build_augment(recipe.augment, chain=chain, registry=registry)
     placements = chain.placements(recipe.placement)
     for placement in placements:
         chain.cut(placement)

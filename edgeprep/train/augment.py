@@ -11,8 +11,8 @@ from torch.utils.data import get_worker_info
 
 from edgeprep.interfaces import Stage
 from edgeprep.stages.chain import Chain, check_picture
-from edgeprep.tensors import ImageSpec
 from edgeprep.stages.draw import PICTURES, check_seed, draw, leaving
+from edgeprep.tensors import ImageSpec
 
 __all__ = ["Augment"]
 

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from edgeprep.errors import DTypeError, ExportError, RecipeError, ShapeError
 from edgeprep.interfaces import Stage
 from edgeprep.stages.chain import Chain
+from edgeprep.stages.draw import PICTURES, check_seed, draw, leaving
 from edgeprep.stages.primitives.torch import TorchPrimitives
 from edgeprep.tensors import ImageSpec
-from edgeprep.stages.draw import PICTURES, check_seed, draw, leaving
 
 __all__ = ["AugmentModule"]
 
