@@ -36,6 +36,7 @@ from onnxruntime.quantization.registry import (  # type: ignore[import-untyped]
 
 from edgeprep.errors import ExportError
 from edgeprep.interfaces import Source
+from edgeprep.tensors import TensorSpec
 
 __all__ = ["kept_values", "quantize"]
 
@@ -153,7 +154,7 @@ def _ranges(path: Path, source: Source) -> TensorsData:
     if stored.exists():
         ranges = json.loads(stored.read_text())
     else:
-        ranges = _calibrate(path, samples, source.network_input.name)
+        ranges = _calibrate(path, _Samples(samples, source.network_input))
         _check_finite(ranges)
         stored.write_text(json.dumps(ranges))
     return TensorsData(
@@ -165,16 +166,14 @@ def _ranges(path: Path, source: Source) -> TensorsData:
     )
 
 
-def _calibrate(
-    path: Path, samples: NDArray[np.float32], name: str
-) -> dict[str, tuple[float, float]]:
+def _calibrate(path: Path, samples: "_Samples") -> dict[str, tuple[float, float]]:
     calibrator = create_calibrator(
         path,
         OP_TYPES,
         augmented_model_path=str(path.with_name("augmented.onnx")),
         calibrate_method=CalibrationMethod.MinMax,
     )
-    calibrator.collect_data(_Samples(samples, name))
+    calibrator.collect_data(samples)
     ranges = calibrator.compute_data()
     return {
         value: (float(np.min(ranges[value].lowest)), float(np.max(ranges[value].highest)))
@@ -194,9 +193,10 @@ def _check_finite(ranges: Mapping[str, tuple[float, float]]) -> None:
 class _Samples:
     """The samples one by one, in the form of onnxruntime's `CalibrationDataReader`."""
 
-    def __init__(self, samples: NDArray[np.float32], name: str) -> None:
+    def __init__(self, samples: NDArray[np.float32], taken: TensorSpec) -> None:
+        batch = taken.shape[0]
         self._feeds: Iterator[dict[str, NDArray[np.float32]]] = (
-            {name: sample[np.newaxis]} for sample in samples
+            {taken.name: samples[first : first + batch]} for first in range(0, len(samples), batch)
         )
 
     def get_next(self) -> dict[str, NDArray[np.float32]] | None:

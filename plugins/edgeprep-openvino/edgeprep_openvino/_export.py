@@ -125,11 +125,12 @@ def _check(network: ov.Model, source: Source) -> None:
 def _examples(source: Source) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """What the network is traced with, and another one to compare it on."""
     samples = source.calibration_preprocessed
+    batch, *rest = source.network_input.shape
     if not len(samples):
         # Float needs no calibration. Both only find a wrong road: the parity gate has real samples.
-        shape = (2, *source.network_input.shape[1:])
+        shape = (2 * batch, *rest)
         samples = np.random.default_rng(0).standard_normal(shape, np.float32)
-    return samples[:1].copy(), samples[-1:].copy()
+    return samples[:batch].copy(), samples[-batch:].copy()
 
 
 def _relative(value: NDArray[np.float32], truth: NDArray[np.float32]) -> float:

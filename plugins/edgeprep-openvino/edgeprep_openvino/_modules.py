@@ -133,7 +133,8 @@ def _producers(source: Source) -> dict[str, str]:
     handles = [follow(path) for path in leaves]
     try:
         with torch.inference_mode():
-            source.network(torch.from_numpy(source.calibration_preprocessed[:1].copy()))
+            batch = source.network_input.shape[0]
+            source.network(torch.from_numpy(source.calibration_preprocessed[:batch].copy()))
     finally:
         for handle in handles:
             handle.remove()

@@ -39,7 +39,8 @@ def quantize(network: ov.Model, source: Source, road: str) -> ov.Model:
     """
     if not len(source.calibration_preprocessed):
         raise ExportError("exporter 'openvino': int8 needs calibration samples, got 0")
-    samples = np.split(source.calibration_preprocessed, len(source.calibration_preprocessed))
+    pictures = len(source.calibration_preprocessed) // source.network_input.shape[0]
+    samples = np.split(source.calibration_preprocessed, pictures)
     kept = operations_of(source.keep_float, network, source, road)
     logger = logging.getLogger("nncf")
     level = logger.level
