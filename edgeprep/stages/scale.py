@@ -43,7 +43,8 @@ class Scale(Stage):
             if not isfinite(number):
                 raise RecipeError(f"{key}: must be finite, got {number!r}")
         if self.factor == 0:
-            raise RecipeError("factor: must not be 0, which leaves nothing of a picture, got 0.0")
+            rule = "factor: must not be 0, which leaves nothing of a picture"
+            raise RecipeError(f"{rule}, got {self.factor!r}")
 
     def output(self, image: ImageSpec) -> ImageSpec:
         """The same pictures in the other numbers, float32."""
