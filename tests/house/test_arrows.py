@@ -22,7 +22,7 @@ ROWS = (
     ("registry",),
     ("stages", "tasks"),
     ("runtime",),
-    ("data", "metrics"),
+    ("data", "importers", "metrics"),
     ("train",),
     ("compress",),
     ("conversion",),

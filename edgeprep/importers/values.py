@@ -1,0 +1,92 @@
+"""Numbers and names as other libraries write them, read strictly."""
+
+import math
+import operator
+from collections.abc import Iterable, Mapping
+from typing import SupportsFloat, SupportsIndex
+
+import numpy as np
+
+from edgeprep.schema.messages import broken, join
+
+__all__ = ["keys_left", "length", "lengths", "number", "numbers", "positive", "table", "text"]
+
+
+def text(value: object, where: str) -> str:
+    """`value`, which must be a string."""
+    if not isinstance(value, str):
+        raise broken(where, "must be a string", value)
+    return value
+
+
+def table(value: object, where: str) -> Mapping[str, object]:
+    """`value`, which must be an object of JSON."""
+    if not isinstance(value, Mapping):
+        raise broken(where, "must be an object with keys", value)
+    return value
+
+
+def keys_left(given: Mapping[str, object], known: Iterable[str], where: str = "") -> None:
+    """Refuse keys that say something and that nobody has read.
+
+    Raises:
+        RecipeError: there is one; null, false, and what is empty say nothing.
+    """
+    for key in given.keys() - set(known):
+        if given[key] not in (None, False, "", [], {}):
+            remedy = "; delete it if it does not change pixels, else write these stages by hand"
+            raise broken(join(where, key), "must be a key whose meaning is known", key, remedy)
+
+
+def number(value: object, where: str) -> float:
+    """`value`, which must be a finite number; also one of numpy or torch.
+
+    A number that was stored as float32 comes back as it was written: 0.485, and not
+    0.48500001430511475.
+    """
+    if isinstance(value, bool | str) or not isinstance(value, SupportsFloat):
+        raise broken(where, "must be a number", value)
+    read = float(value)
+    if not math.isfinite(read):
+        raise broken(where, "must be a finite number", read)
+    single = np.float32(read) if abs(read) < 1e30 else None
+    return float(str(single)) if single == read else read
+
+
+def numbers(value: object, where: str) -> tuple[float, ...]:
+    """`value`, which must be a number, or some, as a tuple."""
+    if isinstance(value, str | Mapping):
+        raise broken(where, "must be numbers", value)
+    if not isinstance(value, Iterable) or getattr(value, "ndim", 1) == 0:
+        return (number(value, where),)
+    read = tuple(number(item, f"{where}[{index}]") for index, item in enumerate(value))
+    if not read:
+        raise broken(where, "must be one number a channel", [])
+    return read
+
+
+def positive(values: tuple[float, ...], where: str) -> tuple[float, ...]:
+    """`values`, each of which must be above 0, as something is divided by them."""
+    for value in values:
+        if value <= 0:
+            raise broken(where, "must be above 0", value)
+    return values
+
+
+def length(value: object, where: str) -> int:
+    """`value`, which must be a number of pixels."""
+    if isinstance(value, bool) or not isinstance(value, SupportsIndex):
+        raise broken(where, "must be a whole number of pixels", value)
+    pixels = operator.index(value)
+    if pixels < 1:
+        raise broken(where, "must be at least 1 pixel", pixels)
+    return pixels
+
+
+def lengths(value: object, where: str) -> tuple[int, ...]:
+    """`value`, which must be one length or an array of them, in pixels."""
+    if isinstance(value, SupportsIndex):
+        return (length(value, where),)
+    if not isinstance(value, list | tuple):
+        raise broken(where, "must be a length or [height, width] in pixels", value)
+    return tuple(length(item, f"{where}[{index}]") for index, item in enumerate(value))
