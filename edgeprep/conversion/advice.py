@@ -1,0 +1,283 @@
+"""What a recipe's preprocessing costs on this machine, and which order or place costs less."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from edgeprep.conversion.progress import Progress, silent
+from edgeprep.conversion.source import NetworkSource
+from edgeprep.conversion.torch_cache import torch_cache_in
+from edgeprep.errors import EdgePrepError, RecipeError
+from edgeprep.interfaces import Backend, Exporter, Stage
+from edgeprep.recipe import Recipe
+from edgeprep.registry import Registry, create, default_registry
+from edgeprep.runtime.candidates import construct
+from edgeprep.runtime.timing import measure_burst, summarize
+from edgeprep.stages.chain import Chain
+from edgeprep.stages.dtype import DType
+from edgeprep.stages.walk import walk
+from edgeprep.tensors import LONGEST_SIDE, ImageSpec
+
+__all__ = ["Advice", "StageCost", "advise", "warn_of_places"]
+
+# What PREPROCESSING asks of a filter at the size of a network, in milliseconds.
+_BUDGET_MS = 3.0
+# What is quicker than this in numpy is not worth an export to measure it in graphs.
+_WORTH_MS = 1.0
+# Another order is worth a word if it saves so much, and so many times as much.
+_SAVES_MS, _SAVES_TIMES = 1.0, 2.0
+_CAMERA = (720, 1280)
+_BURSTS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageCost:
+    """What one stage costs here, in milliseconds a picture.
+
+    Attributes:
+        name: of the stage, with its version.
+        place: where the recipe's placement puts it, "host" or "graph".
+        height: of the pictures that arrive; `width` likewise.
+        numpy_ms: on the host.
+        graph_ms: in the graph of each format that was measured, one thread.
+    """
+
+    name: str
+    place: str
+    height: int
+    width: int
+    numpy_ms: float
+    graph_ms: Mapping[str, float] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, object]:
+        """As `edgeprep check --format json` prints it."""
+        return {
+            "stage": self.name,
+            "place": self.place,
+            "height": self.height,
+            "width": self.width,
+            "numpy_ms": self.numpy_ms,
+            "graph_ms": dict(self.graph_ms),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advice:
+    """What was measured, and what is worth a change.
+
+    Attributes:
+        size: `(height, width)` of the pictures that were measured.
+        costs: one a stage, in their order.
+        warnings: sentences that begin with the path of a stage.
+        unmeasured: why a format could not be measured, by its name.
+    """
+
+    size: tuple[int, int]
+    costs: tuple[StageCost, ...]
+    warnings: tuple[str, ...]
+    unmeasured: Mapping[str, str]
+
+    def to_json(self) -> dict[str, object]:
+        """As `edgeprep check --format json` prints it."""
+        return {
+            "size": list(self.size),
+            "stages": [cost.to_json() for cost in self.costs],
+            "warnings": list(self.warnings),
+            "unmeasured": dict(self.unmeasured),
+        }
+
+
+def advise(
+    recipe: Recipe,
+    *,
+    size: tuple[int, int] | None = None,
+    registry: Registry | None = None,
+    progress: Progress = silent,
+) -> Advice:
+    """Measure the preprocessing of `recipe`, stage by stage, where it would run.
+
+    Args:
+        recipe: its model and data are not touched.
+        size: `(height, width)` of the camera; None: the recipe's, or 720 × 1280 where that is free.
+        registry: where plugins are looked up; None: the installed ones.
+        progress: is told of every step.
+
+    Raises:
+        RecipeError: the preprocessing is wrong, or no picture of that size goes through it.
+    """
+    registry = registry or default_registry()
+    chain = Chain.build(recipe.preprocess, input=recipe.input.image, registry=registry)
+    placement = chain.placements(recipe.placement)[0]
+    known = (chain.input.height, chain.input.width)
+    height, width = size or tuple(a or b for a, b in zip(known, _CAMERA, strict=True))
+    if not (1 <= height <= LONGEST_SIDE and 1 <= width <= LONGEST_SIDE):
+        rule = f"size: must be 1 to {LONGEST_SIDE} pixels high and wide"
+        raise RecipeError(f"{rule}, got {[height, width]!r}")
+    fixed = _at_size(chain, height, width)
+    with progress("measure every stage in numpy") as done:
+        times = _numpy_ms(fixed)
+        done(f"{sum(times):.1f} ms in all at {height}×{width}")
+    first_in_graph = len(chain.cut(placement)[0].stages)
+    graphs, unmeasured = _measure_graphs(recipe, fixed, times, first_in_graph, registry, progress)
+    costs = [
+        StageCost(
+            name=f"{stage.name}@{stage.version}",
+            place="host" if index < first_in_graph else "graph",
+            height=image.size[0],
+            width=image.size[1],
+            numpy_ms=times[index],
+            graph_ms=graphs.get(index, {}),
+        )
+        for index, (stage, image) in enumerate(zip(fixed.stages, fixed.images, strict=False))
+    ]
+    movable = range(first_in_graph, _stages_on_host(chain))
+    warnings = [*_orders(fixed, times), *warn_of_places(costs, movable)]
+    return Advice(
+        size=(height, width), costs=tuple(costs), warnings=tuple(warnings), unmeasured=unmeasured
+    )
+
+
+def _at_size(chain: Chain, height: int, width: int) -> Chain:
+    try:
+        return Chain(input=chain.input.replace(height=height, width=width), stages=chain.stages)
+    except RecipeError as error:
+        raise RecipeError(f"{error}, for pictures of {height}×{width}") from error
+
+
+def _stages_on_host(chain: Chain) -> int:
+    """How many stages placement "host" runs on the host; 0 where it is impossible."""
+    try:
+        return len(chain.cut("host")[0].stages)
+    except RecipeError:
+        return 0
+
+
+def _numpy_ms(chain: Chain) -> list[float]:
+    return [step.ms or 0.0 for step in walk(chain, _noise(chain.input)[0])[1:]]
+
+
+def _noise(image: ImageSpec) -> NDArray[np.uint8]:
+    return np.random.default_rng(0).integers(0, 256, image.shape(), dtype=np.uint8)
+
+
+def _measure_graphs(
+    recipe: Recipe,
+    chain: Chain,
+    times: Sequence[float],
+    first: int,
+    registry: Registry,
+    progress: Progress,
+) -> tuple[dict[int, dict[str, float]], dict[str, str]]:
+    """Milliseconds by stage and format; and the formats that could not be measured."""
+    found: dict[int, dict[str, float]] = {}
+    unmeasured: dict[str, str] = {}
+    worth = [index for index in range(first, len(chain.stages)) if times[index] >= _WORTH_MS]
+    with TemporaryDirectory(prefix="edgeprep-") as name, torch_cache_in(scratch := Path(name)):
+        for format_ in dict.fromkeys(target.format for target in recipe.target):
+            for index in worth:
+                with progress(f"measure {chain.stages[index].name} in {format_}") as done:
+                    try:
+                        bench = _Bench(format_, registry, scratch)
+                        ms = bench.measure(chain.stages[index], chain.images[index])
+                    except EdgePrepError as error:
+                        unmeasured[format_] = str(error)
+                        done(f"not measured: {error}")
+                        break
+                    found.setdefault(index, {})[format_] = ms
+                    done(f"{ms:.2f} ms")
+    return found, unmeasured
+
+
+class _Bench:
+    """One format, in which single stages are timed."""
+
+    def __init__(self, format_: str, registry: Registry, scratch: Path) -> None:
+        self._exporter: Exporter = create(registry.get("exporter", format_))
+        ready = [construct(cls) for cls in registry.backends_for(format_)]
+        backends = [backend for backend in ready if isinstance(backend, Backend)]
+        if not backends:
+            raise RecipeError(f"no backend runs {format_!r} here, got {ready or 'none installed'}")
+        self._backend = backends[0]
+        self._scratch = scratch
+
+    def measure(self, stage: Stage, image: ImageSpec) -> float:
+        """Milliseconds of `stage` on pictures of type `image`, without what brings them in."""
+        # As the graph has it: levels come as uint8, and are float32 before the stage.
+        arriving = image.replace(dtype="uint8", range="0..255", layout="nhwc")
+        alone = self._ms(Chain(input=arriving, stages=(DType(),)))
+        return max(self._ms(Chain(input=arriving, stages=(DType(), stage))) - alone, 0.0)
+
+    def _ms(self, chain: Chain) -> float:
+        picture = _noise(chain.input)
+        source = NetworkSource(torch.nn.Identity(), chain, picture, scratch=self._scratch)
+        model = self._exporter.export(source, "fp32")
+        device = self._backend.devices()[0]
+        options = self._backend.options(device, "fp32")[0]
+        runner = self._backend.load(model, device, options)
+        try:
+            bursts = [measure_burst(lambda: runner.run((picture,))) for _ in range(_BURSTS)]
+        finally:
+            runner.close()
+        return summarize(bursts).median_ms
+
+
+def _orders(chain: Chain, times: Sequence[float]) -> list[str]:
+    """Stages that work on more pixels than they would need to."""
+    warnings = []
+    for index, stage in enumerate(chain.stages):
+        later = _next_shrink(chain, index)
+        if later is None or times[index] < _SAVES_MS:
+            continue
+        order = [*chain.stages[:index], *chain.stages[index + 1 : later + 1], stage]
+        try:
+            moved = Chain(input=chain.input, stages=(*order, *chain.stages[later + 1 :]))
+        except RecipeError:
+            continue  # the order is what makes it possible
+        then = _numpy_ms(moved)[later]
+        if times[index] - then >= _SAVES_MS and times[index] >= _SAVES_TIMES * then:
+            shrink = chain.stages[later].name
+            sizes = ["×".join(map(str, chain.images[at].size)) for at in (index, later + 1)]
+            warnings.append(
+                f"preprocess[{index}]: {stage.name} before {shrink} takes {times[index]:.1f} ms at "
+                f"{sizes[0]}, after it {then:.1f} ms at {sizes[1]} (numpy); the pictures are not "
+                "the same: train with the order that runs"
+            )
+    return warnings
+
+
+def _next_shrink(chain: Chain, index: int) -> int | None:
+    """The first stage after `index` that halves the number of pixels, if `index` keeps it."""
+    pixels = [image.size[0] * image.size[1] for image in chain.images]
+    if pixels[index + 1] != pixels[index]:
+        return None
+    return next(
+        (at for at in range(index + 1, len(chain.stages)) if 2 * pixels[at + 1] <= pixels[at]), None
+    )
+
+
+def warn_of_places(costs: Sequence[StageCost], movable: Sequence[int]) -> list[str]:
+    """Stages that are slow where they are, one sentence each.
+
+    Args:
+        costs: one a stage.
+        movable: the stages that placement "host" would take out of the graph.
+    """
+    warnings = []
+    for index, cost in enumerate(costs):
+        slow = {name: ms for name, ms in cost.graph_ms.items() if ms > _BUDGET_MS}
+        if not slow:
+            continue
+        graphs = " and ".join(f"{ms:.1f} ms in the {name} graph" for name, ms in slow.items())
+        quicker = index in movable and cost.numpy_ms < min(slow.values())
+        remedy = "; placement = 'host' takes it out of the graph" if quicker else ""
+        warnings.append(
+            f"preprocess[{index}]: {cost.name.partition('@')[0]} takes {graphs} at "
+            f"{cost.height}×{cost.width}, and {cost.numpy_ms:.1f} ms on the host in "
+            f"numpy{remedy}"
+        )
+    return warnings
