@@ -25,6 +25,7 @@ COMMANDS = {
     "evaluate": ("evaluate", "Score a bundle on the evaluation data of a recipe."),
     "check": ("check", "Measure the preprocessing of a recipe, and warn of what is costly."),
     "preprocess": ("preprocess", "Show what each stage of a recipe makes of a picture."),
+    "import": ("importing", "Print the preprocessing that another library has written down."),
     "inspect": ("inspect", "Show what is in a bundle."),
     "plugins": ("plugins", "Show what is installed, and what is broken and why."),
     "doctor": ("doctor", "Show this machine, its engines and their devices."),

@@ -124,14 +124,15 @@ def _values(given: object, where: str) -> tuple[float, ...] | None:
 
 
 def _parse(given: str, where: str) -> object:
-    bracket = given.find("[")
+    written = given.replace("(", "[").replace(")", "]")
+    bracket = written.find("[")
     # A name before the bracket, as the Model Optimizer lets one input be told from another.
-    body = given[bracket:] if bracket >= 0 else f"[{given}]"
+    body = written[bracket:] if bracket >= 0 else f"[{given}]"
     if body.count("[") > 1:
         rule = "must be for one input"
         raise broken(where, rule, given, "; keep the numbers of the one that takes pictures")
     try:
-        parsed: object = json.loads(body.replace("(", "[").replace(")", "]"))
+        parsed: object = json.loads(body)
     except ValueError:
         raise broken(where, "must be numbers, such as [104.0,117.0,123.0]", given) from None
     return parsed

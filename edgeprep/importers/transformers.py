@@ -59,6 +59,7 @@ READ = (
     "rescale_factor",
     "size",
 )
+LONGER = "; fine-tune with a fixed size, or write the resize by hand"
 # Where ConvNeXT stops to crop, and warps: in pixels.
 CONVNEXT_WARPS = 384
 
@@ -151,10 +152,7 @@ class _Reader:
                 size = self._poolformer(size)
             case "fixed" if len(size) == 1:
                 rule = "must be {'height': …, 'width': …}, as no stage limits the longer side"
-                remedy = (
-                    "; fine-tune with a fixed size, or make the resize mode 'letterbox' by hand"
-                )
-                raise broken(self._path("size"), rule, self.given.get("size"), remedy)
+                raise broken(self._path("size"), rule, self.given.get("size"), LONGER)
         if len(size) == 1:
             return (stages.shorter_side(size[0], way),)
         return (stages.resize(size, way),)
@@ -191,7 +189,7 @@ class _Reader:
                 raise broken(where, "must be a length, or [height, width]", value)
             if self.given.get("max_size") is not None and key == "size":
                 rule = "must be absent, as no stage limits the longer side"
-                raise broken(self._path("max_size"), rule, self.given["max_size"])
+                raise broken(self._path("max_size"), rule, self.given["max_size"], LONGER)
             edge = length(value, where)
             return (edge, edge) if self.processor.square or key == "crop_size" else (edge,)
         said = {key: item for key, item in value.items() if item is not None}
@@ -201,9 +199,10 @@ class _Reader:
             )
         if said.keys() == {"shortest_edge"} and key == "size":
             return (length(said["shortest_edge"], f"{where}.shortest_edge"),)
-        rule = "must have height and width, or shortest_edge alone, as no stage limits both sides"
-        remedy = "; fine-tune with a fixed size, or write the resize by hand"
-        raise broken(where, rule, dict(said), remedy)
+        rule = (
+            "must have height and width, or shortest_edge alone, as no stage limits the longer side"
+        )
+        raise broken(where, rule, dict(said), LONGER)
 
     def _center_crop(self, resized: Sequence[Table]) -> tuple[Table, ...]:
         crop = self.processor.crop

@@ -11,6 +11,9 @@ from edgeprep.schema.messages import broken, join
 
 __all__ = ["keys_left", "length", "lengths", "number", "numbers", "positive", "table", "text"]
 
+# Beyond, float32 is infinite.
+MOST_FLOAT32 = 3e38
+
 
 def text(value: object, where: str) -> str:
     """`value`, which must be a string."""
@@ -49,8 +52,9 @@ def number(value: object, where: str) -> float:
     read = float(value)
     if not math.isfinite(read):
         raise broken(where, "must be a finite number", read)
-    single = np.float32(read) if abs(read) < 1e30 else None
-    return float(str(single)) if single == read else read
+    # NOTE: numpy compares a float32 with a float in float32, where the two are always equal.
+    single = np.float32(read) if abs(read) < MOST_FLOAT32 else np.float32(0)
+    return float(str(single)) if float(single) == read else read
 
 
 def numbers(value: object, where: str) -> tuple[float, ...]:
