@@ -104,6 +104,12 @@ class Primitives(Protocol[T]):
     def multiply(self, a: T, b: T | NDArray[np.float32] | float) -> T:
         """`a * b`, broadcast likewise."""
 
+    def scale_channels(self, x: T, factor: NDArray[np.float32], offset: NDArray[np.float32]) -> T:
+        """`x * factor + offset`, rounded twice: `(N, H, W, C)`, uint8 or float32, to float32.
+
+        `factor` and `offset` have C elements. For numpy, where this is twice as fast as its parts.
+        """
+
     def divide(self, a: T, b: T) -> T:
         """`a / b`, broadcast likewise; where `b` is 0 the result is not to be used.
 

@@ -119,7 +119,7 @@ def evaluate(
         labels=getattr(opened.task, "labels", None),
     )
     prepared = {
-        placement: prepare_samples(samples, host, "data.evaluation")
+        placement: prepare_samples(samples, host.chain, "data.evaluation")
         for placement, host in opened.hosts.items()
     }
     source = opened.bundle.manifest.source

@@ -39,9 +39,10 @@ def measure_all(
     opened = OpenedBundle(path, registry or default_registry())
     manifest = opened.bundle.manifest
     reachable, left_out = list_candidates(manifest.variants, opened.registry, opened.rules(prefer))
+    opened.choose_hosts()
     with opened.prober(left_out) as prober:
         trials = prober.all(reachable, rounds=rounds)
         if not trials:
             raise NoUsableBackend(prober.nothing_left())
         close(prober.rank(trials).runner)
-    return manifest.name, tuple(prober.outcomes)
+    return manifest.name, tuple(opened.outcomes(prober))

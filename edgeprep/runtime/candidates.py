@@ -42,6 +42,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     reason: str
     timing: Timing | None = None
     error: float | None = None  # relative to the golden outputs
+    host: str = ""  # what prepares pictures, "numpy" or "opencv", where there was a choice
 
     def to_json(self) -> dict[str, Any]:
         """As `edgeprep benchmark --format json` prints it; times in milliseconds."""
@@ -54,6 +55,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
             "median_ms": self.timing and round(self.timing.median_ms, 4),
             "p90_ms": self.timing and round(self.timing.p90_ms, 4),
             "error": self.error,
+            "host": self.host,
             "reason": self.reason,
         }
 

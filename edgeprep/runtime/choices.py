@@ -13,7 +13,7 @@ from edgeprep.files import atomic_write, open_regular
 
 __all__ = ["ChoiceCache", "cache_directory"]
 
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
 
 
 def cache_directory() -> str:

@@ -2,7 +2,7 @@
 
 import os
 import platform
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from importlib.util import find_spec
 
@@ -29,10 +29,10 @@ def describe_machine() -> dict[str, str]:
     }
 
 
-def fingerprint(backends: Iterable[type[Backend]]) -> str:
-    """A digest that changes when the processor, the system or an engine does.
+def fingerprint(backends: Iterable[type[Backend]], libraries: Sequence[str] = ()) -> str:
+    """A digest that changes when the processor, the system, an engine or one of `libraries` does.
 
-    Engines are recognised by their files on disk and not by their versions, because asking an
+    They are recognised by their files on disk and not by their versions, because asking an
     engine for its version means importing it, which costs more than the rest of opening.
     """
     # NOTE: not platform.platform(), which starts a process to ask for the processor.
@@ -41,6 +41,7 @@ def fingerprint(backends: Iterable[type[Backend]]) -> str:
     for backend in sorted(backends, key=lambda cls: cls.name):
         modules = [name for need in backend.requires for name in need.split(" or ")]
         facts += [f"{backend.name} {backend.__module__}", *map(_module_facts, modules)]
+    facts += map(_module_facts, libraries)
     return sha256("\n".join(facts).encode()).hexdigest()
 
 

@@ -7,16 +7,18 @@ from os import PathLike
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from edgeprep.bundle import Bundle, open_bundle
 from edgeprep.collector import paused_collector
 from edgeprep.errors import BundleError, IncompatibleBundle, PluginError, RecipeError, UnknownName
-from edgeprep.interfaces import Runner, Task
+from edgeprep.interfaces import Placement, Runner, Task
 from edgeprep.registry import Registry, default_registry
 from edgeprep.runtime.candidates import Candidate, Outcome, Rules, list_candidates
 from edgeprep.runtime.choices import ChoiceCache
 from edgeprep.runtime.choose import Prober, Trial
+from edgeprep.runtime.hosts import Host, choose_host, could_use_opencv, opencv_host
 from edgeprep.runtime.machine import fingerprint
 from edgeprep.runtime.session import Session
 from edgeprep.runtime.timing import Timing
@@ -55,12 +57,41 @@ class OpenedBundle:
             self.chain = Chain.build(manifest.chain, input=manifest.input, registry=registry)
             task = registry.get("task", str(manifest.task["use"]))
             self.task: Task = build(task, options, "task")
-            self.hosts = {placement: self.chain.cut(placement)[0] for placement in placements}
+            chains = {placement: self.chain.cut(placement)[0] for placement in placements}
         except (RecipeError, UnknownName) as error:
             raise IncompatibleBundle(
                 f"{self.bundle.path}: must have stages and a task that are installed here, "
                 f"got {error}; install the plugin that offers it, or a newer edgeprep"
             ) from error
+        self.hosts = {placement: Host(chain=chain) for placement, chain in chains.items()}
+
+    @property
+    def open_hosts(self) -> list[Placement]:
+        """The placements whose pictures OpenCV, which is installed, might prepare quicker."""
+        return [name for name, host in self.hosts.items() if could_use_opencv(host.chain)]
+
+    def choose_hosts(self) -> None:
+        """Measure, for each placement where there is a choice, what prepares its pictures."""
+        for placement in self.open_hosts:
+            chain = self.hosts[placement].chain
+            self.hosts[placement] = choose_host(chain, self._camera_picture())
+
+    def recall_host(self, variant: str, name: str) -> bool:
+        """Whether what prepared pictures for `variant` when it was chosen still does so rightly."""
+        if name != "opencv":
+            return True
+        placement = self.bundle.variant(variant).placement
+        self.hosts[placement] = opencv_host(self.hosts[placement].chain, self._camera_picture())
+        return self.hosts[placement].name == "opencv"
+
+    def outcomes(self, prober: Prober) -> list[Outcome]:
+        """What became of every candidate; of the chosen one also what prepares its pictures."""
+        chosen, *others = prober.outcomes
+        host = self.hosts[self.bundle.variant(chosen.candidate.variant).placement]
+        if host.name:
+            reason = "; ".join(filter(None, (chosen.reason, host.reason)))
+            chosen = replace(chosen, host=host.name, reason=reason)
+        return [chosen, *others]
 
     def rules(self, prefer: str | None) -> Rules:
         """What leaves candidates of this bundle out.
@@ -80,10 +111,12 @@ class OpenedBundle:
 
     def session(self, trial: Trial, outcomes: Sequence[Outcome], *, remembered: bool) -> Session:
         """A session on the candidate of `trial`."""
+        host = self.hosts[trial.reachable.variant.placement]
         return Session(
             name=self.bundle.manifest.name,
             input=self.bundle.manifest.input,
-            host=self.hosts[trial.reachable.variant.placement],
+            host=host.chain,
+            primitives=host.primitives,
             runner=trial.runner,
             task=self.task,
             outcomes=tuple(outcomes),
@@ -157,13 +190,16 @@ def open(  # noqa: A001 -- `edgeprep.open` is the public name
             return opened.session(prober.first(reachable), prober.outcomes, remembered=False)
         from edgeprep.runtime.fastest import find_fastest  # here, as a remembered choice needs none
 
+        opened.choose_hosts()
         trial = find_fastest(prober, reachable, seconds=seconds)
-        cache.store([outcome.to_json() for outcome in prober.outcomes])
-        return opened.session(trial, prober.outcomes, remembered=False)
+        outcomes = opened.outcomes(prober)
+        cache.store([outcome.to_json() for outcome in outcomes])
+        return opened.session(trial, outcomes, remembered=False)
 
 
 def _key(opened: OpenedBundle, prefer: str | None) -> str:
-    machine = fingerprint(opened.registry.classes("backend"))
+    libraries = ("cv2",) if opened.open_hosts else ()
+    machine = fingerprint(opened.registry.classes("backend"), libraries)
     facts = (__version__, opened.bundle.digest, machine, repr(prefer))
     return sha256("\n".join(facts).encode()).hexdigest()
 
@@ -175,6 +211,8 @@ def _recall(opened: OpenedBundle, cache: ChoiceCache) -> Session | None:
         return None
     outcomes = [_outcome(record) for record in records]
     wanted = outcomes[0].candidate
+    if not opened.recall_host(wanted.variant, outcomes[0].host):
+        return None
     variants = opened.bundle.manifest.variants
     reachable, _ = list_candidates(variants, opened.registry, Rules(only=wanted))
     with opened.prober() as prober:
@@ -197,4 +235,5 @@ def _outcome(record: dict[str, Any]) -> Outcome:
         reason=record["reason"],
         timing=timing,
         error=record["error"],
+        host=record["host"],
     )

@@ -16,7 +16,8 @@ from edgeprep.runtime.choose import close
 from edgeprep.runtime.explain import explain
 from edgeprep.runtime.inputs import check_batch, check_picture
 from edgeprep.runtime.outputs import all_finite, refuse
-from edgeprep.stages.chain import Chain
+from edgeprep.stages.chain import NUMPY, Chain
+from edgeprep.stages.primitives.numpy import NumpyPrimitives
 from edgeprep.stages.stream import Stream
 from edgeprep.tensors import ImageSpec
 
@@ -50,6 +51,7 @@ class Session:
         task: Task,
         outcomes: tuple[Outcome, ...],
         remembered: bool,
+        primitives: NumpyPrimitives = NUMPY,
     ) -> None:
         self.name = name
         self.input = input
@@ -57,6 +59,7 @@ class Session:
         self.outcomes = outcomes
         self.remembered = remembered
         self._host = host
+        self._primitives = primitives
         self._remembers = host.remembers
         self._runner: Runner | None = runner
         self._output_names = tuple(output.name for output in runner.outputs)
@@ -121,7 +124,7 @@ class Session:
         return self._follow(pictures, fps)
 
     def _follow(self, pictures: Iterable[NDArray[np.uint8]], fps: float | None) -> Iterator[Any]:
-        stream = Stream(self._host)
+        stream = Stream(self._host, self._primitives)
         for index, picture in enumerate(pictures):
             time_s = None if fps is None else index / fps
             prepared = stream.prepare(check_picture(picture, self.input), time_s)
@@ -157,7 +160,7 @@ class Session:
                 f"session {self.name!r}: pictures must come in a stream, as the preprocessing "
                 "looks at earlier ones, got one alone; use session.stream(pictures)"
             )
-        return self._host.prepare(picture)
+        return self._host.prepare(picture, self._primitives)
 
     def _result(self, prepared: NDArray[np.uint8], place: str) -> Any:
         outputs = self._run(prepared)

@@ -175,11 +175,14 @@ class Chain:
             maps = tuple(earlier.after(step) for earlier in maps for step in steps)
         return maps
 
-    def prepare(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def prepare(
+        self, picture: NDArray[np.uint8], primitives: NumpyPrimitives = NUMPY
+    ) -> NDArray[np.uint8]:
         """One picture through a chain that a host runs, as the graph takes it.
 
         Args:
             picture: `(H, W, C)`, uint8, of the chain's input size and colour order.
+            primitives: numpy's, or those of a library that does some of them quicker.
 
         Returns:
             `(1, height, width, C)`, or as many as the chain makes of one; uint8, C-contiguous;
@@ -191,7 +194,10 @@ class Chain:
             ImageTooLarge: `picture` would grow beyond all measure.
         """
         check_picture(picture, self.input)
-        return to_levels(self.apply(NUMPY, picture[None]))
+        x: NDArray[Any] = picture[None]
+        for stage, image in zip(self.stages, self.images, strict=False):
+            x = primitives.run(stage, x, image)
+        return to_levels(x)
 
     def _position(self, placement: PlacementChoice) -> int:
         if placement == "auto":

@@ -20,10 +20,12 @@ class Stream:
 
     Args:
         chain: the host's share of a bundle's preprocessing.
+        primitives: as for `Chain.prepare`.
     """
 
-    def __init__(self, chain: Chain) -> None:
+    def __init__(self, chain: Chain, primitives: NumpyPrimitives = NUMPY) -> None:
         self._chain = chain
+        self._primitives = primitives
         self._memories: list[Any] = [None] * len(chain.stages)
         self._shape: tuple[int, ...] | None = None
 
@@ -49,8 +51,10 @@ class Stream:
         pairs = zip(self._chain.stages, self._chain.images, strict=False)
         for index, (stage, image) in enumerate(pairs):
             if not isinstance(stage, StreamStage):
-                x = stage.apply(NUMPY, x, image)
+                x = self._primitives.run(stage, x, image)
                 continue
+            if x.dtype.name != image.dtype:  # levels that another library has rounded
+                x = x.astype(image.dtype)
             answer = stage.step(NUMPY, x, image, self._memories[index], time_s)
             result, self._memories[index] = answer
             if result is None:

@@ -157,8 +157,8 @@ def test_plugins_beside_a_registry_are_refused(bundle: Path, fakes: SimpleNamesp
     ("change", "reason"),
     [
         (
-            {"chain": ({"use": "sharpen@3"},)},
-            "preprocess[0].use: unknown stage 'sharpen@3'; known here: 'resize@1', ",
+            {"chain": ({"use": "dehaze@3"},)},
+            "preprocess[0].use: unknown stage 'dehaze@3'; known here: 'resize@1', ",
         ),
         ({"chain": ({"use": "scale@1", "by": 2},)}, "preprocess[0].by: unknown key"),
         ({"task": {"use": "segment"}}, "unknown task 'segment'; known here: 'classify', "),

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeprep.interfaces import Stage
 from edgeprep.stages.resample import Bands, Kernel, bands
-from edgeprep.tensors import DType
+from edgeprep.tensors import DType, ImageSpec
 
 __all__ = ["NumpyPrimitives"]
 
@@ -22,14 +24,18 @@ CHUNK = 32
 ONE_THREAD = 2**18
 # Products of fewer columns at a time would be slower than what is gained.
 LEAST_COLUMNS = 16
-# Bytes of a picture that a filter works on at a time: what it makes of them stays in the cache.
-STRIP_BYTES = 2**18
+# Numbers that a filter works on at a time: what it makes of them stays in the cache.
+STRIP = 2**18
 
 
 class NumpyPrimitives:
     """`F` over arrays; see `edgeprep.interfaces.Primitives` for what each operation means."""
 
     level_type: DType = "uint8"
+
+    def run(self, stage: Stage, x: Array, image: ImageSpec) -> Array:
+        """One stage of a host's chain; no primitive."""
+        return stage.apply(self, x, image)
 
     def shape(self, x: Array) -> tuple[int, ...]:
         """The length of every axis."""
@@ -197,17 +203,12 @@ class NumpyPrimitives:
     def by_strips(self, x: Array, overlap: int, of: Callable[[Array], Array]) -> Array:
         """A few rows at a time, so that what lies between stays in the processor's cache."""
         height = x.shape[1] - overlap
-        rows = max(STRIP_BYTES // max(x[:, :1].nbytes, 1), overlap, 1)
-        starts = range(0, height, rows)
-        if len(starts) == 1:
-            return of(x)
-        strips = (of(x[:, start : min(start + rows, height) + overlap]) for start in starts)
-        first = next(strips)
-        result = np.empty((first.shape[0], height, *first.shape[2:]), first.dtype)
-        result[:, :rows] = first
-        for start, strip in zip(starts[1:], strips, strict=True):
-            result[:, start : start + rows] = strip
-        return result
+        # Strips of fewer rows would look at most rows twice.
+        rows = max(STRIP // max(x[:, :1].size, 1), 4 * overlap, 1)
+        count = -(-height // rows)
+        bounds = [height * index // count for index in range(count + 1)]
+        strips = [of(x[:, start : stop + overlap]) for start, stop in pairwise(bounds)]
+        return strips[0] if count == 1 else np.concatenate(strips, 1)
 
     def resize_linear(self, x: Array, height: int, width: int) -> Array:
         """Half-pixel bilinear: rows, then columns."""
