@@ -64,8 +64,8 @@ class Canny(Stage):
         dx = derivative(F, levels, 2, (1.0, 2.0, 1.0), "replicate")
         dy = derivative(F, levels, 1, (1.0, 2.0, 1.0), "replicate")
         length = F.add(F.absolute(dx), F.absolute(dy))
-        weak = F.greater(length, F.maximum(_rivals(F, dx, dy, length), float(self.low)))
-        strong = F.multiply(weak, F.greater(length, float(self.high)))
+        weak = _exceeds(F, length, F.maximum(_rivals(F, dx, dy, length), float(self.low)))
+        strong = F.multiply(weak, _exceeds(F, length, float(self.high)))
         seeds, within = (F.reshape(each, (batch, height, width)) for each in (strong, weak))
         edges = F.grow(seeds, within, self.steps)
         return F.multiply(F.reshape(edges, (batch, height, width, 1)), 255.0)
@@ -89,8 +89,19 @@ def _rivals(F: Primitives[T], dx: T, dy: T, length: T) -> T:
     # Every product is below 2**24 or by a power of two, so that float32 is exact.
     wide, tall = F.absolute(dx), F.absolute(dy)
     slope = F.multiply(wide, TANGENT)
-    is_flat = F.greater(slope, F.multiply(tall, ONE))
-    is_steep = F.greater(F.multiply(F.subtract(tall, F.multiply(wide, 2.0)), ONE), slope)
-    is_rising = F.greater(F.multiply(F.multiply(dx, dy), -1.0), 0.0)
-    diagonal = F.select(is_rising, rising, falling)
-    return F.select(is_flat, across_row, F.select(is_steep, across_column, diagonal))
+    is_flat = _exceeds(F, slope, F.multiply(tall, ONE))
+    is_steep = _exceeds(F, F.multiply(F.subtract(tall, F.multiply(wide, 2.0)), ONE), slope)
+    is_rising = _exceeds(F, F.multiply(F.multiply(dx, dy), -1.0), 0.0)
+    diagonal = _either(F, is_rising, rising, falling)
+    return _either(F, is_flat, across_row, _either(F, is_steep, across_column, diagonal))
+
+
+# NOTE: not `greater` and `select`, which TFLite has no fast form of.
+def _exceeds(F: Primitives[T], a: T, b: T | float) -> T:
+    """1 where whole `a` is greater than whole `b`, else 0."""
+    return F.clip(F.subtract(a, b), 0.0, 1.0)
+
+
+def _either(F: Primitives[T], mask: T, a: T, b: T) -> T:
+    """Whole `a` where `mask` is 1, whole `b` where it is 0."""
+    return F.add(F.multiply(F.subtract(a, b), mask), b)

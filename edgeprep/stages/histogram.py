@@ -43,7 +43,7 @@ def accumulate(F: Primitives[T], counts: T) -> T:
 
 
 def ranked(F: Primitives[T], x: T, rank: int) -> T:
-    """`F.ranked` in terms of the other primitives: eight halvings, a third of a histogram's time."""
+    """`F.ranked` in terms of the other primitives: eight halvings, thrice as fast as counting."""
     _, pixels = F.shape(x)
     level = F.multiply(F.slice(x, 1, 0, 1), 0.0)
     for step in (128, 64, 32, 16, 8, 4, 2, 1):

@@ -30,6 +30,7 @@ HOMES: Mapping[str, str] = {
     "gaussian@1": "edgeprep.stages.gaussian:Gaussian",
     "median@1": "edgeprep.stages.median:Median",
     "bilateral@1": "edgeprep.stages.bilateral:Bilateral",
+    "non-local-means@1": "edgeprep.stages.non_local_means:NonLocalMeans",
     "low-pass@1": "edgeprep.stages.low_pass:LowPass",
     "band-pass@1": "edgeprep.stages.band_pass:BandPass",
     "equalize@1": "edgeprep.stages.equalize:Equalize",

@@ -10,7 +10,7 @@ from edgeprep.interfaces import RandomStage, Stage
 from edgeprep.stages.chance import Probability, happens
 from edgeprep.stages.filters import Sigma
 from edgeprep.stages.gaussian import Gaussian
-from edgeprep.stages.requirements import need_channels_last, need_range
+from edgeprep.stages.requirements import need_range
 from edgeprep.tensors import ImageSpec
 
 __all__ = ["RandomBlur"]
@@ -37,9 +37,8 @@ class RandomBlur(RandomStage):
 
     def output(self, image: ImageSpec) -> ImageSpec:
         """The same pictures, float32."""
-        need_channels_last(image)
         need_range(image, "0..255")
-        return image.replace(dtype="float32")
+        return Gaussian(sigma=self.sigma[0]).output(image)
 
     def draw(self, generator: Generator, image: ImageSpec) -> tuple[Stage, ...]:
         """One blur, or none."""

@@ -11,7 +11,14 @@ from edgeprep.interfaces import RandomStage, Stage
 from edgeprep.stages.chance import whole
 from edgeprep.stages.crop import Crop
 from edgeprep.stages.pad import Pad
-from edgeprep.stages.requirements import Length, limit_pixels, need_channels_last, need_range
+from edgeprep.stages.requirements import (
+    COLORS,
+    Length,
+    limit_pixels,
+    need_channels_last,
+    need_color,
+    need_range,
+)
 from edgeprep.tensors import LONGEST_SIDE, ImageSpec
 
 __all__ = ["RandomCrop"]
@@ -49,6 +56,7 @@ class RandomCrop(RandomStage):
         """The same pictures at `size`; float32 where there is padding."""
         need_channels_last(image)
         if self.padding:
+            need_color(image, *COLORS)
             need_range(image, "0..255")
             image = image.replace(dtype="float32")
         arriving = [image.height, image.width]

@@ -9,7 +9,7 @@ from numpy.random import Generator
 
 from edgeprep.interfaces import Primitives, RandomStage, Stage
 from edgeprep.stages.chance import Probability, happens, whole
-from edgeprep.stages.requirements import need_channels_last, need_range
+from edgeprep.stages.requirements import COLORS, need_channels_last, need_color, need_range
 from edgeprep.tensors import ImageSpec
 
 __all__ = ["AddedNoise", "RandomNoise"]
@@ -36,6 +36,7 @@ class RandomNoise(RandomStage):
     def output(self, image: ImageSpec) -> ImageSpec:
         """The same pictures, float32."""
         need_channels_last(image)
+        need_color(image, *COLORS)
         need_range(image, "0..255")
         return image.replace(dtype="float32")
 

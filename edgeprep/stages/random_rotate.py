@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgeprep.interfaces import Primitives, RandomStage, Stage
 from edgeprep.stages.chance import Probability, happens
-from edgeprep.stages.requirements import need_channels_last, need_range
+from edgeprep.stages.requirements import COLORS, need_channels_last, need_color, need_range
 from edgeprep.tensors import ImageSpec
 
 __all__ = ["RandomRotate", "Rotated"]
@@ -40,6 +40,7 @@ class RandomRotate(RandomStage):
     def output(self, image: ImageSpec) -> ImageSpec:
         """The same pictures, float32."""
         need_channels_last(image)
+        need_color(image, *COLORS)
         need_range(image, "0..255")
         return image.replace(dtype="float32")
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from edgeprep.stages.chain import Chain
+from edgeprep.stages.growth import grow
 from edgeprep.stages.histogram import histogram, ranked
 from edgeprep.stages.resample import Kernel, bands, resample
 from edgeprep.tensors import DType
@@ -45,6 +46,7 @@ class OnnxPrimitives:
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: list[onnx.TensorProto] = []
+        self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
 
     def shape(self, x: Value) -> tuple[int, ...]:
         """The length of every axis."""
@@ -199,13 +201,7 @@ class OnnxPrimitives:
 
     def grow(self, seeds: Value, within: Value, steps: int) -> Value:
         """As many dilations as steps."""
-        batch, height, width = seeds.shape
-        shape = (batch, 1, height, width)
-        reached, allowed = self.reshape(seeds, shape), self.reshape(within, shape)
-        for _ in range(steps):
-            wider = self._node("MaxPool", [reached], shape, kernel_shape=[3, 3], pads=[1, 1, 1, 1])
-            reached = self.multiply(wider, allowed)
-        return self.reshape(reached, (batch, height, width))
+        return grow(self, seeds, within, steps)
 
     def by_strips(self, x: Value, overlap: int, of: Callable[[Value], Value]) -> Value:
         """All rows at once."""
@@ -267,13 +263,14 @@ class OnnxPrimitives:
             return ""  # an optional input that is left out
         if isinstance(value, Value):
             return value.name
-        name = f"constant_{len(self.initializers)}"
-        array = np.ascontiguousarray(value) if isinstance(value, np.ndarray) else value
-        tensor = numpy_helper.from_array(
-            array if isinstance(array, np.ndarray) else np.array(array, np.float32), name
-        )
-        self.initializers.append(tensor)
-        return name
+        # NOTE: not ascontiguousarray, which makes rank 1 of rank 0.
+        array = value if isinstance(value, np.ndarray) else np.array(value, np.float32)
+        key = (array.dtype.str, array.shape, array.tobytes())
+        if key not in self._constants:
+            self._constants[key] = f"constant_{len(self.initializers)}"
+            tensor = numpy_helper.from_array(array.copy(order="C"), self._constants[key])
+            self.initializers.append(tensor)
+        return self._constants[key]
 
 
 def _with_length(x: Value, axis: int, length: int) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch.jit._trace import TracerWarning
 
 from edgeprep.stages.chain import Chain
+from edgeprep.stages.growth import grow
 from edgeprep.stages.histogram import histogram, ranked
 from edgeprep.stages.resample import Kernel, bands, resample
 from edgeprep.tensors import DType
@@ -194,10 +195,7 @@ class TorchPrimitives:
 
     def grow(self, seeds: torch.Tensor, within: torch.Tensor, steps: int) -> torch.Tensor:
         """As many dilations as steps."""
-        reached, allowed = seeds.unsqueeze(1), within.unsqueeze(1)
-        for _ in range(steps):
-            reached = torch.nn.functional.max_pool2d(reached, 3, 1, 1) * allowed
-        return reached.squeeze(1)
+        return grow(self, seeds, within, steps)
 
     def by_strips(
         self, x: torch.Tensor, overlap: int, of: Callable[[torch.Tensor], torch.Tensor]
