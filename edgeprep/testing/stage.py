@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprep.errors import InputError, RecipeError
-from edgeprep.interfaces import Stage
+from edgeprep.interfaces import RandomStage, Stage
 from edgeprep.registry.offers import in_one_line
 from edgeprep.stages.chain import Chain
 from edgeprep.stages.primitives.numpy import NumpyPrimitives
 from edgeprep.tensors import BOUNDS, ImageSpec
 from edgeprep.testing.arrivals import arrivals, before, camera_pictures, free, pictures, show
+from edgeprep.testing.random_stage import check_draws
 from edgeprep.testing.rules import (
     ConformanceError,
     forbid_errors,
@@ -40,6 +41,7 @@ def check_stage(
     Pictures of odd sizes in every colour order arrive as uint8, as float32 in 0..255 and in 0..1,
     normalized, and with channels first. Where `stage` does not refuse them, it must give what its
     `output` says, from numpy, torch and ONNX Runtime alike, and leave what it is given as it was.
+    Of a `RandomStage`, what it draws is checked, in numpy and torch.
 
     Args:
         stage: the value to check; try one of each way in which its fields make it behave.
@@ -52,6 +54,9 @@ def check_stage(
     """
     what = require_value("stage", stage)
     interpreters = _interpreters(what)
+    if isinstance(stage, RandomStage):
+        check_draws(what, stage, image, interpreters["torch"], tolerance)
+        return
     accepted = 0
     for arriving in arrivals(image):
         leaving = _output(stage, arriving)

@@ -14,7 +14,7 @@ TASK = Classify(labels=("a", "b", "c"))
 
 def prepared(*labels: int) -> Prepared:
     inputs = np.zeros((len(labels), 2, 2, 3), np.uint8)
-    return Prepared(inputs=inputs, labels=labels, skipped=0)
+    return Prepared(inputs=inputs, labels=labels, skipped=())
 
 
 @pytest.fixture

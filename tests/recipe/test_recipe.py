@@ -252,6 +252,16 @@ FAULTS = {
             "got 'gray'; did you mean 'grey'?"
         ),
     ),
+    "planes of an odd size": (
+        'size = [480, 640]\ncolor = "bgr"',
+        'size = [481, 640]\ncolor = "nv12"',
+        "input.size: must be even, both ways, for color 'nv12', got [481, 640]",
+    ),
+    "range of no planes": (
+        'color = "bgr"',
+        'color = "bgr"\nyuv_range = "full"',
+        ("input.yuv_range: must be absent where color is neither 'nv12' nor 'i420', got 'full'"),
+    ),
     "task without use": ('use = "classify"', "", "task.use: required key is missing"),
     "stage without use": ('use = "normalize"', "", "preprocess[1].use: required key is missing"),
     "pass by number": ('use = "prune"', "use = 1", "compress[0].use: must be a string, got 1"),

@@ -37,9 +37,22 @@ def _antialiased_matrix(length_in: int, length_out: int) -> NDArray[np.float64]:
     """PREPROCESSING: relu(1 - |j + 0.5 - (i + 0.5) n_in / n_out| / s), rows normalized."""
     s = max(length_in / length_out, 1.0)
     matrix = np.zeros((length_out, length_in))
+    j = np.arange(length_in)
     for i in range(length_out):
-        for j in range(length_in):
-            matrix[i, j] = max(0.0, 1 - abs(j + 0.5 - (i + 0.5) * length_in / length_out) / s)
+        matrix[i] = np.maximum(1 - abs(j + 0.5 - (i + 0.5) * length_in / length_out) / s, 0)
+        matrix[i] /= matrix[i].sum()
+    return matrix
+
+
+def _bicubic_matrix(length_in: int, length_out: int) -> NDArray[np.float64]:
+    """Keys' cubic with a = -0.5, in the polynomials of his paper, widened like the triangle."""
+    s, a = max(length_in / length_out, 1.0), -0.5
+    matrix = np.zeros((length_out, length_in))
+    j = np.arange(length_in)
+    for i in range(length_out):
+        t = abs(j + 0.5 - (i + 0.5) * length_in / length_out) / s
+        matrix[i, t < 2] = (a * (t**3 - 5 * t**2 + 8 * t - 4))[t < 2]
+        matrix[i, t < 1] = ((a + 2) * t**3 - (a + 3) * t**2 + 1)[t < 1]
         matrix[i] /= matrix[i].sum()
     return matrix
 
@@ -47,20 +60,25 @@ def _antialiased_matrix(length_in: int, length_out: int) -> NDArray[np.float64]:
 def _area_matrix(length_in: int, length_out: int) -> NDArray[np.float64]:
     """The covered part of each input pixel, in whole numbers of 1 / length_out pixels."""
     matrix = np.zeros((length_out, length_in))
+    j = np.arange(length_in)
     for i in range(length_out):
-        for j in range(length_in):
-            low = max(i * length_in, j * length_out)
-            high = min((i + 1) * length_in, (j + 1) * length_out)
-            matrix[i, j] = max(0, high - low) / length_in
+        low = np.maximum(i * length_in, j * length_out)
+        high = np.minimum((i + 1) * length_in, (j + 1) * length_out)
+        matrix[i] = np.maximum(high - low, 0) / length_in
     return matrix
 
 
-MATRICES = {"bilinear": _bilinear_matrix, "antialiased": _antialiased_matrix, "area": _area_matrix}
+MATRICES = {
+    "bilinear": _bilinear_matrix,
+    "antialiased": _antialiased_matrix,
+    "area": _area_matrix,
+    "bicubic": _bicubic_matrix,
+}
 
 
 @pytest.fixture(params=list(MATRICES))
 def family(request: pytest.FixtureRequest) -> str:
-    """The three resizes."""
+    """The four resizes."""
     return str(request.param)
 
 
@@ -71,6 +89,7 @@ def options(family: str) -> dict[str, object]:
         "bilinear": {"antialias": False},
         "antialiased": {"antialias": True},
         "area": {"method": "area"},
+        "bicubic": {"method": "bicubic"},
     }[family]
 
 
@@ -82,7 +101,8 @@ def slow_resize(family: str) -> Reference:
         rows = MATRICES[family](picture.shape[0], height)
         columns = MATRICES[family](picture.shape[1], width)
         across = np.tensordot(rows, picture.astype(np.float64), axes=(1, 0))
-        return np.tensordot(across, columns, axes=(1, 1)).transpose(0, 2, 1)
+        resized = np.tensordot(across, columns, axes=(1, 1)).transpose(0, 2, 1)
+        return np.clip(resized, 0, 255) if family == "bicubic" else resized
 
     return resize
 

@@ -68,6 +68,13 @@ def test_the_crop_of_an_odd_remainder_leans_to_the_top_left(height, first):
     assert prepared(CenterCrop(size=(5, 5)), picture)[0, 0, 0] == first
 
 
+@pytest.mark.parametrize(("height", "first"), [(5, 0), (6, 0), (7, 1), (8, 2), (9, 2), (12, 4)])
+def test_the_crop_of_torchvision_rounds_halves_to_even(height, first):
+    # Differences of 0, 1, 2, 3, 4 and 7: int(round(d / 2)).
+    picture = np.arange(height, dtype=np.uint8)[:, None, None].repeat(3, 2).repeat(5, 1)
+    assert prepared(CenterCrop(size=(5, 5), rounding="torchvision"), picture)[0, 0, 0] == first
+
+
 def test_pad_to_a_size_leans_to_the_top_left():
     picture = np.full((2, 3, 3), 9, np.uint8)
     expected = np.full((5, 5, 3), 77, np.uint8)

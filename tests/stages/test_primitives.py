@@ -46,6 +46,10 @@ RAMP = np.linspace(0.5, 2.0, 3, dtype=np.float32)
 FORMULAS = {
     "subtract": (lambda F, x: F.subtract(x, 7.0), lambda x: x - 7),
     "subtract a channel each": (lambda F, x: F.subtract(x, RAMP), lambda x: x - RAMP),
+    "scale_channels": (
+        lambda F, x: F.scale_channels(x, RAMP, -3 * RAMP),
+        lambda x: x * RAMP - 3 * RAMP,
+    ),
     "divide": (lambda F, x: F.divide(x, F.add(x, 1.0)), lambda x: x / (x + 1)),
     "minimum": (lambda F, x: F.minimum(x, 99.0), lambda x: np.minimum(x, 99)),
     "maximum": (lambda F, x: F.maximum(x, 99.0), lambda x: np.maximum(x, 99)),
@@ -155,14 +159,16 @@ def test_every_picture_of_a_graph_has_its_own_table(engine, noise):
 
 @pytest.mark.parametrize(("border", "flag"), [("reflect", 4), ("replicate", 1)])
 @pytest.mark.parametrize("size", [(6, 9), (2, 3), (1, 1)])
-def test_borders_are_those_of_opencv(engine, noise, border, flag, size):
+@pytest.mark.parametrize("widths", [(4, 5, 3, 2), (1, 2, 0, 1), (0, 0, 2, 2)], ids=str)
+def test_borders_are_those_of_opencv(engine, noise, border, flag, size, widths):
     assert (cv2.BORDER_REFLECT_101, cv2.BORDER_REPLICATE) == (4, 1)
     picture = noise(*size)
+    top, bottom, left, right = widths
 
     def of(F, x):
-        return extend(F, extend(F, x, 1, 4, 5, border), 2, 3, 2, border)
+        return extend(F, extend(F, x, 1, top, bottom, border), 2, left, right, border)
 
-    expected = cv2.copyMakeBorder(picture, 4, 5, 3, 2, flag)
+    expected = cv2.copyMakeBorder(picture, top, bottom, left, right, flag)
     assert np.array_equal(engine(chain_of(picture, of), picture)[0], expected)
 
 

@@ -14,7 +14,7 @@ from edgeprep.tensors import ImageSpec
 
 # Levels of 0..255. Native bilinear ops compute their coordinates in float32; the banded product
 # has exact weights and float32 sums.
-TOLERANCE = {"bilinear": 0.1, "antialiased": 0.01, "area": 0.01}
+TOLERANCE = {"bilinear": 0.1, "antialiased": 0.01, "area": 0.01, "bicubic": 0.01}
 
 SIZES = [
     pytest.param((37, 53), (17, 19), id="37x53-17x19"),

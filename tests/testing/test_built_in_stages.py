@@ -18,6 +18,15 @@ from edgeprep.stages.mean import Mean
 from edgeprep.stages.median import Median
 from edgeprep.stages.normalize import Normalize
 from edgeprep.stages.pad import Pad
+from edgeprep.stages.random_blur import RandomBlur
+from edgeprep.stages.random_color_jitter import RandomColorJitter
+from edgeprep.stages.random_crop import RandomCrop
+from edgeprep.stages.random_cutout import RandomCutout
+from edgeprep.stages.random_flip import RandomFlip
+from edgeprep.stages.random_noise import RandomNoise
+from edgeprep.stages.random_resized_crop import RandomResizedCrop
+from edgeprep.stages.random_rotate import RandomRotate
+from edgeprep.stages.random_turn import RandomTurn
 from edgeprep.stages.resize import Resize
 from edgeprep.stages.rotate import Rotate
 from edgeprep.stages.scale import Scale
@@ -62,6 +71,18 @@ BUILT_INS = [
     DType(to="float32"),
     Layout(to="nchw"),
     Layout(to="nhwc"),
+    RandomFlip(vertical=0.5),
+    RandomCrop(size=(5, 3)),
+    RandomCrop(size=(7, 9), padding=6, fill=9),
+    RandomResizedCrop(size=(8, 6)),
+    RandomResizedCrop(size=(8, 6), method="area"),
+    RandomRotate(degrees=180, fill=114, probability=0.5),
+    RandomTurn(),
+    RandomColorJitter(brightness=0.5, contrast=0.5, saturation=2.0, hue=0.5),
+    RandomColorJitter(contrast=2.0, probability=0.5),
+    RandomNoise(sigma=30, probability=0.5),
+    RandomBlur(probability=0.5),
+    RandomCutout(count=3, fill=7, probability=0.5),
 ]
 
 
