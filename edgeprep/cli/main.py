@@ -23,7 +23,7 @@ COMMANDS = {
     "run": ("run", "Run a bundle on pictures."),
     "benchmark": ("benchmark", "Measure every way in which this machine can run a bundle."),
     "evaluate": ("evaluate", "Score a bundle on the evaluation data of a recipe."),
-    "check": ("check", "Measure the preprocessing of a recipe, and warn of what is costly."),
+    "check": ("check", "Measure preprocessing, and warn of what is costly."),
     "preprocess": ("preprocess", "Show what each stage of a recipe makes of a picture."),
     "import": ("importing", "Print the preprocessing that another library has written down."),
     "inspect": ("inspect", "Show what is in a bundle."),

@@ -49,6 +49,8 @@ class AugmentModule(torch.nn.Module):
                 raise RecipeError(
                     f"augment[{index}]: {rule}, got it in a module; {stage.host_only}; {remedy}"
                 )
+        # NOTE: not as a decorator, which loads torch's compiler wherever this module is imported.
+        self._vary = torch.compiler.disable(self._vary_each)  # type: ignore[no-untyped-call]
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int) -> None:
@@ -84,8 +86,7 @@ class AugmentModule(torch.nn.Module):
         varied: torch.Tensor = self._vary(pictures)
         return varied
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
-    def _vary(self, pictures: torch.Tensor) -> torch.Tensor:
+    def _vary_each(self, pictures: torch.Tensor) -> torch.Tensor:
         image = self._check(pictures)
         key = (self._epoch, self._batch)
         self._batch += 1

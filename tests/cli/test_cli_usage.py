@@ -35,8 +35,9 @@ Run = Callable[..., Any]
 def test_help_lists_every_command_on_stdout(edgeprep: Run, word: str) -> None:
     ended = edgeprep(word)
     assert (ended.code, ended.stderr) == (0, "")
+    width = max(map(len, COMMANDS))
     for name, (_, text) in COMMANDS.items():
-        assert f"  {name:<9}  {text}\n" in ended.stdout
+        assert f"  {name:<{width}}  {text}\n" in ended.stdout
     assert "Exit codes: 0 done, 1 failed, 2 wrong usage or recipe" in ended.stdout
 
 

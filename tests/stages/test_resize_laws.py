@@ -175,7 +175,8 @@ def test_a_mixture_of_pictures_gives_the_mixture_of_results(options, size, conte
     parts = (85 + each * np.float32(1 / 3) for each in (first, second))
     of_first, of_second = (resized(part, size[1], options) - 85 for part in parts)
     expected = 85 + 0.75 * of_first + 0.1875 * of_second
-    assert np.abs(resized(mixture, size[1], options) - expected).max() <= TOLERANCE
+    # Three results with rounding of their own.
+    assert np.abs(resized(mixture, size[1], options) - expected).max() <= 3 * TOLERANCE
 
 
 @settings(law, max_examples=10)
