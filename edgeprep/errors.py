@@ -19,7 +19,6 @@
     ├── InputError              a caller's array or picture cannot be used (also ValueError)
     │   ├── ShapeError          wrong rank, size or layout
     │   ├── DTypeError          wrong element type (also TypeError)
-    │   ├── NonFiniteInput      NaN or infinity
     │   ├── ImageTooLarge       more pixels than allowed
     │   └── ImageDecodeError    not a picture that can be read
     ├── OutputError             what a network answered cannot be used
@@ -57,7 +56,6 @@ __all__ = [
     "IncompatibleBundle",
     "InputError",
     "NoUsableBackend",
-    "NonFiniteInput",
     "NonFiniteOutput",
     "OutputError",
     "OutputExists",
@@ -146,10 +144,6 @@ class ShapeError(InputError):
 
 class DTypeError(InputError, TypeError):
     """An array has the wrong element type."""
-
-
-class NonFiniteInput(InputError):
-    """An array holds NaN or infinity."""
 
 
 class ImageTooLarge(InputError):

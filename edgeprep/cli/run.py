@@ -11,7 +11,7 @@ from edgeprep.cli.command import Command, verbose_option
 from edgeprep.cli.options import NamedPath, bundle_argument, prefer_option
 from edgeprep.cli.output import complain, emit, format_option, one_line
 from edgeprep.cli.stopping import check_stopped
-from edgeprep.errors import InputError, OutputExists, StorageError
+from edgeprep.errors import InputError, OutputError, OutputExists, StorageError
 from edgeprep.pictures import check_pillow, read_picture, write_picture
 from edgeprep.runtime import Session, from_rgb
 from edgeprep.runtime.explain import format_table
@@ -49,7 +49,8 @@ def command(
 ) -> None:
     """Run BUNDLE on PICTURES and print one result each.
 
-    A picture that cannot be read is named on stderr; the others are run, and the exit code is 1.
+    A picture that cannot be read, or has no finite result, is named on stderr; the others are run,
+    and the exit code is 1.
     """
     check_pillow()
     targets = _targets(pictures, output, overwrite=overwrite)
@@ -60,7 +61,7 @@ def command(
             check_stopped()
             try:
                 results.append((path, _run(session, path, target, overwrite=overwrite)))
-            except (InputError, StorageError) as error:
+            except (InputError, OutputError, StorageError) as error:
                 complain(error)
                 failed.append({"picture": path, "error": str(error)})
         choice = session.outcomes[0].to_json()
@@ -79,6 +80,8 @@ def _run(session: Session, path: str, target: Path | None, *, overwrite: bool) -
         result = session(from_rgb(picture, session.input))
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
+    except OutputError as error:
+        raise OutputError(f"{path}: {error}") from error
     if target is not None:
         # Here and not above: it needs Pillow, which `read_picture` has found by now.
         from edgeprep.cli._draw import draw_text

@@ -27,6 +27,7 @@ from edgeprep.errors import ConvertError, EdgePrepError, ParityError, StorageErr
 from edgeprep.interfaces import Pass, Placement
 from edgeprep.recipe import Recipe, load_recipe
 from edgeprep.registry import Registry, default_registry
+from edgeprep.schema.foreign import name_fault
 from edgeprep.stages.chain import Chain
 
 __all__ = ["convert"]
@@ -230,7 +231,7 @@ def _apply(
         raise
     except Exception as error:  # a pass is a plugin's code and may raise anything
         raise ConvertError(
-            f"{where}: pass {compress.name!r} must succeed, got {type(error).__name__}: {error}"
+            f"{where}: pass {compress.name!r} must succeed, got {name_fault(error)}"
         ) from error
 
 

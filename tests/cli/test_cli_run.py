@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgeprep.pictures import read_picture
+from edgeprep.pictures import read_picture, write_picture
 
 Run = Callable[..., Any]
 Pictures = dict[str, Path]
@@ -64,6 +64,18 @@ def test_a_bad_picture_is_named_and_the_others_are_run(
     assert document["failed"] == [
         {"picture": "absent.png", "error": f"absent.png: {MISSING}"},
     ]
+
+
+def test_a_picture_without_a_finite_result_is_named_and_the_others_are_run(
+    edgeprep: Run, bundle: Path, pictures: Pictures, tmp_path: Path
+) -> None:
+    black = tmp_path / "black.png"
+    write_picture(black, np.zeros((12, 10, 3), np.uint8))
+    ended = edgeprep("run", bundle, black, pictures["blue"])
+    assert ended.code == 1
+    assert [line.split()[1] for line in ended.stdout.splitlines()] == ["result", "blue"]
+    assert f"\nedgeprep: {black}: session 'brightest': " in ended.stderr
+    assert "must be finite, got 3 NaN and 0 infinite of 3 numbers; " in ended.stderr
 
 
 def test_where_every_picture_is_bad_people_see_no_empty_table(edgeprep: Run, bundle: Path) -> None:

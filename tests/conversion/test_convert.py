@@ -269,6 +269,7 @@ def test_what_a_pass_raises_names_its_table_and_is_chained_once(
 
     monkeypatch.setattr(registry.get("pass", "halve"), "apply", find_nothing)
     message = r"compress\[0\]: pass 'halve' must succeed, got RuntimeError: 0 of 0 layers"
+    message += r" \(test_convert\.py:\d+\)"
     with pytest.raises(ConvertError, match=f"^{message}$"):
         edgeprep.convert(project(more='[[compress]]\nuse = "halve"'), output, registry=registry)
 
