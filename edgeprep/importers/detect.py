@@ -20,7 +20,8 @@ KINDS: Mapping[str, Callable[[Mapping[str, object]], tuple[Table, ...]]] = {
 }
 # The keys that tell: a file is of the first library of which it has one.
 TELLING = {
-    "timm": ("pretrained_cfg", "input_size", "crop_pct"),
+    # Not crop_pct, which ConvNeXT of transformers has as well.
+    "timm": ("pretrained_cfg", "input_size"),
     "transformers": (
         "image_processor_type",
         "feature_extractor_type",

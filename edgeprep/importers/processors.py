@@ -13,8 +13,9 @@ CLIP = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711
 BILINEAR, BICUBIC = 2, 3
 
 # How one number is read as a size, and what else is done. "convnext", "levit", "poolformer": resize
-# to more than `size` by a rule of their own; "fixed": `size` must be [height, width].
-Way: TypeAlias = Literal["plain", "convnext", "levit", "poolformer", "fixed"]
+# to more than `size` by a rule of their own; "fixed": `size` must be [height, width]; "multiple":
+# `size` becomes a multiple of what the file says.
+Way: TypeAlias = Literal["plain", "convnext", "levit", "poolformer", "fixed", "multiple"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +78,7 @@ PROCESSORS: Mapping[str, Processor] = {
     "DINOv3ViT": Processor(
         size=224, resample=BILINEAR, mean=IMAGENET[0], std=IMAGENET[1], floats=True
     ),
+    "DPT": Processor(size=384, way="multiple"),
     "DeformableDetr": _detr(),
     "DeiT": Processor(size=256, crop=224),
     "Detr": _detr(),

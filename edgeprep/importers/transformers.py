@@ -111,6 +111,8 @@ def _own(processor: Processor) -> Iterator[str]:
         yield "do_flip_channel_order"
     if processor.include_top is not None:
         yield from ("include_top", "rescale_offset")
+    if processor.way == "multiple":
+        yield from ("ensure_multiple_of", "keep_aspect_ratio")
 
 
 class _Reader:
@@ -150,6 +152,8 @@ class _Reader:
                 size = (int(256 / 224 * size[0]),)
             case "poolformer":
                 size = self._poolformer(size)
+            case "multiple":
+                self._multiple(size)
             case "fixed" if len(size) == 1:
                 rule = "must be {'height': …, 'width': …}, as no stage limits the longer side"
                 raise broken(self._path("size"), rule, self.given.get("size"), LONGER)
@@ -171,6 +175,16 @@ class _Reader:
         larger = tuple(int(edge / self._crop_pct()) for edge in size)
         # A square size is read as one length here, and another is warped to.
         return larger[:1] if len(set(size)) == 1 else larger
+
+    def _multiple(self, size: Sequence[int]) -> None:
+        if self._flag("keep_aspect_ratio", default=False):
+            rule = "must be false, as no stage chooses a size for each picture"
+            raise broken(self._path("keep_aspect_ratio"), rule, True, LONGER)
+        where = self._path("ensure_multiple_of")
+        multiple = length(self.given.get("ensure_multiple_of", 1), where)
+        # transformers rounds the size to a multiple, which here is written down.
+        if any(edge % multiple for edge in size):
+            raise broken(where, f"must divide size, {list(size)!r}", multiple, "; change size")
 
     def _crop_pct(self) -> float:
         given = self.given.get("crop_pct", self.processor.crop_pct)

@@ -47,6 +47,11 @@ def test_a_model_of_timm_in_the_clothes_of_transformers():
     assert from_json(config) == from_json(FILES["timm"])
 
 
+def test_convnext_is_of_transformers_though_timm_has_its_crop_pct():
+    config = {"image_processor_type": "ConvNextImageProcessor", "crop_pct": 0.875, "size": 224}
+    assert from_json(config) == from_json(config, kind="transformers")
+
+
 def test_a_file_of_no_library_that_is_known():
     message = (
         "must have a key that tells its library, such as 'pretrained_cfg', "

@@ -366,3 +366,26 @@ def test_what_else_only_some_classes_ask_for():
         "do_pad: must be false where pictures of many sizes come, got True; "
         "fine-tune with a fixed size",
     )
+
+
+def test_dpt_with_a_fixed_size():
+    # depth-anything/Depth-Anything-V2-Small-hf, but for the aspect ratio.
+    config = named(
+        "DPT",
+        do_pad=False,
+        ensure_multiple_of=14,
+        keep_aspect_ratio=False,
+        resample=2,
+        size={"height": 518, "width": 518},
+        size_divisor=None,
+    )
+    assert from_transformers(config) == ({"use": "resize", "size": [518, 518]}, HALF)
+    refused(
+        config | {"keep_aspect_ratio": True},
+        "keep_aspect_ratio: must be false, as no stage chooses a size for each picture, got True; "
+        "fine-tune with a fixed size, or write the resize by hand",
+    )
+    refused(
+        config | {"size": [518, 520]},
+        "ensure_multiple_of: must divide size, [518, 520], got 14; change size",
+    )
