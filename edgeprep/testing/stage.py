@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprep.errors import InputError, RecipeError
+from edgeprep.errors import InputError
 from edgeprep.interfaces import RandomStage, Stage
 from edgeprep.registry.offers import in_one_line
 from edgeprep.stages.chain import Chain
 from edgeprep.stages.primitives.numpy import NumpyPrimitives
-from edgeprep.tensors import BOUNDS, ImageSpec
+from edgeprep.tensors import ImageSpec
 from edgeprep.testing.arrivals import arrivals, before, camera_pictures, free, pictures, show
+from edgeprep.testing.leaving import check_output, check_range, difference, output_of
 from edgeprep.testing.random_stage import check_draws
 from edgeprep.testing.rules import (
     ConformanceError,
@@ -59,15 +60,15 @@ def check_stage(
         return
     accepted = 0
     for arriving in arrivals(image):
-        leaving = _output(stage, arriving)
+        leaving = output_of(stage, arriving)
         if leaving is None:
             _check_refused_size(stage, arriving)
             continue
         accepted += 1
         case = _Case(stage, arriving, leaving)
-        _check_output(case)
+        check_output(stage, arriving, leaving)
         expected = _check_numpy(case, tolerance)
-        _check_range(case, expected, tolerance)
+        check_range(f"{case.what}: apply()", leaving, expected, tolerance)
         for name, run in interpreters.items():
             _check_interpreter(case, name, run, expected[: leaving.batch], tolerance)
     require(accepted, f"{what}: must accept some kind of picture, got none; pass one as image")
@@ -97,23 +98,9 @@ def _interpreters(what: str) -> Interpreters:
     return INTERPRETERS
 
 
-def _output(stage: Stage, image: ImageSpec) -> ImageSpec | None:
-    """What `stage` says of such pictures; None where it refuses them."""
-    what = f"stage {stage.name!r} on {show(image)}: output()"
-    try:
-        output = stage.output(image)
-    except RecipeError:
-        return None
-    except Exception as fault:
-        rule = f"{what} must refuse pictures by a RecipeError"
-        raise ConformanceError(f"{rule}, got {in_one_line(fault)}") from fault
-    require(isinstance(output, ImageSpec), f"{what} must give an ImageSpec, got {output!r}")
-    return output
-
-
 def _check_refused_size(stage: Stage, image: ImageSpec) -> None:
     """Where pictures of any size may come, only `apply` sees one that is too small or large."""
-    if _output(stage, free(image)) is None:
+    if output_of(stage, free(image)) is None:
         return
     what = f"stage {stage.name!r} on {show(image)}: apply()"
     rule = f"{what} must raise InputError, as output() refuses this size"
@@ -124,26 +111,6 @@ def _check_refused_size(stage: Stage, image: ImageSpec) -> None:
     except Exception as fault:
         raise ConformanceError(f"{rule}, got {in_one_line(fault)}") from fault
     raise ConformanceError(f"{rule}, got a result")
-
-
-def _check_output(case: _Case) -> None:
-    what, leaving = f"{case.what}: output()", case.leaving
-    require(leaving.is_fixed, f"{what} must give a fixed size, got {show(leaving)}")
-    again = _output(case.stage, case.arriving)
-    require(
-        again == leaving,
-        f"{what} must always give the same, got {show(leaving)} and {again and show(again)}",
-    )
-    promised = _output(case.stage, free(case.arriving))
-    if promised is not None:
-        kept = leaving.replace(
-            height=leaving.height if promised.height else None,
-            width=leaving.width if promised.width else None,
-        )
-        require(
-            promised == kept,
-            f"{what} must be what a free size promises, {show(promised)}, got {show(leaving)}",
-        )
 
 
 def _check_numpy(case: _Case, tolerance: float) -> NDArray[Any]:
@@ -160,12 +127,12 @@ def _check_numpy(case: _Case, tolerance: float) -> NDArray[Any]:
     for result in alone:
         _check_type(case, result, "numpy")
     require(np.array_equal(both, again), f"{what} must give the same each time, got two results")
-    difference = _difference(both, np.concatenate(alone))
+    apart = difference(both, np.concatenate(alone))
     require(
-        difference <= tolerance,
-        f"{what} must treat each picture of a batch alone, got a difference of {difference:.2g}",
+        apart <= tolerance,
+        f"{what} must treat each picture of a batch alone, got a difference of {apart:.2g}",
     )
-    if _output(stage, free(image)) is not None:
+    if output_of(stage, free(image)) is not None:
         with forbid_errors(f"{what} must work where the size is free"):
             result = stage.apply(NUMPY, arrived, free(image))
         require(
@@ -173,17 +140,6 @@ def _check_numpy(case: _Case, tolerance: float) -> NDArray[Any]:
             f"{what} must give the same where the size is free, got another result",
         )
     return both
-
-
-def _check_range(case: _Case, result: NDArray[Any], tolerance: float) -> None:
-    meaning = case.leaving.range
-    low, high = BOUNDS[meaning]
-    slack = tolerance * high if np.isfinite(high) else 0.0
-    require(
-        low - slack <= result.min() and result.max() <= high + slack,
-        f"{case.what}: apply() must give values in {meaning}, as output() says, "
-        f"got {result.min():g} to {result.max():g}",
-    )
 
 
 def _check_interpreter(
@@ -199,10 +155,10 @@ def _check_interpreter(
     with forbid_errors(f"{what} must work in {name}"):
         result = run(chain, camera_pictures(case.arriving)[:1])
     _check_type(case, result, name)
-    difference = _difference(result, expected)
+    apart = difference(result, expected)
     require(
-        difference <= tolerance,
-        f"{what} must agree in {name} and numpy to {tolerance:.2g}, got {difference:.2g}",
+        apart <= tolerance,
+        f"{what} must agree in {name} and numpy to {tolerance:.2g}, got {apart:.2g}",
     )
 
 
@@ -219,15 +175,3 @@ def _check_type(case: _Case, result: object, interpreter: str) -> None:
         f"{rule}, got {array.dtype.name} of shape {array.shape}",
     )
     require(np.isfinite(array).all(), f"{rule}, got NaN or infinity")
-
-
-def _difference(actual: NDArray[Any], expected: NDArray[Any]) -> float:
-    """The largest difference, relative to the largest value expected, or to 1 below that.
-
-    Unlike an output of a network, a picture may be black, and all but black somewhere else.
-    """
-    if actual.shape != expected.shape:
-        return float("inf")
-    wanted = expected.astype(np.float64)
-    scale = max(1.0, float(np.abs(wanted).max(initial=0.0)))
-    return float(np.abs(actual - wanted).max(initial=0.0)) / scale
