@@ -20,6 +20,7 @@ __all__ = ["command"]
 
 # Configurations are a few kB; what is larger is some other file.
 MAX_SIZE_BYTES = 1_000_000
+NOTHING = "# no stage is needed: the network takes levels of 0 to 255 as they are"
 
 
 @click.command(name="import", cls=Command)
@@ -56,7 +57,7 @@ def command(file: Path, kind: str, output: Path | None, overwrite: bool, form: s
         Chain.build(tables, input=ImageSpec(), registry=default_registry())
     except RecipeError as fault:
         raise RecipeError(f"{file}: {fault}") from fault
-    text = to_toml(tables)
+    text = to_toml(tables) or NOTHING
     if output is not None:
         atomic_write(output, [f"{text}\n".encode()], overwrite=overwrite)
     document = {
