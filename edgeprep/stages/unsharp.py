@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, TypeVar
 from msgspec import Meta
 
 from edgeprep.interfaces import Primitives, Stage
-from edgeprep.stages.filters import gaussian_weights, smooth
+from edgeprep.stages.filters import Sigma, gaussian_weights, smooth
 from edgeprep.stages.levels import need_levels
 from edgeprep.tensors import ImageSpec
 
@@ -24,16 +24,16 @@ class Unsharp(Stage):
     threshold: a jump would turn the last bit of a sum into a visible difference.
 
     Attributes:
-        sigma: of the Gaussian, in pixels, which is cut at `ceil(3 · sigma)`; above 0, 20 at most.
+        sigma: of the Gaussian, in pixels, which is cut at `ceil(3 · sigma)`; 0.1 to 100.
         amount: how much of the difference is added; above 0, 10 at most.
         threshold: differences up to so many levels are left alone, such as noise.
 
-    Source: OpenCV's GaussianBlur in float32 (tests/stages/test_unsharp.py).
+    Source: OpenCV's GaussianBlur in float32 (tests/stages/test_sharpen.py).
     """
 
     name: ClassVar[str] = "unsharp"
 
-    sigma: Annotated[float, Meta(gt=0, le=20)] = 1.0
+    sigma: Sigma = 1.0
     amount: Annotated[float, Meta(gt=0, le=10)] = 1.0
     threshold: Annotated[float, Meta(ge=0, le=255)] = 0.0
 

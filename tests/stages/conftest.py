@@ -172,3 +172,36 @@ def noise() -> Callable[[int, int], Picture]:
     """Pictures with the worst gradients there are, the same in every run."""
     rng = np.random.default_rng(7)
     return lambda height, width: rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def _drawn(height: int, width: int, level: Callable[..., NDArray[np.int64]]) -> Picture:
+    levels = level(*np.indices((height, width))) % 256
+    return np.stack([levels, 255 - levels, levels // 2], axis=-1).astype(np.uint8)
+
+
+# RGB, some from the photo: what histograms, filters and edges are hard to get right on.
+SUBJECTS: dict[str, Callable[[Picture], Picture]] = {
+    "photo": lambda photo: photo[40:401, 100:417],
+    "part of the photo": lambda photo: photo[110:175, 230:309],
+    "noise": lambda _: np.random.default_rng(3).integers(0, 256, (61, 47, 3), dtype=np.uint8),
+    "few levels": lambda _: np.random.default_rng(4).integers(99, 103, (35, 64, 3), dtype=np.uint8),
+    "one level": lambda _: np.full((9, 14, 3), 77, np.uint8),
+    "checkerboard": lambda _: _drawn(17, 24, lambda row, column: (row + column) % 2 * 255),
+    "gradient": lambda _: _drawn(40, 70, lambda row, column: 2 * row + column),
+    "impulse": lambda _: _drawn(13, 12, lambda row, column: (row == 5) * (column == 8) * 255),
+    "one pixel": lambda _: np.array([[[200, 30, 90]]], np.uint8),
+    "one row": lambda photo: photo[200:201, 100:113],
+    "two columns": lambda photo: photo[200:207, 300:302],
+}
+
+
+@pytest.fixture(params=list(SUBJECTS))
+def subject(request: pytest.FixtureRequest, photo: Picture) -> Picture:
+    """Hard pictures, `(H, W, 3)`, RGB."""
+    return SUBJECTS[request.param](photo).copy()
+
+
+@pytest.fixture(params=["part of the photo", "noise", "one pixel"])
+def small_subject(request: pytest.FixtureRequest, photo: Picture) -> Picture:
+    """Three of them: engines take a while to build for every size."""
+    return SUBJECTS[request.param](photo).copy()

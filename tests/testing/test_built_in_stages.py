@@ -5,12 +5,16 @@ import pytest
 from edgeprep.registry import Registry
 from edgeprep.stages.band_pass import BandPass
 from edgeprep.stages.bilateral import Bilateral
+from edgeprep.stages.canny import Canny
 from edgeprep.stages.center_crop import CenterCrop
+from edgeprep.stages.clahe import Clahe
 from edgeprep.stages.color import Color
 from edgeprep.stages.crop import Crop
 from edgeprep.stages.dtype import DType
+from edgeprep.stages.equalize import Equalize
 from edgeprep.stages.flip import Flip
 from edgeprep.stages.gaussian import Gaussian
+from edgeprep.stages.laplacian import Laplacian
 from edgeprep.stages.layout import Layout
 from edgeprep.stages.letterbox import Letterbox
 from edgeprep.stages.low_pass import LowPass
@@ -30,8 +34,14 @@ from edgeprep.stages.random_turn import RandomTurn
 from edgeprep.stages.resize import Resize
 from edgeprep.stages.rotate import Rotate
 from edgeprep.stages.scale import Scale
+from edgeprep.stages.scharr import Scharr
+from edgeprep.stages.sharpen import Sharpen
+from edgeprep.stages.sobel import Sobel
+from edgeprep.stages.stretch import Stretch
 from edgeprep.stages.tile import Tile
+from edgeprep.stages.unsharp import Unsharp
 from edgeprep.testing import check_stage
+from edgeprep.testing.stage import TOLERANCE
 
 BUILT_INS = [
     Resize(size=(7, 9)),
@@ -65,6 +75,22 @@ BUILT_INS = [
     LowPass(cutoff=0.1),
     BandPass(sigma=(1.0, 3.0)),
     BandPass(cutoff=(0.05, 0.2), offset=100),
+    Equalize(),
+    Clahe(),
+    Clahe(clip=4.5, grid=(3, 2)),
+    Stretch(),
+    Stretch(low=25, high=75, per_channel=True),
+    Sharpen(amount=0.7),
+    Unsharp(),
+    Unsharp(sigma=2.0, amount=0.5, threshold=3.0),
+    Sobel(),
+    Sobel(result="dx"),
+    Scharr(),
+    Scharr(result="dy"),
+    Laplacian(),
+    Laplacian(result="signed"),
+    Canny(),
+    Canny(low=20, high=500, steps=3),
     Normalize(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)),
     Normalize(mean=(120.0,), std=(60.0,), unit="0..255"),
     Scale(),
@@ -85,10 +111,14 @@ BUILT_INS = [
     RandomCutout(count=3, fill=7, probability=0.5),
 ]
 
+# The lightness of Lab is not the same to the last bit in every engine, and these round it: one
+# pixel in thousands becomes its neighbouring level.
+ROUNDING = {Equalize: 1 / 255, Clahe: 1 / 255}
+
 
 @pytest.mark.parametrize("stage", BUILT_INS, ids=str)
 def test_built_in_stages_conform(stage):
-    check_stage(stage)
+    check_stage(stage, tolerance=ROUNDING.get(type(stage), TOLERANCE))
 
 
 def test_every_built_in_stage_is_checked():
