@@ -55,12 +55,19 @@ class Catalogue:
         keys = self._classes[kind]
         return tuple(keys if versions else dict.fromkeys(key.partition("@")[0] for key in keys))
 
+    def newest(self, stage: str) -> int:
+        """The greatest version of the stage of this name; 0 where there is none."""
+        pairs = [key.partition("@")[::2] for key in self._classes["stage"]]
+        return max((int(version) for base, version in pairs if base == stage), default=0)
+
+    def owner(self, kind: Kind, name: str) -> str:
+        """The name of the plugin that offers `name`, which may carry a version."""
+        return self._owners[kind, name]
+
     def find(self, kind: Kind, name: str) -> type | None:
         """The class called `name`; of a stage without a version, the newest."""
         if kind == "stage" and "@" not in name:
-            pairs = [key.partition("@")[::2] for key in self._classes[kind]]
-            newest = max((int(version) for base, version in pairs if base == name), default=0)
-            name = f"{name}@{newest}"
+            name = f"{name}@{self.newest(name)}"
         return self._resolve(kind, name) if name in self._classes[kind] else None
 
     def _resolve(self, kind: Kind, name: str) -> type:

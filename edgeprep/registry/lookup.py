@@ -215,7 +215,21 @@ class Registry:
         ]
         if name in _DISTRIBUTIONS and not faulty:
             return f"; pip install {_DISTRIBUTIONS[name]}"
-        return schema.nearest_or_all(name, known) + "".join(faulty)
+        upgrade = self._upgrade(name) if kind == "stage" else ""
+        return (upgrade or schema.nearest_or_all(name, known)) + "".join(faulty)
+
+    def _upgrade(self, name: str) -> str:
+        """What to upgrade where `name` is a stage of a version that is not out yet here."""
+        base, _, version = name.partition("@")
+        newest = self._catalogue.newest(base)
+        # What is longer is no version, and Python may refuse to read it.
+        if not (newest and version.isdecimal() and len(version) < 10 and int(version) > newest):
+            return ""
+        key = f"{base}@{newest}"
+        owner = self._catalogue.owner("stage", key)
+        distributions = {record.name: record.distribution for record in self._records}
+        whose = distributions[owner] or f"plugin {owner!r}"
+        return f"; upgrade {whose}, whose newest is {key!r}"
 
 
 @cache

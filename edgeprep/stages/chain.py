@@ -207,13 +207,13 @@ class Chain:
             )
         hosted = [index for index, stage in enumerate(self.stages) if stage.host_only]
         if placement == "graph":
-            self.need_fixed_size()
             if hosted:
                 stage = self.stages[hosted[0]]
                 raise RecipeError(
                     f"preprocess[{hosted[0]}]: {stage.name} must run on the host, got placement "
                     f"'graph'; {stage.host_only}; use placement = 'split' or 'host'"
                 )
+            self.need_fixed_size()
             return 0
         first = hosted[-1] + 1 if hosted else 0
         cuts = [index for index in range(first, len(self.images)) if self._is_cut(index)]
@@ -221,13 +221,14 @@ class Chain:
             stage = self.stages[hosted[-1]]
             raise RecipeError(
                 f"preprocess[{hosted[-1]}]: {stage.name} runs on the host, which hands pictures of "
-                "one size and values in 0..255 to the graph, got none after it; "
-                "put it before normalize, scale and tile, and a resize somewhere"
+                "one size, in 0..255 as screens show them, to the graph, got none after it; "
+                "put it before normalize, scale, linear and tile, and resize to one size"
             )
         if not cuts:
             raise RecipeError(
-                "preprocess: must bring pictures to one size while values are in 0..255, "
-                "got a free size; add a resize before normalize, or give the input a size"
+                "preprocess: must bring pictures to one size while values are in 0..255, as "
+                "screens show them, got a free size; resize before normalize, scale and linear, "
+                "or give the input a size"
             )
         if placement == "host":
             return cuts[-1]

@@ -45,8 +45,8 @@ class Normalize(Stage):
         need_range(image, "0..255", "0..1")
         for name, statistics in (("mean", self.mean), ("std", self.std)):
             if len(statistics) != image.channels:
-                rule = f"needs a {name} of {image.channels} for {image.color} pictures"
-                raise RecipeError(f"{rule}, got {list(statistics)!r}")
+                rule = f"needs one number a channel as {name}, {image.channels} for {image.color}"
+                raise RecipeError(f"{rule} pictures, got {list(statistics)!r}")
             if not np.all(np.isfinite(statistics)):
                 raise RecipeError(f"needs a finite {name}, got {list(statistics)!r}")
         return image.replace(range="normalized", dtype="float32")

@@ -94,6 +94,12 @@ def test_a_stage_with_a_version_is_that_one(registry, name, cls):
         ("stage", "invrt", "unknown stage 'invrt'; did you mean 'invert'?"),
         ("stage", "Invert", "unknown stage 'Invert'; did you mean 'invert'?"),
         ("stage", "invert@7", "unknown stage 'invert@7'; did you mean 'invert@2'?"),
+        (
+            "stage",
+            "invert@11",
+            "unknown stage 'invert@11'; upgrade plugin 'inverts', whose newest is 'invert@10'",
+        ),
+        ("stage", "invert@0", "unknown stage 'invert@0'; did you mean 'invert@10'?"),
         ("stage", "", "unknown stage ''; known here: 'invert'"),
         ("backend", "quux", "unknown backend 'quux'; known here: 'engine', 'other'"),
         ("task", "classify", "unknown task 'classify'; known here: nothing"),

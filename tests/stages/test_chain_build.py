@@ -274,7 +274,10 @@ MISTAKES = {
     ),
     "statistics of another number of channels": (
         [{"use": "color", "to": "grey"}, NORMALIZE],
-        "preprocess[1]: normalize needs a mean of 1 for grey pictures, got [0.5, 0.5, 0.5]",
+        (
+            "preprocess[1]: normalize needs one number a channel as mean, 1 for grey pictures, "
+            "got [0.5, 0.5, 0.5]"
+        ),
     ),
     "no deviation": (
         [NORMALIZE | {"std": [1, 0, 1]}],

@@ -13,6 +13,7 @@ from edgeprep.stages.chain import Chain
 from edgeprep.stages.color import Color
 from edgeprep.stages.dtype import DType
 from edgeprep.stages.layout import Layout
+from edgeprep.stages.linear import Linear
 from edgeprep.stages.normalize import Normalize
 from edgeprep.stages.resize import Resize
 from edgeprep.tensors import ImageSpec
@@ -113,16 +114,27 @@ REFUSED = {
         (NORMALIZE, Layout()),
         "host",
         (
-            "preprocess: must bring pictures to one size while values are in 0..255, "
-            "got a free size; add a resize before normalize, or give the input a size"
+            "preprocess: must bring pictures to one size while values are in 0..255, as screens "
+            "show them, got a free size; resize before normalize, scale and linear, or give the "
+            "input a size"
         ),
     ),
     "resize too late": (
         (NORMALIZE, Resize(size=(8, 8)), Layout()),
         "split",
         (
-            "preprocess: must bring pictures to one size while values are in 0..255, "
-            "got a free size; add a resize before normalize, or give the input a size"
+            "preprocess: must bring pictures to one size while values are in 0..255, as screens "
+            "show them, got a free size; resize before normalize, scale and linear, or give the "
+            "input a size"
+        ),
+    ),
+    "resize in linear light": (
+        (Linear(), Resize(size=(8, 8)), Layout()),
+        "host",
+        (
+            "preprocess: must bring pictures to one size while values are in 0..255, as screens "
+            "show them, got a free size; resize before normalize, scale and linear, or give the "
+            "input a size"
         ),
     ),
     "auto": (
@@ -173,7 +185,8 @@ def test_what_no_graph_can_hold_is_before_every_cut():
 
 
 def test_what_no_graph_can_hold_is_refused_in_one_with_the_reason():
-    chain = Chain(input=FIXED, stages=(CROP, Slow(), NORMALIZE))
+    # Of any size: to give the input one would not help.
+    chain = Chain(input=ImageSpec(), stages=(CROP, Slow(), NORMALIZE))
     with pytest.raises(RecipeError) as caught:  # noqa: PT011 -- the whole message is compared
         chain.cut("graph")
     assert str(caught.value) == (
@@ -187,7 +200,7 @@ def test_what_no_graph_can_hold_needs_levels_after_it():
     with pytest.raises(RecipeError) as caught:  # noqa: PT011 -- the whole message is compared
         chain.cut("split")
     assert str(caught.value) == (
-        "preprocess[1]: slow runs on the host, which hands pictures of one size and values in "
-        "0..255 to the graph, got none after it; put it before normalize, scale and tile, and a "
-        "resize somewhere"
+        "preprocess[1]: slow runs on the host, which hands pictures of one size, in 0..255 as "
+        "screens show them, to the graph, got none after it; put it before normalize, scale, "
+        "linear and tile, and resize to one size"
     )

@@ -211,7 +211,8 @@ BROKEN = {
     ),
     DoesNotFit: (
         f"{PICTURE}: draw() must give stages that work one after the other, "
-        "got edgeprep.errors.RecipeError: needs a mean of 3 for rgb pictures, got [0.0]"
+        "got edgeprep.errors.RecipeError: needs one number a channel as mean, 3 for rgb pictures, "
+        "got [0.0]"
     ),
     LeavesAnotherSize: (
         " on 33×46 rgb nhwc uint8 0..255: draw() must give pictures as output() says, "
