@@ -3,6 +3,8 @@
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from edgeprep.errors import RecipeError
 from edgeprep.schema import build
@@ -15,6 +17,9 @@ from edgeprep.stages.scale import Scale
 from edgeprep.tensors import ImageSpec
 
 THRESHOLDS = [(100, 200), (50, 150), (0, 0), (30, 30), (0, 2040), (700, 701)]
+
+lengths = st.integers(1, 300)
+law = settings(deadline=None, derandomize=True, max_examples=30)
 
 
 def chain_of(picture, *stages, color="rgb"):
@@ -57,6 +62,19 @@ def test_with_steps_enough_every_pixel_is_that_of_opencv(subject, low, high):
     assert np.array_equal(edges(subject, stage), expected)
     assert np.array_equal(edges(subject[..., ::-1], stage, "bgr"), expected)
     assert np.array_equal(edges(grey_of(subject)[..., None], stage, "grey"), expected)
+
+
+@law
+@given(
+    size=st.tuples(lengths, lengths),
+    thresholds=st.tuples(st.integers(0, 1000), st.integers(0, 1000)),
+    blur=st.sampled_from([1, 3, 9]),
+)
+def test_any_size_and_thresholds_are_as_in_opencv(size, thresholds, blur):
+    noise = np.random.default_rng(size).integers(0, 256, (*size, 3), dtype=np.uint8)
+    picture, (low, high) = cv2.blur(noise, (blur, blur)), sorted(thresholds)
+    result = edges(picture, Canny(low=low, high=high, steps=1024))
+    assert np.array_equal(result, opencv(picture, low, high))
 
 
 @pytest.mark.parametrize(("low", "high"), [(100, 200), (50, 150)])

@@ -3,6 +3,8 @@
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from edgeprep.errors import RecipeError
 from edgeprep.schema import build
@@ -15,6 +17,9 @@ from edgeprep.tensors import ImageSpec
 
 # Of the hard pictures, (8, 8) divides none, and (1, 1) divides all.
 GRIDS = [(8, 8), (2, 3), (1, 1), (5, 32)]
+
+lengths = st.integers(1, 300)
+law = settings(deadline=None, derandomize=True, max_examples=30)
 
 
 def chain_of(picture, *stages, color="rgb"):
@@ -54,6 +59,20 @@ def test_grey_is_equal_to_opencv(subject, grid, clip):
 def test_a_grid_that_divides_one_side_or_none_is_as_in_opencv(photo, size):
     grey = grey_of(photo[: size[0], 200 : 200 + size[1]])
     assert np.array_equal(equalized(grey, Clahe(), "grey"), opencv(grey, Clahe()))
+
+
+@law
+@given(
+    size=st.tuples(lengths, lengths),
+    grid=st.tuples(st.integers(1, 32), st.integers(1, 32)),
+    clip=st.floats(0.01, 256),
+)
+def test_any_size_grid_and_limit_are_as_in_opencv(size, grid, clip):
+    generator = np.random.default_rng(size)
+    # Most pixels around one level, so that there is something to clip.
+    noise = np.clip(generator.normal(90, 30, (*size, 1)), 0, 255).astype(np.uint8)
+    stage = Clahe(clip=clip, grid=grid)
+    assert np.array_equal(equalized(noise, stage, "grey"), opencv(noise, stage))
 
 
 def test_colours_gain_what_their_luma_gains(subject):

@@ -3,6 +3,8 @@
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from edgeprep.errors import RecipeError
 from edgeprep.schema import build
@@ -15,6 +17,8 @@ from edgeprep.stages.primitives.numpy import NumpyPrimitives
 from edgeprep.stages.resize import Resize
 from edgeprep.stages.scale import Scale
 from edgeprep.tensors import ImageSpec
+
+lengths = st.integers(1, 300)
 
 
 def chain_of(picture, *stages, color="rgb"):
@@ -41,6 +45,14 @@ def with_equal_luma(picture):
 def test_grey_is_equal_to_opencv(subject):
     grey = grey_of(subject)
     assert np.array_equal(equalized(grey, color="grey")[..., 0], cv2.equalizeHist(grey))
+
+
+@settings(deadline=None, derandomize=True, max_examples=30)
+@given(size=st.tuples(lengths, lengths), spread=st.floats(0.3, 100))
+def test_any_size_is_equal_to_opencv(size, spread):
+    noise = np.random.default_rng(size).normal(90, spread, (*size, 1))
+    levels = np.clip(noise, 0, 255).astype(np.uint8)
+    assert np.array_equal(equalized(levels, color="grey")[..., 0], cv2.equalizeHist(levels))
 
 
 def test_colours_gain_what_their_luma_gains(subject):

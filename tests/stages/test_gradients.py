@@ -3,6 +3,8 @@
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from edgeprep.errors import RecipeError
 from edgeprep.schema import build
@@ -27,6 +29,9 @@ STAGES = [
     Laplacian(),
     Laplacian(result="signed"),
 ]
+
+lengths = st.integers(1, 300)
+law = settings(deadline=None, derandomize=True, max_examples=10)
 
 
 @pytest.fixture(params=STAGES, ids=lambda stage: f"{stage.name} {stage.result}")
@@ -66,6 +71,14 @@ def test_colours_and_grey_have_the_edges_that_opencv_finds(subject, stage):
     assert np.array_equal(edges(subject[..., ::-1], stage, "bgr"), expected)
     grey = cv2.cvtColor(subject, cv2.COLOR_RGB2GRAY)[..., None]
     assert np.array_equal(edges(grey, stage, "grey"), expected)
+
+
+@pytest.mark.parametrize("each", STAGES, ids=lambda each: f"{each.name} {each.result}")
+@law
+@given(size=st.tuples(lengths, lengths))
+def test_any_size_has_the_edges_that_opencv_finds(each, size):
+    noise = np.random.default_rng(size).integers(0, 256, (*size, 3), dtype=np.uint8)
+    assert np.array_equal(edges(noise, each), opencv(noise, each))
 
 
 def test_every_engine_finds_the_same(engine, small_subject, stage):
