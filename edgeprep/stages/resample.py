@@ -7,6 +7,7 @@ products: the same in every engine, where native antialiased resizes differ or a
 
 from dataclasses import dataclass
 from functools import lru_cache
+from math import prod
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -120,15 +121,16 @@ def _blocks(
 def resample(F: Primitives[T], x: T, axis: int, matrix: Bands) -> T:
     """`F.resample` in terms of the other primitives, for engines that run graphs."""
     if axis == 2:
-        turned = resample(F, F.transpose(x, (0, 2, 1, 3)), 1, matrix)
-        return F.transpose(turned, (0, 2, 1, 3))
-    batch, _, across, channels = F.shape(x)
+        # Channels go in between: engines move single numbers in rows, and runs of three one by one.
+        turned = resample(F, F.transpose(x, (0, 2, 3, 1)), 1, matrix)
+        return F.transpose(turned, (0, 3, 1, 2))
+    batch, _, *across = F.shape(x)
     blocks, rows, run = matrix.weights.shape
     # Gather before the cast: uint8 is a quarter of the bytes to move.
     runs = F.cast(F.gather(x, 1, matrix.indices), "float32")
-    runs = F.reshape(runs, (batch, blocks, run, across * channels))
+    runs = F.reshape(runs, (batch, blocks, run, prod(across)))
     outputs = F.matmul(matrix.weights[None], runs)
-    outputs = F.reshape(outputs, (batch, blocks * rows, across, channels))
+    outputs = F.reshape(outputs, (batch, blocks * rows, *across))
     if blocks * rows == matrix.length:
         return outputs
     return F.slice(outputs, 1, 0, matrix.length)

@@ -1,10 +1,13 @@
 """What the ONNX builder writes: small, deterministic, and nothing that engines disagree on."""
 
+import numpy as np
 import onnx
+import onnxruntime
 import pytest
 
 from edgeprep.errors import RecipeError
 from edgeprep.stages.chain import Chain
+from edgeprep.stages.color import Color
 from edgeprep.stages.layout import Layout
 from edgeprep.stages.normalize import Normalize
 from edgeprep.stages.primitives.onnx import build_onnx
@@ -45,6 +48,37 @@ def test_antialiasing_does_not_use_the_attribute_that_openvino_ignores():
 def test_the_gather_moves_uint8():
     nodes = onnx.load_from_string(build_onnx(camera_chain())).graph.node
     assert [node.op_type for node in nodes[:2]] == ["Gather", "Cast"]
+
+
+def swapped(*stages):
+    return build_onnx(Chain(input=ImageSpec(height=97, width=61, color="bgr"), stages=stages))
+
+
+def operators(model):
+    return [node.op_type for node in onnx.load_from_string(model).graph.node]
+
+
+@pytest.mark.parametrize("options", [{"antialias": False}, {}], ids=["bilinear", "antialiased"])
+def test_channels_are_swapped_when_the_picture_is_small(noise, options):
+    resize, swap = Resize(size=(20, 31), **options), Color(to="rgb")
+    first, last = swapped(swap, resize), swapped(resize, swap)
+    assert operators(first) == operators(last)
+    feed = {"image": noise(97, 61)[None]}
+    results = [onnxruntime.InferenceSession(one).run(None, feed)[0] for one in (first, last)]
+    assert np.array_equal(*results)
+
+
+def test_channels_that_are_swapped_twice_are_left_alone():
+    assert operators(swapped(Color(to="rgb"), Color(to="bgr"))) == ["Identity"]
+
+
+def test_nothing_is_stored_that_the_output_does_not_depend_on():
+    graph = onnx.load_from_string(swapped(Color(to="rgb"), Resize(size=(20, 31)))).graph
+    read = {name for node in graph.node for name in node.input}
+    assert {constant.name for constant in graph.initializer} == read - {
+        "image",
+        *(name for node in graph.node for name in node.output),
+    }
 
 
 @pytest.mark.parametrize("opset", [18, 19, 20, 21, 22, 23])

@@ -13,6 +13,7 @@ from edgeprep.stages.chain import Chain
 from edgeprep.stages.growth import grow
 from edgeprep.stages.histogram import histogram, ranked
 from edgeprep.stages.resample import Kernel, bands, resample
+from edgeprep.stages.scaling import scale_channels
 from edgeprep.tensors import DType
 
 __all__ = ["OnnxPrimitives", "Value", "build_onnx"]
@@ -47,6 +48,8 @@ class OnnxPrimitives:
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: list[onnx.TensorProto] = []
         self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
+        # By the name of what has its channels back to front, what it was before.
+        self._reversed: dict[str, Value] = {}
 
     def shape(self, x: Value) -> tuple[int, ...]:
         """The length of every axis."""
@@ -73,8 +76,15 @@ class OnnxPrimitives:
         return self._node("Slice", [x, *bounds], _with_length(x, axis, stop - start))
 
     def reverse(self, x: Value, axis: int) -> Value:
-        """One axis back to front."""
-        return self.gather(x, axis, np.arange(x.shape[axis], dtype=np.int64)[::-1])
+        """One axis back to front; channels as whole planes, which engines move at once."""
+        if axis != 3:
+            return self.gather(x, axis, np.arange(x.shape[axis], dtype=np.int64)[::-1])
+        if x.name in self._reversed:
+            return self._reversed[x.name]
+        planes = self.reverse(self.transpose(x, (0, 3, 1, 2)), 1)
+        result = self.transpose(planes, (0, 2, 3, 1))
+        self._reversed[result.name] = x
+        return result
 
     def concat(self, parts: Sequence[Value], axis: int) -> Value:
         """Values one after the other."""
@@ -112,8 +122,8 @@ class OnnxPrimitives:
     def scale_channels(
         self, x: Value, factor: NDArray[np.float32], offset: NDArray[np.float32]
     ) -> Value:
-        """A product and a sum."""
-        return self.add(self.multiply(self.cast(x, "float32"), factor), offset)
+        """A product and a sum, row by row."""
+        return scale_channels(self, x, factor, offset)
 
     def divide(self, a: Value, b: Value) -> Value:
         """The quotient."""
@@ -209,6 +219,8 @@ class OnnxPrimitives:
 
     def resize_linear(self, x: Value, height: int, width: int) -> Value:
         """Half-pixel bilinear; channels stay last, which ONNX Runtime has a fast path for."""
+        if x.name in self._reversed:  # which costs less of what is small
+            return self.reverse(self.resize_linear(self._reversed[x.name], height, width), 3)
         # NOTE: not on uint8, which ONNX Runtime truncates (onnxruntime #7368).
         x = self.cast(x, "float32")
         shape = (x.shape[0], height, width, x.shape[3])
@@ -223,6 +235,8 @@ class OnnxPrimitives:
 
     def resample(self, x: Value, axis: int, length: int, kernel: Kernel) -> Value:
         """Antialiased bilinear or area along one axis, as a banded matrix product."""
+        if x.name in self._reversed:  # likewise
+            return self.reverse(self.resample(self._reversed[x.name], axis, length, kernel), 3)
         return resample(self, x, axis, bands(self.shape(x)[axis], length, kernel))
 
     def _binary(self, operator: str, a: Value, b: Value | Constant) -> Value:
@@ -296,12 +310,14 @@ def build_onnx(
     arriving = Value(input_name, chain.input.shape(), chain.input.dtype)
     leaving = chain.apply(F, arriving)
     F.nodes.append(helper.make_node("Identity", [leaving.name], [output_name], name=output_name))
+    nodes = _needed(F.nodes, output_name)
+    used = {name for node in nodes for name in node.input}
     graph = helper.make_graph(
-        F.nodes,
+        nodes,
         "preprocessing",
         [_declare(arriving)],
         [_declare(Value(output_name, leaving.shape, leaving.dtype))],
-        F.initializers,
+        [constant for constant in F.initializers if constant.name in used],
     )
     opsets = [helper.make_opsetid("", opset)]
     model = helper.make_model(
@@ -309,6 +325,16 @@ def build_onnx(
     )
     onnx.checker.check_model(model, full_check=True)
     return bytes(model.SerializeToString(deterministic=True))
+
+
+def _needed(nodes: Sequence[onnx.NodeProto], output: str) -> list[onnx.NodeProto]:
+    """The nodes that `output` depends on; others were left behind for a better order."""
+    wanted, needed = {output}, []
+    for node in reversed(nodes):
+        if not wanted.isdisjoint(node.output):
+            wanted.update(node.input)
+            needed.append(node)
+    return needed[::-1]
 
 
 def _declare(value: Value) -> onnx.ValueInfoProto:

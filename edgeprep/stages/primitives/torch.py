@@ -13,6 +13,7 @@ from edgeprep.stages.chain import Chain
 from edgeprep.stages.growth import grow
 from edgeprep.stages.histogram import histogram, ranked
 from edgeprep.stages.resample import Kernel, bands, resample
+from edgeprep.stages.scaling import scale_channels
 from edgeprep.tensors import DType
 
 __all__ = ["ChainModule", "TorchPrimitives"]
@@ -103,8 +104,8 @@ class TorchPrimitives:
     def scale_channels(
         self, x: torch.Tensor, factor: NDArray[np.float32], offset: NDArray[np.float32]
     ) -> torch.Tensor:
-        """A product and a sum."""
-        return self.add(self.multiply(self.cast(x, "float32"), factor), offset)
+        """A product and a sum, row by row."""
+        return scale_channels(self, x, factor, offset)
 
     def divide(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
         """The quotient."""
