@@ -7,7 +7,7 @@ frozen dataclasses whose fields are the keys of their table in a recipe.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypeVar
 
 import numpy as np
 from msgspec import Struct
@@ -27,7 +27,9 @@ __all__ = [
     "Device",
     "DeviceKind",
     "Exporter",
+    "FileStage",
     "Model",
+    "Network",
     "Options",
     "Pass",
     "Placement",
@@ -200,6 +202,12 @@ class Primitives(Protocol[T]):
         Two neighbours along each axis, pixel centres at half-integers, edges clamped.
         """
 
+    def network(self, x: T, network: "Network") -> T:
+        """The first output of `network`, float32, for uint8 `(N, H, W, C)` of its size.
+
+        N is 1 in graphs.
+        """
+
     def resample(
         self, x: T, axis: int, length: int, kernel: Literal["bilinear", "area", "bicubic"]
     ) -> T:
@@ -208,6 +216,17 @@ class Primitives(Protocol[T]):
         "bilinear" is antialiased: its triangle is as wide as the scale. "area" is the mean of what
         an output pixel covers. "bicubic" is antialiased too, with a = -0.5, and overshoots.
         """
+
+
+class Network(Protocol):
+    """A network that a stage brings along, as the interpreters take it."""
+
+    @property
+    def onnx(self) -> bytes:
+        """An ONNX model: uint8 `(1, H, W, C)` to its outputs, of which the first counts."""
+
+    def run(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """That output for `(N, H, W, C)`, one picture after the other."""
 
 
 class Stage(ABC):
@@ -257,6 +276,39 @@ class Stage(ABC):
                 f"{list(arrived[:2])!r} to {list(left[:2])!r} pixels"
             )
         return (IDENTITY,)
+
+
+class FileStage(Stage):
+    """A step that needs a file beside the recipe; the file travels in the bundle.
+
+    Attributes:
+        file: the field that holds its path, relative to the recipe; in a bundle, a member's name.
+    """
+
+    file: ClassVar[str]
+
+    @property
+    @abstractmethod
+    def content(self) -> bytes:
+        """What is in the file, once this step is `opened`."""
+
+    @abstractmethod
+    def opened(self, content: bytes, registry: Any) -> Self:
+        """This step with what is in its file.
+
+        Args:
+            content: the whole file, verified where it comes from a bundle.
+            registry: where the plugins are looked up that it needs.
+
+        Raises:
+            EdgePrepError: it is no file that this step can use.
+        """
+
+    def start(self, *, probe: bool, seconds: float) -> None:
+        """Get ready for pictures on this machine, with the wishes of `edgeprep.open`."""
+
+    def close(self) -> None:
+        """Let go of what was started. It may be called again, and `start` after it."""
 
 
 class StreamStage(Stage):
@@ -312,8 +364,15 @@ class RandomStage(Stage):
 
     def apply(self, F: Primitives[T], x: T, image: ImageSpec) -> T:
         """Refused: there is nothing to apply before a draw."""
-        raise RecipeError(
-            f"{self.name}: must be drawn anew for every picture, got apply(); it varies pictures "
+        raise self._undrawn("apply()")
+
+    def backward(self, image: ImageSpec) -> tuple[Affine, ...]:
+        """Refused: a draw says how pixels move."""
+        raise self._undrawn("backward()")
+
+    def _undrawn(self, got: str) -> RecipeError:
+        return RecipeError(
+            f"{self.name}: must be drawn anew for every picture, got {got}; it varies pictures "
             "for training, by edgeprep.train, and is never exported"
         )
 

@@ -1,6 +1,8 @@
 """From stages that vary pictures to a chain for one picture."""
 
 from collections.abc import Sequence
+from operator import index as to_int
+from typing import SupportsIndex
 
 import numpy as np
 
@@ -10,7 +12,7 @@ from edgeprep.stages.chain import Chain
 from edgeprep.stages.dtype import DType
 from edgeprep.tensors import ImageSpec
 
-__all__ = ["PICTURES", "check_seed", "draw", "leaving"]
+__all__ = ["PICTURES", "draw", "leaving", "of_array", "whole_number"]
 
 # What arrives where nothing else is said: RGB of any size.
 PICTURES = ImageSpec()
@@ -74,7 +76,22 @@ def draw(stages: Sequence[Stage], generator: np.random.Generator, image: ImageSp
     return Chain(input=arriving, stages=tuple(chosen))
 
 
-def check_seed(name: str, value: int) -> None:
-    """Raise RecipeError where `value`, called `name`, is no whole number from 0."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+def of_array(image: ImageSpec, rows: int, width: int) -> ImageSpec:
+    """The type `image` at the size of an array of so many rows and columns."""
+    # Planes have half as many rows again as pixels.
+    return image.replace(height=rows * 2 // 3 if image.is_planar else rows, width=width)
+
+
+def whole_number(name: str, value: SupportsIndex) -> int:
+    """`value`, called `name`, as an int; samplers give those of numpy and torch as well.
+
+    Raises:
+        RecipeError: it is no whole number from 0.
+    """
+    try:
+        number = -1 if isinstance(value, bool) else to_int(value)
+    except TypeError:
+        number = -1
+    if number < 0:
         raise RecipeError(f"{name}: must be a whole number from 0, got {value!r}")
+    return number

@@ -45,7 +45,7 @@ class RandomResizedCrop(RandomStage):
     size: tuple[Length, Length]
     scale: tuple[Share, Share] = (0.08, 1.0)
     ratio: tuple[Ratio, Ratio] = (3 / 4, 4 / 3)
-    method: Literal["bilinear", "area"] = "bilinear"
+    method: Literal["bilinear", "area", "bicubic"] = "bilinear"
     antialias: bool = True
 
     def __post_init__(self) -> None:

@@ -9,6 +9,7 @@ from msgspec import Meta
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from edgeprep.geometry import Affine
 from edgeprep.interfaces import Primitives, RandomStage, Stage
 from edgeprep.stages.chance import Probability, happens
 from edgeprep.stages.requirements import COLORS, need_channels_last, need_color, need_range
@@ -97,6 +98,14 @@ class Rotated(Stage):
         for part in parts[1:]:
             total = F.add(total, part)
         return F.reshape(total, (batch, height, width, channels))
+
+    def backward(self, image: ImageSpec) -> tuple[Affine, ...]:
+        """The same angle the other way."""
+        height, width = image.size
+        cosine, sine = cos(radians(self.clockwise)), sin(radians(self.clockwise))
+        x = (width - cosine * width - sine * height) / 2
+        y = (height + sine * width - cosine * height) / 2
+        return (Affine((cosine, sine, x), (-sine, cosine, y)),)
 
     def _origins(self, height: int, width: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Row and column that each pixel of the result comes from, in C order."""

@@ -4,7 +4,7 @@ Training sees the numbers that the device will compute when it runs the very sam
 before the cut is numpy's, for a `Dataset`; the rest is a torch module, for the `Dataset` or for the
 model:
 
-    chain = Chain.build(recipe.preprocess, input=recipe.input.image, registry=default_registry())
+    chain = Chain.of_recipe(recipe, default_registry())
     host, graph = chain.cut("split")        # as the recipe's placement says
     augment = Augment(build_augment(recipe.augment, ...), seed=0, input=recipe.input.image)
 

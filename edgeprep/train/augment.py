@@ -1,7 +1,7 @@
 """Pictures that vary from epoch to epoch, for a data set."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from torch.utils.data import get_worker_info
 
 from edgeprep.interfaces import Stage
 from edgeprep.stages.chain import Chain, check_picture
-from edgeprep.stages.draw import PICTURES, check_seed, draw, leaving
+from edgeprep.stages.draw import PICTURES, draw, leaving, of_array, whole_number
 from edgeprep.tensors import ImageSpec
 
 __all__ = ["Augment"]
@@ -42,9 +42,8 @@ class Augment:
     """
 
     def __init__(self, stages: Sequence[Stage], *, seed: int, input: ImageSpec = PICTURES) -> None:
-        check_seed("seed", seed)
         self.stages = tuple(stages)
-        self.seed = seed
+        self.seed = whole_number("seed", seed)
         self.input = input
         self.output = leaving(self.stages, input).replace(dtype="uint8")
         # In shared memory, for workers that live through several epochs.
@@ -63,25 +62,30 @@ class Augment:
         Raises:
             RecipeError: `epoch` is no whole number from 0.
         """
-        check_seed("epoch", epoch)
-        self._epoch.fill_(epoch)
+        self._epoch.fill_(whole_number("epoch", epoch))
         self._count = 0
 
-    def draw(self, size: tuple[int, int], index: int | None = None) -> Chain:
+    def draw(self, size: tuple[int, int], index: SupportsIndex | None = None) -> Chain:
         """What a picture goes through, as a chain in which nothing is random any more.
+
+        Its `prepare` varies the picture; the inverses of its `backward` take boxes and points
+        along, which label what is where.
 
         Args:
             size: its height and width in pixels.
             index: its index in the data set, from 0; None: the next of this process.
 
         Raises:
+            RecipeError: `index` is no whole number from 0.
             ShapeError: a stage cannot work on pictures of this size.
         """
         height, width = size
         image = self.input.replace(height=height, width=width)
         return draw(self.stages, self._generator(index), image)
 
-    def __call__(self, picture: NDArray[np.uint8], index: int | None = None) -> NDArray[np.uint8]:
+    def __call__(
+        self, picture: NDArray[np.uint8], index: SupportsIndex | None = None
+    ) -> NDArray[np.uint8]:
         """A picture as it comes out this time.
 
         Args:
@@ -95,22 +99,22 @@ class Augment:
         Raises:
             DTypeError: `picture` is not uint8.
             ShapeError: it has another shape, or is too small or large for a stage.
+            RecipeError: `index` is no whole number from 0.
         """
         check_picture(picture, self.input)
-        rows, width, _ = picture.shape
-        chain = self.draw((rows, width), index)
+        chain = self.draw(of_array(self.input, *picture.shape[:2]).size, index)
         prepared: NDArray[Any] = chain.prepare(picture)[0]
         return prepared
 
-    def _generator(self, index: int | None) -> Generator:
+    def _generator(self, index: SupportsIndex | None) -> Generator:
         key: tuple[int, ...] = (0, self.epoch)
         if index is None:
             worker = get_worker_info()
             if worker is not None:
                 # Its seed is another one in every worker and every epoch.
                 key = (1, worker.seed)
-            index = self._count
+            number = self._count
             self._count += 1
         else:
-            check_seed("index", index)
-        return np.random.default_rng(SeedSequence(self.seed, spawn_key=(*key, index)))
+            number = whole_number("index", index)
+        return np.random.default_rng(SeedSequence(self.seed, spawn_key=(*key, number)))

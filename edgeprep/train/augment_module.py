@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from edgeprep.errors import DTypeError, ExportError, RecipeError, ShapeError
 from edgeprep.interfaces import Stage
 from edgeprep.stages.chain import Chain
-from edgeprep.stages.draw import PICTURES, check_seed, draw, leaving
+from edgeprep.stages.draw import PICTURES, draw, leaving, of_array, whole_number
 from edgeprep.stages.primitives.torch import TorchPrimitives
 from edgeprep.tensors import ImageSpec
 
@@ -37,9 +37,8 @@ class AugmentModule(torch.nn.Module):
 
     def __init__(self, stages: Sequence[Stage], *, seed: int, input: ImageSpec = PICTURES) -> None:
         super().__init__()
-        check_seed("seed", seed)
         self.stages = tuple(stages)
-        self.seed = seed
+        self.seed = whole_number("seed", seed)
         self.input = input
         leaving(self.stages, input)
         for index, stage in enumerate(self.stages):
@@ -59,8 +58,7 @@ class AugmentModule(torch.nn.Module):
         Raises:
             RecipeError: `epoch` is no whole number from 0.
         """
-        check_seed("epoch", epoch)
-        self._epoch, self._batch = epoch, 0
+        self._epoch, self._batch = whole_number("epoch", epoch), 0
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
         """The pictures, varied in train mode; as they are in eval mode.
@@ -116,7 +114,7 @@ class AugmentModule(torch.nn.Module):
             names = (n if w is None else w for n, w in zip("NHWC", wanted, strict=True))
             rule = f"must have shape ({', '.join(map(str, names))})"
             raise ShapeError(f"pictures: {rule}, got {shape!r}")
-        return self.input.replace(height=shape[1], width=shape[2], dtype=dtype)
+        return of_array(self.input, *shape[1:3]).replace(dtype=dtype)
 
 
 def _constants_on(device: torch.device) -> Any:
