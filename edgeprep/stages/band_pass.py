@@ -37,11 +37,13 @@ class BandPass(Stage):
             most 100.
         cutoff: instead of `sigma`: `[low, high]`, the frequencies between which detail passes, in
             cycles a pixel, rising, each at least 0.002 and at most 0.5. `low-pass` says what the
-            cut-off of one filter is.
+            cut-off of one filter is. Of a wave of `f` cycles a pixel,
+            `exp(-ln 2 / 2 · (f / high)²) - exp(-ln 2 / 2 · (f / low)²)` passes: half at most where
+            `high` is twice `low`, two thirds where it is thrice, little in a narrow band.
         offset: the level that stands for no difference, 0 to 255.
 
     Source: the difference of OpenCV's GaussianBlur of float64, within 0.001 levels
-    (tests/stages/test_band_pass.py).
+    (tests/stages/test_low_and_band_pass.py).
     """
 
     name: ClassVar[str] = "band-pass"

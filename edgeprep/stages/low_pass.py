@@ -35,7 +35,7 @@ class LowPass(Stage):
             corrected above 0.2, where few weights are left.
 
     Source: OpenCV's GaussianBlur, within 0.001 levels of float64; waves at the cut-off are measured
-    (tests/stages/test_low_pass.py).
+    (tests/stages/test_low_and_band_pass.py).
     """
 
     name: ClassVar[str] = "low-pass"

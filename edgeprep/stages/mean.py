@@ -28,7 +28,7 @@ class Mean(Stage):
         size: the side of the square in pixels, odd, 3 to 255.
 
     Source: OpenCV's blur with BORDER_REFLECT_101, within 0.001 levels of float64
-    (tests/stages/test_mean.py).
+    (tests/stages/test_mean_and_gaussian.py).
     """
 
     name: ClassVar[str] = "mean"

@@ -20,6 +20,7 @@ from edgeprep.stages.letterbox import Letterbox
 from edgeprep.stages.low_pass import LowPass
 from edgeprep.stages.mean import Mean
 from edgeprep.stages.median import Median
+from edgeprep.stages.non_local_means import NonLocalMeans
 from edgeprep.stages.normalize import Normalize
 from edgeprep.stages.pad import Pad
 from edgeprep.stages.random_blur import RandomBlur
@@ -71,6 +72,7 @@ BUILT_INS = [
     Median(size=3),
     Median(size=5),
     Bilateral(sigma_color=30.0, sigma_space=2.0),
+    NonLocalMeans(h=20.0, template=3, search=5),
     LowPass(sigma=2.0),
     LowPass(cutoff=0.1),
     BandPass(sigma=(1.0, 3.0)),
