@@ -101,7 +101,7 @@ class Registry:
                 self._load_installed()
                 found = self._catalogue.find(kind, name)
             if found is None:
-                raise UnknownName(f"unknown {kind} {name!r}{self._remedy(kind, name)}")
+                raise UnknownName(f"unknown {kind} {schema.show(name)}{self._remedy(kind, name)}")
             return found
 
     @overload
