@@ -25,6 +25,8 @@ silence_telemetry()
 # After its telemetry is silenced.
 import openvino as ov  # type: ignore[import-untyped]  # noqa: E402
 
+from edgeprep_openvino._resize import gather_resizes  # noqa: E402
+
 __all__ = ["ROADS", "export"]
 
 Road = Callable[[Source], ov.Model]
@@ -142,6 +144,7 @@ def _relative(value: NDArray[np.float32], truth: NDArray[np.float32]) -> float:
 def _stitch(network: ov.Model, source: Source) -> ov.Model:
     """The preprocessing in front of `network`, named as `source` names its ends."""
     front = ov.Core().read_model(source.preprocessing_onnx)
+    gather_resizes(front)
     _name_anew(front, "unnamed")
     for node in front.get_ordered_ops():
         node.friendly_name = f"preprocessing/{node.friendly_name}"
