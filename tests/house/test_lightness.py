@@ -43,9 +43,22 @@ HEAVY = (
     "tflite_runtime",
     "torch",
 )
-# Interpreters of F that need more than numpy: two are for the workstation, and OpenCV's is loaded
-# where it is installed and quicker.
-HEAVY_FILES = tuple(f"stages/primitives/{name}.py" for name in ("torch", "onnx", "opencv"))
+# Interpreters of F, and of ONNX, that need more than numpy: they are for the workstation, but for
+# OpenCV's, which is loaded where it is installed and quicker.
+INTERPRETERS = (
+    "torch",
+    "onnx",
+    "onnx_arrays",
+    "onnx_module",
+    "onnx_node",
+    "onnx_normalization",
+    "onnx_operators",
+    "onnx_reductions",
+    "onnx_resize",
+    "onnx_windows",
+    "opencv",
+)
+HEAVY_FILES = tuple(f"stages/primitives/{name}.py" for name in INTERPRETERS)
 
 
 def modules_of_the_device():
