@@ -26,9 +26,26 @@ def test_plugins_shows_what_each_provides(edgeprep: Run) -> None:
     }
     ended = edgeprep("plugins")
     assert ended.code == 0
-    row = ended.stdout.splitlines()[-1].split()
-    assert row[:4] == ["fakes", "edgeprep-fakes", "1.5", "ok"]
-    assert sorted(row[4:]) == ["backend:", "exporter:", "fake", "fakes;"]
+    head, *lines = (line.split() for line in ended.stdout.splitlines())
+    assert head == ["plugin", "distribution", "version", "state"]
+    row, *offers = lines[-3:]
+    assert row == ["fakes", "edgeprep-fakes", "1.5", "ok"]
+    assert sorted(offers) == [["backend", "fakes"], ["exporter", "fake"]]
+
+
+@pytest.mark.parametrize("columns", [80, 40])
+def test_plugins_wraps_its_many_stages_at_the_width_of_the_terminal(
+    edgeprep: Run, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    document = json.loads(edgeprep("plugins", "--format", "json").stdout)
+    names = document["plugins"][0]["provides"]["stage"]
+    lines = edgeprep("plugins").stdout.splitlines()
+    assert lines[1].split() == ["edgeprep.stages", "edgeprep", "ok"]
+    end = next(index for index, line in enumerate(lines[2:], 2) if not line.startswith(" "))
+    assert max(map(len, lines[2:end])) <= columns
+    # None is left out, changed or broken in two.
+    assert " ".join(lines[2:end]).split() == ["stage", *names]
 
 
 def test_plugins_shows_a_broken_one_with_its_reason(
@@ -43,7 +60,8 @@ def test_plugins_shows_a_broken_one_with_its_reason(
     states = {plugin["name"]: plugin for plugin in json.loads(ended.stdout)["plugins"]}
     assert (states["fakes"]["state"], states["broken"]["state"]) == ("ok", "broken")
     assert "no_such_library" in states["broken"]["reason"]
-    assert "no_such_library" in edgeprep("plugins").stdout
+    text = " ".join(edgeprep("plugins").stdout.split())
+    assert f"broken edgeprep-fakes 1.5 broken reason {states['broken']['reason']}" in text
 
 
 def test_doctor_shows_the_machine_and_its_engines(edgeprep: Run) -> None:
