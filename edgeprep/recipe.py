@@ -202,6 +202,20 @@ class Recipe(RecipeText):
     directory: Path
     sha256: str = ""
 
+    def read(self, name: str) -> bytes:
+        """The content of the file at `name`, a path relative to the recipe.
+
+        Raises:
+            StorageError: it cannot be read.
+        """
+        path = self.directory / name
+        with open_regular(path) as file:
+            try:
+                return file.read()
+            except OSError as error:
+                rule = "must be a file that can be read"
+                raise StorageError(f"{path}: {rule}, got {error.strerror!r}") from error
+
 
 def load_recipe(path: str | PathLike[str]) -> Recipe:
     """The recipe in the TOML file at `path`.

@@ -40,7 +40,7 @@ def command(recipe: Path, picture: str, output: Path | None, overwrite: bool, fo
     """
     check_pillow()
     loaded = load_recipe(recipe)
-    chain = Chain.build(loaded.preprocess, input=loaded.input.image, registry=default_registry())
+    chain = Chain.of_recipe(loaded, default_registry())
     if output is not None:
         check_output(output, overwrite=overwrite)
     steps = walk(chain, from_rgb(read_picture(picture), chain.input))

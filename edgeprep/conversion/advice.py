@@ -111,7 +111,7 @@ def advise(
         RecipeError: the preprocessing is wrong, or no picture of that size goes through it.
     """
     registry = registry or default_registry()
-    chain = Chain.build(recipe.preprocess, input=recipe.input.image, registry=registry)
+    chain = Chain.of_recipe(recipe, registry)
     placement = chain.placements(recipe.placement)[0]
     known = (chain.input.height, chain.input.width)
     height, width = size or tuple(a or b for a, b in zip(known, _CAMERA, strict=True))

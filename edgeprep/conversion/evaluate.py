@@ -1,5 +1,6 @@
 """A bundle scored again, on the engines of this machine."""
 
+from contextlib import closing
 from dataclasses import dataclass
 from os import PathLike
 from time import perf_counter
@@ -104,7 +105,7 @@ def evaluate(
         PreferenceError: `prefer` is no word that a candidate could answer to.
         NoUsableBackend: no candidate can run here.
     """
-    opened = OpenedBundle(path, registry or default_registry())
+    opened = OpenedBundle.read(path, registry or default_registry())
     rules = opened.rules(prefer)
     if recipe.data.evaluation is None:
         raise RecipeError("data.evaluation: required key is missing; scores need labelled samples")
@@ -118,10 +119,11 @@ def evaluate(
         where="data.evaluation",
         labels=getattr(opened.task, "labels", None),
     )
-    prepared = {
-        placement: prepare_samples(samples, host.chain, "data.evaluation")
-        for placement, host in opened.hosts.items()
-    }
+    with closing(opened.chain):
+        prepared = {
+            placement: prepare_samples(samples, host.chain, "data.evaluation")
+            for placement, host in opened.hosts.items()
+        }
     source = opened.bundle.manifest.source
     scores, rejected = [], []
     reachable, left_out = list_candidates(opened.bundle.manifest.variants, opened.registry, rules)

@@ -45,6 +45,8 @@ def pack(
         for name in variant.record.files:
             members[name] = variant.model.files[name.rpartition("/")[2]]
         members.update(_arrays(variant.record.golden_outputs, variant.golden_outputs))
+    tables, files = plan.chain.packed()
+    members.update(files)
     oracle = next(iter(oracles.values()))
     labelled = plan.metric is not None
     manifest = Manifest(
@@ -53,7 +55,7 @@ def pack(
         recipe_sha256=plan.recipe.sha256,
         task=plan.recipe.task,
         input=plan.chain.input,
-        chain=plan.chain.to_tables(),
+        chain=tables,
         source=SourceRecord(
             metric=oracle.scorer.name if labelled else None,
             value=oracle.source_score if labelled else None,

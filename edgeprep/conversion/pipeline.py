@@ -1,5 +1,6 @@
 """The conversion: recipe in, one bundle out, every gate in between."""
 
+from contextlib import closing
 from copy import deepcopy
 from dataclasses import dataclass, field
 from os import PathLike
@@ -74,7 +75,7 @@ def convert(
         recipe = load_recipe(recipe)
     plan = make_plan(recipe, output, overwrite=overwrite, registry=registry or default_registry())
     try:
-        with scratch_directory() as scratch:
+        with scratch_directory() as scratch, closing(plan.chain):
             conversion = _Conversion(plan=plan, progress=progress, scratch=scratch)
             made = conversion.make()
             check_budget(plan.recipe.budget, [variant.record for variant in made])

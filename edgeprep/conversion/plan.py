@@ -71,7 +71,7 @@ def make_plan(
     path = Path(output)
     check_output(path, overwrite=overwrite)
     _check_no_input(path, recipe)
-    chain = Chain.build(recipe.preprocess, input=recipe.input.image, registry=registry)
+    chain = Chain.of_recipe(recipe, registry)
     # Nothing varies in a conversion; but a recipe that trains wrongly is found now.
     build_augment(recipe.augment, chain=chain, registry=registry)
     placements = chain.placements(recipe.placement)

@@ -1,5 +1,6 @@
 """Everything measured: for people who want to see the whole table, and to check the choice."""
 
+from contextlib import closing
 from os import PathLike
 
 from edgeprep.errors import InputError, NoUsableBackend
@@ -36,11 +37,11 @@ def measure_all(
     """
     if rounds < 1:
         raise InputError(f"rounds: must be at least 1, got {rounds!r}")
-    opened = OpenedBundle(path, registry or default_registry())
+    opened = OpenedBundle.read(path, registry or default_registry())
     manifest = opened.bundle.manifest
     reachable, left_out = list_candidates(manifest.variants, opened.registry, opened.rules(prefer))
-    opened.choose_hosts()
-    with opened.prober(left_out) as prober:
+    with closing(opened.chain), opened.prober(left_out) as prober:
+        opened.start_hosts()
         trials = prober.all(reachable, rounds=rounds)
         if not trials:
             raise NoUsableBackend(prober.nothing_left())

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from hashlib import sha256
 from os import PathLike
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from msgspec.structs import replace
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edgeprep.bundle import Bundle, open_bundle
 from edgeprep.collector import paused_collector
 from edgeprep.errors import BundleError, IncompatibleBundle, PluginError, RecipeError, UnknownName
-from edgeprep.interfaces import Placement, Runner, Task
+from edgeprep.interfaces import FileStage, Placement, Runner, Task
 from edgeprep.registry import Registry, default_registry
 from edgeprep.runtime.candidates import Candidate, Outcome, Rules, list_candidates
 from edgeprep.runtime.choices import ChoiceCache
@@ -26,7 +26,7 @@ from edgeprep.schema import build, show
 from edgeprep.stages.chain import Chain
 from edgeprep.version import __version__
 
-__all__ = ["OpenedBundle", "open"]
+__all__ = ["OpenedBundle", "choose", "open", "recall"]
 
 # One sample proves a remembered choice again; all of them proved it when it was measured.
 _SAMPLES_AGAIN = 1
@@ -36,25 +36,23 @@ class OpenedBundle:
     """A verified bundle with its preprocessing and its task, before a candidate is chosen.
 
     Args:
-        path: a `.edgeprep` file.
+        bundle: what was read and verified.
         registry: where stages, tasks and backends are looked up.
 
     Raises:
-        StorageError: the file cannot be read.
-        BundleError: it is not a whole, unchanged bundle; `IncompatibleBundle` where a stage or the
-            task is not installed here.
+        IncompatibleBundle: a stage or the task is not installed here.
     """
 
-    def __init__(self, path: str | PathLike[str], registry: Registry) -> None:
-        if not isinstance(path, (str, PathLike)):
-            raise BundleError(f"bundle: must be the path of a file, got {show(path)}")
-        self.bundle: Bundle = open_bundle(path)
+    def __init__(self, bundle: Bundle, registry: Registry) -> None:
+        self.bundle = bundle
         self.registry = registry
-        manifest = self.bundle.manifest
+        manifest = bundle.manifest
         options = {key: value for key, value in manifest.task.items() if key != "use"}
         placements = {variant.placement for variant in manifest.variants}
         try:
-            self.chain = Chain.build(manifest.chain, input=manifest.input, registry=registry)
+            self.chain = Chain.build(
+                manifest.chain, input=manifest.input, registry=registry, files=bundle.member
+            )
             task = registry.get("task", str(manifest.task["use"]))
             self.task: Task = build(task, options, "task")
             chains = {placement: self.chain.cut(placement)[0] for placement in placements}
@@ -65,13 +63,31 @@ class OpenedBundle:
             ) from error
         self.hosts = {placement: Host(chain=chain) for placement, chain in chains.items()}
 
+    @classmethod
+    def read(cls, path: str | PathLike[str], registry: Registry) -> Self:
+        """The bundle in the file at `path`.
+
+        Raises:
+            StorageError: the file cannot be read.
+            BundleError: it is not a whole, unchanged bundle, or as for a bundle that was read.
+        """
+        if not isinstance(path, (str, PathLike)):
+            raise BundleError(f"bundle: must be the path of a file, got {show(path)}")
+        return cls(open_bundle(path), registry)
+
     @property
     def open_hosts(self) -> list[Placement]:
         """The placements whose pictures OpenCV, which is installed, might prepare quicker."""
         return [name for name, host in self.hosts.items() if could_use_opencv(host.chain)]
 
-    def choose_hosts(self) -> None:
-        """Measure, for each placement where there is a choice, what prepares its pictures."""
+    def start_hosts(self, seconds: float = 2.0) -> None:
+        """Get hosts ready, and measure where there is a choice what prepares their pictures.
+
+        Args:
+            seconds: how long networks that stages bring are measured.
+        """
+        for host in self.hosts.values():
+            host.chain.start(probe=True, seconds=seconds)
         for placement in self.open_hosts:
             chain = self.hosts[placement].chain
             self.hosts[placement] = choose_host(chain, self._camera_picture())
@@ -109,9 +125,21 @@ class OpenedBundle:
         """What loads, proves and measures this bundle's candidates."""
         return Prober(self.bundle, self._request, left_out)
 
-    def session(self, trial: Trial, outcomes: Sequence[Outcome], *, remembered: bool) -> Session:
-        """A session on the candidate of `trial`."""
+    def session(
+        self,
+        trial: Trial,
+        outcomes: Sequence[Outcome],
+        *,
+        remembered: bool = False,
+        probe: bool = True,
+        seconds: float = 2.0,
+    ) -> Session:
+        """A session on the candidate of `trial`, with all that its host needs started."""
         host = self.hosts[trial.reachable.variant.placement]
+        host.chain.start(probe=probe, seconds=seconds)
+        for stage in self.chain.stages[len(host.chain.stages) :]:
+            if isinstance(stage, FileStage):  # inside the graph now
+                stage.close()
         return Session(
             name=self.bundle.manifest.name,
             input=self.bundle.manifest.input,
@@ -179,22 +207,30 @@ def open(  # noqa: A001 -- `edgeprep.open` is the public name
     if registry is None:
         registry = default_registry() if plugins is None else Registry(allow=plugins)
     with paused_collector():
-        opened = OpenedBundle(path, registry)
-        cache = ChoiceCache(key=_key(opened, prefer))
-        if probe and (remembered := _recall(opened, cache)):
+        opened = OpenedBundle.read(path, registry)
+        if probe and (remembered := recall(opened, prefer=prefer, seconds=seconds)):
             return remembered
+    return choose(opened, prefer=prefer, probe=probe, seconds=seconds)
+
+
+def choose(
+    opened: OpenedBundle, *, prefer: str | None = None, probe: bool = True, seconds: float = 2.0
+) -> Session:
+    """A session on the best candidate of this machine; see `open`."""
+    rules = opened.rules(prefer)
     variants = sorted(opened.bundle.manifest.variants, key=lambda variant: variant.size_bytes)
-    reachable, left_out = list_candidates(variants, registry, opened.rules(prefer))
+    reachable, left_out = list_candidates(variants, opened.registry, rules)
     with opened.prober(left_out) as prober:
         if not probe:
-            return opened.session(prober.first(reachable), prober.outcomes, remembered=False)
+            trial = prober.first(reachable)
+            return opened.session(trial, prober.outcomes, probe=False)
         from edgeprep.runtime.fastest import find_fastest  # here, as a remembered choice needs none
 
-        opened.choose_hosts()
+        opened.start_hosts(seconds)
         trial = find_fastest(prober, reachable, seconds=seconds)
         outcomes = opened.outcomes(prober)
-        cache.store([outcome.to_json() for outcome in outcomes])
-        return opened.session(trial, outcomes, remembered=False)
+        ChoiceCache(key=_key(opened, prefer)).store([each.to_json() for each in outcomes])
+        return opened.session(trial, outcomes, seconds=seconds)
 
 
 def _key(opened: OpenedBundle, prefer: str | None) -> str:
@@ -204,9 +240,11 @@ def _key(opened: OpenedBundle, prefer: str | None) -> str:
     return sha256("\n".join(facts).encode()).hexdigest()
 
 
-def _recall(opened: OpenedBundle, cache: ChoiceCache) -> Session | None:
+def recall(
+    opened: OpenedBundle, *, prefer: str | None = None, seconds: float = 2.0
+) -> Session | None:
     """The session on the remembered choice, if there is one and it still computes rightly."""
-    records = cache.load()
+    records = ChoiceCache(key=_key(opened, prefer)).load()
     if records is None:
         return None
     outcomes = [_outcome(record) for record in records]
@@ -217,7 +255,9 @@ def _recall(opened: OpenedBundle, cache: ChoiceCache) -> Session | None:
     reachable, _ = list_candidates(variants, opened.registry, Rules(only=wanted))
     with opened.prober() as prober:
         trial = prober.prove(reachable[0], _SAMPLES_AGAIN) if reachable else None
-        return None if trial is None else opened.session(trial, outcomes, remembered=True)
+        if trial is None:
+            return None
+        return opened.session(trial, outcomes, remembered=True, seconds=seconds)
 
 
 def _outcome(record: dict[str, Any]) -> Outcome:

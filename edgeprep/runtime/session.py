@@ -151,6 +151,7 @@ class Session:
             return
         if os.getpid() == self._pid:
             close(runner)
+            self._host.close()
         else:
             _LEFT_BY_PARENTS.append(runner)
 

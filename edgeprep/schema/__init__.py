@@ -9,5 +9,16 @@ from edgeprep.schema.annotations import Rest, fields
 from edgeprep.schema.document import json_schema
 from edgeprep.schema.messages import join, nearest, nearest_or_all, show
 from edgeprep.schema.read import build
+from edgeprep.schema.write import to_table
 
-__all__ = ["Rest", "build", "fields", "join", "json_schema", "nearest", "nearest_or_all", "show"]
+__all__ = [
+    "Rest",
+    "build",
+    "fields",
+    "join",
+    "json_schema",
+    "nearest",
+    "nearest_or_all",
+    "show",
+    "to_table",
+]

@@ -1,21 +1,23 @@
 """Stages in order: checked when built, cut between host and graph, run by any interpreter."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeVar
 
 import numpy as np
-from msgspec import to_builtins
 from numpy.typing import NDArray
 
-from edgeprep.errors import DTypeError, RecipeError, ShapeError, UnknownName
+from edgeprep.errors import DTypeError, EdgePrepError, RecipeError, ShapeError, UnknownName
 from edgeprep.geometry import IDENTITY, Affine
-from edgeprep.interfaces import Placement, Primitives, Stage, StreamStage
-from edgeprep.schema import build
+from edgeprep.interfaces import FileStage, Placement, Primitives, Stage, StreamStage
+from edgeprep.schema import build, to_table
 from edgeprep.stages.dtype import DType
 from edgeprep.stages.layout import Layout
 from edgeprep.stages.primitives.numpy import NumpyPrimitives
 from edgeprep.tensors import ImageSpec
+
+if TYPE_CHECKING:  # a device has no recipes, and reads no TOML
+    from edgeprep.recipe import Recipe
 
 __all__ = ["Chain", "StageRegistry", "check_picture", "to_levels"]
 
@@ -76,12 +78,20 @@ class Chain:
         *,
         input: ImageSpec,
         registry: StageRegistry,
+        files: Callable[[str], bytes] | None = None,
         where: str = "preprocess",
     ) -> Self:
         """The chain that a recipe describes, one table a stage.
 
         A network takes float32, and its channels first: a `dtype` and a `layout` stage are added
         at the end where the tables do not say otherwise.
+
+        Args:
+            tables: one a stage.
+            input: the type of the pictures that arrive.
+            registry: where stages are looked up.
+            files: reads what stages ask for by name, such as `Recipe.read` or `Bundle.member`.
+            where: the path of the tables, for messages.
 
         Raises:
             RecipeError: a table is wrong, or a stage cannot work on what arrives at it. The
@@ -91,7 +101,7 @@ class Chain:
         image = input
         for index, table in enumerate(tables):
             path = f"{where}[{index}]"
-            stages.append(_stage(table, registry, path))
+            stages.append(_stage(table, registry, files, path))
             image = _output(stages[-1], image, path)
         if image.dtype != "float32":
             stages.append(DType(to="float32"))
@@ -102,8 +112,41 @@ class Chain:
     def to_tables(self) -> tuple[dict[str, object], ...]:
         """The stages as tables, ready for JSON; `build` reads them back."""
         return tuple(
-            {"use": f"{stage.name}@{stage.version}", **to_builtins(stage)} for stage in self.stages
+            {"use": f"{stage.name}@{stage.version}", **to_table(stage)} for stage in self.stages
         )
+
+    @classmethod
+    def of_recipe(cls, recipe: "Recipe", registry: StageRegistry) -> Self:
+        """The preprocessing of `recipe`, with the files that its stages name.
+
+        Raises:
+            RecipeError: as `build` says, or such a file cannot be used.
+        """
+        return cls.build(
+            recipe.preprocess, input=recipe.input.image, registry=registry, files=recipe.read
+        )
+
+    def packed(self) -> tuple[tuple[dict[str, object], ...], dict[str, bytes]]:
+        """The tables as a bundle has them, and the members that they name."""
+        tables, members = self.to_tables(), {}
+        for index, stage in enumerate(self.stages):
+            if isinstance(stage, FileStage):
+                name = f"chain/{index}-{stage.name}"
+                tables[index][stage.file], members[name] = name, stage.content
+        return tables, members
+
+    def start(self, *, probe: bool, seconds: float) -> None:
+        """Get stages ready that need it before their first picture; see `FileStage.start`."""
+        for stage in self._file_stages():
+            stage.start(probe=probe, seconds=seconds)
+
+    def close(self) -> None:
+        """Let go of what stages have started."""
+        for stage in self._file_stages():
+            stage.close()
+
+    def _file_stages(self) -> list[FileStage]:
+        return [stage for stage in self.stages if isinstance(stage, FileStage)]
 
     def need_fixed_size(self) -> None:
         """Refuse a chain that takes pictures of any size.
@@ -246,7 +289,12 @@ class Chain:
         return image.is_fixed and image.batch == 1 and in_levels and not changes_form
 
 
-def _stage(table: Mapping[str, object], registry: StageRegistry, path: str) -> Stage:
+def _stage(
+    table: Mapping[str, object],
+    registry: StageRegistry,
+    files: Callable[[str], bytes] | None,
+    path: str,
+) -> Stage:
     options = dict(table)
     name = options.pop("use", None)
     if not isinstance(name, str):
@@ -261,7 +309,21 @@ def _stage(table: Mapping[str, object], registry: StageRegistry, path: str) -> S
             "which varies pictures for training and is never exported; put it under [[augment]]"
         )
     stage: Stage = build(cls, options, path)
+    if isinstance(stage, FileStage):
+        return _opened(stage, registry, files, f"{path}.{stage.file}")
     return stage
+
+
+def _opened(
+    stage: FileStage, registry: StageRegistry, files: Callable[[str], bytes] | None, path: str
+) -> Stage:
+    name = getattr(stage, stage.file)
+    if files is None:
+        raise RecipeError(f"{path}: must be in a recipe or a bundle, which has files, got {name!r}")
+    try:
+        return stage.opened(files(name), registry)
+    except EdgePrepError as error:
+        raise RecipeError(f"{path}: {error}") from error
 
 
 def _output(stage: Stage, image: ImageSpec, path: str) -> ImageSpec:

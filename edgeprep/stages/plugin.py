@@ -23,6 +23,7 @@ HOMES: Mapping[str, str] = {
     "white-balance@1": "edgeprep.stages.white_balance:WhiteBalance",
     "linear@1": "edgeprep.stages.linear:Linear",
     "srgb@1": "edgeprep.stages.srgb:Srgb",
+    "model@1": "edgeprep.runtime.learned:LearnedStage",  # to the right of here, so by its name
     "frames@1": "edgeprep.stages.frames:Frames",
     "frame-difference@1": "edgeprep.stages.frame_difference:FrameDifference",
     "running-background@1": "edgeprep.stages.running_background:RunningBackground",

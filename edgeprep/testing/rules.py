@@ -5,12 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from msgspec import to_builtins
-
 from edgeprep.errors import PluginError
 from edgeprep.registry.kinds import Kind, check_class
 from edgeprep.registry.offers import in_one_line
-from edgeprep.schema import build, show
+from edgeprep.schema import build, show, to_table
 
 __all__ = [
     "ConformanceError",
@@ -62,6 +60,6 @@ def require_value(kind: Kind, value: Any) -> str:
     with forbid_errors(f"{what}: must be hashable"):
         hash(value)
     with forbid_errors(f"{what}: must be built again from its own fields"):
-        again = build(type(value), json.loads(json.dumps(to_builtins(value))), "")
+        again = build(type(value), json.loads(json.dumps(to_table(value))), "")
     require(again == value, f"{what}: must equal what its own fields build, got {show(again)}")
     return what

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprep.interfaces import Stage
+from edgeprep.interfaces import Network, Stage
 from edgeprep.stages.resample import Bands, Kernel, bands
 from edgeprep.tensors import DType, ImageSpec
 
@@ -209,6 +209,10 @@ class NumpyPrimitives:
         bounds = [height * index // count for index in range(count + 1)]
         strips = [of(x[:, start : stop + overlap]) for start, stop in pairwise(bounds)]
         return strips[0] if count == 1 else np.concatenate(strips, 1)
+
+    def network(self, x: Array, network: Network) -> Array:
+        """By the engine that the device has."""
+        return network.run(x)
 
     def resize_linear(self, x: Array, height: int, width: int) -> Array:
         """Half-pixel bilinear: rows, then columns."""

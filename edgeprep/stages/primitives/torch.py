@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch.jit._trace import TracerWarning
 
+from edgeprep.interfaces import Network
 from edgeprep.stages.chain import Chain
 from edgeprep.stages.growth import grow
 from edgeprep.stages.histogram import histogram, ranked
@@ -23,18 +24,31 @@ DTYPES: dict[DType, torch.dtype] = {"uint8": torch.uint8, "float32": torch.float
 Constant = NDArray[Any] | float
 
 
+def as_module(network: Network) -> torch.nn.Module:
+    """A network of a stage as a module, frozen."""
+    from edgeprep.stages.primitives.onnx_module import OnnxModule  # few chains need it
+
+    return OnnxModule(network.onnx).eval().requires_grad_(False)
+
+
 class TorchPrimitives:
     """`F` over tensors; see `edgeprep.interfaces.Primitives` for what each operation means.
 
     `constant` turns the arrays that stages bring into tensors. It lets a module keep them as
     buffers, so that an exporter sees constants and a move to another device takes them along.
+    `module` does the same for the networks that stages bring.
     """
 
     # LiteRT has no minimum of uint8.
     level_type: DType = "float32"
 
-    def __init__(self, constant: Callable[[NDArray[Any]], torch.Tensor] = torch.from_numpy) -> None:
+    def __init__(
+        self,
+        constant: Callable[[NDArray[Any]], torch.Tensor] = torch.from_numpy,
+        module: Callable[[Network], torch.nn.Module] = as_module,
+    ) -> None:
         self._constant = constant
+        self._module = module
 
     def shape(self, x: torch.Tensor) -> tuple[int, ...]:
         """The length of every axis."""
@@ -168,7 +182,9 @@ class TorchPrimitives:
         if batch > 1:
             starts = torch.arange(batch, dtype=torch.int32, device=positions.device) * length
             positions = positions + starts.reshape(batch, *[1] * (positions.ndim - 1))
-        found = tables.reshape(batch * length).index_select(0, positions.reshape(-1))
+        # Not index_select, for which LiteRT checks every index and takes four times as long.
+        column = tables.reshape(batch * length, 1)
+        found = torch.nn.functional.embedding(positions, column)
         return found.reshape(self.shape(indices))
 
     def histogram(self, x: torch.Tensor) -> torch.Tensor:
@@ -204,6 +220,13 @@ class TorchPrimitives:
         """All rows at once."""
         return of(x)
 
+    def network(self, x: torch.Tensor, network: Network) -> torch.Tensor:
+        """Its graph, computed by torch."""
+        module = self._module(network)
+        # It is of one size, which is a batch of one.
+        outputs = [module(x.narrow(0, index, 1))[0] for index in range(self.shape(x)[0])]
+        return torch.cat(outputs) if len(outputs) > 1 else outputs[0]
+
     def resize_linear(self, x: torch.Tensor, height: int, width: int) -> torch.Tensor:
         """Half-pixel bilinear."""
         channels_first = x.to(torch.float32).permute(0, 3, 1, 2)
@@ -230,13 +253,20 @@ class ChainModule(torch.nn.Module):
         super().__init__()
         self.chain = chain
         arrays: list[NDArray[Any]] = []
+        self.networks = torch.nn.ModuleList()
 
         def record(array: NDArray[Any]) -> torch.Tensor:
             arrays.append(array)
             return torch.from_numpy(array)
 
+        def bring(network: Network) -> torch.nn.Module:
+            self.networks.append(as_module(network))
+            return self.networks[-1]
+
         chain.need_fixed_size()
-        chain.apply(TorchPrimitives(record), torch.zeros(chain.input.shape(), dtype=torch.uint8))
+        F = TorchPrimitives(record, bring)
+        with torch.no_grad():
+            chain.apply(F, torch.zeros(chain.input.shape(), dtype=torch.uint8))
         for index, array in enumerate(arrays):
             self.register_buffer(f"constant_{index}", torch.from_numpy(array), persistent=False)
         self._constants = len(arrays)
@@ -244,4 +274,6 @@ class ChainModule(torch.nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """The preprocessed pictures; stages bring their constants in the recorded order."""
         tensors = iter([getattr(self, f"constant_{index}") for index in range(self._constants)])
-        return self.chain.apply(TorchPrimitives(lambda array: next(tensors)), x)
+        networks = iter(self.networks)
+        F = TorchPrimitives(lambda array: next(tensors), lambda network: next(networks))
+        return self.chain.apply(F, x)

@@ -1,0 +1,320 @@
+"""A bundle as a stage of another model: on the host, and inside graphs of three engines."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+import edgeprep
+from edgeprep.errors import BundleError, RecipeError
+from edgeprep.recipe import load_recipe
+from edgeprep.registry import default_registry
+from edgeprep.runtime.learned import LearnedStage
+from edgeprep.stages.chain import Chain
+from edgeprep.stages.primitives.numpy import NumpyPrimitives
+from edgeprep.tensors import ImageSpec
+
+# Converters warn of their own future; what they compute is what is tested here.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+    pytest.mark.filterwarnings("ignore::UserWarning"),
+]
+
+Picture = NDArray[np.uint8]
+ENGINES = {"onnx": "onnxruntime", "openvino": "openvino", "tflite": "litert"}
+
+MODEL = """
+import torch
+
+class Enhancer(torch.nn.Module):
+    '''Brightens by a curve whose strength it finds in the picture, and doubles the size.'''
+
+    def __init__(self, factor):
+        super().__init__()
+        self.find = torch.nn.Sequential(
+            torch.nn.Conv2d(3, 8, 3, padding=1), torch.nn.ReLU(),
+            torch.nn.Conv2d(8, 3 * factor**2, 3, padding=1), torch.nn.PixelShuffle(factor),
+            torch.nn.Tanh(),
+        )
+        self.grow = torch.nn.Upsample(scale_factor=factor, mode="bilinear", align_corners=False)
+
+    def forward(self, x):
+        grown = self.grow(x)
+        return grown + self.find(x) * grown * (1 - grown)
+
+class Means(torch.nn.Module):
+    def forward(self, x):
+        return x.mean((2, 3))
+
+def enhancer(factor):
+    torch.manual_seed(0)
+    return Enhancer(factor)
+
+def means():
+    return Means()
+"""
+ENHANCER = """
+name = "enhancer"
+[model]
+factory = "model:enhancer"
+[input]
+size = [24, 16]
+color = "bgr"
+[[preprocess]]
+use = "scale"
+[task]
+use = "tensors"
+[data]
+calibration = { use = "image-folder", path = "pictures" }
+[[target]]
+format = "onnx"
+precision = ["fp32", "int8"]
+"""
+MEANS = """
+name = "means"
+placement = "auto"
+[model]
+factory = "model:means"
+[[preprocess]]
+use = "resize"
+size = [24, 16]
+[[preprocess]]
+use = "color"
+to = "bgr"
+[[preprocess]]
+use = "model"
+bundle = "../denoiser/denoiser.edgeprep"
+[[preprocess]]
+use = "normalize"
+mean = [0.5, 0.4, 0.3]
+std = [0.25, 0.2, 0.3]
+[task]
+use = "tensors"
+[data]
+calibration = { use = "image-folder", path = "pictures" }
+"""
+
+
+def project(directory: Path, recipe: str, size: tuple[int, int] = (40, 50)) -> Path:
+    """A recipe with a model and a few pictures, of this width and height, beside it."""
+    rng = np.random.default_rng(5)
+    (directory / "pictures" / "any").mkdir(parents=True)
+    for index in range(6):
+        coarse = rng.integers(0, 256, (5, 4, 3), dtype=np.uint8)
+        picture = Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC)
+        picture.save(directory / "pictures" / "any" / f"{index}.png")
+    (directory / "model.py").write_text(MODEL)
+    (directory / "recipe.toml").write_text(recipe)
+    return directory / "recipe.toml"
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with two bundles, converted once; one doubles the size."""
+    root = tmp_path_factory.mktemp("learned")
+    for name, factor in (("enhancer", 2), ("denoiser", 1)):
+        text = ENHANCER.replace(":enhancer", f':enhancer"\narguments = {{ factor = {factor} }}#')
+        recipe = project(root / name, text, size=(16, 24))
+        edgeprep.convert(recipe, recipe.with_name(f"{name}.edgeprep"))
+    project(root / "means", MEANS)
+    return root
+
+
+@pytest.fixture
+def picture() -> Picture:
+    coarse = np.random.default_rng(6).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    return np.asarray(Image.fromarray(coarse).resize((61, 37), Image.Resampling.BICUBIC))
+
+
+def stage_of(root: Path, **options: object) -> LearnedStage:
+    stage = LearnedStage(bundle="enhancer.edgeprep", **options)  # type: ignore[arg-type]
+    return stage.opened((root / "enhancer" / stage.bundle).read_bytes(), default_registry())
+
+
+def test_the_stage_is_its_bundle_and_the_range_that_it_names(root: Path) -> None:
+    rng = np.random.default_rng(1)
+    pictures = rng.integers(0, 256, (2, 24, 16, 3), dtype=np.uint8)
+    with edgeprep.open(root / "enhancer" / "enhancer.edgeprep", prefer="fp32") as session:
+        expected = [session.outputs(one)[0][0].transpose(1, 2, 0) for one in pictures]
+    image = ImageSpec(height=24, width=16, color="bgr")
+    stage = stage_of(root)
+    result = stage.apply(NumpyPrimitives(), pictures, image)
+    stage.close()
+    assert stage.output(image) == image.replace(height=48, width=32, dtype="float32")
+    assert np.abs(result - np.clip(np.stack(expected) * 255, 0, 255)).max() <= 0.01
+    assert 0 <= result.min() < 20
+    assert 200 < result.max() <= 255
+
+
+@pytest.mark.parametrize("target", ENGINES)
+def test_host_and_graph_give_the_same_in_every_engine(
+    root: Path, target: str, picture: Picture, tmp_path: Path
+) -> None:
+    recipe = project(tmp_path / "means", MEANS.replace("../denoiser", str(root / "denoiser")))
+    recipe.write_text(f'{recipe.read_text()}[[target]]\nformat = "{target}"\nprecision = ["fp32"]')
+    output = tmp_path / "means.edgeprep"
+    manifest = edgeprep.convert(recipe, output).manifest
+    assert [variant.placement for variant in manifest.variants] == ["split", "host"]
+    assert manifest.chain[2]["bundle"] == "chain/2-model"
+    (tmp_path / "elsewhere").mkdir()
+    moved = output.rename(tmp_path / "elsewhere" / "means.edgeprep")
+    answers = []
+    for variant in manifest.variants:
+        with edgeprep.open(moved, prefer=variant.name) as session:
+            answers.append(session.outputs(picture)[0])
+            assert session.choice.backend == ENGINES[target]
+    # On the host what enters the graph is rounded to levels, of which the means are means.
+    assert np.abs(answers[0] - answers[1]).max() <= 0.5 / 255 / 0.2
+    assert np.ptp(answers[0]) > 0.1
+
+
+def test_an_open_session_has_the_engine_of_its_stage_and_closes_it(
+    root: Path, picture: Picture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = root / "means" / "recipe.toml"
+    text = f'{MEANS}[[target]]\nformat = "onnx"\nprecision = ["fp32"]'
+    recipe.write_text(text.replace('"auto"', '"host"'))
+    edgeprep.convert(recipe, tmp_path / "means.edgeprep")
+    opened, closed = [], []
+    start, close = LearnedStage.start, LearnedStage.close
+    monkeypatch.setattr(
+        LearnedStage, "start", lambda self, **wishes: (opened.append(wishes), start(self, **wishes))
+    )
+    monkeypatch.setattr(LearnedStage, "close", lambda self: (closed.append(self), close(self)))
+    with edgeprep.open(tmp_path / "means.edgeprep", probe=False) as session:
+        assert opened == [{"probe": False, "seconds": 2.0}]
+        first = session.outputs(picture)[0]
+        assert not closed
+    assert len(closed) == 1
+    with edgeprep.open(tmp_path / "means.edgeprep", seconds=0.1) as session:
+        assert {"probe": True, "seconds": 0.1} in opened
+        assert np.abs(session.outputs(picture)[0] - first).max() <= 1e-4
+    with edgeprep.open(tmp_path / "means.edgeprep") as session:
+        assert session.remembered
+        assert np.abs(session.outputs(picture)[0] - first).max() <= 1e-4
+
+
+def test_points_go_back_through_the_network_that_stretches(root: Path) -> None:
+    (back,) = stage_of(root).backward(ImageSpec(height=24, width=16, color="bgr"))
+    assert back.points([[32, 48], [0, 0]]).tolist() == [[16, 24], [0, 0]]
+
+
+ENHANCED = "../enhancer/enhancer.edgeprep"
+IMAGE = ImageSpec(height=24, width=16, color="bgr")
+REFUSED = {
+    "color": (
+        IMAGE.replace(color="rgb"),
+        "needs bgr pictures, got 'rgb'; put color with to = 'bgr' before this stage",
+    ),
+    "size": (
+        IMAGE.replace(width=17),
+        "needs pictures of [24, 16], got [24, 17]; put a resize to [24, 16] before it",
+    ),
+    "free size": (
+        IMAGE.replace(width=None),
+        "needs pictures of [24, 16], got 'a free size'; put a resize to [24, 16] before it",
+    ),
+    "range": (
+        IMAGE.replace(range="0..1", dtype="float32"),
+        "needs values in 0..255, got '0..1'; put this stage before normalize and scale",
+    ),
+    "light": (
+        IMAGE.replace(light="linear", dtype="float32"),
+        "needs levels as screens show them, got linear light; put srgb first",
+    ),
+    "layout": (
+        IMAGE.replace(layout="nchw"),
+        "needs layout 'nhwc', got 'nchw'; put layout last",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_pictures_that_the_bundle_does_not_take_are_refused(root: Path, name: str) -> None:
+    image, message = REFUSED[name]
+    with pytest.raises(RecipeError, match=f"^{re.escape(message)}$"):
+        stage_of(root).output(image)
+
+
+def test_int8_runs_on_the_host_alone(root: Path) -> None:
+    stage = stage_of(root, precision="int8")
+    image = ImageSpec(height=24, width=16, color="bgr")
+    pictures = np.random.default_rng(2).integers(0, 256, (1, 24, 16, 3), dtype=np.uint8)
+    exact, rough = (
+        each.apply(NumpyPrimitives(), pictures, image) for each in (stage_of(root), stage)
+    )
+    assert 0 < np.abs(exact - rough).mean() < 5
+    chain = Chain(input=image, stages=(stage,))
+    assert [len(part.stages) for part in chain.cut("split")] == [1, 1]
+    message = (
+        "preprocess[0]: model must run on the host, got placement 'graph'; 'enhancer.edgeprep' has "
+        "no onnx variant in fp32 with all of its preprocessing inside; use placement = 'split' or "
+        "'host'"
+    )
+    with pytest.raises(RecipeError, match=f"^{re.escape(message)}$"):
+        chain.cut("graph")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            'bundle = "absent.edgeprep"',
+            (
+                "{directory}/absent.edgeprep: must be a file that can be read, "
+                "got 'No such file or directory'"
+            ),
+        ),
+        (
+            'bundle = "model.py"',
+            ("model.py: must be an edgeprep bundle, got a file that starts with b'\\nimport '"),
+        ),
+        (
+            f'bundle = "{ENHANCED}"\nprecision = "fp16"',
+            (f"{ENHANCED}: must have a variant in 'fp16', as precision says, got ['fp32', 'int8']"),
+        ),
+        (
+            f'bundle = "{ENHANCED}"\ncolor = "grey"',
+            (
+                f"{ENHANCED}: the first output must be a grey picture (1, 1, H, W), "
+                "got shape (1, 3, 48, 32)"
+            ),
+        ),
+    ],
+    ids=["absent", "no bundle", "precision", "output"],
+)
+def test_a_recipe_whose_bundle_is_of_no_use_is_refused(
+    root: Path, options: str, message: str
+) -> None:
+    recipe = root / "means" / "recipe.toml"
+    text = f'{MEANS}[[target]]\nformat = "onnx"\nprecision = ["fp32"]'
+    recipe.write_text(text.replace('bundle = "../denoiser/denoiser.edgeprep"', options))
+    expected = f"preprocess[2].bundle: {message.format(directory=recipe.parent)}"
+    with pytest.raises(RecipeError, match=f"^{re.escape(expected)}$"):
+        Chain.of_recipe(load_recipe(recipe), default_registry())
+
+
+def test_tables_alone_have_no_files() -> None:
+    message = (
+        "preprocess[0].bundle: must be in a recipe or a bundle, which has files, got 'x.edgeprep'"
+    )
+    tables = [{"use": "model", "bundle": "x.edgeprep"}]
+    with pytest.raises(RecipeError, match=f"^{re.escape(message)}$"):
+        Chain.build(tables, input=ImageSpec(), registry=default_registry())
+
+
+def test_a_stage_whose_bundle_nobody_read_says_so() -> None:
+    stage = LearnedStage(bundle="x.edgeprep")
+    message = "needs its bundle read, got 'x.edgeprep'; build it by a chain"
+    with pytest.raises(RecipeError, match=f"^{re.escape(message)}$"):
+        stage.output(ImageSpec())
+
+
+def test_a_cut_bundle_is_found_by_its_digests(root: Path) -> None:
+    whole = (root / "enhancer" / "enhancer.edgeprep").read_bytes()
+    with pytest.raises(BundleError, match=r"^enhancer\.edgeprep: must be \d+ bytes long, got "):
+        LearnedStage(bundle="enhancer.edgeprep").opened(whole[:-1], default_registry())
