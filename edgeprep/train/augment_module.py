@@ -24,6 +24,7 @@ class AugmentModule(torch.nn.Module):
     It stands before the preprocessing, such as a `ChainModule`, on any device, and adds nothing to
     a checkpoint. Gradients reach pictures that come as float32. Draws depend on `seed`, on the
     epoch and on how many batches came before in it; give every process of a group another seed.
+    `torch.compile` leaves it as it is.
 
     Args:
         stages: those that vary pictures, and others between them.
@@ -48,8 +49,6 @@ class AugmentModule(torch.nn.Module):
                 raise RecipeError(
                     f"augment[{index}]: {rule}, got it in a module; {stage.host_only}; {remedy}"
                 )
-        # NOTE: not as a decorator, which loads torch's compiler wherever this module is imported.
-        self._vary = torch.compiler.disable(self._vary_each)  # type: ignore[no-untyped-call]
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int) -> None:
@@ -81,10 +80,13 @@ class AugmentModule(torch.nn.Module):
                 "augment: must not be exported, got a module in train mode, in which it varies "
                 "pictures; call model.eval() first"
             )
-        varied: torch.Tensor = self._vary(pictures)
+        if not torch.compiler.is_compiling():
+            return self._vary(pictures)
+        # NOTE: not as a decorator, which loads torch's compiler wherever this module is imported.
+        varied: torch.Tensor = torch.compiler.disable(self._vary)(pictures)  # type: ignore[no-untyped-call]
         return varied
 
-    def _vary_each(self, pictures: torch.Tensor) -> torch.Tensor:
+    def _vary(self, pictures: torch.Tensor) -> torch.Tensor:
         image = self._check(pictures)
         key = (self._epoch, self._batch)
         self._batch += 1

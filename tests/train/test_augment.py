@@ -244,13 +244,15 @@ def test_numbers_that_are_none_are_refused(number):
         (
             picture(0)[:4],
             ShapeError,
-            "picture: random-crop needs pictures of at least [6, 5] pixels, got [4, 15]; "
-            "resize first, or raise padding",
+            (
+                "picture: random-crop needs pictures of at least [6, 5] pixels, got [4, 15]; "
+                "resize first, or raise padding"
+            ),
         ),
     ],
 )
 def test_pictures_that_cannot_be_varied_are_refused(given, error, message):
-    with pytest.raises(error) as caught:  # noqa: PT011 -- the whole message is compared
+    with pytest.raises(error) as caught:
         Augment(STAGES, seed=0)(given, 0)
     assert str(caught.value) == message
 
@@ -269,18 +271,24 @@ def test_a_picture_that_is_no_square_cannot_be_turned():
     [
         (
             [RandomFlip(), Normalize(mean=(0.5,) * 3, std=(0.5,) * 3)],
-            "augment[1]: normalize must leave pictures of range '0..255', as they arrive, "
-            "got 'normalized'; put it under [[preprocess]]",
+            (
+                "augment[1]: normalize must leave pictures of range '0..255', as they arrive, "
+                "got 'normalized'; put it under [[preprocess]]"
+            ),
         ),
         (
             [Frames(every=2)],
-            "augment[0]: frames must not be among stages for training, whose pictures come in any "
-            "order, got one that remembers earlier pictures",
+            (
+                "augment[0]: frames must not be among stages for training, whose pictures come "
+                "in any order, got one that remembers earlier pictures"
+            ),
         ),
         (
             [RandomCrop(size=(8, 8)), RandomFlip(), RandomCrop(size=(9, 8))],
-            "augment[2]: random-crop needs pictures of at least [9, 8] pixels, got [8, 8]; "
-            "resize first, or raise padding",
+            (
+                "augment[2]: random-crop needs pictures of at least [9, 8] pixels, got [8, 8]; "
+                "resize first, or raise padding"
+            ),
         ),
     ],
 )
