@@ -64,6 +64,7 @@ def both(transformers, run, picture):
     return compare
 
 
+@pytest.mark.parametrize("picture", ["odd", "noise"], indirect=True)
 @pytest.mark.parametrize("name", NAMES)
 def test_bilinear_differs_by_a_level_at_most(name, both):
     off = both(name, resample=BILINEAR, **OPTIONS.get(name, {}))
@@ -72,14 +73,27 @@ def test_bilinear_differs_by_a_level_at_most(name, both):
     assert off.mean() < 1 / 3
 
 
+@pytest.mark.parametrize("picture", ["photo"], indirect=True)
 @pytest.mark.parametrize("name", NAMES)
 def test_bicubic_differs_only_where_pillow_clips_between_its_passes(name, both):
     off = both(name, resample=BICUBIC, **OPTIONS.get(name, {}))
-    # In uint8, what the first pass overshoots is cut off: by up to 23 levels, at few pixels.
-    assert np.median(off) < 1 / 3
-    assert off.mean() < 0.4
+    # In uint8, what the first pass overshoots is cut off: by up to 10 levels, at few pixels.
+    assert np.median(off) < 0.3
+    assert off.mean() < 1 / 3
 
 
+@pytest.mark.parametrize("picture", ["odd"], indirect=True)
 @pytest.mark.parametrize("edge", [224, 384, 400])
 def test_convnext_crops_below_384_and_warps_above(edge, both):
     assert both("ConvNext", resample=BILINEAR, size={"shortest_edge": edge}).max() <= 1.001
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_a_file_leaves_out_is_what_the_class_takes(name, transformers):
+    options = OPTIONS.get(name, {})
+    processor = getattr(transformers, f"{name}ImageProcessorPil")(**options)
+    full = json.loads(processor.to_json_string())
+    # Old files say less: all but the class may be absent.
+    assert from_json({"image_processor_type": full["image_processor_type"], **options}) == (
+        from_json(full)
+    )
