@@ -27,6 +27,8 @@ def json_schema(cls: type) -> dict[str, Any]:
             properties[name]["description"] = described[name]
         if isinstance(field.default, bool | int | float | str):
             properties[name]["default"] = field.default
+        elif isinstance(field.default, tuple):
+            properties[name]["default"] = list(field.default)
     return {
         "type": "object",
         "properties": properties,

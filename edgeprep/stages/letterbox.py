@@ -26,7 +26,9 @@ class Letterbox(Stage):
     Attributes:
         size: `(height, width)` in pixels.
         fill: the grey level of the borders, 0 to 255.
-        method: as for `Resize`; so are `antialias` and `like`.
+        method: as for `resize`.
+        antialias: as for `resize`.
+        like: as for `resize`.
     """
 
     name: ClassVar[str] = "letterbox"

@@ -34,7 +34,10 @@ class Pad(Stage):
     No picture may become larger than 67 million pixels (2^26).
 
     Attributes:
-        top: pixels added above; `bottom`, `left` and `right` likewise.
+        top: rows added above.
+        bottom: rows added below.
+        left: columns added at the left.
+        right: columns added at the right.
         size: `(height, width)` to reach instead; of an odd remainder, the smaller half goes at the
             top and left.
         value: the grey level of the border, 0 to 255.
