@@ -5,6 +5,7 @@ from typing import ClassVar, Literal, TypeVar
 
 from edgeprep.errors import RecipeError
 from edgeprep.interfaces import Primitives, Stage
+from edgeprep.stages.channels import join_channels, split_channels
 from edgeprep.stages.color_spaces import Channels, from_rgb, to_rgb
 from edgeprep.stages.planar import planes_to_grey, planes_to_rgb
 from edgeprep.stages.requirements import need_channels_last, need_range
@@ -80,8 +81,8 @@ class Color(Stage):
             whole = image.dtype == "uint8" and image.color in ORDERS
             return _to_grey(F, rgb if whole else _round(F, rgb))
         if self.to in ("ycrcb", "hsv", "lab"):
-            return F.concat(from_rgb(F, rgb, self.to), 3)
-        return F.concat(rgb if self.to == "rgb" else rgb[::-1], 3)
+            return join_channels(F, from_rgb(F, rgb, self.to))
+        return join_channels(F, rgb if self.to == "rgb" else rgb[::-1])
 
     def _moves_channels(self, image: ImageSpec) -> bool:
         """Whether no number becomes another one."""
@@ -100,8 +101,8 @@ def _to_rgb(F: Primitives[T], x: T, image: ImageSpec) -> Channels[T]:
     if image.color == "grey":
         return x, x, x
     # One channel at a time, not a matrix product: engines may run those in fewer bits.
-    order = ORDERS.get(image.color, (0, 1, 2))
-    first, second, third = (F.slice(x, 3, channel, channel + 1) for channel in order)
+    channels = split_channels(F, x)
+    first, second, third = (channels[at] for at in ORDERS.get(image.color, (0, 1, 2)))
     if image.color in ("ycrcb", "hsv", "lab"):
         return to_rgb(F, (first, second, third), image.color)
     return first, second, third

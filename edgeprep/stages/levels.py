@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from edgeprep.errors import RecipeError
 from edgeprep.interfaces import Primitives
+from edgeprep.stages.channels import join_channels, split_channels
 from edgeprep.stages.color import Color
 from edgeprep.stages.requirements import need_channels_last, need_color, need_range
 from edgeprep.tensors import Color as ColorSpace
@@ -76,14 +77,14 @@ def change_luma(F: Primitives[T], x: T, image: ImageSpec, change: Callable[[T], 
     if image.color == "grey":
         return change(levels)
     if image.color in ("ycrcb", "lab"):
-        luma, others = F.slice(levels, 3, 0, 1), F.slice(levels, 3, 1, 3)
-        return F.concat((change(luma), others), 3)
-    first, second, third = (F.slice(levels, 3, channel, channel + 1) for channel in range(3))
+        luma, *others = split_channels(F, levels)
+        return join_channels(F, (change(luma), *others))
+    first, second, third = split_channels(F, levels)
     weights = LUMA_WEIGHTS[image.color]
     total = F.add(F.multiply(first, weights[0]), F.multiply(second, weights[1]))
     total = F.add(F.add(total, F.multiply(third, weights[2])), 8192.0)
     luma = F.floor(F.multiply(total, 1 / 16384))
     gain = F.subtract(change(luma), luma)
     # Channel by channel: to add one channel to three takes ONNX Runtime longer than all the rest.
-    changed = (F.clip(F.add(each, gain), 0.0, 255.0) for each in (first, second, third))
-    return F.concat(tuple(changed), 3)
+    changed = [F.clip(F.add(each, gain), 0.0, 255.0) for each in (first, second, third)]
+    return join_channels(F, changed)

@@ -218,6 +218,8 @@ class NumpyPrimitives:
         """Half-pixel bilinear: rows, then columns."""
         if x.strides[3] < 0:  # colours were swapped, which costs less of what is small
             return self.reverse(self.resize_linear(self.reverse(x, 3), height, width), 3)
+        if x.strides[3] > x.strides[2]:  # one channel after the other, of which pixels are slow
+            x = np.ascontiguousarray(x)
         batch, height_in, width_in, channels = x.shape
         rows, columns = _neighbours(height_in, height), _neighbours(width_in, width)
         result = np.empty((batch, height, width, channels), np.float32)
