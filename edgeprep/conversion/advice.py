@@ -22,6 +22,7 @@ from edgeprep.stages.chain import Chain
 from edgeprep.stages.dtype import DType
 from edgeprep.stages.walk import walk
 from edgeprep.tensors import LONGEST_SIDE, ImageSpec
+from edgeprep.train import build_augment
 
 __all__ = ["Advice", "StageCost", "advise", "warn_of_places"]
 
@@ -108,10 +109,12 @@ def advise(
         progress: is told of every step.
 
     Raises:
-        RecipeError: the preprocessing is wrong, or no picture of that size goes through it.
+        RecipeError: the preprocessing is wrong, or no picture of that size goes through it; or
+            the stages for training are wrong.
     """
     registry = registry or default_registry()
     chain = Chain.of_recipe(recipe, registry)
+    build_augment(recipe.augment, chain=chain, registry=registry)
     placement = chain.placements(recipe.placement)[0]
     known = (chain.input.height, chain.input.width)
     height, width = size or tuple(a or b for a, b in zip(known, _CAMERA, strict=True))

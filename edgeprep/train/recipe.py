@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from edgeprep.errors import RecipeError, UnknownName
-from edgeprep.interfaces import Stage
+from edgeprep.interfaces import FileStage, Stage
 from edgeprep.schema import build
 from edgeprep.stages.chain import Chain, StageRegistry
 from edgeprep.stages.draw import leaving
@@ -36,6 +36,9 @@ def build_augment(
             cls = registry.get("stage", name)
         except UnknownName as error:
             raise RecipeError(f"{path}.use: {error}") from error
+        if issubclass(cls, FileStage):
+            rule = "must be a stage that needs no file"
+            raise RecipeError(f"{path}.use: {rule}, got {name!r}; put it under [[preprocess]]")
         stages.append(build(cls, options, path))
     varied = leaving(stages, chain.input).replace(dtype="uint8")
     try:

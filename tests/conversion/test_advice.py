@@ -118,3 +118,9 @@ def test_slow_graphs_are_warned_of_in_one_sentence_a_stage():
 def test_no_remedy_is_offered_that_is_none(numpy_ms, movable):
     (warning,) = warn_of_places([cost(numpy_ms, onnx=6.3)], movable)
     assert warning.endswith(f"and {numpy_ms} ms on the host in numpy")
+
+
+def test_stages_for_training_are_checked_too(recipe):
+    with pytest.raises(RecipeError) as caught:  # noqa: PT011 -- the whole message is compared
+        advise(recipe(RESIZE, '[[augment]]\nuse = "random-rotate"\ndegrees = 181\n'))
+    assert str(caught.value) == ("augment[0].degrees: must be above 0 and at most 180, got 181")
