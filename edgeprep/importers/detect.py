@@ -62,4 +62,7 @@ def _tell(config: Mapping[str, object]) -> str:
             return kind
     examples = ", ".join(repr(keys[0]) for keys in TELLING.values())
     rule = f"must have a key that tells its library, such as {examples}"
-    raise broken("", rule, sorted(config), "; name the library with --from (kind=)")
+    remedy = "; name the library with --from (kind=)"
+    if "model_type" in config:
+        remedy = "; this describes a network of transformers: take its preprocessor_config.json"
+    raise broken("", rule, sorted(config), remedy)

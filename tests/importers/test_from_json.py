@@ -62,6 +62,23 @@ def test_a_file_of_no_library_that_is_known():
         from_json({"hidden_size": 768, "a": 1})
 
 
+def test_the_file_beside_the_one_that_is_meant():
+    # config.json of google/vit-base-patch16-224, shortened.
+    config = {
+        "architectures": ["ViTForImageClassification"],
+        "image_size": 224,
+        "model_type": "vit",
+    }
+    message = (
+        "must have a key that tells its library, such as 'pretrained_cfg', "
+        "'image_processor_type', 'processor', 'model_optimizer_args', got ['architectures', "
+        "'image_size', 'model_type']; this describes a network of transformers: "
+        "take its preprocessor_config.json"
+    )
+    with pytest.raises(RecipeError, match=f"^{re.escape(message)}$"):
+        from_json(config)
+
+
 def test_what_is_no_object():
     with pytest.raises(RecipeError, match=r"^must be an object with keys, got \[1\]$"):
         from_json([1])
