@@ -24,7 +24,7 @@ def mean_of_alike(
     F: Primitives[T],
     x: T,
     offsets: Sequence[Offset],
-    weigh: Callable[[Sequence[T], Offset], T],
+    weigh: Callable[[Sequence[T], Offset, int], T],
     *,
     reach: int,
     margin: int = 0,
@@ -38,57 +38,49 @@ def mean_of_alike(
         F: the interpreter.
         x: `(N, H + 2 (reach + margin), W + 2 (reach + margin), C)`, float32.
         offsets: none of them opposite to another, none further than `reach` down or across.
-        weigh: takes the differences of pairs, `(N, h + 2 · margin, w + 2 · margin)` for each
-            channel, to their weights, `(N, h, w)`.
+        weigh: takes the differences of pairs, an offset and the length of a row to the weights of
+            the pairs. Of the differences there is `(N, P)` for each channel, row after row; of the
+            weights there are `margin` rows and pixels less before and after.
         reach: in pixels.
         margin: how far around a pixel `weigh` looks, in pixels.
 
     Returns:
         `(N, H, W, C)`, float32.
     """
-    batch, high, wide, channels = F.shape(x)
+    batch, height, row, channels = F.shape(x)
     border = reach + margin
-    inside = (high - 2 * border, wide - 2 * border)
-    # One channel at a time: engines are slow at pictures whose last axis is short.
+    rows = height - 2 * border
+    # One channel at a time, all rows in a line: an offset is then a shift along one axis, which
+    # every engine is quick at. What comes from beyond the end of a row is cut off at last.
+    lines = F.reshape(x, (batch, height * row, channels))
     planes = [
-        F.reshape(F.slice(x, 3, channel, channel + 1), (batch, high, wide))
+        F.reshape(F.slice(lines, 2, channel, channel + 1), (batch, height * row))
         for channel in range(channels)
     ]
-    middles = [_part(F, plane, (border, border), inside) for plane in planes]
+    planes = [F.concat((plane, F.slice(plane, 1, 0, 2 * border)), 1) for plane in planes]
+    start, length, spread = border * (row + 1), rows * row, margin * (row + 1)
+    middles = [F.slice(plane, 1, start, start + length) for plane in planes]
     total = F.add(F.multiply(middles[0], 0.0), 1.0)
     shifts = [F.multiply(middle, 0.0) for middle in middles]
     for down, right in offsets:
-        # Every pair of pixels of which at least one is inside the borders, and their margins.
-        top, left = reach - down, reach - max(right, 0)
-        pairs = (inside[0] + down, inside[1] + abs(right))
-        size = (pairs[0] + 2 * margin, pairs[1] + 2 * margin)
+        step = down * row + right
+        # The first pixels of all pairs of which at least one is inside the borders.
+        low, high = start - spread - step, start + spread + length
         differences = [
-            F.subtract(
-                _part(F, plane, (top + down, left + right), size),
-                _part(F, plane, (top, left), size),
-            )
+            F.subtract(F.slice(plane, 1, low + step, high + step), F.slice(plane, 1, low, high))
             for plane in planes
         ]
-        weight = weigh(differences, (down, right))
-        # Where the pixels inside are the first of their pair, and where they are the second.
-        first, second = (down, max(right, 0)), (0, max(-right, 0))
-        total = F.add(total, _part(F, weight, first, inside))
-        total = F.add(total, _part(F, weight, second, inside))
+        weight = weigh(differences, (down, right), row)
+        total = F.add(total, F.slice(weight, 1, step, step + length))
+        total = F.add(total, F.slice(weight, 1, 0, length))
         for channel, difference in enumerate(differences):
-            weighted = F.multiply(_part(F, difference, (margin, margin), pairs), weight)
-            shift = F.add(shifts[channel], _part(F, weighted, first, inside))
-            shifts[channel] = F.subtract(shift, _part(F, weighted, second, inside))
+            if margin:
+                difference = F.slice(difference, 1, spread, spread + length + step)
+            weighted = F.multiply(difference, weight)
+            shift = F.add(shifts[channel], F.slice(weighted, 1, step, step + length))
+            shifts[channel] = F.subtract(shift, F.slice(weighted, 1, 0, length))
     means = [
-        F.reshape(F.add(middle, F.divide(shift, total)), (batch, *inside, 1))
+        F.reshape(F.add(middle, F.divide(shift, total)), (batch, rows, row, 1))
         for middle, shift in zip(middles, shifts, strict=True)
     ]
-    return F.concat(means, 3)
-
-
-def _part(F: Primitives[T], plane: T, start: tuple[int, int], size: tuple[int, int]) -> T:
-    """`(N, height, width)` of `plane`, from row and column `start`."""
-    whole = F.shape(plane)[1:]
-    for axis, (first, length, full) in enumerate(zip(start, size, whole, strict=True), start=1):
-        if length != full:
-            plane = F.slice(plane, axis, first, first + length)
-    return plane
+    return F.slice(F.concat(means, 3), 2, 0, row - 2 * border)

@@ -70,7 +70,9 @@ class Bilateral(Stage):
             lambda strip: mean_of_alike(F, strip, offsets, partial(self._weigh, F), reach=radius),
         )
 
-    def _weigh(self, F: Primitives[T], differences: Sequence[T], offset: tuple[int, int]) -> T:
+    def _weigh(
+        self, F: Primitives[T], differences: Sequence[T], offset: tuple[int, int], row: int
+    ) -> T:
         total = F.absolute(differences[0])
         for difference in differences[1:]:
             total = F.add(total, F.absolute(difference))

@@ -29,7 +29,7 @@ class Gaussian(Stage):
             out, it is `ceil(3 · sigma)`.
 
     Source: OpenCV's GaussianBlur with BORDER_REFLECT_101, within 0.001 levels of float64
-    (tests/stages/test_mean_and_gaussian.py). OpenCV's uint8 is fixed point and up to 1.6 levels off.
+    (tests/stages/test_mean_and_gaussian.py). OpenCV's uint8 is fixed point, up to 1.6 levels off.
     """
 
     name: ClassVar[str] = "gaussian"

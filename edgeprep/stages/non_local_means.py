@@ -79,24 +79,27 @@ class NonLocalMeans(Stage):
             ),
         )
 
-    def _weigh(self, F: Primitives[T], differences: Sequence[T], offset: tuple[int, int]) -> T:
+    def _weigh(
+        self, F: Primitives[T], differences: Sequence[T], offset: tuple[int, int], row: int
+    ) -> T:
         total = F.multiply(differences[0], differences[0])
         for difference in differences[1:]:
             total = F.add(total, F.multiply(difference, difference))
-        total = _sum_run(F, _sum_run(F, total, 1, self.template), 2, self.template)
+        total = _sum_run(F, _sum_run(F, total, row, self.template), 1, self.template)
         samples = len(differences) * self.template**2
         weight = F.exp(F.multiply(total, -1 / (samples * self.h**2)))
         return F.multiply(weight, F.greater(weight, LEAST_WEIGHT))
 
 
-def _sum_run(F: Primitives[T], x: T, axis: int, count: int) -> T:
-    """The sums of `count` neighbours along `axis`, each from the sums of half as many."""
+def _sum_run(F: Primitives[T], x: T, step: int, count: int) -> T:
+    """The sums of `count` elements of `(N, P)`, `step` apart, from the sums of half as many."""
     if count == 1:
         return x
-    length, half = F.shape(x)[axis] - count + 1, count // 2
-    halves = _sum_run(F, x, axis, half)
-    first, second = (F.slice(halves, axis, start, start + length) for start in (0, half))
+    length, half = F.shape(x)[1] - (count - 1) * step, count // 2
+    halves = _sum_run(F, x, step, half)
+    first, second = (F.slice(halves, 1, start, start + length) for start in (0, half * step))
     total = F.add(first, second)
     if count % 2:
-        total = F.add(total, F.slice(x, axis, count - 1, count - 1 + length))
+        last = (count - 1) * step
+        total = F.add(total, F.slice(x, 1, last, last + length))
     return total

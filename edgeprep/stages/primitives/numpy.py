@@ -25,7 +25,7 @@ ONE_THREAD = 2**18
 # Products of fewer columns at a time would be slower than what is gained.
 LEAST_COLUMNS = 16
 # Numbers that a filter works on at a time: what it makes of them stays in the cache.
-STRIP = 2**18
+STRIP = 2**17
 
 
 class NumpyPrimitives:
