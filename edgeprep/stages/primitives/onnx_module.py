@@ -36,7 +36,6 @@ class OnnxModule(torch.nn.Module):
         super().__init__()
         proto = _read(model)
         graph = proto.graph
-        opset = _opset(proto)
         known = {
             tensor.name: read_tensor(tensor, f"constant {tensor.name!r}")
             for tensor in graph.initializer
@@ -47,7 +46,7 @@ class OnnxModule(torch.nn.Module):
         used = {*self._outputs, *(name for entry in graph.node for name in entry.input)}
         nodes = []
         for entry in graph.node:
-            node = _node(entry, opset, known)
+            node = _node(entry, known)
             made = _run(node, [values[name] for name in node.arriving], used)
             settled = not node.arriving or node.operator in ("Shape", "Size")
             (known if settled else values).update(zip(node.outputs, made, strict=False))
@@ -79,6 +78,7 @@ def _read(model: bytes) -> ModelProto:
                 name = ".".join(filter(None, (node.domain, node.op_type)))
                 label = node.name or next(iter(node.output), "")
                 raise refusal("operators must be known to torch here", f"{name!r} (node {label!r})")
+        _need_known_opset(proto)
         checker.check_model(proto, full_check=True)
     except (DecodeError, checker.ValidationError, shape_inference.InferenceError) as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
@@ -86,13 +86,11 @@ def _read(model: bytes) -> ModelProto:
     return proto
 
 
-def _opset(proto: ModelProto) -> int:
-    opset = next(
-        (entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx")), 1
-    )
-    if opset not in OPSETS:
-        raise refusal(f"the opset must be {OPSETS[0]} to {OPSETS[-1]}", str(opset))
-    return opset
+def _need_known_opset(proto: ModelProto) -> None:
+    opsets = [entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx")]
+    for opset in opsets or [1]:
+        if opset not in OPSETS:
+            raise refusal(f"the opset must be {OPSETS[0]} to {OPSETS[-1]}", str(opset))
 
 
 def _example(value: ValueInfoProto) -> torch.Tensor:
@@ -100,13 +98,16 @@ def _example(value: ValueInfoProto) -> torch.Tensor:
     if not value.type.HasField("tensor_type"):
         raise refusal("inputs must be tensors", f"{value.type.WhichOneof('value')} ({where})")
     taken = value.type.tensor_type
-    shape = tuple(axis.dim_value or axis.dim_param or "?" for axis in taken.shape.dim)
+    shape = tuple(
+        axis.dim_value if axis.HasField("dim_value") else axis.dim_param or "?"
+        for axis in taken.shape.dim
+    )
     if not all(isinstance(length, int) for length in shape):
         raise refusal("inputs must have fixed shapes here", f"{shape!r} ({where})")
     return torch.zeros([int(length) for length in shape], dtype=torch_type(taken.elem_type, where))
 
 
-def _node(entry: NodeProto, opset: int, known: Mapping[str, torch.Tensor]) -> OnnxNode:
+def _node(entry: NodeProto, known: Mapping[str, torch.Tensor]) -> OnnxNode:
     operator = entry.op_type
     must = range(len(entry.input)) if operator in FOLDED else NUMBERS.get(operator, ())
     for index, name in enumerate(entry.input):
@@ -116,7 +117,7 @@ def _node(entry: NodeProto, opset: int, known: Mapping[str, torch.Tensor]) -> On
                 f"{name!r} for {operator!r} (node {entry.name or entry.output[0]!r})",
             )
     numbers = (*NUMBERS.get(operator, ()), *MAY_BE_NUMBERS.get(operator, ()))
-    return OnnxNode(entry, OPERATORS[operator], opset=opset, known=known, numbers=numbers)
+    return OnnxNode(entry, OPERATORS[operator], known=known, numbers=numbers)
 
 
 def _run(

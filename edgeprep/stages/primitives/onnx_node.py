@@ -67,7 +67,6 @@ class OnnxNode(torch.nn.Module):
     Attributes:
         operator: its name in ONNX.
         label: the name of the node or, where it has none, of its first output.
-        opset: the version that gives the operator its meaning.
         shapes: of the inputs that are tensors here, fixed by the first call.
         arriving: the names of the inputs that are computed, in order.
         outputs: the names of what it computes.
@@ -78,14 +77,12 @@ class OnnxNode(torch.nn.Module):
         node: NodeProto,
         function: Function,
         *,
-        opset: int,
         known: Mapping[str, torch.Tensor],
         numbers: Iterable[int],
     ) -> None:
         super().__init__()
         self.operator: str = node.op_type
         self.label: str = node.name or node.output[0]
-        self.opset = opset
         self.outputs = tuple(node.output)
         self.arriving = tuple(name for name in node.input if name and name not in known)
         self.shapes: tuple[tuple[int, ...], ...] = ()

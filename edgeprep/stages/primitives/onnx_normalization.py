@@ -44,13 +44,11 @@ def instance_normalization(
 def group_normalization(
     node: OnnxNode, x: torch.Tensor, scale: torch.Tensor, bias: torch.Tensor
 ) -> torch.Tensor:
-    """GroupNormalization; before opset 21, scale and bias are of groups, since then of channels."""
+    """GroupNormalization: of each group of channels of each picture."""
     groups, shape = node.get("num_groups", 1), node.shapes[0]
     node.get("stash_type", 1)
     grouped = x.reshape(shape[0], groups, -1)
     shifted = _normalized(grouped, (2,), node.get("epsilon", 1e-5))
-    if node.opset < 21:
-        return (shifted * scale.reshape(-1, 1) + bias.reshape(-1, 1)).reshape(shape)
     channels = (-1, *[1] * (len(shape) - 2))
     return shifted.reshape(shape) * scale.reshape(channels) + bias.reshape(channels)
 

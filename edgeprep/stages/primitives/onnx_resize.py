@@ -61,7 +61,7 @@ class Sampling:
             taps = np.arange(np.floor(centre - radius), np.ceil(centre + radius) + 1)
             weights = self._kernel((taps - centre) / widened)
             inside = (taps >= 0) & (taps < length)
-            if self.exclude_outside or self.antialias:
+            if self.exclude_outside:
                 weights *= inside
             np.add.at(matrix[row], np.clip(taps, 0, length - 1).astype(np.int64), weights)
         rows: NDArray[np.float32] = (matrix / matrix.sum(axis=1, keepdims=True)).astype(np.float32)

@@ -63,9 +63,9 @@ class Window:
         small, large = [total // 2 for total in totals], [-(-total // 2) for total in totals]
         self.before, self.after = (small, large) if larger == "after" else (large, small)
 
-    def reach_the_end(self) -> list[int]:
-        """Elements to add after each axis for the last, partly filled window (ceil_mode)."""
-        return [self._missing(axis) for axis in range(len(self.kernel))]
+    def reach_the_end(self) -> None:
+        """Add what the last window of each axis lacks (ceil_mode)."""
+        self.beyond = [self._missing(axis) for axis in range(len(self.kernel))]
 
     def _missing(self, axis: int) -> int:
         padded = self.lengths[axis] + self.before[axis] + self.after[axis]
