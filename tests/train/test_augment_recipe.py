@@ -94,15 +94,15 @@ def test_pictures_keep_the_color_of_the_input():
         (
             {"use": "layout"},
             (
-                "augment[1]: layout must leave pictures of layout 'nhwc', as they arrive, got 'nchw'; "
-                "put it under [[preprocess]]"
+                "augment[1]: layout must leave pictures of layout 'nhwc', as they arrive, "
+                "got 'nchw'; put it under [[preprocess]]"
             ),
         ),
         (
             {"use": "frames", "every": 2},
             (
-                "augment[1]: frames must not be among stages for training, whose pictures come in any "
-                "order, got one that remembers earlier pictures"
+                "augment[1]: frames must not be among stages for training, whose pictures come "
+                "in any order, got one that remembers earlier pictures"
             ),
         ),
     ],
