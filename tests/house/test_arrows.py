@@ -144,6 +144,30 @@ def test_a_planted_arrow_backwards_is_found(tmp_path, source):
     assert len(arrows_backwards(package)) == 1
 
 
+TRAINING = "from edgeprep.train import Augment"
+
+
+@pytest.mark.parametrize("file", ["stages/draw.py", "runtime/session.py", "data/readers.py"])
+def test_training_is_known_neither_to_a_device_nor_to_data(tmp_path, file):
+    package = planted(tmp_path, "edgeprep", file, TRAINING)
+    assert arrows_backwards(package) == [f"{package}/{file}:1 imports edgeprep.train Augment"]
+
+
+@pytest.mark.parametrize("file", ["compress/distil.py", "conversion/plan.py", "cli/train.py"])
+def test_what_comes_after_training_may_import_it(tmp_path, file):
+    assert arrows_backwards(planted(tmp_path, "edgeprep", file, TRAINING)) == []
+
+
+def test_training_may_import_stages_and_data_and_no_conversion(tmp_path):
+    source = "from edgeprep.stages.draw import draw\nfrom edgeprep.data import Samples\n"
+    package = planted(tmp_path, "edgeprep", "train/augment.py", source)
+    assert arrows_backwards(package) == []
+    planted(tmp_path, "edgeprep", "train/loop.py", "from edgeprep.conversion import convert")
+    assert arrows_backwards(package) == [
+        f"{package}/train/loop.py:1 imports edgeprep.conversion convert"
+    ]
+
+
 def test_a_planted_room_without_a_place_is_found(tmp_path):
     package = planted(tmp_path, "edgeprep", "attic.py", "import edgeprep.errors")
     assert arrows_backwards(package) == [f"{package}/attic.py:1 imports edgeprep.errors"]
