@@ -15,16 +15,17 @@ model:
 
     model = torch.nn.Sequential(ChainModule(graph), network)   # takes uint8 (N, H, W, C)
 
-`ChainModule` (edgeprep.stages.primitives.torch) may as well be called in `__getitem__`. Chains
-hold no state and can be sent to workers.
+`ChainModule` may as well be called in `__getitem__`. Chains hold no state and can be sent to
+workers.
 
 Augmentations come before the preprocessing, where pictures are what a camera gives, and leave
 such pictures. They are never exported: `Chain` and `convert` refuse them, and an `AugmentModule`
 is the identity in eval mode and refuses to be exported in train mode.
 """
 
+from edgeprep.stages.primitives.torch import ChainModule
 from edgeprep.train.augment import Augment
 from edgeprep.train.augment_module import AugmentModule
 from edgeprep.train.recipe import build_augment
 
-__all__ = ["Augment", "AugmentModule", "build_augment"]
+__all__ = ["Augment", "AugmentModule", "ChainModule", "build_augment"]

@@ -2,13 +2,23 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 from edgeprep.conversion import Result
 
 ROOT = Path(__file__).parents[2]
 CODE = re.compile(r"(?<!-->\n)```python\n(.*?)```", re.DOTALL)
+
+
+def programs() -> list[str]:
+    """What the README shows in Python and does not quote from a file."""
+    found = CODE.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert len(found) == 2
+    return [str(code) for code in found]
 
 
 def test_the_application_of_the_readme_reads_its_digit(
@@ -17,7 +27,7 @@ def test_the_application_of_the_readme_reads_its_digit(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    (code,) = CODE.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+    code = programs()[0]
     (tmp_path / "digits.edgeprep").symlink_to(result.bundle)
     (tmp_path / "model_zoo").symlink_to(ROOT / "model_zoo")
     monkeypatch.chdir(tmp_path)
@@ -27,3 +37,14 @@ def test_the_application_of_the_readme_reads_its_digit(
     assert label == "3"
     assert float(score) > 0.8
     assert title.startswith("digits-mobilenet: ")
+
+
+def test_the_training_of_the_readme_prepares_its_digit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    names: dict[str, Any] = {}
+    exec(compile(programs()[1], "README.md", "exec"), names)  # noqa: S102 -- our own text
+    assert (names["sample"].shape, names["sample"].dtype) == ((1, 64, 64, 3), np.uint8)
+    varied = names["preprocess"](torch.from_numpy(names["sample"]))
+    plain = names["preprocess"](torch.from_numpy(names["host"].prepare(names["picture"])))
+    assert varied.shape == plain.shape == (1, 3, 64, 64)
+    assert 0.01 < (varied - plain).abs().mean() < 2
