@@ -36,8 +36,9 @@ Sigma = Annotated[float, Meta(ge=0.1, le=100.0)]
 LOWEST, HIGHEST = 0.002, 0.5
 CutOff = Annotated[float, Meta(extra_json_schema={"minimum": LOWEST, "maximum": HIGHEST})]
 
-# Rows of the result that one product makes. 8 read more rows twice, 32 multiply more zeros.
-BLOCK = 16
+# Rows of the result that one product makes: fewer read more rows twice, more multiply more zeros
+# and add more to a graph. A quarter of the weights is best, within these bounds.
+FEWEST_ROWS, MOST_ROWS = 16, 64
 # Up to so many weights, a sum of slices is as fast as a product, and exact for whole weights even
 # in an engine that multiplies matrices in fewer bits.
 FEW = 3
@@ -88,7 +89,7 @@ def _by_slices(F: Primitives[T], x: T, axis: int, weights: Sequence[float], bord
 
 def _by_blocks(F: Primitives[T], x: T, weights: Sequence[float], border: Border) -> T:
     batch, length, width, channels = F.shape(x)
-    rows = min(BLOCK, length)
+    rows = min(max(len(weights) // 4, FEWEST_ROWS), MOST_ROWS, length)
     blocks = ceil(length / rows)
     matrix = _band(tuple(weights), rows)
     run = matrix.shape[1]
