@@ -20,6 +20,7 @@ from edgeprep.runtime.candidates import construct
 from edgeprep.runtime.timing import measure_burst, summarize
 from edgeprep.stages.chain import Chain
 from edgeprep.stages.dtype import DType
+from edgeprep.stages.requirements import limit_pixels
 from edgeprep.stages.walk import walk
 from edgeprep.tensors import LONGEST_SIDE, ImageSpec
 from edgeprep.train import build_augment
@@ -121,6 +122,7 @@ def advise(
     if not (1 <= height <= LONGEST_SIDE and 1 <= width <= LONGEST_SIDE):
         rule = f"size: must be 1 to {LONGEST_SIDE} pixels high and wide"
         raise RecipeError(f"{rule}, got {[height, width]!r}")
+    limit_pixels("size: must have", height, width)
     fixed = _at_size(chain, height, width)
     with progress("measure every stage in numpy") as done:
         times = _numpy_ms(fixed)

@@ -157,7 +157,7 @@ class Chain:
         if not self.input.is_fixed:
             raise RecipeError(
                 "preprocess: a graph needs pictures of one size, got a free size; "
-                "give the input a height and a width, or place the resize on the host"
+                "set input.size, or place the resize on the host by placement = 'split'"
             )
 
     def cut(self, placement: PlacementChoice) -> tuple[Self, Self]:
@@ -271,7 +271,7 @@ class Chain:
             raise RecipeError(
                 "preprocess: must bring pictures to one size while values are in 0..255, as "
                 "screens show them, got a free size; resize before normalize, scale and linear, "
-                "or give the input a size"
+                "or set input.size"
             )
         if placement == "host":
             return cuts[-1]

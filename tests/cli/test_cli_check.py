@@ -85,3 +85,11 @@ def test_a_size_of_nothing_is_refused(edgeprep: Run, recipe: Path) -> None:
     ended = edgeprep("check", recipe, "-q", "--size=0x5")
     assert ended.code == 2
     assert ended.stderr == ("edgeprep: size: must be 1 to 16384 pixels high and wide, got [0, 5]\n")
+
+
+def test_a_size_that_memory_would_not_hold_is_refused(edgeprep: Run, recipe: Path) -> None:
+    ended = edgeprep("check", recipe, "-q", "--size=16384x4097")
+    assert ended.code == 2
+    assert ended.stderr == (
+        "edgeprep: size: must have at most 67108864 pixels, got [16384, 4097]\n"
+    )

@@ -107,7 +107,7 @@ REFUSED = {
         "graph",
         (
             "preprocess: a graph needs pictures of one size, got a free size; "
-            "give the input a height and a width, or place the resize on the host"
+            "set input.size, or place the resize on the host by placement = 'split'"
         ),
     ),
     "no resize at all": (
@@ -115,8 +115,8 @@ REFUSED = {
         "host",
         (
             "preprocess: must bring pictures to one size while values are in 0..255, as screens "
-            "show them, got a free size; resize before normalize, scale and linear, or give the "
-            "input a size"
+            "show them, got a free size; resize before normalize, scale and linear, or set "
+            "input.size"
         ),
     ),
     "resize too late": (
@@ -124,8 +124,8 @@ REFUSED = {
         "split",
         (
             "preprocess: must bring pictures to one size while values are in 0..255, as screens "
-            "show them, got a free size; resize before normalize, scale and linear, or give the "
-            "input a size"
+            "show them, got a free size; resize before normalize, scale and linear, or set "
+            "input.size"
         ),
     ),
     "resize in linear light": (
@@ -133,8 +133,8 @@ REFUSED = {
         "host",
         (
             "preprocess: must bring pictures to one size while values are in 0..255, as screens "
-            "show them, got a free size; resize before normalize, scale and linear, or give the "
-            "input a size"
+            "show them, got a free size; resize before normalize, scale and linear, or set "
+            "input.size"
         ),
     ),
     "auto": (
@@ -185,7 +185,7 @@ def test_what_no_graph_can_hold_is_before_every_cut():
 
 
 def test_what_no_graph_can_hold_is_refused_in_one_with_the_reason():
-    # Of any size: to give the input one would not help.
+    # Of any size: to set one would not help.
     chain = Chain(input=ImageSpec(), stages=(CROP, Slow(), NORMALIZE))
     with pytest.raises(RecipeError) as caught:  # noqa: PT011 -- the whole message is compared
         chain.cut("graph")
