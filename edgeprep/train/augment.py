@@ -111,8 +111,9 @@ class Augment:
         if index is None:
             worker = get_worker_info()
             if worker is not None:
-                # Its seed is another one in every worker and every epoch.
-                key = (1, worker.seed)
+                # Its seed is another one in every worker, and where workers end with an epoch, in
+                # every epoch.
+                key = (1, worker.seed, self.epoch)
             number = self._count
             self._count += 1
         else:

@@ -132,6 +132,19 @@ def test_without_an_index_every_picture_of_every_epoch_is_another(persistent):
     assert two_epochs() == found
 
 
+def test_without_an_index_workers_see_the_epoch_too():
+    augment = Augment(STAGES, seed=0)
+    loader = DataLoader(Transformed(augment), batch_size=2, num_workers=2)
+    found = []
+    for number in (0, 1, 0):
+        # As those do who seed every epoch alike.
+        torch.manual_seed(3)
+        augment.set_epoch(number)
+        found.append(epoch(loader))
+    assert found[2] == found[0]
+    assert {*found[0].values()}.isdisjoint(found[1].values())
+
+
 def test_without_an_index_and_workers_draws_go_on_and_an_epoch_begins_them_anew():
     augment = Augment(STAGES, seed=0)
     loader = DataLoader(Transformed(augment), batch_size=2)
