@@ -1,25 +1,26 @@
 """Stages in order: checked when built, cut between host and graph, run by any interpreter."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprep.errors import DTypeError, EdgePrepError, RecipeError, ShapeError, UnknownName
+from edgeprep.errors import DTypeError, RecipeError, ShapeError
 from edgeprep.geometry import IDENTITY, Affine
 from edgeprep.interfaces import FileStage, Placement, Primitives, Stage, StreamStage
-from edgeprep.schema import build, to_table
+from edgeprep.schema import to_table
 from edgeprep.stages.dtype import DType
 from edgeprep.stages.layout import Layout
+from edgeprep.stages.named import Files, StageRegistry, build_stage
 from edgeprep.stages.primitives.numpy import NumpyPrimitives
 from edgeprep.tensors import ImageSpec
 
 if TYPE_CHECKING:  # a device has no recipes, and reads no TOML
     from edgeprep.recipe import Recipe
 
-__all__ = ["Chain", "StageRegistry", "check_picture", "to_levels"]
+__all__ = ["Chain", "check_picture", "to_levels"]
 
 # "auto" is no cut, but the wish to let the device measure all of them.
 PlacementChoice = Placement | Literal["auto"]
@@ -27,13 +28,6 @@ PlacementChoice = Placement | Literal["auto"]
 T = TypeVar("T")
 
 NUMPY = NumpyPrimitives()
-
-
-class StageRegistry(Protocol):
-    """Where a chain looks up the stages that a recipe names."""
-
-    def get(self, kind: Literal["stage"], name: str, /) -> type[Any]:
-        """The class that offers `name`, which may carry a version, as in "resize@1"."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +72,7 @@ class Chain:
         *,
         input: ImageSpec,
         registry: StageRegistry,
-        files: Callable[[str], bytes] | None = None,
+        files: Files | None = None,
         where: str = "preprocess",
     ) -> Self:
         """The chain that a recipe describes, one table a stage.
@@ -90,7 +84,7 @@ class Chain:
             tables: one a stage.
             input: the type of the pictures that arrive.
             registry: where stages are looked up.
-            files: reads what stages ask for by name, such as `Recipe.read` or `Bundle.member`.
+            files: reads what stages ask for by name; None: there are no files.
             where: the path of the tables, for messages.
 
         Raises:
@@ -101,7 +95,7 @@ class Chain:
         image = input
         for index, table in enumerate(tables):
             path = f"{where}[{index}]"
-            stages.append(_stage(table, registry, files, path))
+            stages.append(_for_all(build_stage(table, registry, path, files), table["use"], path))
             image = _output(stages[-1], image, path)
         if image.dtype != "float32":
             stages.append(DType(to="float32"))
@@ -289,41 +283,14 @@ class Chain:
         return image.is_fixed and image.batch == 1 and in_levels and not changes_form
 
 
-def _stage(
-    table: Mapping[str, object],
-    registry: StageRegistry,
-    files: Callable[[str], bytes] | None,
-    path: str,
-) -> Stage:
-    options = dict(table)
-    name = options.pop("use", None)
-    if not isinstance(name, str):
-        raise RecipeError(f"{path}.use: must be the name of a stage, got {name!r}")
-    try:
-        cls = registry.get("stage", name)
-    except UnknownName as error:
-        raise RecipeError(f"{path}.use: {error}") from error
-    if cls.training_only:
+def _for_all(stage: Stage, name: object, path: str) -> Stage:
+    """`stage`, unless it varies pictures."""
+    if stage.training_only:
         raise RecipeError(
             f"{path}.use: must be a stage that every picture goes through alike, got {name!r}, "
             "which varies pictures for training and is never exported; put it under [[augment]]"
         )
-    stage: Stage = build(cls, options, path)
-    if isinstance(stage, FileStage):
-        return _opened(stage, registry, files, f"{path}.{stage.file}")
     return stage
-
-
-def _opened(
-    stage: FileStage, registry: StageRegistry, files: Callable[[str], bytes] | None, path: str
-) -> Stage:
-    name = getattr(stage, stage.file)
-    if files is None:
-        raise RecipeError(f"{path}: must be in a recipe or a bundle, which has files, got {name!r}")
-    try:
-        return stage.opened(files(name), registry)
-    except EdgePrepError as error:
-        raise RecipeError(f"{path}: {error}") from error
 
 
 def _output(stage: Stage, image: ImageSpec, path: str) -> ImageSpec:

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from edgeprep.errors import RecipeError, UnknownName
-from edgeprep.interfaces import FileStage, Stage
-from edgeprep.schema import build
-from edgeprep.stages.chain import Chain, StageRegistry
+from edgeprep.errors import RecipeError
+from edgeprep.interfaces import Stage
+from edgeprep.stages.chain import Chain
 from edgeprep.stages.draw import leaving
+from edgeprep.stages.named import StageRegistry, build_stage
 
 __all__ = ["build_augment"]
 
@@ -25,21 +25,9 @@ def build_augment(
         RecipeError: a table is wrong, a stage cannot work on what arrives at it, or the
             preprocessing cannot work on what leaves the last one.
     """
-    stages: list[Stage] = []
-    for index, table in enumerate(tables):
-        path = f"augment[{index}]"
-        options = dict(table)
-        name = options.pop("use", None)
-        if not isinstance(name, str):
-            raise RecipeError(f"{path}.use: must be the name of a stage, got {name!r}")
-        try:
-            cls = registry.get("stage", name)
-        except UnknownName as error:
-            raise RecipeError(f"{path}.use: {error}") from error
-        if issubclass(cls, FileStage):
-            rule = "must be a stage that needs no file"
-            raise RecipeError(f"{path}.use: {rule}, got {name!r}; put it under [[preprocess]]")
-        stages.append(build(cls, options, path))
+    stages = tuple(
+        build_stage(table, registry, f"augment[{index}]") for index, table in enumerate(tables)
+    )
     varied = leaving(stages, chain.input).replace(dtype="uint8")
     try:
         output = Chain(input=varied, stages=chain.stages).output
@@ -50,4 +38,4 @@ def build_augment(
         got, want = ([image.height, image.width] for image in (output, chain.output))
         rule = f"must leave pictures that preprocess brings to {want!r} pixels, as others"
         raise RecipeError(f"augment: {rule}, got {got!r}; resize under [[preprocess]]")
-    return tuple(stages)
+    return stages

@@ -300,7 +300,8 @@ def test_a_recipe_whose_bundle_is_of_no_use_is_refused(
 
 def test_tables_alone_have_no_files() -> None:
     message = (
-        "preprocess[0].bundle: must be in a recipe or a bundle, which has files, got 'x.edgeprep'"
+        "preprocess[0].use: must be a stage that needs no file, got 'model'; "
+        "put it under [[preprocess]] of a recipe"
     )
     tables = [{"use": "model", "bundle": "x.edgeprep"}]
     with pytest.raises(RecipeError, match=f"^{re.escape(message)}$"):

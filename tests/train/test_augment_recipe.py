@@ -167,7 +167,7 @@ def test_a_stage_with_a_file_is_refused():
     registry.register("filed", plugin)
     assert fault({"use": "filed", "path": "x"}, registry=registry) == (
         "augment[0].use: must be a stage that needs no file, got 'filed'; "
-        "put it under [[preprocess]]"
+        "put it under [[preprocess]] of a recipe"
     )
 
 
