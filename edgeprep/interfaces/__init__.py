@@ -1,0 +1,42 @@
+"""What a plugin offers: stages, passes, exporters, backends and tasks; and what they exchange.
+
+Every class here is implemented by plugins and called by edgeprep. Each names itself with class
+attributes, so that listing never constructs anything. Stages, passes, exporters and tasks are
+frozen dataclasses whose fields are the keys of their table in a recipe.
+"""
+
+from edgeprep.interfaces.conversion import Exporter, Pass, Source
+from edgeprep.interfaces.engines import (
+    Backend,
+    Device,
+    DeviceKind,
+    Model,
+    Options,
+    Placement,
+    Precision,
+    Runner,
+    Task,
+)
+from edgeprep.interfaces.primitives import Network, Primitives
+from edgeprep.interfaces.stages import FileStage, RandomStage, Stage, StreamStage
+
+__all__ = [
+    "Backend",
+    "Device",
+    "DeviceKind",
+    "Exporter",
+    "FileStage",
+    "Model",
+    "Network",
+    "Options",
+    "Pass",
+    "Placement",
+    "Precision",
+    "Primitives",
+    "RandomStage",
+    "Runner",
+    "Source",
+    "Stage",
+    "StreamStage",
+    "Task",
+]

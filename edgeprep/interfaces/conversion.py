@@ -1,0 +1,121 @@
+"""What changes a network, and what writes it in a format."""
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeprep.interfaces.engines import Model, Precision
+from edgeprep.tensors import TensorSpec
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import torch
+
+__all__ = ["Exporter", "Pass", "Source"]
+
+
+class Source(ABC):
+    """What an exporter starts from: the network, its preprocessing and its calibration samples.
+
+    The graph that an exporter writes takes uint8 pictures `(1, H, W, C)` and returns the network's
+    outputs as float32; the preprocessing is inside and stays in float at every precision.
+    Expensive parts are computed once and shared by all exporters.
+    """
+
+    @property
+    @abstractmethod
+    def network(self) -> "torch.nn.Module":
+        """The network alone, in eval mode: float32, in the chain's last layout, to outputs.
+
+        The outputs are always a tuple of tensors.
+        """
+
+    @property
+    @abstractmethod
+    def deployed(self) -> "torch.nn.Module":
+        """Preprocessing and network in one module: uint8 `(1, H, W, C)` to a tuple of outputs.
+
+        The network is its submodule `network`, the preprocessing its submodule `preprocessing`.
+        """
+
+    @property
+    @abstractmethod
+    def preprocessing_onnx(self) -> bytes:
+        """The preprocessing alone as an ONNX model: `image`, uint8 NHWC, to `preprocessed`."""
+
+    @property
+    @abstractmethod
+    def network_onnx(self) -> bytes:
+        """The network alone as an ONNX model: `preprocessed`, float32, to its outputs."""
+
+    @property
+    @abstractmethod
+    def input(self) -> TensorSpec:
+        """The graph's input: `image`, uint8, `(1, H, W, C)`."""
+
+    @property
+    @abstractmethod
+    def network_input(self) -> TensorSpec:
+        """The network's input: `preprocessed`, float32."""
+
+    @property
+    @abstractmethod
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        """The network's outputs, float32, named in order."""
+
+    @property
+    @abstractmethod
+    def calibration(self) -> NDArray[np.uint8]:
+        """Calibration samples as the graph takes them: `(samples, H, W, C)`, uint8."""
+
+    @property
+    @abstractmethod
+    def calibration_preprocessed(self) -> NDArray[np.float32]:
+        """The same samples as the network takes them: `(samples, …)`, float32.
+
+        Where the chain makes several pictures of one, those of a sample are one after the other.
+        """
+
+    @property
+    @abstractmethod
+    def keep_float(self) -> tuple[str, ...]:
+        """Module paths that quantization must leave in float, with all that is inside them.
+
+        Spelt as in `network.named_modules()` and `deployed.named_modules()`: both hold the
+        user's network as their submodule `network`, so that every path starts with `network.`.
+        """
+
+    @property
+    @abstractmethod
+    def scratch(self) -> "Path":
+        """An existing directory for temporary files; it is removed when the conversion ends."""
+
+
+class Pass(ABC):
+    """One compression step, torch → torch. Its fields are the keys of a `[[compress]]` table."""
+
+    name: ClassVar[str]
+    requires: ClassVar[tuple[str, ...]] = ()
+
+    @abstractmethod
+    def apply(self, network: "torch.nn.Module", source: Source) -> "torch.nn.Module":
+        """The compressed network. It raises, with the reason, where it can do nothing."""
+
+
+class Exporter(ABC):
+    """Writes one format. Its fields are the extra keys of a recipe's `[[target]]` table."""
+
+    name: ClassVar[str]
+    precisions: ClassVar[tuple[Precision, ...]]
+    requires: ClassVar[tuple[str, ...]] = ()
+
+    @abstractmethod
+    def export(self, source: Source, precision: Precision) -> Model:
+        """The model in this format, `source.input` to `source.outputs`.
+
+        Raises:
+            ExportError: every road to this format failed; the message names each with its reason.
+        """

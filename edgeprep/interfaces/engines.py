@@ -1,0 +1,128 @@
+"""What runs models on a device, and what its outputs mean."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from edgeprep.tensors import TensorSpec
+
+__all__ = [
+    "Backend",
+    "Device",
+    "DeviceKind",
+    "Model",
+    "Options",
+    "Placement",
+    "Precision",
+    "Runner",
+    "Task",
+]
+
+Precision = Literal["fp32", "fp16", "int8"]
+# Where the chain is cut: all of it in the graph, as little as possible, or all but the steps up to
+# a fixed size.
+Placement = Literal["graph", "host", "split"]
+DeviceKind = Literal["cpu", "gpu", "npu", "dsp"]
+# How a candidate is run, such as {"threads": 2} or {"threads": 1, "precision": "bf16"}.
+Options = Mapping[str, int | str]
+
+
+class Model(Struct, frozen=True, kw_only=True):
+    """One exported network, held in memory as the engine will read it.
+
+    Attributes:
+        format: the exporter's format, such as "onnx".
+        files: content by file name. A single file, or the few that belong together.
+    """
+
+    format: str
+    files: Mapping[str, bytes]
+
+    @property
+    def size_bytes(self) -> int:
+        """The total size of all files."""
+        return sum(len(content) for content in self.files.values())
+
+
+class Device(Struct, frozen=True, kw_only=True):
+    """A place where a backend can run models."""
+
+    name: str
+    kind: DeviceKind
+    description: str = ""
+
+
+class Runner(ABC):
+    """One loaded candidate. `run` may be called from any number of threads at once."""
+
+    @property
+    @abstractmethod
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """The inputs, in the order in which `run` takes them."""
+
+    @property
+    @abstractmethod
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        """The outputs, in the order in which `run` returns them."""
+
+    @abstractmethod
+    def run(self, inputs: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], ...]:
+        """The outputs for `inputs`, which match `self.inputs` and are C-contiguous.
+
+        The arrays returned belong to the caller: no later call changes them.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the engine. Calling it again does nothing."""
+
+
+class Backend(ABC):
+    """A library that runs one or more formats.
+
+    Class attributes say what it is without importing the library: `formats` that it runs, and
+    `requires`, the importable names of the modules that it needs. Constructing it imports them.
+    """
+
+    name: ClassVar[str]
+    formats: ClassVar[tuple[str, ...]]
+    requires: ClassVar[tuple[str, ...]] = ()
+    install: ClassVar[str] = ""  # what to tell pip, such as "edgeprep-onnx[runtime]"
+
+    @abstractmethod
+    def devices(self) -> tuple[Device, ...]:
+        """The devices that this library can reach on this machine; the CPU comes first."""
+
+    @abstractmethod
+    def options(self, device: Device, precision: Precision) -> tuple[Options, ...]:
+        """The ways worth measuring on `device`, the numerically most exact one first."""
+
+    @abstractmethod
+    def load(self, model: Model, device: Device, options: Options) -> Runner:
+        """`model` on `device`, from the bytes that `model` holds and nothing else.
+
+        Raises:
+            BackendError: the library refuses the model, the device or the options.
+        """
+
+    @abstractmethod
+    def versions(self) -> Mapping[str, str]:
+        """What results and speed depend on, such as library and driver versions."""
+
+
+class Task(ABC):
+    """What the outputs of a network mean. Its fields are the keys of the recipe's `[task]`."""
+
+    name: ClassVar[str]
+    metrics: ClassVar[tuple[str, ...]]  # how it can be scored; the first one is the default
+
+    @abstractmethod
+    def check_outputs(self, outputs: tuple[TensorSpec, ...]) -> None:
+        """Raise RecipeError where a network with such outputs cannot serve this task."""
+
+    @abstractmethod
+    def decode(self, outputs: tuple[NDArray[Any], ...]) -> tuple[Any, ...]:
+        """The typed results, one a frame; each is a frozen value with `to_json()`."""
