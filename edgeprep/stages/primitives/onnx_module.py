@@ -7,7 +7,13 @@ import torch
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import ModelProto, NodeProto, ValueInfoProto, checker, inliner, shape_inference
 
-from edgeprep.stages.primitives.onnx_node import OnnxNode, read_tensor, refusal, torch_type
+from edgeprep.stages.primitives.onnx_node import (
+    OnnxNode,
+    need_inside,
+    read_tensor,
+    refusal,
+    torch_type,
+)
 from edgeprep.stages.primitives.onnx_operators import FOLDED, MAY_BE_NUMBERS, NUMBERS, OPERATORS
 
 __all__ = ["OnnxModule"]
@@ -53,21 +59,36 @@ class OnnxModule(torch.nn.Module):
             if not settled:
                 nodes.append(node)
         self.nodes = torch.nn.ModuleList(nodes)
-        self._wiring = tuple((node.arriving, node.outputs) for node in nodes)
+        self._wiring = tuple(
+            (node.arriving, node.outputs, done)
+            for node, done in zip(nodes, _last_uses(nodes, self._outputs), strict=True)
+        )
         for index, name in enumerate(self._outputs):
             if name in known:
                 self.register_buffer(f"output_{index}", known[name], persistent=False)
+        self.eval()  # exporters warn of modules in train mode, which this one does not have
 
     def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """The outputs of the graph, in its order, from its inputs, in its order."""
         values = dict(zip(self._inputs, inputs, strict=True))
-        for node, (arriving, outputs) in zip(self.nodes, self._wiring, strict=True):
+        for node, (arriving, outputs, done) in zip(self.nodes, self._wiring, strict=True):
             made = node(*[values[name] for name in arriving])
             values.update(zip(outputs, made, strict=False))
+            for name in done:
+                del values[name]
         return tuple(
             values[name] if name in values else self.get_buffer(f"output_{index}")
             for index, name in enumerate(self._outputs)
         )
+
+
+def _last_uses(nodes: Sequence[OnnxNode], kept: Collection[str]) -> list[tuple[str, ...]]:
+    """The values that no node after each one needs, so that large pictures are let go."""
+    last = {name: index for index, node in enumerate(nodes) for name in node.arriving}
+    return [
+        tuple(name for name, used in last.items() if used == index and name not in kept)
+        for index in range(len(nodes))
+    ]
 
 
 def _read(model: bytes) -> ModelProto:
@@ -79,6 +100,8 @@ def _read(model: bytes) -> ModelProto:
                 label = node.name or next(iter(node.output), "")
                 raise refusal("operators must be known to torch here", f"{name!r} (node {label!r})")
         _need_known_opset(proto)
+        for tensor in proto.graph.initializer:  # before the checker, which looks for the file
+            need_inside(tensor, f"constant {tensor.name!r}")
         checker.check_model(proto, full_check=True)
     except (DecodeError, checker.ValidationError, shape_inference.InferenceError) as error:
         reason = " ".join(f"{type(error).__name__}: {error}".split())

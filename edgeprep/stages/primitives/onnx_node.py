@@ -11,7 +11,7 @@ from onnx import AttributeProto, NodeProto, TensorProto, helper, numpy_helper
 
 from edgeprep.errors import ExportError
 
-__all__ = ["TYPES", "Function", "OnnxNode", "read_tensor", "refusal", "torch_type"]
+__all__ = ["TYPES", "Function", "OnnxNode", "need_inside", "read_tensor", "refusal", "torch_type"]
 
 TYPES: Mapping[int, torch.dtype] = {
     TensorProto.FLOAT: torch.float32,
@@ -56,9 +56,14 @@ def read_tensor(tensor: TensorProto, where: str) -> torch.Tensor:
         ExportError: its element type is not known here, or its values are in another file.
     """
     torch_type(tensor.data_type, where)
+    need_inside(tensor, where)
+    return torch.from_numpy(numpy_helper.to_array(tensor).copy())
+
+
+def need_inside(tensor: TensorProto, where: str) -> None:
+    """Raise ExportError where the values of a constant are in another file."""
     if tensor.data_location == TensorProto.EXTERNAL:
         raise refusal("constants must be inside the model", f"external data ({where})")
-    return torch.from_numpy(numpy_helper.to_array(tensor).copy())
 
 
 class OnnxNode(torch.nn.Module):

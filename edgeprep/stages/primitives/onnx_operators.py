@@ -32,14 +32,17 @@ def _variadic(function: Choice) -> Function:
     return lambda node, *tensors: reduce(function, tensors)
 
 
-def _extreme(choose: Choice) -> Function:
-    def function(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-        if a.dtype != torch.uint8:
-            return choose(a, b)
-        # LiteRT has no minimum of uint8; float32 holds every level.
-        return choose(a.to(torch.float32), b.to(torch.float32)).to(torch.uint8)
+def _in_float(x: torch.Tensor) -> torch.Tensor:
+    # LiteRT neither compares nor bounds uint8; float32 holds every level.
+    return x.to(torch.float32) if x.dtype == torch.uint8 else x
 
-    return _variadic(function)
+
+def _comparison(compare: Choice) -> Function:
+    return _binary(lambda a, b: compare(_in_float(a), _in_float(b)))
+
+
+def _extreme(choose: Choice) -> Function:
+    return _variadic(lambda a, b: choose(_in_float(a), _in_float(b)).to(a.dtype))
 
 
 def _divide(node: OnnxNode, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
@@ -59,7 +62,7 @@ def _power(node: OnnxNode, x: torch.Tensor, exponent: Any) -> torch.Tensor:
 
 def _clip(node: OnnxNode, x: torch.Tensor, low: Any = None, high: Any = None) -> torch.Tensor:
     bounds = number(low), number(high)
-    return x if bounds == (None, None) else x.clamp(*bounds)
+    return x if bounds == (None, None) else _in_float(x).clamp(*bounds).to(x.dtype)
 
 
 def _dropout(node: OnnxNode, x: torch.Tensor, ratio: Any = None, training: Any = None) -> Any:
@@ -121,20 +124,20 @@ POINTWISE: Mapping[str, Function] = {
     "Div": _divide,
     "Dropout": _dropout,
     "Elu": lambda node, x: functional.elu(x, node.get("alpha", 1.0)),
-    "Equal": _binary(torch.eq),
+    "Equal": _comparison(torch.eq),
     "Erf": _unary(torch.erf),
     "Exp": _unary(torch.exp),
     "Floor": _unary(torch.floor),
     "Gelu": _gelu,
-    "Greater": _binary(torch.gt),
-    "GreaterOrEqual": _binary(torch.ge),
+    "Greater": _comparison(torch.gt),
+    "GreaterOrEqual": _comparison(torch.ge),
     "HardSigmoid": _hard_sigmoid,
     "HardSwish": _unary(functional.hardswish),
     "Identity": _unary(lambda x: x),
     "IsNaN": _unary(torch.isnan),
     "LeakyRelu": lambda node, x: functional.leaky_relu(x, node.get("alpha", 0.01)),
-    "Less": _binary(torch.lt),
-    "LessOrEqual": _binary(torch.le),
+    "Less": _comparison(torch.lt),
+    "LessOrEqual": _comparison(torch.le),
     "Log": _unary(torch.log),
     "Max": _extreme(torch.maximum),
     "Mean": lambda node, *tensors: reduce(torch.add, tensors) / len(tensors),

@@ -1,0 +1,413 @@
+"""ONNX models as torch modules: whole networks, our own graphs, and what is refused."""
+
+import io
+import re
+import warnings
+from functools import cache
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from onnx import TensorProto, helper, numpy_helper, shape_inference
+from torch import nn
+from torch.nn import functional
+
+from edgeprep.errors import ExportError
+from edgeprep.stages.bilateral import Bilateral
+from edgeprep.stages.canny import Canny
+from edgeprep.stages.chain import Chain
+from edgeprep.stages.clahe import Clahe
+from edgeprep.stages.color import Color
+from edgeprep.stages.equalize import Equalize
+from edgeprep.stages.layout import Layout
+from edgeprep.stages.letterbox import Letterbox
+from edgeprep.stages.linear import Linear
+from edgeprep.stages.median import Median
+from edgeprep.stages.normalize import Normalize
+from edgeprep.stages.primitives.onnx import build_onnx
+from edgeprep.stages.primitives.onnx_module import OnnxModule
+from edgeprep.stages.resize import Resize
+from edgeprep.tensors import ImageSpec
+
+
+class Denoiser(nn.Module):
+    """Like DnCNN: the noise is what is computed."""
+
+    def __init__(self):
+        super().__init__()
+        layers = [nn.Conv2d(3, 8, 3, padding=1), nn.ReLU()]
+        for _ in range(2):
+            layers += [nn.Conv2d(8, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU()]
+        self.noise = nn.Sequential(*layers, nn.Conv2d(8, 3, 3, padding=1))
+
+    def forward(self, x):
+        picture = x.permute(0, 3, 1, 2).float() / 255
+        return ((picture - self.noise(picture)).clamp(0, 1) * 255).permute(0, 2, 3, 1)
+
+
+class UNet(nn.Module):
+    """One level by ConvTranspose, one by interpolation; the borders are mirrored."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(3, 4, 3, padding=1, padding_mode="reflect")
+        self.second = nn.Sequential(nn.MaxPool2d(2), nn.Conv2d(4, 8, 3, padding=1), nn.PReLU(8))
+        self.third = nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(8, 8, 3, padding=1, groups=8))
+        self.norm = nn.InstanceNorm2d(8, affine=True)
+        self.up = nn.ConvTranspose2d(8, 8, 2, stride=2)
+        self.last = nn.Conv2d(4 + 16, 3, 1)
+
+    def forward(self, x):
+        first = functional.leaky_relu(self.first(x.permute(0, 3, 1, 2).float() / 255), 0.1)
+        second = self.second(first)
+        joined = torch.cat([second, self.up(self.norm(self.third(second)))], 1)
+        size = tuple(first.shape[-2:])
+        wide = functional.interpolate(joined, size=size, mode="bilinear", align_corners=False)
+        return self.last(torch.cat([first, wide], 1)).sigmoid(), joined.mean(dim=(2, 3))
+
+
+class Curves(nn.Module):
+    """Like Zero-DCE: a network of a small picture, whose curves brighten the large one."""
+
+    def __init__(self):
+        super().__init__()
+        self.curves = nn.Sequential(
+            nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 12, 3, padding=1), nn.Tanh()
+        )
+
+    def forward(self, x):
+        picture = x.permute(0, 3, 1, 2).float() / 255
+        small = functional.interpolate(picture, scale_factor=0.5, mode="bilinear")
+        curves = functional.interpolate(self.curves(small), scale_factor=2, mode="nearest")
+        for curve in torch.split(curves, 3, dim=1):
+            picture = picture + curve * (picture**2 - picture)
+        return picture
+
+
+class SuperResolution(nn.Module):
+    """Like ESPCN, on top of a bicubic enlargement."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(3, 8, 5, padding=2), nn.Tanh(), nn.Conv2d(8, 12, 3, padding=1)
+        )
+
+    def forward(self, x):
+        picture = x.permute(0, 3, 1, 2).float() / 255
+        enlarged = functional.interpolate(picture, scale_factor=2, mode="bicubic")
+        return enlarged + functional.pixel_shuffle(self.layers(picture), 2)
+
+
+class Attention(nn.Module):
+    """Patches that look at each other, and come back as a picture."""
+
+    def __init__(self):
+        super().__init__()
+        self.patches = nn.Conv2d(3, 16, 4, stride=4)
+        self.before, self.after = nn.LayerNorm(16), nn.LayerNorm(16)
+        self.look, self.join = nn.Linear(16, 48), nn.Linear(16, 16)
+        self.think = nn.Sequential(nn.Linear(16, 32), nn.GELU(), nn.Linear(32, 16))
+        self.back = nn.Linear(16, 48)
+
+    def forward(self, x):
+        patches = self.patches(x.permute(0, 3, 1, 2).float() / 255)
+        batch, _, rows, columns = patches.shape
+        tokens = patches.flatten(2).transpose(1, 2)
+        parts = self.look(self.before(tokens)).reshape(batch, rows * columns, 3, 2, 8)
+        query, key, value = parts.permute(2, 0, 3, 1, 4)
+        seen = functional.scaled_dot_product_attention(query, key, value)
+        tokens = tokens + self.join(seen.transpose(1, 2).reshape(batch, rows * columns, 16))
+        tokens = tokens + self.think(self.after(tokens))
+        drawn = self.back(tokens).reshape(batch, rows, columns, 4, 4, 3)
+        return drawn.permute(0, 1, 3, 2, 4, 5).reshape(batch, rows * 4, columns * 4, 3)
+
+
+NETWORKS = (Denoiser, UNet, Curves, SuperResolution, Attention)
+PICTURES = np.random.default_rng(1).integers(0, 256, (1, 24, 32, 3), dtype=np.uint8)
+
+
+def to_onnx(network):
+    with warnings.catch_warnings():
+        # torch.export warns about itself, by way of copyreg.
+        warnings.filterwarnings("ignore", "`isinstance.treespec, LeafSpec.`", FutureWarning)
+        program = torch.onnx.export(
+            network, (torch.from_numpy(PICTURES),), dynamo=True, verbose=False, opset_version=20
+        )
+    return program.model_proto.SerializeToString()
+
+
+@cache
+def exported(kind):
+    """ONNX by torch, made once."""
+    return to_onnx(original(kind))
+
+
+@cache
+def original(kind):
+    """A network with weights and statistics that are not what every layer starts with."""
+    torch.manual_seed(0)
+    network = kind().train()
+    with torch.no_grad():
+        for _ in range(3):
+            network(torch.from_numpy(np.roll(PICTURES, 3, axis=1)))
+    return network.eval()
+
+
+def run(model, *values):
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(model, options)
+    names = [value.name for value in session.get_inputs()]
+    return session.run(None, dict(zip(names, values, strict=True)))
+
+
+def outputs_of(network, picture=PICTURES):
+    with torch.no_grad():
+        made = network(torch.from_numpy(picture))
+    return [value.numpy() for value in (made if isinstance(made, tuple) else (made,))]
+
+
+def assert_close(found, expected):
+    assert [value.shape for value in found] == [value.shape for value in expected]
+    for mine, theirs in zip(found, expected, strict=True):
+        assert np.abs(mine - theirs).max() <= 1e-5 * np.abs(theirs).max()
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_a_network_computes_what_its_source_computes(kind):
+    assert_close(outputs_of(OnnxModule(exported(kind))), outputs_of(original(kind)))
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_a_network_by_the_older_exporter_computes_what_its_source_computes(kind):
+    file = io.BytesIO()
+    with warnings.catch_warnings():
+        # torch has deprecated it, and it traces; its graphs work out sizes that are constant.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        warnings.filterwarnings("ignore", "Constant folding - Only steps=1", UserWarning)
+        warnings.filterwarnings("ignore", ".*operator 'instance_norm' is set to train", UserWarning)
+        picture = torch.from_numpy(PICTURES)
+        torch.onnx.export(original(kind), (picture,), file, dynamo=False, opset_version=17)
+    assert_close(outputs_of(OnnxModule(file.getvalue())), outputs_of(original(kind)))
+
+
+@pytest.mark.parametrize("kind", [UNet, SuperResolution])
+def test_a_network_is_exported_to_onnx_again(kind):
+    again = to_onnx(OnnxModule(exported(kind)))
+    assert_close(run(again, PICTURES), outputs_of(original(kind)))
+
+
+@pytest.mark.parametrize("kind", [UNet, SuperResolution])
+def test_a_network_is_exported_to_litert(kind):
+    import litert_torch  # here, as it takes long to import
+
+    module = OnnxModule(exported(kind))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`isinstance.treespec, LeafSpec.`", FutureWarning)
+        found = litert_torch.convert(module, (torch.from_numpy(PICTURES),))(PICTURES)
+    assert_close(found if isinstance(found, list | tuple) else [found], outputs_of(original(kind)))
+
+
+def test_constants_move_with_the_module_and_are_no_state():
+    module = OnnxModule(exported(UNet))
+    assert module.state_dict() == {}
+    assert list(module.parameters()) == []
+    assert {buffer.device.type for buffer in module.to("meta").buffers()} == {"meta"}
+
+
+def test_values_are_let_go_after_their_last_use():
+    module = OnnxModule(exported(Denoiser))
+    made = [name for node in module.nodes for name in node.outputs]
+    let_go = [name for _, _, done in module._wiring for name in done]
+    assert sorted([*let_go, *module._outputs]) == sorted([*made, *module._inputs])
+
+
+WHOLE = {
+    "median": Median(size=3),
+    "equalize": Equalize(),
+    "clahe": Clahe(grid=(2, 3)),
+    "canny": Canny(steps=4),
+    "flip and colour": Color(to="bgr"),
+}
+FLOAT = {
+    "antialiased": Resize(size=(17, 23)),
+    "bilinear": Resize(size=(37, 43), antialias=False),
+    "bicubic": Resize(size=(17, 43), method="bicubic"),
+    "area": Resize(size=(17, 43), method="area"),
+    "letterbox": Letterbox(size=(40, 40)),
+    "bilateral": Bilateral(sigma_color=30, sigma_space=3),
+    "linear light": Linear(),
+}
+
+
+def graph_of(*stages):
+    height, width = PICTURES.shape[1:3]
+    return build_onnx(Chain(input=ImageSpec(height=height, width=width), stages=stages))
+
+
+@pytest.mark.parametrize("stage", WHOLE.values(), ids=WHOLE)
+def test_a_graph_of_whole_levels_gives_the_same_levels(stage):
+    model = graph_of(stage)
+    np.testing.assert_array_equal(outputs_of(OnnxModule(model)), run(model, PICTURES))
+
+
+@pytest.mark.parametrize("stage", FLOAT.values(), ids=FLOAT)
+def test_a_graph_in_float_gives_the_same_levels_but_for_rounding(stage):
+    model = graph_of(stage)
+    assert_close(outputs_of(OnnxModule(model)), run(model, PICTURES))
+
+
+def test_a_whole_preprocessing_gives_the_same_pictures():
+    normalize = Normalize(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+    model = graph_of(Resize(size=(21, 30)), Clahe(grid=(3, 2)), normalize, Layout())
+    # NOTE: a level more or less, where the resize rounds to another one, is 0.018.
+    found, expected = outputs_of(OnnxModule(model)), run(model, PICTURES)
+    assert_close(found, expected)
+
+
+def graph(*nodes, opset=20, shape=(1, 3, 4, 5), element_type=TensorProto.FLOAT, constants=()):
+    """A model from `x` to `y`."""
+    given = helper.make_tensor_value_info("x", element_type, shape)
+    left = helper.make_tensor_value_info("y", element_type, None)
+    built = helper.make_graph(nodes, "graph", [given], [left], list(constants))
+    opsets = [helper.make_opsetid("", opset), helper.make_opsetid("com.microsoft", 1)]
+    model = helper.make_model(built, opset_imports=opsets, ir_version=9)
+    return shape_inference.infer_shapes(model).SerializeToString()
+
+
+def node(operator, *inputs, name="n3", outputs=("y",), **attributes):
+    return helper.make_node(operator, inputs or ("x",), outputs, name=name, **attributes)
+
+
+def constant(name, *values):
+    return numpy_helper.from_array(np.array(values, np.int64), name)
+
+
+def loop():
+    flag = helper.make_tensor_value_info("go", TensorProto.BOOL, ())
+    count = helper.make_tensor_value_info("i", TensorProto.INT64, ())
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["go"], ["on"])],
+        "body",
+        [count, flag],
+        [helper.make_tensor_value_info("on", TensorProto.BOOL, ())],
+    )
+    return helper.make_node("Loop", ["", ""], ["y"], name="n3", body=body)
+
+
+def external():
+    tensor = constant("index", 0)
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="weights.bin")
+    return tensor
+
+
+SIZES = [constant("sizes", 1, 3, 8, 10)]
+RESIZED = ("x", "", "", "sizes")
+REFUSED = {
+    "operators must be known to torch here, got 'Loop' (node 'n3')": graph(loop()),
+    "operators must be known to torch here, got 'NonZero' (node 'y')": graph(
+        node("NonZero", name="")
+    ),
+    "operators must be known to torch here, got 'com.microsoft.FusedConv' (node 'n3')": graph(
+        node("FusedConv", domain="com.microsoft")
+    ),
+    "operators must be known to torch here, got 'Attention' (node 'n3')": graph(
+        node("Attention", "x", "x", "x"), opset=23
+    ),
+    "the opset must be 13 to 24, got 12": graph(node("Relu"), opset=12),
+    "the opset must be 13 to 24, got 25": graph(node("Relu"), opset=25),
+    "inputs must have fixed shapes here, got ('N', 3, '?', 5) (input 'x')": graph(
+        node("Relu"), shape=("N", 3, None, 5)
+    ),
+    "element types must be known to torch here, got UINT16 (input 'x')": graph(
+        node("Identity"), element_type=TensorProto.UINT16
+    ),
+    "element types must be known to torch here, got BFLOAT16 (node 'n2')": graph(
+        node("Cast", name="n2", outputs=("a",), to=TensorProto.BFLOAT16),
+        node("Cast", "a", to=TensorProto.FLOAT),
+    ),
+    "element types must be known to torch here, got STRING (constant 'names')": graph(
+        node("Identity"), constants=[numpy_helper.from_array(np.array(["a"], object), "names")]
+    ),
+    "constants must be inside the model, got external data (constant 'index')": graph(
+        node("Gather", "x", "index"), constants=[external()]
+    ),
+    "sizes, axes and bounds must be constants here, got 's' for 'Reshape' (node 'n3')": graph(
+        node("ArgMax", outputs=("s",), axis=0), node("Reshape", "x", "s"), shape=(4,)
+    ),
+    "sizes, axes and bounds must be constants here, got 'top' for 'Clip' (node 'n3')": graph(
+        node("ReduceMax", outputs=("top",), keepdims=0), node("Clip", "x", "", "top")
+    ),
+    "attributes must be known to torch here, got training_mode=1 of 'BatchNormalization' "
+    "(node 'n3')": graph(
+        node("BatchNormalization", *"xxxxx", training_mode=1, outputs=("y", "a", "b")),
+        shape=(1,),
+    ),
+    "attributes must be known to torch here, got coordinate_transformation_mode="
+    "'half_pixel_symmetric' of 'Resize' (node 'n3')": graph(
+        node("Resize", *RESIZED, coordinate_transformation_mode="half_pixel_symmetric"),
+        constants=SIZES,
+    ),
+    "attributes must be known to torch here, got keep_aspect_ratio_policy='not_larger' of "
+    "'Resize' (node 'n3')": graph(
+        node("Resize", *RESIZED, keep_aspect_ratio_policy="not_larger"), constants=SIZES
+    ),
+    "attributes must be known to torch here, got mode='linear', dtype='uint8' of 'Resize' "
+    "(node 'n3')": graph(
+        node("Resize", *RESIZED, mode="linear", coordinate_transformation_mode="asymmetric"),
+        constants=SIZES,
+        element_type=TensorProto.UINT8,
+    ),
+    "attributes must be known to torch here, got dilations=[2, 1] of 'AveragePool' "
+    "(node 'n3')": graph(node("AveragePool", kernel_shape=[2, 2], dilations=[2, 1])),
+    "attributes must be known to torch here, got size=2 of 'LRN' (node 'n3')": graph(
+        node("LRN", size=2)
+    ),
+    "attributes must be known to torch here, got noop_with_empty_axes=1 of 'ReduceSum' "
+    "(node 'n3')": graph(node("ReduceSum", noop_with_empty_axes=1)),
+    "outputs must be known to torch here, got 'where' of 'MaxPool' (node 'n2')": graph(
+        node("MaxPool", name="n2", outputs=("a", "where"), kernel_shape=[2, 2]),
+        node("Cast", "where", to=TensorProto.FLOAT),
+    ),
+}
+
+
+@pytest.mark.parametrize("message", list(REFUSED))
+def test_what_torch_cannot_compute_is_refused_with_the_node_and_the_remedy(message):
+    remedy = '; leave the stage on the host, by placement = "host"'
+    with pytest.raises(ExportError, match=f"^{re.escape(f'network: {message}{remedy}')}$"):
+        OnnxModule(REFUSED[message])
+
+
+FAULTS = {
+    "DecodeError: Error parsing message with type 'onnx.ModelProto': Wire format was corrupt": (
+        b"not a model"
+    ),
+    "ValidationError: Graph must be in single static assignment (SSA) form, however 'y' has been "
+    "used as output names multiple times.": graph(node("Relu"), node("Relu")),
+}
+
+
+@pytest.mark.parametrize("fault", list(FAULTS), ids=["no model", "no valid graph"])
+def test_what_is_no_valid_model_is_refused(fault):
+    remedy = '; leave the stage on the host, by placement = "host"'
+    message = f'network: must be a valid ONNX model, got "{fault}"{remedy}'
+    with pytest.raises(ExportError, match=f"^{re.escape(message)}$"):
+        OnnxModule(FAULTS[fault])
+
+
+def test_what_torch_fails_at_is_refused_when_the_module_is_made():
+    model = graph(
+        node("Div", "x", "zero"), constants=[constant("zero", 0)], element_type=TensorProto.INT64
+    )
+    message = (
+        "network: torch must compute every node, got 'RuntimeError: ZeroDivisionError' from "
+        "'Div' (node 'n3'); leave the stage on the host, by placement = \"host\""
+    )
+    with pytest.raises(ExportError, match=f"^{re.escape(message)}$"):
+        OnnxModule(model)
