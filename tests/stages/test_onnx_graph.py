@@ -1,11 +1,17 @@
 """What the ONNX builder writes: small, deterministic, and nothing that engines disagree on."""
 
+import re
+from dataclasses import dataclass
+from typing import ClassVar
+
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from onnx import TensorProto, helper
 
-from edgeprep.errors import RecipeError
+from edgeprep.errors import ExportError, RecipeError
+from edgeprep.interfaces import Stage
 from edgeprep.stages.chain import Chain
 from edgeprep.stages.color import Color
 from edgeprep.stages.layout import Layout
@@ -90,3 +96,64 @@ def test_every_opset_from_18_is_valid(opset):
 def test_a_free_size_is_refused():
     with pytest.raises(RecipeError, match="free size"):
         build_onnx(Chain(input=ImageSpec(), stages=(Resize(size=(8, 8)),)))
+
+
+class Branching:
+    """A network with a branch that looks at values outside of it, of an older opset."""
+
+    def __init__(self, domain=""):
+        left = helper.make_tensor_value_info("left", TensorProto.FLOAT, [1, 4, 4, 3])
+        branches = {
+            name: helper.make_graph(
+                [helper.make_node(operator, inputs, ["left"])], name, [], [left]
+            )
+            for name, operator, inputs in (
+                ("then_branch", "Neg", ["pixels"]),
+                ("else_branch", "Add", ["pixels", "seven"]),
+            )
+        }
+        nodes = [
+            helper.make_node("Cast", ["x"], ["pixels"], to=TensorProto.FLOAT),
+            helper.make_node("ReduceMax", ["pixels"], ["most"], keepdims=0),
+            helper.make_node("Greater", ["most", "seven"], ["bright"]),
+            helper.make_node("If", ["bright"], ["y"], domain=domain, **branches),
+        ]
+        given = helper.make_tensor_value_info("x", TensorProto.UINT8, [1, 4, 4, 3])
+        leaving = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 4, 4, 3])
+        seven = onnx.numpy_helper.from_array(np.array(7, np.float32), "seven")
+        graph = helper.make_graph(nodes, "branching", [given], [leaving], [seven])
+        opsets = [helper.make_opsetid(name, 18) for name in {"", domain}]
+        self.onnx = helper.make_model(graph, opset_imports=opsets).SerializeToString()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Brings(Stage):
+    name: ClassVar[str] = "brings"
+    network: Branching
+
+    def output(self, image):
+        return image.replace(dtype="float32", range="normalized")
+
+    def apply(self, F, x, image):
+        return F.network(x, self.network)
+
+
+def bringing(*networks):
+    image = ImageSpec(height=4, width=4)
+    return Chain(input=image, stages=tuple(Brings(network=network) for network in networks))
+
+
+@pytest.mark.parametrize(("level", "expected"), [(9, -9), (3, 10)])
+def test_a_network_with_branches_is_a_part_of_the_graph(level, expected):
+    session = onnxruntime.InferenceSession(build_onnx(bringing(Branching())))
+    picture = np.full((1, 4, 4, 3), level, np.uint8)
+    assert (session.run(None, {"image": picture})[0] == expected).all()
+
+
+def test_operators_that_not_every_engine_has_stay_out_of_the_graph():
+    message = (
+        "network: operators must be ONNX's own inside another graph, got the domain "
+        "'com.microsoft'; leave the stage on the host"
+    )
+    with pytest.raises(ExportError, match=f"^{re.escape(message)}$"):
+        build_onnx(bringing(Branching(domain="com.microsoft")))

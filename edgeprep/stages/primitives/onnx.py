@@ -1,6 +1,6 @@
 """The primitives as a graph builder, and a chain as an ONNX model, without torch."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import onnx.inliner
 from numpy.typing import NDArray
-from onnx import TensorProto, compose, helper, numpy_helper, version_converter
+from onnx import TensorProto, helper, numpy_helper, version_converter
 
 from edgeprep.errors import ExportError
 from edgeprep.interfaces import Network
@@ -244,15 +244,21 @@ class OnnxPrimitives:
 
     def network(self, x: Value, network: Network) -> Value:
         """Its nodes, under names that nothing else here has."""
-        model = _standard(onnx.load_from_string(network.onnx), self._opset)
+        graph = _standard(onnx.load_from_string(network.onnx), self._opset).graph
         prefix = f"network_{len(self.nodes)}_"
-        graph = compose.add_prefix(model, prefix).graph
-        wire = helper.make_node("Identity", [x.name], [graph.input[0].name], name=f"{prefix}x")
-        self.nodes += [wire, *graph.node]
+        made = [name for node in graph.node for name in node.output]
+        names = {name: prefix + name for name in [*made, *(one.name for one in graph.initializer)]}
+        names[graph.input[0].name] = x.name
+        _rename(graph.node, names)
+        for node in graph.node:
+            node.name = prefix + node.name
+        for constant in graph.initializer:
+            constant.name = names[constant.name]
+        self.nodes += graph.node
         self.initializers += graph.initializer
         output = graph.output[0]
         shape = tuple(length.dim_value for length in output.type.tensor_type.shape.dim)
-        return Value(output.name, shape, "float32")
+        return Value(names[output.name], shape, "float32")
 
     def _binary(self, operator: str, a: Value, b: Value | Constant) -> Value:
         if not isinstance(b, Value):
@@ -317,6 +323,16 @@ def _standard(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
     return model
 
 
+def _rename(nodes: Iterable[onnx.NodeProto], names: Mapping[str, str]) -> None:
+    """Other names for what `nodes` take and give, inside of branches and loops, too."""
+    # NOTE: not onnx.compose.add_prefix, which leaves what a branch takes from outside as it was.
+    for node in nodes:
+        for values in (node.input, node.output):
+            values[:] = [names.get(name, name) for name in values]
+        for attribute in node.attribute:
+            _rename(attribute.g.node, names)
+
+
 def _with_length(x: Value, axis: int, length: int) -> tuple[int, ...]:
     return (*x.shape[:axis], length, *x.shape[axis + 1 :])
 
@@ -341,7 +357,7 @@ def build_onnx(
     leaving = chain.apply(F, arriving)
     F.nodes.append(helper.make_node("Identity", [leaving.name], [output_name], name=output_name))
     nodes = _needed(F.nodes, output_name)
-    used = {name for node in nodes for name in node.input}
+    used = set().union(*map(_reads, nodes))
     graph = helper.make_graph(
         nodes,
         "preprocessing",
@@ -362,9 +378,15 @@ def _needed(nodes: Sequence[onnx.NodeProto], output: str) -> list[onnx.NodeProto
     wanted, needed = {output}, []
     for node in reversed(nodes):
         if not wanted.isdisjoint(node.output):
-            wanted.update(node.input)
+            wanted |= _reads(node)
             needed.append(node)
     return needed[::-1]
+
+
+def _reads(node: onnx.NodeProto) -> set[str]:
+    """What `node` takes, by itself or inside a branch or a loop."""
+    inner = (each for attribute in node.attribute for each in attribute.g.node)
+    return {*node.input}.union(*map(_reads, inner))
 
 
 def _declare(value: Value) -> onnx.ValueInfoProto:
