@@ -250,8 +250,8 @@ class OnnxPrimitives:
         names = {name: prefix + name for name in [*made, *(one.name for one in graph.initializer)]}
         names[graph.input[0].name] = x.name
         _rename(graph.node, names)
-        for node in graph.node:
-            node.name = prefix + node.name
+        for index, node in enumerate(graph.node):
+            node.name = f"{prefix}{index}"
         for constant in graph.initializer:
             constant.name = names[constant.name]
         self.nodes += graph.node
