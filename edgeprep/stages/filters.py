@@ -39,6 +39,9 @@ CutOff = Annotated[float, Meta(extra_json_schema={"minimum": LOWEST, "maximum": 
 # Rows of the result that one product makes: fewer read more rows twice, more multiply more zeros
 # and add more to a graph. A quarter of the weights is best, within these bounds.
 FEWEST_ROWS, MOST_ROWS = 16, 64
+# Where a kernel is longer than a picture, one product makes all rows: of a matrix that adds no more
+# than 256 kB to a graph.
+LONGEST_DENSE = 256
 # Up to so many weights, a sum of slices is as fast as a product, and exact for whole weights even
 # in an engine that multiplies matrices in fewer bits.
 FEW = 3
@@ -89,6 +92,10 @@ def _by_slices(F: Primitives[T], x: T, axis: int, weights: Sequence[float], bord
 
 def _by_blocks(F: Primitives[T], x: T, weights: Sequence[float], border: Border) -> T:
     batch, length, width, channels = F.shape(x)
+    if length <= min(len(weights), LONGEST_DENSE):
+        lines = F.reshape(x, (batch, length, width * channels))
+        result = F.matmul(_dense(tuple(weights), length, border)[None], lines)
+        return F.reshape(result, (batch, length, width, channels))
     rows = min(max(len(weights) // 4, FEWEST_ROWS), MOST_ROWS, length)
     blocks = ceil(length / rows)
     matrix = _band(tuple(weights), rows)
@@ -100,6 +107,16 @@ def _by_blocks(F: Primitives[T], x: T, weights: Sequence[float], border: Border)
     result = F.matmul(matrix[None, None], runs)
     result = F.reshape(result, (batch, blocks * rows, width, channels))
     return result if blocks * rows == length else F.slice(result, 1, 0, length)
+
+
+@lru_cache(maxsize=16)
+def _dense(weights: tuple[float, ...], length: int, border: Border) -> NDArray[np.float32]:
+    """`(length, length)`: each row has the weights of all elements, those beyond the edge too."""
+    matrix = np.zeros((length, length))
+    offsets = np.arange(len(weights)) - len(weights) // 2
+    for row in range(length):
+        np.add.at(matrix[row], inside(row + offsets, length, border), weights)
+    return matrix.astype(np.float32)
 
 
 @lru_cache(maxsize=64)

@@ -21,7 +21,7 @@ class Median(Stage):
     """The median of each channel over a square; levels stay whole, edges stay sharp.
 
     Beyond the edge, the last pixel is repeated. Values that are not whole are rounded first, halves
-    up. In graphs, 5 costs five times as much as 3.
+    up. In graphs, 5 costs three to four times as much as 3.
 
     Attributes:
         size: the side of the square in pixels, 3 or 5.
