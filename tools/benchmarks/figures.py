@@ -71,15 +71,25 @@ class Report:
             "details": dict(self.details),
         }
 
+    def table(self) -> str:
+        """Name, ours, target and verdict of each figure, in columns."""
+        head = f"  {'':<58} {'ours':>14} {'target':>20}"
+        rows = [
+            f"  {figure.name:<58} {f'{figure.value:.4g} {figure.unit}'.strip():>14} "
+            f"{f'{figure.rule} {figure.limit:g}':>20}  {'met' if figure.met else 'NOT MET'}"
+            for figure in self.figures
+        ]
+        return "\n".join([self.title, head, *rows, *(f"  {note}" for note in self.notes)])
+
     def __str__(self) -> str:
         return "\n".join([self.title, *(f"  {line}" for line in (*self.figures, *self.notes))])
 
 
-def environment() -> dict[str, dict[str, str]]:
-    """This machine and the versions of the libraries that were measured."""
+def environment(*more: str) -> dict[str, dict[str, str]]:
+    """This machine and the versions of the libraries that were measured, `more` among them."""
     return {
         "machine": describe_machine(),
-        "libraries": {name: version(name) for name in LIBRARIES},
+        "libraries": {name: version(name) for name in (*LIBRARIES, *more)},
     }
 
 

@@ -1,0 +1,1 @@
+"""What `tools/bench_preprocess` measures: preprocessing alone, against its targets."""
