@@ -7,6 +7,7 @@ from functools import cache
 
 import numpy as np
 import onnxruntime
+import openvino
 import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper, shape_inference
@@ -209,6 +210,20 @@ def test_a_network_is_exported_to_litert(kind):
         warnings.filterwarnings("ignore", "`isinstance.treespec, LeafSpec.`", FutureWarning)
         found = litert_torch.convert(module, (torch.from_numpy(PICTURES),))(PICTURES)
     assert_close(found if isinstance(found, list | tuple) else [found], outputs_of(original(kind)))
+
+
+def test_a_network_is_exported_to_openvino():
+    picture = torch.from_numpy(PICTURES)
+    with warnings.catch_warnings():
+        # openvino traces with torch.jit, which torch has deprecated. A trace that takes a size
+        # for a tensor warns of it as well, which is not wanted, and so is an error here.
+        warnings.filterwarnings("ignore", r"`torch\.jit", DeprecationWarning)
+        model = openvino.convert_model(
+            OnnxModule(exported(UNet)), example_input=(picture,), input=[PICTURES.shape]
+        )
+    # The CPU's default of bfloat16 alone is 1/256 off.
+    compiled = openvino.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    assert_close(list(compiled(PICTURES).values()), outputs_of(original(UNet)))
 
 
 def test_constants_move_with_the_module_and_are_no_state():

@@ -1,7 +1,7 @@
 """What each ONNX operator is in torch: a table from its name to a small function."""
 
 from collections.abc import Callable, Mapping
-from functools import reduce
+from functools import partial, reduce
 from typing import Any
 
 import numpy as np
@@ -55,7 +55,7 @@ def _modulo(node: OnnxNode, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 
 def _power(node: OnnxNode, x: torch.Tensor, exponent: Any) -> torch.Tensor:
     if isinstance(exponent, list):  # one for each element
-        exponent = node.constant(lambda: np.array(exponent))
+        exponent = node.constant(partial(np.array, exponent, np.float32))
     powers: torch.Tensor = x.pow(exponent)
     return powers.to(x.dtype)
 
