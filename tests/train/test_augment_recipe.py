@@ -92,6 +92,13 @@ def test_pictures_keep_the_color_of_the_input():
             ),
         ),
         (
+            {"use": "linear"},
+            (
+                "augment[1]: linear must leave pictures of light 'display', as they arrive, "
+                "got 'linear'; put it under [[preprocess]]"
+            ),
+        ),
+        (
             {"use": "layout"},
             (
                 "augment[1]: layout must leave pictures of layout 'nhwc', as they arrive, "
