@@ -10,11 +10,13 @@ import openvino
 import pytest
 import torch
 from numpy.typing import NDArray
+from onnx import helper, numpy_helper, shape_inference
 from sklearn.datasets import load_sample_image
 
 from edgeprep.stages.chain import Chain
 from edgeprep.stages.primitives.numpy import NumpyPrimitives
 from edgeprep.stages.primitives.onnx import build_onnx
+from edgeprep.stages.primitives.onnx_module import OnnxModule
 from edgeprep.stages.primitives.torch import ChainModule
 
 Picture = NDArray[np.uint8]
@@ -159,6 +161,54 @@ def litert() -> Engine:
             )
 
     return run
+
+
+def _one_node(operator, inputs, opset, outputs, attributes):
+    """A model of one node, and what arrives at it; inputs in a list are constants of the graph."""
+    names = ["" if value is None else f"x{index}" for index, value in enumerate(inputs)]
+    given = {name: x for name, x in zip(names, inputs, strict=True) if isinstance(x, np.ndarray)}
+    made = [f"y{index}" for index in range(outputs)]
+    graph = helper.make_graph(
+        [helper.make_node(operator, names, made, name="node", **attributes)],
+        "one node",
+        [
+            helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(x.dtype), x.shape)
+            for name, x in given.items()
+        ],
+        [helper.make_empty_tensor_value_info(name) for name in made],
+        [
+            numpy_helper.from_array(value[0], name)
+            for name, value in zip(names, inputs, strict=True)
+            if isinstance(value, list)
+        ],
+    )
+    opsets = [helper.make_opsetid("", opset)]
+    model = shape_inference.infer_shapes(
+        helper.make_model(graph, opset_imports=opsets, ir_version=9)
+    )
+    for output in model.graph.output:
+        if not output.type.HasField("tensor_type"):  # functions such as GroupNormalization
+            output.type.CopyFrom(model.graph.input[0].type)
+    return model.SerializeToString(), given
+
+
+@pytest.fixture
+def hold_to_onnx_runtime() -> Callable[..., None]:
+    """Compare what the ONNX module and ONNX Runtime make of a model of one node."""
+
+    def check(operator, *inputs, opset=20, outputs=1, **attributes):
+        model, given = _one_node(operator, inputs, opset, outputs, attributes)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        expected = onnxruntime.InferenceSession(model, options).run(None, given)
+        found = [y.numpy() for y in OnnxModule(model)(*map(torch.from_numpy, given.values()))]
+        assert [(y.dtype, y.shape) for y in found] == [(y.dtype, y.shape) for y in expected]
+        for mine, theirs in zip(found, expected, strict=True):
+            # Sums in another order: a few units of the last of 24 bits.
+            tolerance = (2e-5, 5e-6) if theirs.dtype.kind == "f" else (0, 0)
+            np.testing.assert_allclose(mine, theirs, *tolerance)
+
+    return check
 
 
 @pytest.fixture(scope="session")
