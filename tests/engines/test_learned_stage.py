@@ -16,6 +16,7 @@ from edgeprep.runtime.learned import LearnedStage
 from edgeprep.stages.chain import Chain
 from edgeprep.stages.primitives.numpy import NumpyPrimitives
 from edgeprep.tensors import ImageSpec
+from edgeprep.testing import check_stage
 
 # Converters warn of their own future; what they compute is what is tested here.
 pytestmark = [
@@ -196,6 +197,12 @@ def test_an_open_session_has_the_engine_of_its_stage_and_closes_it(
     with edgeprep.open(tmp_path / "means.edgeprep") as session:
         assert session.remembered
         assert np.abs(session.outputs(picture)[0] - first).max() <= 1e-4
+
+
+def test_the_kit_finds_nothing_wrong(root: Path) -> None:
+    stage = stage_of(root)
+    check_stage(stage, ImageSpec(height=24, width=16, color="bgr"))
+    stage.close()
 
 
 def test_points_go_back_through_the_network_that_stretches(root: Path) -> None:
