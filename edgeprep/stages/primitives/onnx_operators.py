@@ -33,7 +33,7 @@ def _variadic(function: Choice) -> Function:
 
 
 def _in_float(x: torch.Tensor) -> torch.Tensor:
-    # LiteRT neither compares nor bounds uint8; float32 holds every level.
+    # LiteRT neither compares nor chooses nor bounds uint8; float32 holds every level.
     return x.to(torch.float32) if x.dtype == torch.uint8 else x
 
 
@@ -70,6 +70,12 @@ def _dropout(node: OnnxNode, x: torch.Tensor, ratio: Any = None, training: Any =
     if number(training):
         raise node.refuse(training_mode=True)
     return x
+
+
+def _where(
+    node: OnnxNode, condition: torch.Tensor, a: torch.Tensor, b: torch.Tensor
+) -> torch.Tensor:
+    return torch.where(condition, _in_float(a), _in_float(b)).to(a.dtype)
 
 
 def _gelu(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:
@@ -167,8 +173,8 @@ POINTWISE: Mapping[str, Function] = {
     "Tan": _unary(torch.tan),
     "Tanh": _unary(torch.tanh),
     "ThresholdedRelu": lambda node, x: x * (x > node.get("alpha", 1.0)).to(x.dtype),
-    "Where": lambda node, condition, a, b: torch.where(condition, a, b),
-    "Xor": _binary(torch.logical_xor),
+    "Where": _where,
+    "Xor": _binary(torch.ne),  # of booleans; LiteRT has no other
 }
 
 LAYERS: Mapping[str, Function] = {
