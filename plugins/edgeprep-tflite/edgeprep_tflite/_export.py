@@ -17,6 +17,7 @@ with quiet():
     from litert_torch.backend import debuginfo  # type: ignore[import-untyped]
 
     from edgeprep_tflite import _quantize
+    from edgeprep_tflite._resize import resize_levels
 
 __all__ = ["export"]
 
@@ -37,7 +38,7 @@ def export(source: Source, precision: Precision) -> Model:
             if precision == "fp16":
                 content = _quantize.cast_weights(content)
             elif precision == "int8":
-                content = _quantize.quantize(content, source)
+                content = resize_levels(_quantize.quantize(content, source))
         except ExportError:
             raise
         except Exception as error:  # the quantizer lets out errors of every kind
