@@ -19,6 +19,9 @@ from edgeprep.stages.resize import Resize
 from edgeprep.tensors import ImageSpec
 from edgeprep.train import Augment
 
+# Workers are forks. Where other tests have loaded jax, it warns of them; no worker touches it.
+pytestmark = pytest.mark.filterwarnings(r"ignore:os\.fork\(\) was called:RuntimeWarning")
+
 COUNT = 10
 STAGES = (RandomFlip(vertical=0.5), RandomCrop(size=(12, 11), padding=3), RandomNoise(sigma=20))
 

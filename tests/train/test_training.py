@@ -13,6 +13,9 @@ from edgeprep.stages.primitives.numpy import NumpyPrimitives
 from edgeprep.stages.primitives.torch import ChainModule
 from edgeprep.train import Augment, AugmentModule, build_augment
 
+# Workers are forks. Where other tests have loaded jax, it warns of them; no worker touches it.
+pytestmark = pytest.mark.filterwarnings(r"ignore:os\.fork\(\) was called:RuntimeWarning")
+
 RECIPE = """
 name = "small"
 
