@@ -7,7 +7,7 @@ More are a product with one small banded matrix, which no engine is slow at: at 
 
 from collections.abc import Sequence
 from functools import lru_cache
-from math import ceil, cos, log, pi, sqrt
+from math import ceil, cos, log, pi, prod, sqrt
 from typing import Annotated, TypeVar
 
 import numpy as np
@@ -63,8 +63,9 @@ def correlate(
         return _by_slices(F, x, axis, weights, border)
     if axis == 1:
         return _by_blocks(F, x, weights, border)
-    turned = _by_blocks(F, F.transpose(x, (0, 2, 1, 3)), weights, border)
-    return F.transpose(turned, (0, 2, 1, 3))
+    # Channels go in between: engines move single numbers in rows, and runs of three one by one.
+    turned = _by_blocks(F, F.transpose(x, (0, 2, 3, 1)), weights, border)
+    return F.transpose(turned, (0, 3, 1, 2))
 
 
 def _by_slices(F: Primitives[T], x: T, axis: int, weights: Sequence[float], border: Border) -> T:
@@ -91,11 +92,11 @@ def _by_slices(F: Primitives[T], x: T, axis: int, weights: Sequence[float], bord
 
 
 def _by_blocks(F: Primitives[T], x: T, weights: Sequence[float], border: Border) -> T:
-    batch, length, width, channels = F.shape(x)
+    batch, length, *across = F.shape(x)
     if length <= min(len(weights), LONGEST_DENSE):
-        lines = F.reshape(x, (batch, length, width * channels))
+        lines = F.reshape(x, (batch, length, prod(across)))
         result = F.matmul(_dense(tuple(weights), length, border)[None], lines)
-        return F.reshape(result, (batch, length, width, channels))
+        return F.reshape(result, (batch, length, *across))
     rows = min(max(len(weights) // 4, FEWEST_ROWS), MOST_ROWS, length)
     blocks = ceil(length / rows)
     matrix = _band(tuple(weights), rows)
@@ -103,9 +104,9 @@ def _by_blocks(F: Primitives[T], x: T, weights: Sequence[float], border: Border)
     # The rows that each block reads, borders included; those of the last block may be beyond use.
     reads = np.arange(blocks)[:, None] * rows + np.arange(run) - len(weights) // 2
     runs = F.gather(x, 1, inside(reads.reshape(-1), length, border))
-    runs = F.reshape(runs, (batch, blocks, run, width * channels))
+    runs = F.reshape(runs, (batch, blocks, run, prod(across)))
     result = F.matmul(matrix[None, None], runs)
-    result = F.reshape(result, (batch, blocks * rows, width, channels))
+    result = F.reshape(result, (batch, blocks * rows, *across))
     return result if blocks * rows == length else F.slice(result, 1, 0, length)
 
 
