@@ -62,6 +62,9 @@ CASES = {
         pads=[1, 1, 1, 1],
         output_padding=[1, 1],
     ),
+    "ConvTranspose doubling": case(
+        "ConvTranspose", x4, constant(normal(4, 3, 4, 4)), strides=[2, 2], pads=[1, 1, 1, 1]
+    ),
     "ConvTranspose uneven": case(
         "ConvTranspose", x4, constant(normal(4, 3, 4, 3)), strides=[2, 1], pads=[1, 0, 0, 2]
     ),

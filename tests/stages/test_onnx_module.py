@@ -53,7 +53,7 @@ class UNet(nn.Module):
         self.second = nn.Sequential(nn.MaxPool2d(2), nn.Conv2d(4, 8, 3, padding=1), nn.PReLU(8))
         self.third = nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(8, 8, 3, padding=1, groups=8))
         self.norm = nn.InstanceNorm2d(8, affine=True)
-        self.up = nn.ConvTranspose2d(8, 8, 2, stride=2)
+        self.up = nn.ConvTranspose2d(8, 8, 3, stride=2, padding=1, output_padding=1)
         self.last = nn.Conv2d(4 + 16, 3, 1)
 
     def forward(self, x):

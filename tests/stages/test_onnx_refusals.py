@@ -48,6 +48,21 @@ def external():
     return tensor
 
 
+def sparse():
+    values = numpy_helper.from_array(np.ones(1, np.float32), "values")
+    return helper.make_sparse_tensor(values, constant("indices", 2), [5])
+
+
+def sequence():
+    given = helper.make_tensor_sequence_value_info("x", TensorProto.FLOAT, None)
+    left = helper.make_tensor_value_info("y", TensorProto.FLOAT, ())
+    node = helper.make_node("Constant", [], ["y"], value_float=1.0)
+    built = helper.make_graph([node], "graph", [given], [left])
+    return helper.make_model(
+        built, opset_imports=[helper.make_opsetid("", 20)], ir_version=9
+    ).SerializeToString()
+
+
 SIZES = [constant("sizes", 1, 3, 8, 10)]
 RESIZED = ("x", "", "", "sizes")
 REFUSED = {
@@ -107,6 +122,15 @@ REFUSED = {
     ),
     "attributes must be known to torch here, got dilations=[2, 1] of 'AveragePool' "
     "(node 'n3')": graph(node("AveragePool", kernel_shape=[2, 2], dilations=[2, 1])),
+    "attributes must be known to torch here, got value_string='a' of 'Constant' (node 'n2')": graph(
+        helper.make_node("Constant", [], ["a"], name="n2", value_string="a"), node("Identity")
+    ),
+    "attributes must be known to torch here, got sparse_value='SparseTensorProto' of 'Constant' "
+    "(node 'n2')": graph(
+        helper.make_node("Constant", [], ["a"], name="n2", sparse_value=sparse()),
+        node("Add", "x", "a"),
+    ),
+    "inputs must be tensors, got sequence_type (input 'x')": sequence(),
     "attributes must be known to torch here, got size=2 of 'LRN' (node 'n3')": graph(
         node("LRN", size=2)
     ),

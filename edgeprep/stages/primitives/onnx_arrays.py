@@ -41,11 +41,13 @@ def cast_like(node: OnnxNode, x: torch.Tensor, other: torch.Tensor) -> torch.Ten
 def constant(node: OnnxNode) -> torch.Tensor:
     """Constant."""
     value = node.get("value", None)
-    if isinstance(value, torch.Tensor):
-        return value
-    if (number := node.get("value_float", node.get("value_floats", None))) is not None:
-        return torch.tensor(number, dtype=torch.float32)
-    return torch.tensor(node.get("value_int", node.get("value_ints", None)), dtype=torch.int64)
+    floats = node.get("value_float", node.get("value_floats", None))
+    integers = node.get("value_int", node.get("value_ints", None))
+    node.need_all_attributes_known()  # such as strings
+    if value is not None:
+        return torch.as_tensor(value)
+    dtype = torch.int64 if floats is None else torch.float32
+    return torch.tensor(integers if floats is None else floats, dtype=dtype)
 
 
 def constant_of_shape(node: OnnxNode, shape: Numbers) -> torch.Tensor:

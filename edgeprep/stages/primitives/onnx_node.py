@@ -4,10 +4,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
-import onnx
 import torch
 from numpy.typing import NDArray
-from onnx import AttributeProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import AttributeProto, NodeProto, SparseTensorProto, TensorProto, helper, numpy_helper
 
 from edgeprep.errors import ExportError
 
@@ -158,6 +157,6 @@ class OnnxNode(torch.nn.Module):
         value = helper.get_attribute_value(attribute)
         if isinstance(value, TensorProto):
             return read_tensor(value, f"node {self.label!r}")
-        if isinstance(value, (onnx.GraphProto, onnx.SparseTensorProto)):
+        if isinstance(value, SparseTensorProto):
             raise self.refuse(**{attribute.name: type(value).__name__})
         return value.decode() if isinstance(value, bytes) else value

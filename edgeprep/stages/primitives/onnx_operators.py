@@ -12,7 +12,7 @@ from edgeprep.stages.primitives import onnx_normalization as normalization
 from edgeprep.stages.primitives import onnx_windows as windows
 from edgeprep.stages.primitives.onnx_arrays import ARRAYS, number
 from edgeprep.stages.primitives.onnx_node import Function, OnnxNode
-from edgeprep.stages.primitives.onnx_reductions import REDUCTIONS
+from edgeprep.stages.primitives.onnx_reductions import REDUCTIONS, in_float
 from edgeprep.stages.primitives.onnx_resize import resize
 
 __all__ = ["FOLDED", "MAY_BE_NUMBERS", "NUMBERS", "OPERATORS"]
@@ -32,17 +32,12 @@ def _variadic(function: Choice) -> Function:
     return lambda node, *tensors: reduce(function, tensors)
 
 
-def _in_float(x: torch.Tensor) -> torch.Tensor:
-    # LiteRT neither compares nor chooses nor bounds uint8; float32 holds every level.
-    return x.to(torch.float32) if x.dtype == torch.uint8 else x
-
-
 def _comparison(compare: Choice) -> Function:
-    return _binary(lambda a, b: compare(_in_float(a), _in_float(b)))
+    return _binary(lambda a, b: compare(in_float(a), in_float(b)))
 
 
 def _extreme(choose: Choice) -> Function:
-    return _variadic(lambda a, b: choose(_in_float(a), _in_float(b)).to(a.dtype))
+    return _variadic(lambda a, b: choose(in_float(a), in_float(b)).to(a.dtype))
 
 
 def _divide(node: OnnxNode, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
@@ -62,7 +57,7 @@ def _power(node: OnnxNode, x: torch.Tensor, exponent: Any) -> torch.Tensor:
 
 def _clip(node: OnnxNode, x: torch.Tensor, low: Any = None, high: Any = None) -> torch.Tensor:
     bounds = number(low), number(high)
-    return x if bounds == (None, None) else _in_float(x).clamp(*bounds).to(x.dtype)
+    return x if bounds == (None, None) else in_float(x).clamp(*bounds).to(x.dtype)
 
 
 def _dropout(node: OnnxNode, x: torch.Tensor, ratio: Any = None, training: Any = None) -> Any:
@@ -75,7 +70,7 @@ def _dropout(node: OnnxNode, x: torch.Tensor, ratio: Any = None, training: Any =
 def _where(
     node: OnnxNode, condition: torch.Tensor, a: torch.Tensor, b: torch.Tensor
 ) -> torch.Tensor:
-    return torch.where(condition, _in_float(a), _in_float(b)).to(a.dtype)
+    return torch.where(condition, in_float(a), in_float(b)).to(a.dtype)
 
 
 def _gelu(node: OnnxNode, x: torch.Tensor) -> torch.Tensor:

@@ -6,9 +6,14 @@ import torch
 
 from edgeprep.stages.primitives.onnx_node import Function, OnnxNode
 
-__all__ = ["REDUCTIONS"]
+__all__ = ["REDUCTIONS", "in_float"]
 
 Reduce = Callable[[torch.Tensor, tuple[int, ...], bool], torch.Tensor]
+
+
+def in_float(x: torch.Tensor) -> torch.Tensor:
+    """Levels in float32, which holds each: LiteRT neither compares, chooses nor bounds uint8."""
+    return x.to(torch.float32) if x.dtype == torch.uint8 else x
 
 
 def _reduction(function: Reduce) -> Function:
@@ -51,9 +56,9 @@ REDUCTIONS: Mapping[str, Function] = {
     "ReduceL2": _reduction(lambda x, axes, keeps: _sum(x * x, axes, keeps).sqrt()),
     "ReduceLogSum": _reduction(lambda x, axes, keeps: _sum(x, axes, keeps).log()),
     "ReduceLogSumExp": _reduction(lambda x, axes, keeps: x.logsumexp(axes, keeps)),
-    "ReduceMax": _reduction(lambda x, axes, keeps: x.amax(axes, keeps)),
+    "ReduceMax": _reduction(lambda x, axes, keeps: in_float(x).amax(axes, keeps).to(x.dtype)),
     "ReduceMean": _reduction(lambda x, axes, keeps: x.mean(axes, keeps)),
-    "ReduceMin": _reduction(lambda x, axes, keeps: x.amin(axes, keeps)),
+    "ReduceMin": _reduction(lambda x, axes, keeps: in_float(x).amin(axes, keeps).to(x.dtype)),
     "ReduceProd": _reduction(_product),
     "ReduceSum": _reduction(_sum),
     "ReduceSumSquare": _reduction(lambda x, axes, keeps: _sum(x * x, axes, keeps)),

@@ -124,12 +124,13 @@ def convolve_transposed(
         window.share(totals, "after" if window.auto_pad == "SAME_UPPER" else "before")
     group = node.get("group", 1)
     function = TRANSPOSED[len(window.kernel)]
-    if window.before == window.after and all(
-        more < stride for more, stride in zip(extra, window.strides, strict=True)
-    ):
-        return function(
-            x, weight, bias, window.strides, window.before, extra, group, window.dilations
-        )
+    # Of torch's borders, LiteRT has those that leave a multiple of the input.
+    multiplies = not any(extra) and all(
+        extent - 2 * n == stride
+        for extent, n, stride in zip(window.extents, window.before, window.strides, strict=True)
+    )
+    if window.before == window.after and (multiplies or not any([*window.before, *extra])):
+        return function(x, weight, bias, window.strides, window.before, 0, group, window.dilations)
     whole = function(x, weight, None, window.strides, 0, 0, group, window.dilations)
     cut = pad_last(
         whole,
