@@ -9,6 +9,7 @@ import onnxruntime
 import openvino
 import pytest
 import torch
+from onnx import TensorProto, helper
 from torch import nn
 from torch.nn import functional
 
@@ -221,6 +222,18 @@ def test_a_network_is_exported_to_openvino():
     # The CPU's default of bfloat16 alone is 1/256 off.
     compiled = openvino.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     assert_close(list(compiled(PICTURES).values()), outputs_of(original(UNet)))
+
+
+def test_functions_of_a_model_are_unfolded():
+    opsets = [helper.make_opsetid("", 20), helper.make_opsetid("local", 1)]
+    body = [helper.make_node("Add", ["a", "a"], ["b"])]
+    function = helper.make_function("local", "Twice", ["a"], ["b"], body, opsets[:1])
+    given, left = (helper.make_tensor_value_info(name, TensorProto.FLOAT, (2,)) for name in "xy")
+    node = helper.make_node("Twice", ["x"], ["y"], domain="local")
+    graph = helper.make_graph([node], "graph", [given], [left])
+    model = helper.make_model(graph, functions=[function], opset_imports=opsets, ir_version=9)
+    (found,) = OnnxModule(model.SerializeToString())(torch.tensor([1.0, 3.0]))
+    assert found.tolist() == [2, 6]
 
 
 def test_constants_move_with_the_module_and_are_no_state():
