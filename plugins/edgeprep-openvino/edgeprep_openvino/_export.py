@@ -26,6 +26,7 @@ silence_telemetry()
 import openvino as ov  # type: ignore[import-untyped]  # noqa: E402
 
 from edgeprep_openvino._resize import gather_resizes  # noqa: E402
+from edgeprep_openvino._shortcuts import add_shortcuts  # noqa: E402
 
 __all__ = ["ROADS", "export"]
 
@@ -82,7 +83,7 @@ def export(source: Source, precision: Precision, roads: Mapping[str, Road] = ROA
         network = quantize(network, source, road)
     if precision == "fp16":
         network = _halve(network, source)
-    files = _save(_stitch(network, source), source, compress_to_fp16=False)
+    files = _save(_stitch(network, source, precision), source, compress_to_fp16=False)
     return Model(format="openvino", files=files)
 
 
@@ -141,10 +142,12 @@ def _relative(value: NDArray[np.float32], truth: NDArray[np.float32]) -> float:
     return float(difference / max(np.abs(truth).max(), np.finfo(np.float32).tiny))
 
 
-def _stitch(network: ov.Model, source: Source) -> ov.Model:
+def _stitch(network: ov.Model, source: Source, precision: Precision) -> ov.Model:
     """The preprocessing in front of `network`, named as `source` names its ends."""
     front = ov.Core().read_model(source.preprocessing_onnx)
     gather_resizes(front)
+    if precision == "int8":
+        add_shortcuts(front)
     _name_anew(front, "unnamed")
     for node in front.get_ordered_ops():
         node.friendly_name = f"preprocessing/{node.friendly_name}"
