@@ -34,8 +34,8 @@ class OnnxModule(torch.nn.Module):
     Raises:
         ExportError: something in the model is not known here.
 
-    Source: ONNX operator specification; tests/stages/test_onnx_module.py holds every operator to
-    ONNX Runtime.
+    Source: ONNX operator specification; every operator is held to ONNX Runtime, floats to 2e-5 and
+    whole numbers exactly (tests/stages/test_onnx_operators.py, test_onnx_layers.py).
     """
 
     def __init__(self, model: bytes) -> None:
