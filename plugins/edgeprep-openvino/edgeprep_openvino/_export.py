@@ -25,6 +25,7 @@ silence_telemetry()
 # After its telemetry is silenced.
 import openvino as ov  # type: ignore[import-untyped]  # noqa: E402
 
+from edgeprep_openvino._lookups import gather_lookups  # noqa: E402
 from edgeprep_openvino._resize import gather_resizes  # noqa: E402
 from edgeprep_openvino._shortcuts import add_shortcuts  # noqa: E402
 
@@ -146,6 +147,7 @@ def _stitch(network: ov.Model, source: Source, precision: Precision) -> ov.Model
     """The preprocessing in front of `network`, named as `source` names its ends."""
     front = ov.Core().read_model(source.preprocessing_onnx)
     gather_resizes(front)
+    gather_lookups(front)
     if precision == "int8":
         add_shortcuts(front)
     _name_anew(front, "unnamed")
