@@ -1,4 +1,4 @@
-"""A product and a sum for each channel, for engines that run graphs."""
+"""A product and a sum for each channel, for engines that keep channels last."""
 
 from typing import TypeVar
 
@@ -18,7 +18,7 @@ def scale_channels(
     """`F.scale_channels` in terms of the other primitives.
 
     Rows are taken as they lie in memory, with the constants repeated for each pixel of one. To
-    repeat three constants inside costs engines ten times as much: 2.6 ms for 224×224 pixels.
+    repeat three constants inside takes LiteRT 1.1 ms instead of 0.1, for 224×224 pixels.
     """
     x = F.cast(x, "float32")
     batch, height, width, channels = F.shape(x)

@@ -78,6 +78,13 @@ def test_channels_that_are_swapped_twice_are_left_alone():
     assert operators(swapped(Color(to="rgb"), Color(to="bgr"))) == ["Identity"]
 
 
+def test_axes_change_places_once_for_a_swap_a_normalization_and_the_layout():
+    stages = (Resize(size=(20, 31), antialias=False), Color(to="rgb"), NORMALIZE, Layout())
+    assert operators(swapped(*stages)) == [
+        "Cast", "Resize", "Transpose", "Gather", "Mul", "Add", "Identity"
+    ]  # fmt: skip
+
+
 def test_nothing_is_stored_that_the_output_does_not_depend_on():
     graph = onnx.load_from_string(swapped(Color(to="rgb"), Resize(size=(20, 31)))).graph
     read = {name for node in graph.node for name in node.input}

@@ -17,7 +17,6 @@ from edgeprep.stages.chain import Chain
 from edgeprep.stages.growth import grow
 from edgeprep.stages.histogram import histogram, ranked
 from edgeprep.stages.resample import Kernel, bands, resample
-from edgeprep.stages.scaling import scale_channels
 from edgeprep.tensors import DType
 
 __all__ = ["OnnxPrimitives", "Value", "build_onnx"]
@@ -56,6 +55,8 @@ class OnnxPrimitives:
         self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
         # By the name of what has its channels back to front, what it was before.
         self._reversed: dict[str, Value] = {}
+        # Likewise of what has its axes in another order, with that order.
+        self._transposed: dict[str, tuple[Value, tuple[int, ...]]] = {}
 
     def shape(self, x: Value) -> tuple[int, ...]:
         """The length of every axis."""
@@ -72,9 +73,16 @@ class OnnxPrimitives:
         return self._node("Reshape", [x, np.array(shape, np.int64)], tuple(shape))
 
     def transpose(self, x: Value, axes: Sequence[int]) -> Value:
-        """Another order of axes."""
+        """Another order of axes; two such orders one after the other are one, or none."""
+        if x.name in self._transposed:
+            x, first = self._transposed[x.name]
+            axes = [first[axis] for axis in axes]
+        if list(axes) == list(range(len(x.shape))):
+            return x
         shape = tuple(x.shape[axis] for axis in axes)
-        return self._node("Transpose", [x], shape, perm=list(axes))
+        result = self._node("Transpose", [x], shape, perm=list(axes))
+        self._transposed[result.name] = x, tuple(axes)
+        return result
 
     def slice(self, x: Value, axis: int, start: int, stop: int) -> Value:
         """A part of one axis."""
@@ -128,8 +136,13 @@ class OnnxPrimitives:
     def scale_channels(
         self, x: Value, factor: NDArray[np.float32], offset: NDArray[np.float32]
     ) -> Value:
-        """A product and a sum, row by row."""
-        return scale_channels(self, x, factor, offset)
+        """A product and a sum, plane by plane, which is how nearly all networks take pictures.
+
+        NOTE: not with channels last, which takes ONNX Runtime 30 times as long.
+        """
+        planes = self.transpose(self.cast(x, "float32"), (0, 3, 1, 2))
+        factors, offsets = (each.reshape(1, -1, 1, 1) for each in (factor, offset))
+        return self.transpose(self.add(self.multiply(planes, factors), offsets), (0, 2, 3, 1))
 
     def divide(self, a: Value, b: Value) -> Value:
         """The quotient."""
