@@ -32,6 +32,16 @@ class Stage(ABC):
     host_only: ClassVar[str] = ""
     training_only: ClassVar[bool] = False
 
+    @property
+    def host_primitives(self) -> tuple[str, ...]:
+        """The primitives in `apply` that another library of the host may compute; here none.
+
+        Where OpenCV is installed and quicker, a stage that names some is applied with an `F` that
+        leaves them to it. Its `resize_linear` rounds: what is uint8 stays uint8, so that `apply`
+        has to work on that, too.
+        """
+        return ()
+
     @abstractmethod
     def output(self, image: ImageSpec) -> ImageSpec:
         """The type of the pictures that leave, given the type that arrives.

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from edgeprep.runtime.timing import measure_burst
 from edgeprep.stages.chain import NUMPY, Chain
 from edgeprep.stages.primitives.numpy import NumpyPrimitives
-from edgeprep.stages.resize import Resize
 
 __all__ = ["Host", "HostName", "choose_host", "could_use_opencv", "opencv_host"]
 
@@ -46,7 +45,7 @@ class Host(Struct, frozen=True, kw_only=True, eq=False):
 def could_use_opencv(chain: Chain) -> bool:
     """Whether OpenCV is installed, and `chain` has a resize that it does; nothing is imported."""
     plain = any(
-        isinstance(stage, Resize) and stage.method == "bilinear" and not stage.antialias
+        "resize_linear" in stage.host_primitives
         for stage, image in zip(chain.stages, chain.images, strict=False)
         if image.dtype == "uint8"
     )

@@ -42,6 +42,11 @@ class Letterbox(Stage):
     def __post_init__(self) -> None:
         object.__setattr__(self, "antialias", self._resize.antialias)
 
+    @property
+    def host_primitives(self) -> tuple[str, ...]:
+        """As for `resize`."""
+        return self._resize.host_primitives
+
     def output(self, image: ImageSpec) -> ImageSpec:
         """The same pictures at `size`, float32."""
         return self._resize.output(image)

@@ -103,6 +103,11 @@ class Resize(Stage):
             rule = f"must be at least 1 and at most {LONGEST_SIDE}"
             raise RecipeError(f"size: {rule}, got {self.size!r}")
 
+    @property
+    def host_primitives(self) -> tuple[str, ...]:
+        """The resize itself, where it is the one that other libraries have."""
+        return ("resize_linear",) if self.method == "bilinear" and not self.antialias else ()
+
     def output(self, image: ImageSpec) -> ImageSpec:
         """The same pictures at the new size, float32."""
         need_channels_last(image)

@@ -9,9 +9,11 @@ import pytest
 from msgspec.structs import replace
 
 import edgeprep
+from edgeprep.interfaces import Stage
 from edgeprep.runtime import hosts
 from edgeprep.runtime.benchmark import measure_all
 from edgeprep.stages.chain import NUMPY, Chain
+from edgeprep.stages.letterbox import Letterbox
 from edgeprep.stages.primitives.numpy import NumpyPrimitives
 from edgeprep.stages.resize import Resize
 from edgeprep.tensors import ImageSpec
@@ -108,11 +110,34 @@ def test_numpy_stays_where_opencv_is_wrong(chain, camera, opencv, cls, reason):
         (Resize(size=(4, 4)),),
         (Resize(size=(4, 4), method="area"),),
         (Resize(size=(9, 9)), PLAIN),
+        (Letterbox(size=(4, 4)),),
     ],
-    ids=["nothing", "antialiased", "area", "of-floats"],
+    ids=["nothing", "antialiased", "area", "of-floats", "antialiased-letterbox"],
 )
 def test_there_is_no_choice_where_opencv_has_nothing_to_do(stages):
     assert not hosts.could_use_opencv(Chain(input=ImageSpec(), stages=stages))
+
+
+class Shrunk(Stage):
+    """A plugin's stage that leaves its resize to whichever library the host has."""
+
+    name = "shrunk"
+    host_primitives = ("resize_linear",)
+
+    def output(self, image):
+        return image.replace(height=4, width=4, dtype="float32")
+
+    def apply(self, F, x, image):
+        return F.resize_linear(x, 4, 4)
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [PLAIN, Letterbox(size=(4, 4), like="opencv"), Shrunk()],
+    ids=["resize", "letterbox", "a-plugin's"],
+)
+def test_there_is_a_choice_for_every_stage_that_allows_it(stage):
+    assert hosts.could_use_opencv(Chain(input=ImageSpec(), stages=(stage,)))
 
 
 def test_there_is_no_choice_where_opencv_is_not_installed(chain, monkeypatch):

@@ -11,6 +11,7 @@ from edgeprep.stages.chain import Chain
 from edgeprep.stages.color import Color
 from edgeprep.stages.dtype import DType
 from edgeprep.stages.layout import Layout
+from edgeprep.stages.letterbox import Letterbox
 from edgeprep.stages.normalize import Normalize
 from edgeprep.stages.primitives.numpy import NumpyPrimitives
 from edgeprep.stages.primitives.opencv import OpenCVPrimitives
@@ -117,6 +118,39 @@ def test_a_stage_that_resizes_by_itself_has_the_float32_that_it_counts_on(noise)
     chain = chain_of(Halved())
     picture = noise(17, 19)
     assert np.array_equal(chain.prepare(picture, OPENCV), chain.prepare(picture))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shrunk(Stage):
+    """A plugin's stage that leaves its resize to whichever library the host has."""
+
+    name: ClassVar[str] = "shrunk"
+
+    @property
+    def host_primitives(self):
+        return ("resize_linear",)
+
+    def output(self, image):
+        return image.replace(height=224, width=224, dtype="float32")
+
+    def apply(self, F, x, image):
+        return F.resize_linear(x, 224, 224)
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [
+        Shrunk(),
+        Letterbox(size=(224, 224), like="opencv"),
+        Resize(size=(224, 224), mode="letterbox", antialias=False),
+    ],
+    ids=["a-plugin's", "letterbox", "resize"],
+)
+def test_a_stage_that_allows_it_is_resized_by_opencv(photo, stage):
+    chain = chain_of(stage)
+    prepared = chain.prepare(photo, OPENCV)
+    assert 0.01 < (prepared != chain.prepare(photo)).mean() < 0.2
+    assert np.abs(prepared - chain.apply(NUMPY, photo[None])).max() <= TOLERANCE
 
 
 def test_a_stream_resizes_with_opencv_too(photo):

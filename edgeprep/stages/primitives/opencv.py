@@ -8,9 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprep.interfaces import Stage
-from edgeprep.stages.normalize import Normalize
 from edgeprep.stages.primitives.numpy import NumpyPrimitives
-from edgeprep.stages.resize import Resize
 from edgeprep.tensors import ImageSpec
 
 __all__ = ["OpenCVPrimitives"]
@@ -30,11 +28,11 @@ class OpenCVPrimitives(NumpyPrimitives):
     """
 
     def run(self, stage: Stage, x: Array, image: ImageSpec) -> Array:
-        """`resize` by OpenCV; the stages after it are told that levels stayed uint8."""
+        """Stages that allow it by OpenCV; those after them are told that levels stayed uint8."""
         if x.dtype.name != image.dtype:
             image = image.replace(dtype=x.dtype.name)
         # Other stages, which anyone may write, count on float32 from `resize_linear`.
-        F = self if isinstance(stage, Resize | Normalize) else NUMPY
+        F = self if stage.host_primitives else NUMPY
         return stage.apply(F, x, image)
 
     def split(self, picture: Array) -> Sequence[Array]:
