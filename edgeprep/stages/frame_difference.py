@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeVar
 
 from edgeprep.interfaces import Primitives, StreamStage
-from edgeprep.stages.requirements import need_channels_last, need_range
+from edgeprep.stages.requirements import need_means
 from edgeprep.tensors import ImageSpec
 
 __all__ = ["FrameDifference"]
@@ -27,8 +27,7 @@ class FrameDifference(StreamStage):
 
     def output(self, image: ImageSpec) -> ImageSpec:
         """Pictures of the same size and colours, float32."""
-        need_channels_last(image)
-        need_range(image, "0..255")
+        need_means(image, "0..255")
         return image.replace(dtype="float32")
 
     def step(

@@ -1,5 +1,6 @@
 """Take some of the pictures of a stream, and drop the others."""
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, TypeVar
 
@@ -13,6 +14,11 @@ __all__ = ["Frames"]
 
 T = TypeVar("T")
 
+# A part of the time from one picture to the next: `n / rate` and `index / fps` round differently.
+_SLACK = 1e-6
+# Beyond, floats are no longer counted one by one.
+_MOST = 2.0**53
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frames(StreamStage):
@@ -21,6 +27,8 @@ class Frames(StreamStage):
     Attributes:
         every: of how many pictures one is taken.
         rate: how many pictures a second are taken at most; each is the first one that is due.
+            What a clock that jumps ahead skips is not made up for; when it is set back, counting
+            begins anew.
     """
 
     name: ClassVar[str] = "frames"
@@ -40,7 +48,11 @@ class Frames(StreamStage):
     def step(
         self, F: Primitives[T], x: T, image: ImageSpec, memory: Any, time_s: float | None
     ) -> tuple[T | None, Any]:
-        """`x` unchanged, or None. The memory is what is to come before the next one is due."""
+        """`x` unchanged, or None.
+
+        The memory is how many pictures are to be left out before the next one; with a rate, when
+        counting began and the number of the next one that is due.
+        """
         if self.every is not None:
             waiting = memory or 0
             return (x if waiting == 0 else None), (waiting + 1) % self.every
@@ -49,9 +61,14 @@ class Frames(StreamStage):
                 "frames: must know when pictures were taken to take so many a second, "
                 "got no time; say how many come in a second (fps), or use every"
             )
-        if self.rate is None or (memory is not None and time_s < memory):
+        if self.rate is None or memory is None:
+            return x, (time_s, 1)
+        start, number = memory
+        # From the start, not from the picture before: else a rate of 10 of 25 would become 8.3, and
+        # rounding would add up. The times of day of a camera are rounded, too.
+        periods = (time_s - start) * self.rate + _SLACK + 2 * math.ulp(time_s) * self.rate
+        if periods < number - 1:  # the clock was set back, behind the last one that was taken
+            return x, (time_s, 1)
+        if periods < number:
             return None, memory
-        # From where it was due, not from when it came: else a rate of 10 of 25 would become 8.3.
-        due = time_s if memory is None else memory
-        missed = int((time_s - due) * self.rate)
-        return x, due + (missed + 1) / self.rate
+        return x, (start, math.floor(min(periods, _MOST)) + 1)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar
 from msgspec import Meta
 
 from edgeprep.interfaces import Primitives, StreamStage
-from edgeprep.stages.requirements import need_channels_last, need_range
+from edgeprep.stages.requirements import need_means
 from edgeprep.tensors import ImageSpec
 
 __all__ = ["RunningBackground"]
@@ -35,8 +35,7 @@ class RunningBackground(StreamStage):
 
     def output(self, image: ImageSpec) -> ImageSpec:
         """Pictures of the same size and colours, float32."""
-        need_channels_last(image)
-        need_range(image, "0..255")
+        need_means(image, "0..255")
         return image.replace(dtype="float32")
 
     def step(

@@ -63,6 +63,43 @@ def test_pictures_that_come_late_are_not_caught_up_on():
     assert taken(Frames(rate=1.0), [0.0, 0.5, 7.5, 7.6, 8.0, 8.5, 9.0]) == [0, 2, 4, 6]
 
 
+@pytest.mark.parametrize("start", [0.0, 12.34, 1.7e9], ids=["zero", "a while", "since 1970"])
+@pytest.mark.parametrize("rate", [5, 10, 12, 15, 24, 25, 30, 50, 60])
+@pytest.mark.parametrize("every", [1, 2, 3, 6])
+def test_a_rate_that_divides_the_camera_s_takes_every_nth_picture(rate, every, start):
+    times = [start + index / (rate * every) for index in range(900)]
+    assert taken(Frames(rate=float(rate)), times) == list(range(0, 900, every))
+
+
+@pytest.mark.parametrize(("rate", "fps"), [(10, 25), (7, 30), (24, 60), (29, 30), (3, 10)])
+def test_the_first_picture_that_is_due_is_taken(rate, fps):
+    # In whole numbers: picture i is at i / fps, and n is due at n / rate.
+    expected = [-(-number * fps // rate) for number in range(1000)]
+    times = [index / fps for index in range(expected[-1] + 1)]
+    assert taken(Frames(rate=float(rate)), times) == expected
+
+
+def test_a_clock_that_jumps_ahead_takes_no_more_than_the_rate():
+    times = [0.0, 0.5, 1.0, 3600.25, 3600.5, 3601.0, 3601.5, 3602.0]
+    assert taken(Frames(rate=1.0), times) == [0, 2, 3, 5, 7]
+
+
+def test_a_clock_that_is_set_back_begins_anew():
+    times = [100.0, 100.5, 101.0, 7.25, 7.5, 8.0, 8.25, 9.25]
+    assert taken(Frames(rate=1.0), times) == [0, 2, 3, 6, 7]
+
+
+def test_a_clock_that_is_set_back_a_little_stops_nothing_for_long():
+    times = [0.0, 1.0, 2.0, 1.5, 1.75, 2.5, 3.0, 4.0]
+    assert taken(Frames(rate=1.0), times) == [0, 1, 2, 3, 5, 7]
+
+
+@pytest.mark.parametrize("rate", [1e-320, 1e308])
+def test_rates_beyond_all_measure_take_one_picture_or_all(rate):
+    times = [0.0, 1.0, 100.0]
+    assert taken(Frames(rate=rate), times) == ([0] if rate < 1 else [0, 1, 2])
+
+
 def test_the_difference_is_that_of_opencv(film):
     stream = stream_of(FrameDifference())
     results = [stream.prepare(picture, 0.0)[0] for picture in film]
@@ -164,6 +201,23 @@ def test_what_makes_no_sense_is_refused(table, rule):
     with pytest.raises(RecipeError) as caught:  # noqa: PT011 -- the whole message is compared
         Chain.build([table], input=ImageSpec(), registry=Registry(installed=False))
     assert str(caught.value) == rule
+
+
+@pytest.mark.parametrize("color", ["hsv", "rgba", "bgra"])
+@pytest.mark.parametrize("stage", [FrameDifference(), RunningBackground()], ids=repr)
+def test_hue_and_alpha_are_no_numbers_to_subtract(stage, color):
+    with pytest.raises(RecipeError) as caught:  # noqa: PT011 -- the whole message is compared
+        Chain(input=ImageSpec(color=color), stages=(stage,))
+    assert str(caught.value) == (
+        f"preprocess[0]: {stage.name} needs rgb or bgr or grey or ycrcb or lab pictures, "
+        f"got {color!r}; put color with to = 'rgb' before this stage"
+    )
+
+
+@pytest.mark.parametrize("stage", [FrameDifference(), RunningBackground()], ids=repr)
+def test_planes_are_no_pixels_to_subtract(stage):
+    with pytest.raises(RecipeError, match=r"needs pixels, got planes, 'nv12'; put color with to"):
+        Chain(input=ImageSpec(color="nv12"), stages=(stage,))
 
 
 def test_no_graph_remembers():
