@@ -17,7 +17,7 @@ from edgeprep.metrics import metric_for
 from edgeprep.recipe import Recipe
 from edgeprep.registry import Registry, default_registry
 from edgeprep.runtime.candidates import Candidate, Outcome, Reachable, list_candidates
-from edgeprep.runtime.opening import OpenedBundle
+from edgeprep.runtime.opened import OpenedBundle
 from edgeprep.runtime.timing import Timing, summarize
 
 __all__ = ["Evaluation", "Score", "evaluate"]

@@ -100,8 +100,12 @@ class FileStage(Stage):
             EdgePrepError: it is no file that this step can use.
         """
 
-    def start(self, *, probe: bool, seconds: float) -> None:
+    def start(self, *, prefer: str | None, probe: bool, seconds: float) -> None:
         """Get ready for pictures on this machine, with the wishes of `edgeprep.open`."""
+
+    def explain(self) -> str:
+        """How it runs here, once it is started, for `Session.explain`; "" where that is plain."""
+        return ""
 
     def close(self) -> None:
         """Let go of what was started. It may be called again, and `start` after it."""

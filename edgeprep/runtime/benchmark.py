@@ -7,7 +7,7 @@ from edgeprep.errors import InputError, NoUsableBackend
 from edgeprep.registry import Registry, default_registry
 from edgeprep.runtime.candidates import Outcome, list_candidates
 from edgeprep.runtime.choose import close
-from edgeprep.runtime.opening import OpenedBundle
+from edgeprep.runtime.opened import OpenedBundle
 
 __all__ = ["measure_all"]
 
@@ -41,7 +41,7 @@ def measure_all(
     manifest = opened.bundle.manifest
     reachable, left_out = list_candidates(manifest.variants, opened.registry, opened.rules(prefer))
     with closing(opened.chain), opened.prober(left_out) as prober:
-        opened.start_hosts()
+        opened.start_hosts(prefer=prefer)
         trials = prober.all(reachable, rounds=rounds)
         if not trials:
             raise NoUsableBackend(prober.nothing_left())

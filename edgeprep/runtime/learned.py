@@ -9,15 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprep.bundle import Variant, read_bundle
-from edgeprep.errors import RecipeError
+from edgeprep.errors import ClosedError, NoUsableBackend, PreferenceError, RecipeError
 from edgeprep.geometry import Affine
 from edgeprep.interfaces import FileStage, Precision, Primitives
-from edgeprep.runtime.opening import OpenedBundle, choose, recall
+from edgeprep.registry import default_registry
+from edgeprep.runtime.opened import OpenedBundle
+from edgeprep.runtime.opening import choose, recall
 from edgeprep.runtime.outputs import all_finite, refuse
 from edgeprep.runtime.session import Session
+from edgeprep.schema import to_table
 from edgeprep.stages.levels import whole_levels
 from edgeprep.stages.requirements import need_channels_last, need_color, need_range
-from edgeprep.tensors import ImageSpec
+from edgeprep.tensors import ImageSpec, TensorSpec
 
 __all__ = ["LearnedStage"]
 
@@ -33,28 +36,30 @@ class _Learned:
     It is what interpreters take for a `Network`.
     """
 
-    def __init__(self, content: bytes, opened: OpenedBundle, precision: Precision) -> None:
+    def __init__(self, content: bytes, opened: OpenedBundle) -> None:
         self.content = content
         self.name = opened.bundle.manifest.name
         self.input = opened.bundle.manifest.input
         self.chain = opened.chain
-        self.variants = [
-            variant for variant in opened.bundle.manifest.variants if variant.precision == precision
-        ]
         self._opened = opened
-        self._precision = precision
         self._session: Session | None = None
+        self._is_closed = False
         self._lock = Lock()
 
     @property
+    def first_output(self) -> TensorSpec:
+        """What counts of all that the network gives."""
+        return self._opened.variants[0].outputs[0]
+
+    @property
     def shape(self) -> tuple[int, ...]:
-        """That of the first output."""
-        return self.variants[0].outputs[0].shape
+        """`(1, C, H, W)`, of that output."""
+        return self.first_output.shape
 
     @property
     def whole_graph(self) -> Variant | None:
         """The variant that can be put into another graph, if there is one."""
-        for variant in self.variants:
+        for variant in self._opened.variants:
             host, _ = self.chain.cut(variant.placement)
             if (variant.format, variant.precision) == ("onnx", "fp32") and not host.stages:
                 return variant
@@ -64,38 +69,65 @@ class _Learned:
     def onnx(self) -> bytes:
         """See `Network.onnx`."""
         if self.whole_graph is None:
-            raise RecipeError("needs a graph, got a stage that has none")
+            rule = "must have an onnx variant in fp32 with all of its preprocessing inside"
+            raise RecipeError(f"bundle {self.name!r}: {rule}, got none")
         (content,) = self._opened.bundle.model(self.whole_graph).files.values()
         return content
 
     def run(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """See `Network.run`. Where nothing was started, the first engine that is right answers."""
-        session = self._session or self.start(probe=False, seconds=0.0)
+        """See `Network.run`. Where nothing was started, the first engine that is right answers.
+
+        Raises:
+            ClosedError: it was closed, and not started again.
+        """
+        session = self._session or self._open(prefer=None, probe=False, seconds=0.0)
         return np.concatenate([self._answer(session, picture) for picture in pictures])
 
     def _answer(self, session: Session, picture: NDArray[np.uint8]) -> NDArray[np.float32]:
         output: NDArray[np.float32] = session.outputs(picture)[0]
         if not all_finite([output]):
-            name = self.variants[0].outputs[0].name
             where = f"stage 'model' with {self.name!r}"
-            refuse([output], [name], where=where, by=str(session.choice))
+            refuse([output], [self.first_output.name], where=where, by=str(session.choice))
         return output
 
-    def start(self, *, probe: bool, seconds: float) -> Session:
-        """The session, opened now if it is not."""
+    def start(self, *, prefer: str | None, probe: bool, seconds: float) -> None:
+        """Choose the engine, unless that is done."""
+        self._is_closed = False
+        self._open(prefer=prefer, probe=probe, seconds=seconds)
+
+    def _open(self, *, prefer: str | None, probe: bool, seconds: float) -> Session:
         with self._lock:
-            if self._session is None:
-                prefer = self._precision
-                remembered = recall(self._opened, prefer=prefer, seconds=seconds) if probe else None
-                self._session = remembered or choose(
-                    self._opened, prefer=prefer, probe=probe, seconds=seconds
-                )
-            return self._session
+            session = self._session
+            if session is None and not self._is_closed:
+                session = self._session = self._chosen(prefer, probe=probe, seconds=seconds)
+            if session is None or self._is_closed:  # by another thread, meanwhile
+                self.close()
+                where = f"stage 'model' with {self.name!r}"
+                raise ClosedError(f"{where}: must be open, got a picture after close()")
+            return session
+
+    def _chosen(self, prefer: str | None, *, probe: bool, seconds: float) -> Session:
+        try:
+            remembered = recall(self._opened, prefer=prefer, seconds=seconds) if probe else None
+            return remembered or choose(self._opened, prefer=prefer, probe=probe, seconds=seconds)
+        except (PreferenceError, NoUsableBackend):
+            if prefer is None:
+                raise
+            # What the other bundle was asked for is nothing that this one has.
+            return self._chosen(None, probe=probe, seconds=seconds)
+
+    def explain(self) -> str:
+        """Which engine answers; "" where none was started."""
+        if self._session is None:
+            return ""
+        chosen = self._session.outcomes[0]
+        return f"model {self.name!r}: {chosen.candidate}, {chosen.reason}"
 
     def close(self) -> None:
-        """Let go of the engine; another picture would start it again."""
-        with self._lock:
-            session, self._session = self._session, None
+        """Let go of the engine, for good unless it is started again."""
+        # NOTE: without the lock, which a fork may have caught while it was held.
+        self._is_closed = True
+        session, self._session = self._session, None
         if session is not None:
             session.close()
 
@@ -126,6 +158,7 @@ class LearnedStage(FileStage):
     range: Literal["0..1", "0..255", "-1..1"] = "0..1"
     color: Literal["rgb", "bgr", "grey"] | None = None
     precision: Precision = "fp32"
+    _digest: str = field(default="", init=False, repr=False)  # two bundles may have one path
     _learned: _Learned | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
@@ -136,8 +169,12 @@ class LearnedStage(FileStage):
             RecipeError: this stage was not `opened`.
         """
         if self._learned is None:
-            raise RecipeError(f"needs its bundle read, got {self.bundle!r}; build it by a chain")
+            raise RecipeError(f"needs its bundle opened, got {self.bundle!r}; build it by a chain")
         return self._learned
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """The fields and the bundle: engines do not travel, and are looked up anew."""
+        return _again, (to_table(self), self._learned and self._learned.content)
 
     @property
     def content(self) -> bytes:
@@ -158,19 +195,28 @@ class LearnedStage(FileStage):
             BundleError: `content` is no whole, unchanged bundle.
             RecipeError: its output is no picture, or nothing in it is of that precision.
         """
-        opened = OpenedBundle(read_bundle(BytesIO(content), self.bundle), registry)
-        learned = _Learned(content, opened, self.precision)
-        if not learned.variants:
-            known = sorted({variant.precision for variant in opened.bundle.manifest.variants})
-            rule = f"must have a variant in {self.precision!r}, as precision says"
-            raise RecipeError(f"{self.bundle}: {rule}, got {known!r}")
+        bundle = read_bundle(BytesIO(content), self.bundle)
+        if any(
+            str(table.get("use")).partition("@")[0] == self.name for table in bundle.manifest.chain
+        ):
+            rule = f"must be a bundle without a stage {self.name!r} of its own, got one"
+            raise RecipeError(f"{self.bundle}: {rule}; put that stage before this one")
+        opened = OpenedBundle(bundle, registry, precision=self.precision)
         stage = replace(self)
-        object.__setattr__(stage, "_learned", learned)
-        channels = ImageSpec(color=stage.leaves).channels
-        if len(learned.shape) != 4 or learned.shape[:2] != (1, channels):
-            rule = f"the first output must be a {stage.leaves} picture (1, {channels}, H, W)"
-            raise RecipeError(f"{self.bundle}: {rule}, got shape {learned.shape!r}")
+        object.__setattr__(stage, "_learned", _Learned(content, opened))
+        object.__setattr__(stage, "_digest", bundle.digest)
+        stage._check()
         return stage
+
+    def _check(self) -> None:
+        """Refuse a bundle that does not make one picture of one picture."""
+        output, channels = self.learned.first_output, ImageSpec(color=self.leaves).channels
+        rule = f"the first output must be a {self.leaves} picture, float32 (1, {channels}, H, W)"
+        if len(output.shape) != 4 or output.shape[:2] != (1, channels) or output.dtype != "float32":
+            raise RecipeError(f"{self.bundle}: {rule}, got {output.dtype} {output.shape!r}")
+        if self.learned.chain.remembers:
+            rule = "must be a bundle that takes pictures one by one, got one for streams"
+            raise RecipeError(f"{self.bundle}: {rule}; put its stages over time into this recipe")
 
     @property
     def leaves(self) -> Literal["rgb", "bgr", "grey"]:
@@ -178,9 +224,13 @@ class LearnedStage(FileStage):
         given = self.learned.input.color
         return self.color or (given if given in ("bgr", "grey") else "rgb")
 
-    def start(self, *, probe: bool, seconds: float) -> None:
+    def start(self, *, prefer: str | None, probe: bool, seconds: float) -> None:
         """Choose the engine; see `FileStage.start`."""
-        self.learned.start(probe=probe, seconds=seconds)
+        self.learned.start(prefer=prefer, probe=probe, seconds=seconds)
+
+    def explain(self) -> str:
+        """Which engine answers; see `FileStage.explain`."""
+        return self.learned.explain()
 
     def close(self) -> None:
         """Let go of the engine."""
@@ -218,3 +268,8 @@ class LearnedStage(FileStage):
             (arrived.width or width) / width, (arrived.height or height) / height
         )
         return tuple(step.after(stretch) for step in learned.chain.backward(*image.size))
+
+
+def _again(table: dict[str, Any], content: bytes | None) -> LearnedStage:
+    stage = LearnedStage(**table)
+    return stage if content is None else stage.opened(content, default_registry())

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprep.errors import BackendError, ClosedError, EdgePrepError, ForkedRunnerError, InputError
+from edgeprep.geometry import Affine
 from edgeprep.interfaces import Runner, Task
 from edgeprep.runtime.candidates import Candidate, Outcome
 from edgeprep.runtime.choose import close
@@ -46,6 +47,7 @@ class Session:
         *,
         name: str,
         input: ImageSpec,
+        chain: Chain,
         host: Chain,
         runner: Runner,
         task: Task,
@@ -58,6 +60,7 @@ class Session:
         self.task = task
         self.outcomes = outcomes
         self.remembered = remembered
+        self._chain = chain
         self._host = host
         self._primitives = primitives
         self._remembers = host.remembers
@@ -126,6 +129,7 @@ class Session:
     def _follow(self, pictures: Iterable[NDArray[np.uint8]], fps: float | None) -> Iterator[Any]:
         stream = Stream(self._host, self._primitives)
         for index, picture in enumerate(pictures):
+            self._check_usable()
             time_s = None if fps is None else index / fps
             prepared = stream.prepare(check_picture(picture, self.input), time_s)
             yield None if prepared is None else self._result(prepared, f": pictures[{index}]")
@@ -138,8 +142,22 @@ class Session:
         return self._run(self._prepare(check_picture(picture, self.input)))
 
     def explain(self) -> str:
-        """A table of all candidates: the winner, the losers, and why."""
-        return explain(self.outcomes, name=self.name, remembered=self.remembered)
+        """A table of all candidates: the winner, the losers, and why; then what else was chosen."""
+        table = explain(self.outcomes, name=self.name, remembered=self.remembered)
+        return "\n".join((table, *self._host.explain()))
+
+    def backward(self, height: int, width: int) -> tuple[Affine, ...]:
+        """Where in a picture of this size, in pixels, the pixels are from that the network sees.
+
+        Returns:
+            A map for each picture that the preprocessing makes of one, nearly always one:
+            `backward(720, 1280)[0].boxes(boxes)` brings boxes of the network's picture back.
+
+        Raises:
+            RecipeError: a stage cannot work on pictures of this size.
+            PluginError: a stage changes the size and does not say how pixels move.
+        """
+        return self._chain.backward(height, width)
 
     def close(self) -> None:
         """Let go of the engine. Calling it again does nothing.
@@ -149,13 +167,14 @@ class Session:
         runner, self._runner = self._runner, None
         if runner is None:
             return
+        self._host.close()
         if os.getpid() == self._pid:
             close(runner)
-            self._host.close()
         else:
             _LEFT_BY_PARENTS.append(runner)
 
     def _prepare(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        self._check_usable()
         if self._remembers:
             raise InputError(
                 f"session {self.name!r}: pictures must come in a stream, as the preprocessing "

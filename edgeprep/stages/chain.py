@@ -28,6 +28,8 @@ PlacementChoice = Placement | Literal["auto"]
 T = TypeVar("T")
 
 NUMPY = NumpyPrimitives()
+# Each is a copy in memory, also where a crafted bundle names one file again and again.
+MOST_FILES = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +97,9 @@ class Chain:
         image = input
         for index, table in enumerate(tables):
             path = f"{where}[{index}]"
+            if sum(isinstance(stage, FileStage) for stage in stages) > MOST_FILES:
+                rule = f"must be among at most {MOST_FILES} stages with files"
+                raise RecipeError(f"{path}: {rule}, got more")
             stages.append(_for_all(build_stage(table, registry, path, files), table["use"], path))
             image = _output(stages[-1], image, path)
         if image.dtype != "float32":
@@ -129,10 +134,19 @@ class Chain:
                 tables[index][stage.file], members[name] = name, stage.content
         return tables, members
 
-    def start(self, *, probe: bool, seconds: float) -> None:
+    def start(self, *, prefer: str | None, probe: bool, seconds: float) -> None:
         """Get stages ready that need it before their first picture; see `FileStage.start`."""
         for stage in self._file_stages():
-            stage.start(probe=probe, seconds=seconds)
+            stage.start(prefer=prefer, probe=probe, seconds=seconds)
+
+    def explain(self) -> tuple[str, ...]:
+        """A line for each stage that was started: how it runs here."""
+        lines = (
+            (index, stage.explain())
+            for index, stage in enumerate(self.stages)
+            if isinstance(stage, FileStage)
+        )
+        return tuple(f"preprocess[{index}] {line}" for index, line in lines if line)
 
     def close(self) -> None:
         """Let go of what stages have started."""

@@ -7,7 +7,7 @@ from typing import ClassVar, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprep.errors import RecipeError
+from edgeprep.errors import RecipeError, ShapeError
 from edgeprep.geometry import Affine
 from edgeprep.interfaces import Primitives, Stage
 from edgeprep.stages.requirements import Length, limit_pixels, need_channels_last
@@ -99,16 +99,26 @@ def untile(F: Primitives[T], tiles: T, stage: Tile, image: ImageSpec) -> T:
 
     Args:
         F: an interpreter.
-        tiles: `(N · T, height, width, C)` of `stage`'s size, T for each picture, uint8 or float32.
+        tiles: `(N · T, height, width, C)`, T for each picture, uint8 or float32; of `stage`'s size,
+            or each side stretched by a factor that leaves overlaps and pictures whole.
         stage: what made the tiles.
         image: the type of the pictures that it made them of.
 
     Returns:
-        `(N, H, W, C)`, float32.
+        `(N, H, W, C)`, float32, stretched likewise.
+
+    Raises:
+        ShapeError: they are no such tiles.
     """
-    rows, columns = stage._axes(image)
     total, height, width, channels = F.shape(tiles)
-    batch = total // (rows.tiles * columns.tiles)
+    rows, columns = (
+        axis.stretched(length)
+        for axis, length in zip(stage._axes(image), (height, width), strict=True)
+    )
+    batch, left = divmod(total, rows.tiles * columns.tiles)
+    if left:
+        rule = f"must be {rows.tiles} × {columns.tiles} for each picture"
+        raise ShapeError(f"tiles: {rule}, got {total}")
     x = F.cast(tiles, "float32")
     x = F.reshape(x, (batch * rows.tiles, columns.tiles, height, width, channels))
     x = F.transpose(x, (0, 2, 1, 3, 4))
@@ -124,6 +134,17 @@ class _Axis(NamedTuple):
     length: int
     size: int
     overlap: int
+
+    def stretched(self, size: int) -> "_Axis":
+        """The same with tiles of another size.
+
+        Raises:
+            ShapeError: an overlap or the whole would end within a pixel.
+        """
+        if self.length * size % self.size or self.overlap * size % self.size:
+            rule = f"must be {self.size} pixels, or leave an overlap of {self.overlap} whole"
+            raise ShapeError(f"tiles: a side {rule}, got {size}")
+        return _Axis(self.length * size // self.size, size, self.overlap * size // self.size)
 
     @property
     def stride(self) -> int:

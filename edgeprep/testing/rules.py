@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from edgeprep.errors import PluginError
+from edgeprep.interfaces import FileStage
+from edgeprep.registry import default_registry
 from edgeprep.registry.kinds import Kind, check_class
 from edgeprep.registry.offers import in_one_line
 from edgeprep.schema import build, show, to_table
@@ -61,5 +63,7 @@ def require_value(kind: Kind, value: Any) -> str:
         hash(value)
     with forbid_errors(f"{what}: must be built again from its own fields"):
         again = build(type(value), json.loads(json.dumps(to_table(value))), "")
+        if isinstance(value, FileStage):
+            again = again.opened(value.content, default_registry())
     require(again == value, f"{what}: must equal what its own fields build, got {show(again)}")
     return what

@@ -187,12 +187,12 @@ def test_an_open_session_has_the_engine_of_its_stage_and_closes_it(
     )
     monkeypatch.setattr(LearnedStage, "close", lambda self: (closed.append(self), close(self)))
     with edgeprep.open(tmp_path / "means.edgeprep", probe=False) as session:
-        assert opened == [{"probe": False, "seconds": 2.0}]
+        assert opened == [{"prefer": None, "probe": False, "seconds": 2.0}]
         first = session.outputs(picture)[0]
         assert not closed
     assert len(closed) == 1
     with edgeprep.open(tmp_path / "means.edgeprep", seconds=0.1) as session:
-        assert {"probe": True, "seconds": 0.1} in opened
+        assert {"prefer": None, "probe": True, "seconds": 0.1} in opened
         assert np.abs(session.outputs(picture)[0] - first).max() <= 1e-4
     with edgeprep.open(tmp_path / "means.edgeprep") as session:
         assert session.remembered
@@ -287,8 +287,8 @@ def test_int8_runs_on_the_host_alone(root: Path) -> None:
         (
             f'bundle = "{ENHANCED}"\ncolor = "grey"',
             (
-                f"{ENHANCED}: the first output must be a grey picture (1, 1, H, W), "
-                "got shape (1, 3, 48, 32)"
+                f"{ENHANCED}: the first output must be a grey picture, float32 "
+                "got float32 (1, 3, 48, 32)"
             ),
         ),
     ],
@@ -317,7 +317,7 @@ def test_tables_alone_have_no_files() -> None:
 
 def test_a_stage_whose_bundle_nobody_read_says_so() -> None:
     stage = LearnedStage(bundle="x.edgeprep")
-    message = "needs its bundle read, got 'x.edgeprep'; build it by a chain"
+    message = "needs its bundle opened, got 'x.edgeprep'; build it by a chain"
     with pytest.raises(RecipeError, match=f"^{re.escape(message)}$"):
         stage.output(ImageSpec())
 

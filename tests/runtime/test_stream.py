@@ -23,10 +23,12 @@ FILM = [np.full((4, 4, 3), level, np.uint8) for level in (10, 30, 30, 25)]
 def open_session(fakes: SimpleNamespace, *stages: Stage) -> Session:
     backend = fakes.Right()
     runner = backend.load(SimpleNamespace(files={"model.fake": b"means"}), None, {})
+    chain = Chain(input=ImageSpec(height=4, width=4), stages=stages)
     return Session(
         name="means",
-        input=ImageSpec(height=4, width=4),
-        host=Chain(input=ImageSpec(height=4, width=4), stages=stages),
+        input=chain.input,
+        chain=chain,
+        host=chain,
         runner=runner,
         task=Tensors(),
         outcomes=(),

@@ -1,0 +1,209 @@
+"""A bundle that was read, with its preprocessing and its task, before anything is chosen."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from os import PathLike
+from typing import Self
+
+import numpy as np
+from msgspec.structs import replace
+from numpy.typing import NDArray
+
+from edgeprep.bundle import Bundle, Variant, open_bundle
+from edgeprep.errors import BundleError, IncompatibleBundle, RecipeError, UnknownName
+from edgeprep.interfaces import FileStage, Placement, Precision, Runner, Task
+from edgeprep.registry import Registry
+from edgeprep.runtime.candidates import Outcome, Rules
+from edgeprep.runtime.choose import Prober, Trial
+from edgeprep.runtime.hosts import Host, choose_host, could_use_opencv, opencv_host
+from edgeprep.runtime.session import Session
+from edgeprep.schema import build, show
+from edgeprep.stages.chain import Chain
+
+__all__ = ["OpenedBundle"]
+
+# Height and width in pixels, the commonest first.
+_CAMERAS = ((480, 640), (1080, 1920), (4096, 4096))
+
+
+class OpenedBundle:
+    """A verified bundle with its preprocessing and its task, before a candidate is chosen.
+
+    Args:
+        bundle: what was read and verified.
+        registry: where stages, tasks and backends are looked up.
+        precision: of the variants that may run; None: all.
+
+    Attributes:
+        variants: those that may run.
+
+    Raises:
+        IncompatibleBundle: a stage or the task is not installed here.
+    """
+
+    def __init__(
+        self, bundle: Bundle, registry: Registry, *, precision: Precision | None = None
+    ) -> None:
+        self.bundle = bundle
+        self.registry = registry
+        manifest = bundle.manifest
+        self.variants = _in_precision(bundle, precision)
+        options = {key: value for key, value in manifest.task.items() if key != "use"}
+        placements = {variant.placement for variant in self.variants}
+        try:
+            self.chain = Chain.build(
+                manifest.chain, input=manifest.input, registry=registry, files=bundle.member
+            )
+            task = registry.get("task", str(manifest.task["use"]))
+            self.task: Task = build(task, options, "task")
+            chains = {placement: self.chain.cut(placement)[0] for placement in placements}
+        except (RecipeError, UnknownName) as error:
+            raise IncompatibleBundle(
+                f"{self.bundle.path}: must have stages and a task that are installed here, "
+                f"got {error}; install the plugin that offers it, or a newer edgeprep"
+            ) from error
+        self.hosts = {placement: Host(chain=chain) for placement, chain in chains.items()}
+
+    @classmethod
+    def read(cls, path: str | PathLike[str], registry: Registry) -> Self:
+        """The bundle in the file at `path`.
+
+        Raises:
+            StorageError: the file cannot be read.
+            BundleError: it is not a whole, unchanged bundle, or as for a bundle that was read.
+        """
+        if not isinstance(path, (str, PathLike)):
+            raise BundleError(f"bundle: must be the path of a file, got {show(path)}")
+        return cls(open_bundle(path), registry)
+
+    @property
+    def open_hosts(self) -> list[Placement]:
+        """The placements whose pictures OpenCV, which is installed, might prepare quicker."""
+        return [name for name, host in self.hosts.items() if could_use_opencv(host.chain)]
+
+    def start_hosts(self, *, prefer: str | None = None, seconds: float = 2.0) -> None:
+        """Get hosts ready, and measure where there is a choice what prepares their pictures.
+
+        Args:
+            prefer: what networks that stages bring are asked for, too, if they have it.
+            seconds: how long they are measured.
+        """
+        for host in self.hosts.values():
+            host.chain.start(prefer=prefer, probe=True, seconds=seconds)
+        for placement in self.open_hosts:
+            chain, picture = self.hosts[placement].chain, self._camera_picture(placement)
+            if picture is not None:
+                self.hosts[placement] = choose_host(chain, picture)
+
+    def recall_host(
+        self, variant: str, name: str, *, prefer: str | None = None, seconds: float = 2.0
+    ) -> bool:
+        """Whether what prepared pictures for `variant` when it was chosen still does so rightly."""
+        if name != "opencv":
+            return True
+        placement = self.bundle.variant(variant).placement
+        chain, picture = self.hosts[placement].chain, self._camera_picture(placement)
+        if picture is None:
+            return False
+        chain.start(prefer=prefer, probe=True, seconds=seconds)
+        self.hosts[placement] = opencv_host(chain, picture)
+        return self.hosts[placement].name == "opencv"
+
+    def outcomes(self, prober: Prober) -> list[Outcome]:
+        """What became of every candidate; of the chosen one also what prepares its pictures."""
+        chosen, *others = prober.outcomes
+        host = self.hosts[self.bundle.variant(chosen.candidate.variant).placement]
+        if host.name:
+            reason = "; ".join(filter(None, (chosen.reason, host.reason)))
+            chosen = replace(chosen, host=host.name, reason=reason)
+        return [chosen, *others]
+
+    def rules(self, prefer: str | None) -> Rules:
+        """What leaves candidates of this bundle out.
+
+        Raises:
+            PreferenceError: `prefer` is no word that a candidate could answer to.
+        """
+        if prefer is not None:
+            from edgeprep.runtime.prefer import check_prefer  # here, as it is rarely given
+
+            check_prefer(prefer, self.variants, self.registry)
+        return Rules(prefer=prefer, max_drop=self.bundle.manifest.max_drop or 0.0)
+
+    def prober(self, left_out: Sequence[Outcome] = ()) -> Prober:
+        """What loads, proves and measures this bundle's candidates."""
+        return Prober(self.bundle, self._request, left_out)
+
+    def session(
+        self,
+        trial: Trial,
+        outcomes: Sequence[Outcome],
+        *,
+        remembered: bool = False,
+        prefer: str | None = None,
+        probe: bool = True,
+        seconds: float = 2.0,
+    ) -> Session:
+        """A session on the candidate of `trial`, with all that its host needs started."""
+        host = self.hosts[trial.reachable.variant.placement]
+        host.chain.start(prefer=prefer, probe=probe, seconds=seconds)
+        for stage in self.chain.stages[len(host.chain.stages) :]:
+            if isinstance(stage, FileStage):  # inside the graph now
+                stage.close()
+        return Session(
+            name=self.bundle.manifest.name,
+            input=self.bundle.manifest.input,
+            chain=self.chain,
+            host=host.chain,
+            primitives=host.primitives,
+            runner=trial.runner,
+            task=self.task,
+            outcomes=tuple(outcomes),
+            remembered=remembered,
+        )
+
+    def _request(
+        self, variant: str, runner: Runner, prepared: NDArray[np.uint8]
+    ) -> Callable[[], object]:
+        """What is timed: the engine, and the host's share where placements compete."""
+        if len(self.hosts) == 1:
+            # Writable, as frames are: engines share such memory and copy what is read-only.
+            return partial(runner.run, (prepared.copy(),))
+        placement = self.bundle.variant(variant).placement
+        host, picture = self.hosts[placement], self._camera_picture(placement)
+        if picture is None:
+            return partial(runner.run, (prepared.copy(),))
+        return lambda: runner.run((host.prepare(picture),))
+
+    def _camera_picture(self, placement: Placement) -> NDArray[np.uint8] | None:
+        """A picture to measure a host with; None where pictures of no usual size go through it."""
+        chain = self.hosts[placement].chain
+        for height, width in _CAMERAS:
+            # Free-size pictures are timed at the commonest camera size that there may be.
+            image = chain.input.replace(
+                height=chain.input.height or height, width=chain.input.width or width
+            )
+            try:
+                Chain(input=image, stages=chain.stages)
+            except RecipeError:
+                continue
+            rng = np.random.default_rng(0)
+            return rng.integers(0, 256, image.shape()[1:], dtype=np.uint8)
+        return None
+
+
+def _in_precision(bundle: Bundle, precision: Precision | None) -> tuple[Variant, ...]:
+    """The variants in `precision`, or all.
+
+    Raises:
+        RecipeError: there are none.
+    """
+    variants = bundle.manifest.variants
+    if precision is None:
+        return variants
+    chosen = tuple(variant for variant in variants if variant.precision == precision)
+    if not chosen:
+        known = sorted({variant.precision for variant in variants})
+        rule = f"must have a variant in {precision!r}, as precision says"
+        raise RecipeError(f"{bundle.path}: {rule}, got {known!r}")
+    return chosen
