@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from math import prod
+from typing import get_args
 
 import numpy as np
 from msgspec.structs import replace
@@ -10,12 +11,13 @@ from msgspec.structs import replace
 from edgeprep.bundle.manifest import Golden, Manifest, Member, Variant
 from edgeprep.errors import BundleFormatError
 from edgeprep.interfaces import Placement
-from edgeprep.tensors import TensorSpec
+from edgeprep.tensors import LONGEST_SIDE, MOST_PIXELS, CameraColor, ImageSpec, TensorSpec
 
 __all__ = ["ALIGNMENT", "aligned", "check_manifest", "size_of"]
 
 ALIGNMENT = 64
 MAX_MEMBERS = 4096
+MAX_STAGES = 256
 _MEMBER_NAME = re.compile(r"[a-z0-9][a-z0-9._/-]{0,99}", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
@@ -37,6 +39,9 @@ def check_manifest(manifest: Manifest, where: str) -> None:
         BundleFormatError: a rule is broken; the message names the place.
     """
     _check_members(manifest.members, where)
+    _check_input(manifest.input, f"{where}: input")
+    count = len(manifest.chain)
+    _require(count <= MAX_STAGES, f"{where}: chain", f"must be at most {MAX_STAGES}", count)
     task = manifest.task.get("use")
     _require(isinstance(task, str), f"{where}: task.use", "must be the name of a task", task)
     sizes = {member.name: member.size_bytes for member in manifest.members}
@@ -71,6 +76,26 @@ def _check_members(members: Sequence[Member], where: str) -> None:
         end = start + size
     # The pattern has no capitals and ASCII only, so that no two names differ in case or form alone.
     _check_unique([member.name for member in members], f"{where}: members")
+
+
+def _check_input(image: ImageSpec, where: str) -> None:
+    """What a recipe may ask for; pictures of any size would fill the memory of a device."""
+    for name, length in (("height", image.height), ("width", image.width)):
+        bounded = length is None or 1 <= length <= LONGEST_SIDE
+        _require(bounded, f"{where}.{name}", f"must be 1 to {LONGEST_SIDE} pixels", length)
+    if image.is_fixed:
+        height, width = image.size
+        rule = f"must have at most {MOST_PIXELS} pixels"
+        _require(height * width <= MOST_PIXELS, where, rule, [height, width])
+        even = not image.is_planar or height % 2 == width % 2 == 0
+        _require(even, where, f"must be even, both ways, for {image.color!r}", [height, width])
+    colors = get_args(CameraColor)
+    _require(image.color in colors, f"{where}.color", f"must be one of {colors}", image.color)
+    camera = ImageSpec(
+        height=image.height, width=image.width, color=image.color, yuv_range=image.yuv_range
+    )
+    rule = "must be uint8 in 0..255, channels last, one at a time, as cameras give pictures"
+    _require(image == camera, where, rule, image)
 
 
 def _check_name(name: str, where: str) -> None:

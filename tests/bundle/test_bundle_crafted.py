@@ -8,6 +8,7 @@ import pytest
 
 from edgeprep.bundle.container import HEADER, MAGIC, MAX_MANIFEST_BYTES
 from edgeprep.errors import BundleError, BundleFormatError, BundleTruncated, IncompatibleBundle
+from edgeprep.tensors import ImageSpec
 
 CANONICAL = (
     "x.edgeprep: manifest must be in canonical JSON, got repeated, unknown, missing or "
@@ -164,6 +165,10 @@ def variant(**fields):
     return lambda tables: tables["variants"][0].update(fields)
 
 
+def camera(**fields):
+    return lambda tables: tables["input"].update(fields)
+
+
 def golden(**fields):
     return lambda tables: tables["golden"][0].update(fields)
 
@@ -259,6 +264,44 @@ def test_names_that_are_not_plain_paths_are_refused(read, forge_tables, name):
         (
             lambda tables: tables.update(golden=tables["golden"] * 2),
             "golden: must have unique names, got 'graph'",
+        ),
+        (camera(height=0), "input.height: must be 1 to 16384 pixels, got 0"),
+        (camera(height=-5), "input.height: must be 1 to 16384 pixels, got -5"),
+        (camera(width=16385), "input.width: must be 1 to 16384 pixels, got 16385"),
+        (
+            camera(height=16384, width=4097),
+            "input: must have at most 67108864 pixels, got [16384, 4097]",
+        ),
+        (
+            camera(height=5, color="nv12"),
+            "input: must be even, both ways, for 'nv12', got [5, 4]",
+        ),
+        (
+            camera(color="hsv"),
+            (
+                "input.color: must be one of ('rgb', 'bgr', 'grey', 'rgba', 'bgra', 'nv12', "
+                "'i420'), got 'hsv'"
+            ),
+        ),
+        *(
+            (
+                camera(**field),
+                (
+                    "input: must be uint8 in 0..255, channels last, one at a time, as cameras "
+                    f"give pictures, got {ImageSpec(height=4, width=4, **field)!r}"
+                ),
+            )
+            for field in (
+                {"dtype": "float32"},
+                {"range": "0..1"},
+                {"layout": "nchw"},
+                {"light": "linear"},
+                {"batch": 2},
+            )
+        ),
+        (
+            lambda tables: tables.update(chain=tables["chain"] * 257),
+            "chain: must be at most 256, got 257",
         ),
         (variant(name="a/b"), "variants[0].name: must have no '/', got 'a/b'"),
         (variant(name=".."), f"variants[0].name: {NAME_RULE}, got '..'"),
