@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from edgeprep.conversion.scratch import rows_on_disk
 from edgeprep.data import Sample, Samples
 from edgeprep.errors import DataError, InputError
-from edgeprep.runtime.inputs import check_picture, from_rgb
+from edgeprep.runtime.inputs import from_rgb
 from edgeprep.stages.chain import Chain
 from edgeprep.stages.stream import Stream
 
@@ -69,8 +69,7 @@ def _prepare(
     prepare = Stream(host).prepare if host.remembers else host.prepare
     for index, (picture, label) in enumerate(samples):
         try:
-            given = check_picture(from_rgb(picture, host.input), host.input)
-            prepared = prepare(given)
+            prepared = prepare(from_rgb(picture, host.input))
         except InputError as error:
             raise DataError(f"{where}: sample {index}: {error}") from error
         if prepared is not None:

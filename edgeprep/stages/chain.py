@@ -7,20 +7,21 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprep.errors import DTypeError, RecipeError, ShapeError
+from edgeprep.errors import RecipeError
 from edgeprep.geometry import IDENTITY, Affine
 from edgeprep.interfaces import FileStage, Placement, Primitives, Stage, StreamStage
 from edgeprep.schema import to_table
 from edgeprep.stages.dtype import DType
 from edgeprep.stages.layout import Layout
 from edgeprep.stages.named import Files, StageRegistry, build_stage
+from edgeprep.stages.picture import check_picture, to_levels
 from edgeprep.stages.primitives.numpy import NumpyPrimitives
 from edgeprep.tensors import ImageSpec
 
 if TYPE_CHECKING:  # a device has no recipes, and reads no TOML
     from edgeprep.recipe import Recipe
 
-__all__ = ["Chain", "check_picture", "to_levels"]
+__all__ = ["Chain"]
 
 # "auto" is no cut, but the wish to let the device measure all of them.
 PlacementChoice = Placement | Literal["auto"]
@@ -240,12 +241,11 @@ class Chain:
             values are rounded, halves up. A view of `picture` where there is nothing to do.
 
         Raises:
-            DTypeError: `picture` is not uint8.
+            DTypeError: `picture` is no array of uint8.
             ShapeError: `picture` has another shape, or is too small or large for a stage.
             ImageTooLarge: `picture` would grow beyond all measure.
         """
-        check_picture(picture, self.input)
-        x: NDArray[Any] = picture[None]
+        x: NDArray[Any] = check_picture(picture, self.input)[None]
         for stage, image in zip(self.stages, self.images, strict=False):
             x = primitives.run(stage, x, image)
         return to_levels(x)
@@ -312,28 +312,3 @@ def _output(stage: Stage, image: ImageSpec, path: str) -> ImageSpec:
         return stage.output(image)
     except RecipeError as error:
         raise RecipeError(f"{path}: {stage.name} {error}") from error
-
-
-def to_levels(x: NDArray[Any]) -> NDArray[np.uint8]:
-    """`x` as a graph takes it: uint8, rounded, halves up, C-contiguous."""
-    if x.dtype != np.uint8:
-        # Clip before the cast: numpy wraps around where a graph saturates.
-        x = np.clip(x + np.float32(0.5), 0.0, 255.0).astype(np.uint8)
-    return np.ascontiguousarray(x)
-
-
-def check_picture(picture: NDArray[np.uint8], image: ImageSpec) -> None:
-    """Raise DTypeError or ShapeError where `picture`, `(H, W, C)`, is not what `image` says."""
-    if picture.dtype != np.uint8:
-        raise DTypeError(f"picture: must be uint8, got {picture.dtype.name!r}")
-    expected = (image.rows, image.width, image.channels)
-    if (
-        picture.ndim != 3
-        or picture.size == 0
-        or any(want not in (None, got) for want, got in zip(expected, picture.shape, strict=True))
-    ):
-        rule = tuple(
-            name if length is None else length for name, length in zip("HWC", expected, strict=True)
-        )
-        shape = f"({', '.join(map(str, rule))})"
-        raise ShapeError(f"picture: must have shape {shape}, got {picture.shape!r}")

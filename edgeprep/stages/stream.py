@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from edgeprep.errors import ShapeError
 from edgeprep.interfaces import StreamStage
-from edgeprep.stages.chain import Chain, check_picture, to_levels
+from edgeprep.stages.chain import Chain
+from edgeprep.stages.picture import check_picture, to_levels
 from edgeprep.stages.primitives.numpy import NumpyPrimitives
 
 __all__ = ["Stream"]

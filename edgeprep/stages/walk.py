@@ -8,7 +8,8 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from edgeprep.stages.chain import Chain, check_picture
+from edgeprep.stages.chain import Chain
+from edgeprep.stages.picture import check_picture
 from edgeprep.stages.primitives.numpy import NumpyPrimitives
 from edgeprep.tensors import ImageSpec
 
@@ -46,8 +47,7 @@ def walk(chain: Chain, picture: NDArray[np.uint8], *, runs: int = 5) -> list[Ste
     Raises:
         InputError: `picture` is not what the chain takes.
     """
-    check_picture(picture, chain.input)
-    x: NDArray[Any] = picture[None]
+    x: NDArray[Any] = check_picture(picture, chain.input)[None]
     steps = [Step(name="picture", image=chain.input, array=x, ms=None)]
     for stage, arriving, leaving in zip(
         chain.stages, chain.images[:-1], chain.images[1:], strict=True

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from torch.utils.data import get_worker_info
 
 from edgeprep.interfaces import Stage
-from edgeprep.stages.chain import Chain, check_picture
+from edgeprep.stages.chain import Chain
 from edgeprep.stages.draw import PICTURES, draw, leaving, of_array, whole_number
+from edgeprep.stages.picture import check_picture
 from edgeprep.tensors import ImageSpec
 
 __all__ = ["Augment"]

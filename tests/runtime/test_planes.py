@@ -6,9 +6,9 @@ import pytest
 
 from edgeprep.errors import ShapeError
 from edgeprep.runtime import from_rgb
-from edgeprep.runtime.inputs import check_picture
 from edgeprep.stages.chain import Chain
 from edgeprep.stages.color import Color
+from edgeprep.stages.picture import check_picture
 from edgeprep.tensors import ImageSpec
 
 LAYOUTS = ("nv12", "i420")

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 import edgeprep
 from edgeprep.errors import BackendError, ClosedError, DTypeError, InputError, ShapeError
 from edgeprep.runtime import Session, from_rgb
-from edgeprep.runtime.inputs import check_picture
+from edgeprep.stages.picture import check_picture
 from edgeprep.tensors import ImageSpec
 
 Picture = NDArray[np.uint8]
@@ -92,7 +92,7 @@ def test_strides_do_not_matter_and_the_picture_is_not_touched(
             DTypeError,
             (
                 "picture: must have dtype uint8, values 0 to 255, got 'float32'; "
-                "scaling and normalization are inside the bundle"
+                "scaling and normalization are part of the preprocessing"
             ),
         ),
         (
@@ -100,7 +100,7 @@ def test_strides_do_not_matter_and_the_picture_is_not_touched(
             DTypeError,
             (
                 "picture: must have dtype uint8, values 0 to 255, got 'int64'; "
-                "scaling and normalization are inside the bundle"
+                "scaling and normalization are part of the preprocessing"
             ),
         ),
         (
@@ -111,7 +111,10 @@ def test_strides_do_not_matter_and_the_picture_is_not_touched(
         (
             np.zeros((1, 4, 4, 3), np.uint8),
             ShapeError,
-            "picture: must have shape (4, 4, 3), got (1, 4, 4, 3); a batch goes to session.batch()",
+            (
+                "picture: must have shape (4, 4, 3), got (1, 4, 4, 3); "
+                "pictures go one at a time, or all to session.batch()"
+            ),
         ),
         (
             np.zeros((4, 4), np.uint8),

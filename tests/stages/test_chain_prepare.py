@@ -57,12 +57,41 @@ def test_read_only_pictures_are_taken_as_they_are(noise, height):
 @pytest.mark.parametrize(
     ("shape", "image", "message"),
     [
-        ((4, 4), {}, "picture: must have shape (H, W, 3), got (4, 4)"),
-        ((1, 4, 4, 3), {}, "picture: must have shape (H, W, 3), got (1, 4, 4, 3)"),
-        ((3, 4, 4), {}, "picture: must have shape (H, W, 3), got (3, 4, 4)"),
-        ((4, 4, 4), {}, "picture: must have shape (H, W, 3), got (4, 4, 4)"),
-        ((0, 4, 3), {}, "picture: must have shape (H, W, 3), got (0, 4, 3)"),
-        ((4, 4, 3), {"color": "grey"}, "picture: must have shape (H, W, 1), got (4, 4, 3)"),
+        (
+            (4, 4),
+            {},
+            (
+                "picture: must have shape (height, width, 3), got (4, 4); "
+                "a picture of one channel has a last axis of length 1"
+            ),
+        ),
+        (
+            (1, 4, 4, 3),
+            {},
+            (
+                "picture: must have shape (height, width, 3), got (1, 4, 4, 3); "
+                "pictures go one at a time, or all to session.batch()"
+            ),
+        ),
+        (
+            (3, 4, 4),
+            {},
+            (
+                "picture: must have shape (height, width, 3), got (3, 4, 4); "
+                "layout is HWC, this looks like CHW"
+            ),
+        ),
+        (
+            (4, 4, 4),
+            {},
+            ("picture: must have shape (height, width, 3), got (4, 4, 4); drop the alpha channel"),
+        ),
+        ((0, 4, 3), {}, "picture: must have shape (height, width, 3), got (0, 4, 3)"),
+        (
+            (4, 4, 3),
+            {"color": "grey"},
+            "picture: must have shape (height, width, 1), got (4, 4, 3)",
+        ),
         (
             (4, 5, 3),
             {"height": 5, "width": 4},
@@ -76,7 +105,27 @@ def test_a_picture_of_another_shape_is_refused(shape, image, message):
     assert str(caught.value) == message
 
 
-def test_a_picture_of_another_element_type_is_refused():
+@pytest.mark.parametrize(
+    ("picture", "message"),
+    [
+        (
+            np.zeros((4, 4, 3), np.float32),
+            (
+                "picture: must have dtype uint8, values 0 to 255, got 'float32'; "
+                "scaling and normalization are part of the preprocessing"
+            ),
+        ),
+        (
+            [[[0, 0, 0]]],
+            (
+                "picture: must be a numpy array, got 'list'; "
+                "edgeprep.pictures.read_picture reads files"
+            ),
+        ),
+    ],
+    ids=["float32", "list"],
+)
+def test_what_is_no_array_of_uint8_is_refused(picture, message):
     with pytest.raises(DTypeError, match="picture") as caught:
-        NOTHING.prepare(np.zeros((4, 4, 3), np.float32))
-    assert str(caught.value) == "picture: must be uint8, got 'float32'"
+        NOTHING.prepare(picture)
+    assert str(caught.value) == message

@@ -193,7 +193,9 @@ def test_an_odd_size_is_refused(size):
 @pytest.mark.parametrize("shape", [(4, 4, 1), (6, 3, 1)])
 def test_planes_that_do_not_fit_are_refused(shape):
     with pytest.raises(ShapeError, match="3 rows") as caught:
-        chain_of("nv12", Color(to="rgb")).prepare(np.zeros(shape, np.uint8))
+        Color(to="rgb").apply(
+            NumpyPrimitives(), np.zeros((1, *shape), np.uint8), ImageSpec(color="nv12")
+        )
     assert str(caught.value) == (
         "picture: must have 3 rows for every 2 of pixels, and an even width, "
         f"got {shape[:2]!r} (rows, width)"
@@ -203,4 +205,6 @@ def test_planes_that_do_not_fit_are_refused(shape):
 def test_an_array_of_the_height_in_pixels_is_refused():
     with pytest.raises(ShapeError, match="shape") as caught:
         chain_of("nv12", Color(to="rgb"), size=(4, 4)).prepare(np.zeros((4, 4, 1), np.uint8))
-    assert str(caught.value) == "picture: must have shape (6, 4, 1), got (4, 4, 1)"
+    assert str(caught.value) == (
+        "picture: must have shape (6, 4, 1), nv12 with even height and width, got (4, 4, 1)"
+    )

@@ -35,13 +35,27 @@ def test_numbers_that_are_none_are_refused(number):
 @pytest.mark.parametrize(
     ("given", "error", "message"),
     [
-        (PICTURE / 255, DTypeError, "picture: must be uint8, got 'float64'"),
-        (PICTURE[..., 0], ShapeError, "picture: must have shape (H, W, 3), got (16, 15)"),
-        (PICTURE[:0], ShapeError, "picture: must have shape (H, W, 3), got (0, 15, 3)"),
+        (
+            PICTURE / 255,
+            DTypeError,
+            (
+                "picture: must have dtype uint8, values 0 to 255, got 'float64'; "
+                "scaling and normalization are part of the preprocessing"
+            ),
+        ),
+        (
+            PICTURE[..., 0],
+            ShapeError,
+            (
+                "picture: must have shape (height, width, 3), got (16, 15); "
+                "a picture of one channel has a last axis of length 1"
+            ),
+        ),
+        (PICTURE[:0], ShapeError, "picture: must have shape (height, width, 3), got (0, 15, 3)"),
         (
             PICTURE[..., :1],
             ShapeError,
-            "picture: must have shape (H, W, 3), got (16, 15, 1)",
+            "picture: must have shape (height, width, 3), got (16, 15, 1)",
         ),
         (
             PICTURE[:4],
