@@ -22,7 +22,7 @@ T = TypeVar("T")
 class Tile(Stage):
     """Cut every picture into tiles, row by row, which go through the network as a batch.
 
-    `untile` is the inverse, for a network that makes a picture of each tile.
+    `edgeprep.stages.tile.untile` is the inverse, for a network that makes a picture of each tile.
 
     Attributes:
         size: `(height, width)` of a tile, in pixels.

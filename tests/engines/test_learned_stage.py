@@ -1,7 +1,12 @@
 """A bundle as a stage of another model: on the host, and inside graphs of three engines."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from copy import deepcopy
 from pathlib import Path
+from time import sleep
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,10 +14,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import edgeprep
-from edgeprep.errors import BundleError, RecipeError
+from edgeprep.errors import BundleError, ClosedError, RecipeError
 from edgeprep.recipe import load_recipe
 from edgeprep.registry import default_registry
+from edgeprep.runtime.choose import Prober, Trial
+from edgeprep.runtime.fastest import find_fastest
 from edgeprep.runtime.learned import LearnedStage
+from edgeprep.runtime.session import Session
 from edgeprep.stages.chain import Chain
 from edgeprep.stages.primitives.numpy import NumpyPrimitives
 from edgeprep.tensors import ImageSpec
@@ -288,7 +296,7 @@ def test_int8_runs_on_the_host_alone(root: Path) -> None:
             f'bundle = "{ENHANCED}"\ncolor = "grey"',
             (
                 f"{ENHANCED}: the first output must be a grey picture, float32 "
-                "got float32 (1, 3, 48, 32)"
+                "(1, 1, H, W), got float32 (1, 3, 48, 32)"
             ),
         ),
     ],
@@ -326,3 +334,154 @@ def test_a_cut_bundle_is_found_by_its_digests(root: Path) -> None:
     whole = (root / "enhancer" / "enhancer.edgeprep").read_bytes()
     with pytest.raises(BundleError, match=r"^enhancer\.edgeprep: must be \d+ bytes long, got "):
         LearnedStage(bundle="enhancer.edgeprep").opened(whole[:-1], default_registry())
+
+
+@pytest.fixture
+def on_the_host(root: Path, tmp_path: Path) -> Path:
+    """A bundle whose host runs the denoiser."""
+    recipe = root / "means" / "recipe.toml"
+    text = f'{MEANS}[[target]]\nformat = "onnx"\nprecision = ["fp32"]'
+    recipe.write_text(text.replace('"auto"', '"host"'))
+    edgeprep.convert(recipe, tmp_path / "means.edgeprep")
+    return tmp_path / "means.edgeprep"
+
+
+@pytest.fixture
+def sessions(monkeypatch: pytest.MonkeyPatch) -> list[Session]:
+    """Every session that is made from here on."""
+    made: list[Session] = []
+    make = Session.__init__
+
+    def init(self: Session, **parts: Any) -> None:
+        make(self, **parts)
+        made.append(self)
+
+    monkeypatch.setattr(Session, "__init__", init)
+    return made
+
+
+def is_open(session: Session) -> bool:
+    try:
+        session._check_usable()
+    except ClosedError:
+        return False
+    return True
+
+
+def test_a_closed_session_does_not_wake_its_stage(
+    on_the_host: Path, picture: Picture, sessions: list[Session]
+) -> None:
+    session = edgeprep.open(on_the_host, probe=False)
+    assert [is_open(each) for each in sessions] == [True, True]
+    session.close()
+    for call in (lambda: session(picture), lambda: next(session.stream([picture]))):
+        with pytest.raises(ClosedError, match=r"^session 'means': must be open, got a call after"):
+            call()
+    assert [is_open(each) for each in sessions] == [False, False]
+
+
+def test_threads_that_call_during_close_leave_nothing_open(
+    on_the_host: Path, picture: Picture, sessions: list[Session]
+) -> None:
+    session = edgeprep.open(on_the_host, probe=False)
+
+    def call() -> None:
+        with suppress(ClosedError):
+            while True:
+                session(picture)
+
+    with ThreadPoolExecutor(4) as threads:
+        calls = [threads.submit(call) for _ in range(4)]
+        sleep(0.1)
+        session.close()
+        for each in calls:
+            each.result()
+    assert not any(is_open(each) for each in sessions)
+
+
+def test_an_open_that_fails_leaves_nothing_open(
+    on_the_host: Path, sessions: list[Session], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(prober: Prober, *arguments: Any, **options: Any) -> Trial:
+        if prober._bundle.manifest.name == "means":
+            raise SystemExit("stopped")
+        return find_fastest(prober, *arguments, **options)
+
+    monkeypatch.setattr("edgeprep.runtime.fastest.find_fastest", fail)
+    with pytest.raises(SystemExit, match=r"^stopped$"):
+        edgeprep.open(on_the_host, seconds=0.1)
+    assert len(sessions) == 1  # of the stage, which was to be measured with
+    assert not is_open(sessions[0])
+
+
+def test_what_answers_in_a_stage_is_explained(on_the_host: Path) -> None:
+    with edgeprep.open(on_the_host, seconds=0.1) as session:
+        last = session.explain().splitlines()[-1]
+    assert re.match(
+        r"preprocess\[2\] model 'enhancer': onnx-fp32 onnxruntime cpu threads=\d.*, the fastest ",
+        last,
+    )
+
+
+def test_a_preference_reaches_the_stage_where_its_bundle_has_it(
+    on_the_host: Path, sessions: list[Session]
+) -> None:
+    with edgeprep.open(on_the_host, prefer="onnxruntime", seconds=0.1):
+        assert {each.choice.backend for each in sessions} == {"onnxruntime"}
+    with edgeprep.open(on_the_host, prefer="onnx-fp32", seconds=0.1) as session:
+        assert session.choice.variant == "onnx-fp32"
+
+
+def test_boxes_come_back_to_the_camera(on_the_host: Path) -> None:
+    with edgeprep.open(on_the_host, probe=False) as session:
+        (back,) = session.backward(480, 640)
+    assert back.boxes([[0, 0, 16, 24], [4, 6, 8, 12]]).tolist() == [
+        [0, 0, 640, 480],
+        [160, 120, 320, 240],
+    ]
+
+
+def test_a_stage_travels_and_is_copied_with_its_bundle(root: Path) -> None:
+    stage = stage_of(root)
+    pictures = np.random.default_rng(2).integers(0, 256, (1, 24, 16, 3), dtype=np.uint8)
+    expected = stage.apply(NumpyPrimitives(), pictures, IMAGE)
+    # By __reduce__, as a worker gets it.
+    other = deepcopy(stage)
+    assert other == stage
+    assert np.array_equal(other.apply(NumpyPrimitives(), pictures, IMAGE), expected)
+    other.close()
+    stage.close()
+    unread = LearnedStage(bundle="x.edgeprep")
+    assert deepcopy(unread) == unread
+    assert stage != unread
+
+
+def test_stages_of_two_bundles_at_one_path_differ(root: Path) -> None:
+    contents = [
+        (root / name / f"{name}.edgeprep").read_bytes() for name in ("enhancer", "denoiser")
+    ]
+    first, second = (
+        LearnedStage(bundle="x.edgeprep").opened(content, default_registry())
+        for content in contents
+    )
+    assert first != second
+
+
+def test_bundles_that_bring_stages_of_their_own_are_refused(on_the_host: Path) -> None:
+    message = (
+        "means.edgeprep: must be a bundle without a stage 'model' of its own, got one; "
+        "put that stage before this one"
+    )
+    stage = LearnedStage(bundle="means.edgeprep")
+    with pytest.raises(RecipeError, match=f"^{re.escape(message)}$"):
+        stage.opened(on_the_host.read_bytes(), default_registry())
+
+
+def test_no_chain_has_more_than_eight_bundles(root: Path) -> None:
+    content = (root / "denoiser" / "denoiser.edgeprep").read_bytes()
+    tables = [{"use": "model", "bundle": "x.edgeprep"}] * 10
+    with pytest.raises(
+        RecipeError,
+        match=r"^preprocess\[9\]: must be among at most 8 stages with files, got more$",
+    ):
+        Chain.build(tables, input=IMAGE, registry=default_registry(), files=lambda _: content)

@@ -1,12 +1,13 @@
 """Pictures cut into tiles, and tiles joined to pictures."""
 
+import re
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 import pytest
 
-from edgeprep.errors import RecipeError
+from edgeprep.errors import RecipeError, ShapeError
 from edgeprep.interfaces import Stage
 from edgeprep.stages.chain import Chain
 from edgeprep.stages.dtype import DType
@@ -216,3 +217,37 @@ def test_an_overlap_out_of_range_is_refused(overlap, shown):
     assert str(caught.value) == (
         f"overlap: must be at least 0 and below the tile's [5, 6] pixels, got {shown}"
     )
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(2, 3), (1, 2), (4, 1)])
+def test_tiles_that_a_network_stretched_make_a_stretched_picture(noise, rows, columns):
+    picture = noise(11, 11)[None]
+    tiles = TILE.apply(NUMPY, picture, IMAGE).repeat(rows, axis=1).repeat(columns, axis=2)
+    joined = untile(NUMPY, tiles, TILE, IMAGE)
+    assert np.array_equal(joined, picture.repeat(rows, axis=1).repeat(columns, axis=2))
+
+
+def test_tiles_of_half_the_size_make_half_a_picture():
+    tile, image = Tile(size=(8, 8), overlap=4), ImageSpec(height=16, width=12)
+    picture = np.arange(16 * 12, dtype=np.float32).reshape(1, 16, 12, 1)
+    tiles = tile.apply(NUMPY, picture, image)[:, ::2, ::2]
+    assert np.array_equal(untile(NUMPY, tiles, tile, image), picture[:, ::2, ::2])
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((7, 5, 6, 3), "tiles: must be 3 × 2 for each picture, got 7"),
+        (
+            (6, 4, 6, 3),
+            "tiles: a side must be 5 pixels, or leave an overlap of 2 whole, got 4",
+        ),
+        (
+            (6, 5, 7, 3),
+            "tiles: a side must be 6 pixels, or leave an overlap of 1 whole, got 7",
+        ),
+    ],
+)
+def test_what_are_no_tiles_of_that_picture_is_refused(shape, message):
+    with pytest.raises(ShapeError, match=f"^{re.escape(message)}$"):
+        untile(NUMPY, np.zeros(shape, np.float32), TILE, IMAGE)
