@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 Tiles = Annotated[int, Meta(ge=1, le=32)]
 # No level can have more than 256 times the mean count, so that this clips nothing.
-Clip = Annotated[float, Meta(gt=0, le=256)]
+ClipLimit = Annotated[float, Meta(gt=0, le=256)]
 
 LEVELS = 256
 
@@ -43,7 +43,7 @@ class Clahe(Stage):
 
     name: ClassVar[str] = "clahe"
 
-    clip: Clip = 2.0
+    clip: ClipLimit = 2.0
     grid: tuple[Tiles, Tiles] = (8, 8)
 
     def output(self, image: ImageSpec) -> ImageSpec:

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal, TypeVar
 from edgeprep.interfaces import Primitives, Stage
 from edgeprep.stages.borders import extend
 from edgeprep.stages.levels import need_levels, whole_levels
-from edgeprep.stages.order import Line, Network, merge, sort
+from edgeprep.stages.order import Line, SortingNetwork, merge, sort
 from edgeprep.tensors import ImageSpec
 
 __all__ = ["Median"]
@@ -70,14 +70,14 @@ def _neighbours(F: Primitives[T], x: T, axis: int, count: int) -> list[T]:
 
 
 @cache
-def _networks(size: int) -> tuple[Network, Network, Network]:
+def _networks(size: int) -> tuple[SortingNetwork, SortingNetwork, SortingNetwork]:
     """What sorts a column, two sorted columns, and finds the median of pairs and a last column.
 
     They have 18, 26 and 46 minima and maxima for size 5, where the usual network of 99 exchanges,
     which shares nothing between pixels, has 198.
     """
-    columns = Network.to(*sort(range(size)))
-    pairs = Network.to(*merge(range(size), range(size, 2 * size)))
+    columns = SortingNetwork.to(*sort(range(size)))
+    pairs = SortingNetwork.to(*merge(range(size), range(size, 2 * size)))
     total, last = size * size, size * (size - 1)
     square: Sequence[Line] = range(2 * size)
     for start in range(2 * size, last, 2 * size):
@@ -85,4 +85,4 @@ def _networks(size: int) -> tuple[Network, Network, Network]:
     # Whatever the last column holds, the median is never further from the middle of the others.
     spare = (last - size - 1) // 2
     square = merge(square[spare : last - spare], range(last, total))
-    return columns, pairs, Network.to(square[len(square) // 2])
+    return columns, pairs, SortingNetwork.to(square[len(square) // 2])

@@ -11,7 +11,7 @@ from typing import NamedTuple, Self, TypeVar, Union
 
 from edgeprep.interfaces import Primitives
 
-__all__ = ["Line", "Network", "merge", "sort"]
+__all__ = ["Line", "SortingNetwork", "merge", "sort"]
 
 T = TypeVar("T")
 
@@ -61,7 +61,7 @@ class Step(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Network:
+class SortingNetwork:
     """What has to be computed for some lines, in an order in which it can be."""
 
     results: tuple[Line, ...]

@@ -16,7 +16,7 @@ __all__ = ["AddedNoise", "RandomNoise"]
 
 T = TypeVar("T")
 
-Sigma = Annotated[float, Meta(gt=0, le=255)]
+NoiseSigma = Annotated[float, Meta(gt=0, le=255)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +30,7 @@ class RandomNoise(RandomStage):
 
     name: ClassVar[str] = "random-noise"
 
-    sigma: Sigma
+    sigma: NoiseSigma
     probability: Probability = 1.0
 
     def output(self, image: ImageSpec) -> ImageSpec:
@@ -58,7 +58,7 @@ class AddedNoise(Stage):
 
     name: ClassVar[str] = "added-noise"
 
-    sigma: Sigma
+    sigma: NoiseSigma
     seed: int
 
     def output(self, image: ImageSpec) -> ImageSpec:

@@ -11,7 +11,7 @@ from edgeprep.stages.color import Color
 from edgeprep.stages.linear import Linear
 from edgeprep.stages.mean import Mean
 from edgeprep.stages.median import Median
-from edgeprep.stages.order import Network, merge, sort
+from edgeprep.stages.order import SortingNetwork, merge, sort
 from edgeprep.stages.primitives.numpy import NumpyPrimitives
 from edgeprep.stages.scale import Scale
 from edgeprep.tensors import ImageSpec
@@ -95,7 +95,7 @@ def test_halves_go_up_and_what_is_out_of_range_is_held():
 def test_a_merge_sorts_any_two_ascending_sequences(lengths):
     """A network that sorts all zeros and ones sorts everything (Knuth)."""
     first, second = lengths
-    network = Network.to(*merge(range(first), range(first, first + second)))
+    network = SortingNetwork.to(*merge(range(first), range(first, first + second)))
     for ones in range(first + 1):
         for others in range(second + 1):
             left = sorted([1] * ones + [0] * (first - ones))
@@ -107,14 +107,14 @@ def test_a_merge_sorts_any_two_ascending_sequences(lengths):
 @pytest.mark.parametrize("length", [1, 2, 3, 5, 8])
 def test_a_network_sorts_all_zeros_and_ones(length):
     cases = np.arange(2**length)[:, None] >> np.arange(length) & 1
-    found = Network.to(*sort(range(length))).compute(F, list(cases.T))
+    found = SortingNetwork.to(*sort(range(length))).compute(F, list(cases.T))
     assert np.array_equal(np.stack(found, axis=1), np.sort(cases, axis=1))
 
 
 def test_a_network_computes_nothing_that_is_not_asked_for():
     lines = sort(range(8))
-    assert len(Network.to(lines[0]).steps) == 7
-    assert len(Network.to(*lines).steps) == 38
+    assert len(SortingNetwork.to(lines[0]).steps) == 7
+    assert len(SortingNetwork.to(*lines).steps) == 38
 
 
 def message_of(*stages):
