@@ -18,7 +18,7 @@ from edgeprep import schema
 from edgeprep.errors import RecipeError, StorageError
 from edgeprep.files import open_regular
 from edgeprep.interfaces import Placement, Precision
-from edgeprep.tensors import LONGEST_SIDE, MOST_PIXELS, CameraColor, ImageSpec, YuvRange
+from edgeprep.tensors import MOST_PIXELS, CameraColor, ImageSpec, Length, YuvRange
 
 __all__ = [
     "BudgetTable",
@@ -35,7 +35,6 @@ __all__ = [
 MAX_SIZE_BYTES = 1_000_000
 
 Text = Annotated[str, Meta(min_length=1)]
-Length = Annotated[int, Meta(ge=1, le=LONGEST_SIDE)]
 # Names a class with `use`; the other keys are the fields of that class.
 UseTable = Annotated[
     Mapping[str, object],

@@ -1,9 +1,9 @@
 """What travels: the types of tensors, images and quantized values."""
 
 from math import inf
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "DType",
     "ImageSpec",
     "Layout",
+    "Length",
     "Light",
     "QuantParams",
     "Range",
@@ -26,6 +27,8 @@ __all__ = [
 # channels 0.8 GB a picture. Beyond are misprints, which took minutes or all memory to fail.
 LONGEST_SIDE = 16384
 MOST_PIXELS = 2**26
+# In pixels, of a side that a recipe asks for.
+Length = Annotated[int, Meta(ge=1, le=LONGEST_SIDE)]
 
 DType = Literal["uint8", "int8", "int32", "int64", "float16", "float32"]
 # What the channels mean. "hsv": hue in 0..180, 2 degrees each; "lab" and "ycrcb" as OpenCV's uint8

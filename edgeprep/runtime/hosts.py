@@ -46,7 +46,7 @@ def could_use_opencv(chain: Chain) -> bool:
     """Whether OpenCV is installed, and `chain` has a resize that it does; nothing is imported."""
     plain = any(
         "resize_linear" in stage.host_primitives
-        for stage, image in zip(chain.stages, chain.images, strict=False)
+        for stage, image in chain.steps
         if image.dtype == "uint8"
     )
     return plain and find_spec("cv2") is not None

@@ -3,14 +3,15 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeprep.stages.bt601 import BLACK, BLUE, CHROMA_SCALE, LUMA, LUMA_SCALE, RED
 from edgeprep.tensors import ImageSpec
 
 __all__ = ["rgb_to_planes"]
 
-# BT.601, the inverse of edgeprep.stages.planar.
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-RED_DIFFERENCE = 0.5 / (1 - 0.299)
-BLUE_DIFFERENCE = 0.5 / (1 - 0.114)
+WEIGHTS = np.array(LUMA, np.float32)
+# How far red and blue may be from brightness, brought to ±0.5.
+RED_DIFFERENCE = 0.5 / (1 - RED)
+BLUE_DIFFERENCE = 0.5 / (1 - BLUE)
 
 
 def rgb_to_planes(picture: NDArray[np.uint8], image: ImageSpec) -> NDArray[np.uint8]:
@@ -29,12 +30,12 @@ def rgb_to_planes(picture: NDArray[np.uint8], image: ImageSpec) -> NDArray[np.ui
     height, width, _ = picture.shape
     even = np.pad(picture, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
     rgb = even.astype(np.float32)
-    luma = rgb @ LUMA
+    luma = rgb @ WEIGHTS
     blue = _mean_of_four((rgb[..., 2] - luma) * np.float32(BLUE_DIFFERENCE))
     red = _mean_of_four((rgb[..., 0] - luma) * np.float32(RED_DIFFERENCE))
     if image.yuv_range == "limited":
-        luma = luma * np.float32(219 / 255) + 16
-        blue, red = blue * np.float32(224 / 255), red * np.float32(224 / 255)
+        luma = luma * np.float32(1 / LUMA_SCALE) + np.float32(BLACK)
+        blue, red = blue * np.float32(1 / CHROMA_SCALE), red * np.float32(1 / CHROMA_SCALE)
     chroma = np.stack((blue, red), axis=2 if image.color == "nv12" else 0) + 128
     rows = np.concatenate((luma, chroma.reshape(-1, luma.shape[1])))
     return np.clip(rows + 0.5, 0, 255).astype(np.uint8)[..., None]

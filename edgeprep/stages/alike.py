@@ -1,13 +1,18 @@
 """Means of pixels weighted by how alike they are, pair by pair."""
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Annotated, TypeVar
+
+from msgspec import Meta
 
 from edgeprep.interfaces import Primitives
 
-__all__ = ["half_square", "mean_of_alike"]
+__all__ = ["Levels", "half_square", "mean_of_alike"]
 
 T = TypeVar("T")
+
+# In grey levels: how far apart are those that still count as alike.
+Levels = Annotated[float, Meta(ge=0.1, le=1000.0)]
 
 # How far the second pixel of a pair is from the first: (down, right).
 Offset = tuple[int, int]

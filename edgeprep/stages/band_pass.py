@@ -1,9 +1,7 @@
 """Let detail of some sizes pass: what one Gaussian keeps and a wider one does not."""
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, TypeVar
-
-from msgspec import Meta
+from typing import ClassVar, TypeVar
 
 from edgeprep.errors import RecipeError
 from edgeprep.interfaces import Primitives, Stage
@@ -15,14 +13,12 @@ from edgeprep.stages.filters import (
     low_pass_weights,
     smooth,
 )
-from edgeprep.stages.requirements import need_means
+from edgeprep.stages.requirements import Level, need_means
 from edgeprep.tensors import ImageSpec
 
 __all__ = ["BandPass"]
 
 T = TypeVar("T")
-
-Level = Annotated[int, Meta(ge=0, le=255)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

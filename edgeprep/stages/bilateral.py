@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from edgeprep.errors import RecipeError
 from edgeprep.interfaces import Primitives, Stage
-from edgeprep.stages.alike import half_square, mean_of_alike
+from edgeprep.stages.alike import Levels, half_square, mean_of_alike
 from edgeprep.stages.borders import extend
 from edgeprep.stages.requirements import need_means
 from edgeprep.tensors import ImageSpec
@@ -20,7 +20,6 @@ __all__ = ["Bilateral"]
 T = TypeVar("T")
 
 Diameter = Annotated[int, Meta(ge=3, le=9)]
-Levels = Annotated[float, Meta(ge=0.1, le=1000.0)]
 Pixels = Annotated[float, Meta(ge=0.1, le=1000.0)]
 
 

@@ -6,8 +6,8 @@ from typing import ClassVar, Literal, TypeVar
 from edgeprep.errors import RecipeError, ShapeError
 from edgeprep.geometry import Affine
 from edgeprep.interfaces import Primitives, Stage
-from edgeprep.stages.requirements import Length, limit_pixels, need_channels_last
-from edgeprep.tensors import ImageSpec
+from edgeprep.stages.requirements import limit_pixels, need_channels_last
+from edgeprep.tensors import ImageSpec, Length
 
 __all__ = ["CenterCrop"]
 

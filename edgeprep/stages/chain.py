@@ -64,6 +64,11 @@ class Chain:
         return self.images[-1]
 
     @property
+    def steps(self) -> "zip[tuple[Stage, ImageSpec]]":
+        """Each stage with the type of the pictures that arrive at it."""
+        return zip(self.stages, self.images, strict=False)
+
+    @property
     def remembers(self) -> bool:
         """Whether a stage looks at earlier pictures: such a chain is run by a `Stream`."""
         return any(isinstance(stage, StreamStage) for stage in self.stages)
@@ -204,7 +209,7 @@ class Chain:
 
     def apply(self, F: Primitives[T], x: T) -> T:
         """`(N, H, W, C)` through all stages, in any interpreter."""
-        for stage, image in zip(self.stages, self.images, strict=False):
+        for stage, image in self.steps:
             x = stage.apply(F, x, image)
         return x
 
@@ -222,7 +227,7 @@ class Chain:
         camera = self.input.replace(height=height, width=width)
         chain = type(self)(input=camera, stages=self.stages)
         maps: tuple[Affine, ...] = (IDENTITY,)
-        for stage, image in zip(chain.stages, chain.images, strict=False):
+        for stage, image in chain.steps:
             steps = stage.backward(image)
             maps = tuple(earlier.after(step) for earlier in maps for step in steps)
         return maps
@@ -246,7 +251,7 @@ class Chain:
             ImageTooLarge: `picture` would grow beyond all measure.
         """
         x: NDArray[Any] = check_picture(picture, self.input)[None]
-        for stage, image in zip(self.stages, self.images, strict=False):
+        for stage, image in self.steps:
             x = primitives.run(stage, x, image)
         return to_levels(x)
 

@@ -3,6 +3,7 @@
 from typing import Literal, TypeVar
 
 from edgeprep.interfaces import Primitives
+from edgeprep.stages.bt601 import LUMA
 from edgeprep.stages.transfer import from_linear, to_linear
 
 __all__ = ["Channels", "Space", "from_rgb", "to_rgb"]
@@ -13,8 +14,7 @@ Space = Literal["ycrcb", "hsv", "lab"]
 # Three channels, each `(N, H, W, 1)`, float32, in 0..255.
 Channels = tuple[T, T, T]
 
-# BT.601, as OpenCV documents it.
-LUMA = (0.299, 0.587, 0.114)
+# As OpenCV documents them.
 RED_DIFFERENCE = 0.713
 BLUE_DIFFERENCE = 0.564
 

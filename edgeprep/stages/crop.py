@@ -8,8 +8,8 @@ from msgspec import Meta
 from edgeprep.errors import RecipeError, ShapeError
 from edgeprep.geometry import Affine
 from edgeprep.interfaces import Primitives, Stage
-from edgeprep.stages.requirements import Length, limit_pixels, need_channels_last
-from edgeprep.tensors import LONGEST_SIDE, ImageSpec
+from edgeprep.stages.requirements import limit_pixels, need_channels_last
+from edgeprep.tensors import LONGEST_SIDE, ImageSpec, Length
 
 __all__ = ["Crop"]
 

@@ -7,9 +7,9 @@ from msgspec import Meta
 
 from edgeprep.geometry import Affine
 from edgeprep.interfaces import Primitives, Stage
-from edgeprep.stages.requirements import Length
-from edgeprep.stages.resize import METHODS, Level, Library, Resize
-from edgeprep.tensors import ImageSpec
+from edgeprep.stages.requirements import Level
+from edgeprep.stages.resize import METHODS, Library, Resize
+from edgeprep.tensors import ImageSpec, Length
 
 __all__ = ["Letterbox"]
 

@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from edgeprep.errors import RecipeError
 from edgeprep.interfaces import Primitives, Stage
-from edgeprep.stages.alike import half_square, mean_of_alike
+from edgeprep.stages.alike import Levels, half_square, mean_of_alike
 from edgeprep.stages.borders import extend
 from edgeprep.stages.requirements import need_means
 from edgeprep.tensors import ImageSpec
@@ -18,7 +18,6 @@ __all__ = ["NonLocalMeans"]
 
 T = TypeVar("T")
 
-Levels = Annotated[float, Meta(ge=0.1, le=1000.0)]
 Side = Annotated[int, Meta(ge=3, le=35)]
 
 # Pixels of a smaller weight are left out, as OpenCV does.

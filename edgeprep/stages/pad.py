@@ -1,30 +1,26 @@
 """Add a border of one grey level."""
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, TypeVar
-
-from msgspec import Meta
+from typing import ClassVar, TypeVar
 
 from edgeprep.errors import RecipeError, ShapeError
 from edgeprep.geometry import Affine
 from edgeprep.interfaces import Primitives, Stage
 from edgeprep.stages.requirements import (
     COLORS,
-    Length,
+    BorderWidth,
+    Level,
     limit_picture,
     limit_pixels,
     need_channels_last,
     need_color,
     need_range,
 )
-from edgeprep.tensors import LONGEST_SIDE, ImageSpec
+from edgeprep.tensors import ImageSpec, Length
 
 __all__ = ["Pad"]
 
 T = TypeVar("T")
-
-Border = Annotated[int, Meta(ge=0, le=LONGEST_SIDE)]
-Level = Annotated[int, Meta(ge=0, le=255)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,10 +41,10 @@ class Pad(Stage):
 
     name: ClassVar[str] = "pad"
 
-    top: Border = 0
-    bottom: Border = 0
-    left: Border = 0
-    right: Border = 0
+    top: BorderWidth = 0
+    bottom: BorderWidth = 0
+    left: BorderWidth = 0
+    right: BorderWidth = 0
     size: tuple[Length, Length] | None = None
     value: Level = 0
 

@@ -4,19 +4,12 @@ from typing import TypeVar
 
 from edgeprep.errors import ShapeError
 from edgeprep.interfaces import Primitives
+from edgeprep.stages.bt601 import BLACK, BLUE, CHROMA_SCALE, GREEN, LUMA_SCALE, RED
 from edgeprep.tensors import ImageSpec
 
 __all__ = ["planes_to_grey", "planes_to_rgb"]
 
 T = TypeVar("T")
-
-# BT.601: how much of brightness is red and blue; the rest is green.
-RED, BLUE = 0.299, 0.114
-GREEN = 1 - RED - BLUE
-# In the limited range, brightness goes from 16 to 235 and colour from 16 to 240.
-BLACK = 16.0
-LUMA_SCALE = 255 / 219
-CHROMA_SCALE = 255 / 224
 
 
 def planes_to_rgb(F: Primitives[T], x: T, image: ImageSpec) -> tuple[T, T, T]:

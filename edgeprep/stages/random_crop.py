@@ -1,9 +1,8 @@
 """Cut a rectangle out of pictures at random places."""
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
-from msgspec import Meta
 from numpy.random import Generator
 
 from edgeprep.errors import RecipeError
@@ -13,18 +12,16 @@ from edgeprep.stages.crop import Crop
 from edgeprep.stages.pad import Pad
 from edgeprep.stages.requirements import (
     COLORS,
-    Length,
+    BorderWidth,
+    Level,
     limit_pixels,
     need_channels_last,
     need_color,
     need_range,
 )
-from edgeprep.tensors import LONGEST_SIDE, ImageSpec
+from edgeprep.tensors import ImageSpec, Length
 
 __all__ = ["RandomCrop"]
-
-Border = Annotated[int, Meta(ge=0, le=LONGEST_SIDE)]
-Level = Annotated[int, Meta(ge=0, le=255)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +40,7 @@ class RandomCrop(RandomStage):
     name: ClassVar[str] = "random-crop"
 
     size: tuple[Length, Length]
-    padding: Border = 0
+    padding: BorderWidth = 0
     fill: Level = 0
 
     def __post_init__(self) -> None:

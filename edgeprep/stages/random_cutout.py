@@ -9,14 +9,13 @@ from numpy.random import Generator
 
 from edgeprep.interfaces import Primitives, RandomStage, Stage
 from edgeprep.stages.chance import Probability, happens, whole
-from edgeprep.stages.requirements import COLORS, need_channels_last, need_color, need_range
+from edgeprep.stages.requirements import COLORS, Level, need_channels_last, need_color, need_range
 from edgeprep.tensors import ImageSpec
 
 __all__ = ["Covered", "RandomCutout"]
 
 T = TypeVar("T")
 
-Level = Annotated[int, Meta(ge=0, le=255)]
 Rectangle = tuple[int, int, int, int]
 
 

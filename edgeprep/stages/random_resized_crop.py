@@ -11,9 +11,9 @@ from edgeprep.errors import RecipeError
 from edgeprep.interfaces import RandomStage, Stage
 from edgeprep.stages.chance import whole
 from edgeprep.stages.crop import Crop
-from edgeprep.stages.requirements import Length, limit_pixels
+from edgeprep.stages.requirements import limit_pixels
 from edgeprep.stages.resize import Resize
-from edgeprep.tensors import ImageSpec
+from edgeprep.tensors import ImageSpec, Length
 
 __all__ = ["RandomResizedCrop"]
 

@@ -12,14 +12,12 @@ from numpy.typing import NDArray
 from edgeprep.geometry import Affine
 from edgeprep.interfaces import Primitives, RandomStage, Stage
 from edgeprep.stages.chance import Probability, happens
-from edgeprep.stages.requirements import COLORS, need_channels_last, need_color, need_range
+from edgeprep.stages.requirements import COLORS, Level, need_channels_last, need_color, need_range
 from edgeprep.tensors import ImageSpec
 
 __all__ = ["RandomRotate", "Rotated"]
 
 T = TypeVar("T")
-
-Level = Annotated[int, Meta(ge=0, le=255)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

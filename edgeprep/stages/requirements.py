@@ -9,7 +9,8 @@ from edgeprep.tensors import LONGEST_SIDE, MOST_PIXELS, Color, ImageSpec, Range
 
 __all__ = [
     "COLORS",
-    "Length",
+    "BorderWidth",
+    "Level",
     "limit_picture",
     "limit_pixels",
     "need_channels_last",
@@ -22,8 +23,10 @@ __all__ = [
 # What most stages work on: brightness, of one colour or of three alike.
 COLORS: tuple[Color, ...] = ("rgb", "bgr", "grey")
 
-# In pixels, of a side that a recipe asks for.
-Length = Annotated[int, Meta(ge=1, le=LONGEST_SIDE)]
+# The grey level of what a stage adds to pictures.
+Level = Annotated[int, Meta(ge=0, le=255)]
+# In pixels, of what is added along an edge.
+BorderWidth = Annotated[int, Meta(ge=0, le=LONGEST_SIDE)]
 
 
 def limit_pixels(rule: str, height: int, width: int) -> None:

@@ -10,7 +10,7 @@ from edgeprep.geometry import Affine
 from edgeprep.interfaces import Primitives, Stage
 from edgeprep.stages.requirements import (
     COLORS,
-    Length,
+    Level,
     limit_picture,
     limit_pixels,
     need_channels_last,
@@ -18,13 +18,11 @@ from edgeprep.stages.requirements import (
     need_range,
 )
 from edgeprep.stages.resample import Kernel
-from edgeprep.tensors import LONGEST_SIDE, Color, ImageSpec
+from edgeprep.tensors import LONGEST_SIDE, Color, ImageSpec, Length
 
 __all__ = ["Resize"]
 
 T = TypeVar("T")
-
-Level = Annotated[int, Meta(ge=0, le=255)]
 
 Library = Literal["opencv", "pillow", "torchvision"]
 

@@ -49,8 +49,7 @@ class Stream:
             raise ShapeError(f"{rule}, got {picture.shape!r}; begin a new stream")
         self._shape = picture.shape
         x: NDArray[Any] = picture[None]
-        pairs = zip(self._chain.stages, self._chain.images, strict=False)
-        for index, (stage, image) in enumerate(pairs):
+        for index, (stage, image) in enumerate(self._chain.steps):
             if not isinstance(stage, StreamStage):
                 x = self._primitives.run(stage, x, image)
                 continue

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from edgeprep.errors import RecipeError, ShapeError
 from edgeprep.geometry import Affine
 from edgeprep.interfaces import Primitives, Stage
-from edgeprep.stages.requirements import Length, limit_pixels, need_channels_last
-from edgeprep.tensors import MOST_PIXELS, ImageSpec
+from edgeprep.stages.requirements import limit_pixels, need_channels_last
+from edgeprep.tensors import MOST_PIXELS, ImageSpec, Length
 
 __all__ = ["Tile", "untile"]
 

@@ -164,7 +164,7 @@ def test_a_whole_chain_on_the_host_is_the_same_within_the_rounding(photo, swap_f
     stages = (swap, resize) if swap_first else (resize, swap)
     chain = chain_of(*stages, Normalize(**STATISTICS), DType(), Layout(to="nchw"), color="bgr")
     exact, x = chain.apply(NUMPY, photo[None]), photo[None]
-    for stage, image in zip(chain.stages, chain.images, strict=False):
+    for stage, image in chain.steps:
         x = OPENCV.run(stage, x, image)
     assert x.flags.c_contiguous
     assert x.dtype == np.float32

@@ -43,7 +43,7 @@ def ours(primitives: NumpyPrimitives, *, antialias: bool) -> Callable[[Frame], o
 
     def prepare(frame: Frame) -> object:
         x = frame[None]
-        for stage, image in zip(chain.stages, chain.images, strict=False):
+        for stage, image in chain.steps:
             x = primitives.run(stage, x, image)
         return x
 
