@@ -52,17 +52,10 @@ def mean_of_alike(
     Returns:
         `(N, H, W, C)`, float32.
     """
-    batch, height, row, channels = F.shape(x)
+    batch, height, row, _ = F.shape(x)
     border = reach + margin
     rows = height - 2 * border
-    # One channel at a time, all rows in a line: an offset is then a shift along one axis, which
-    # every engine is quick at. What comes from beyond the end of a row is cut off at last.
-    lines = F.reshape(x, (batch, height * row, channels))
-    planes = [
-        F.reshape(F.slice(lines, 2, channel, channel + 1), (batch, height * row))
-        for channel in range(channels)
-    ]
-    planes = [F.concat((plane, F.slice(plane, 1, 0, 2 * border)), 1) for plane in planes]
+    planes = _in_lines(F, x, spare=2 * border)
     start, length, spread = border * (row + 1), rows * row, margin * (row + 1)
     middles = [F.slice(plane, 1, start, start + length) for plane in planes]
     total = F.add(F.multiply(middles[0], 0.0), 1.0)
@@ -76,16 +69,47 @@ def mean_of_alike(
             for plane in planes
         ]
         weight = weigh(differences, (down, right), row)
-        total = F.add(total, F.slice(weight, 1, step, step + length))
-        total = F.add(total, F.slice(weight, 1, 0, length))
-        for channel, difference in enumerate(differences):
-            if margin:
-                difference = F.slice(difference, 1, spread, spread + length + step)
-            weighted = F.multiply(difference, weight)
-            shift = F.add(shifts[channel], F.slice(weighted, 1, step, step + length))
-            shifts[channel] = F.subtract(shift, F.slice(weighted, 1, 0, length))
+        total = _give_both(F, total, weight, step, F.add)
+        if margin:
+            inside = spread, spread + length + step
+            differences = [F.slice(difference, 1, *inside) for difference in differences]
+        # Seen from the second pixel of a pair, the difference is the other way round.
+        shifts = [
+            _give_both(F, shift, F.multiply(difference, weight), step, F.subtract)
+            for shift, difference in zip(shifts, differences, strict=True)
+        ]
     means = [
         F.reshape(F.add(middle, F.divide(shift, total)), (batch, rows, row, 1))
         for middle, shift in zip(middles, shifts, strict=True)
     ]
+    # What came from beyond the end of a row is cut off.
     return F.slice(F.concat(means, 3), 2, 0, row - 2 * border)
+
+
+def _in_lines(F: Primitives[T], x: T, *, spare: int) -> list[T]:
+    """Each channel of `(N, H, W, C)` with all rows in a line and some `spare` elements at its end.
+
+    An offset is then a shift along one axis, which every engine is quick at.
+    """
+    batch, height, row, channels = F.shape(x)
+    lines = F.reshape(x, (batch, height * row, channels))
+    planes = [
+        F.reshape(F.slice(lines, 2, channel, channel + 1), (batch, height * row))
+        for channel in range(channels)
+    ]
+    return [F.concat((plane, F.slice(plane, 1, 0, spare)), 1) for plane in planes]
+
+
+def _give_both(F: Primitives[T], x: T, pairs: T, step: int, to_second: Callable[[T, T], T]) -> T:
+    """Each pixel of `x` with what `pairs` have for it: all pairs are `step` elements apart.
+
+    Args:
+        F: the interpreter.
+        x: `(N, P)`.
+        pairs: `(N, P + step)`; what has element `i` as its second pixel is at `i`.
+        step: how much later in a line the second pixel is.
+        to_second: `F.add` or `F.subtract`; to the first pixel it is added.
+    """
+    length = F.shape(x)[1]
+    x = F.add(x, F.slice(pairs, 1, step, step + length))
+    return to_second(x, F.slice(pairs, 1, 0, length))
