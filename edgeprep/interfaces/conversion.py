@@ -21,7 +21,8 @@ class Source(ABC):
     """What an exporter starts from: the network, its preprocessing and its calibration samples.
 
     The graph that an exporter writes takes uint8 pictures `(1, H, W, C)` and returns the network's
-    outputs as float32; the preprocessing is inside and stays in float at every precision.
+    outputs as float32; the preprocessing is inside and no quantizer touches it. It stays in float
+    at every precision, but for what is in whole levels anyway, or becomes so right before int8.
     Expensive parts are computed once and shared by all exporters.
     """
 

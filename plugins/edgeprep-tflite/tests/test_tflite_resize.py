@@ -16,6 +16,7 @@ from edgeprep.stages.gamma import Gamma
 from edgeprep.stages.layout import Layout
 from edgeprep.stages.normalize import Normalize
 from edgeprep.stages.resize import Resize
+from edgeprep.stages.sharpen import Sharpen
 from edgeprep.tensors import ImageSpec
 from edgeprep_tflite import TFLiteExporter
 from edgeprep_tflite._resize import resize_levels
@@ -115,6 +116,15 @@ def test_it_is_within_the_rounding_of_the_resize_in_float(
             (Gamma(exponent=2.0), PLAIN), ["CAST UINT8", "RESIZE_BILINEAR FLOAT32"], id="float"
         ),
         pytest.param((Resize(size=(16, 16)),), ["CAST UINT8"], id="antialiased"),
+        pytest.param(
+            (PLAIN, Sharpen(amount=10.0)), ["CAST UINT8", "RESIZE_BILINEAR FLOAT32"], id="sharpened"
+        ),
+        pytest.param(
+            (PLAIN, Gamma(exponent=2.0)), ["CAST UINT8", "RESIZE_BILINEAR FLOAT32"], id="light"
+        ),
+        pytest.param(
+            (PLAIN, Color(to="bgr")), ["RESIZE_BILINEAR UINT8", "CAST UINT8"], id="swapped after"
+        ),
     ],
 )
 def test_what_is_float_before_its_resize_stays_so(
