@@ -34,7 +34,7 @@ class _Size(click.ParamType[tuple[int, int]]):
 @click.option(
     "--size",
     type=_Size(),
-    help="Of the camera's pictures, where the recipe leaves it free. [default: 720x1280]",
+    help="Of the camera's pictures, where input.size is free. [default: 720x1280]",
 )
 @click.option("--strict", is_flag=True, help="Exit with 1 where there is a warning.")
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
@@ -45,8 +45,8 @@ def command(
 ) -> None:
     """Measure every stage of RECIPE's preprocessing here, and warn of what is costly.
 
-    Stages in the graph that take a millisecond or more in numpy are exported alone to each format
-    of the recipe, and timed in its engine.
+    Stages in the graph that take a millisecond or more in numpy are timed in the engine of each
+    format of the recipe: the graph that ends with them, less the one that ends before.
     """
     # First, as it takes no time: a recipe with a fault need not wait for torch.
     loaded = load_recipe(recipe)
@@ -67,6 +67,11 @@ def command(
     ]
     lines = [format_table(head, rows)]
     lines += [f"not measured: {name}: {why}" for name, why in advice.unmeasured.items()]
+    lines += [
+        f"not measured: preprocess[{index}]: {cost.name.partition('@')[0]} in {name}: {why}"
+        for index, cost in enumerate(advice.costs)
+        for name, why in cost.unmeasured.items()
+    ]
     lines += [f"warning: {warning}" for warning in advice.warnings]
     if not advice.warnings:
         lines.append("nothing costly was found")

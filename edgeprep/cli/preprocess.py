@@ -1,5 +1,6 @@
 """`edgeprep preprocess`: what each stage of a recipe makes of a picture."""
 
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -40,10 +41,10 @@ def command(recipe: Path, picture: str, output: Path | None, overwrite: bool, fo
     """
     check_pillow()
     loaded = load_recipe(recipe)
-    chain = Chain.of_recipe(loaded, default_registry())
-    if output is not None:
-        check_output(output, overwrite=overwrite)
-    steps = walk(chain, from_rgb(read_picture(picture), chain.input))
+    with closing(Chain.of_recipe(loaded, default_registry())) as chain:
+        if output is not None:
+            check_output(output, overwrite=overwrite)
+        steps = walk(chain, from_rgb(read_picture(picture), chain.input))
     if output is not None:
         # Here and not above: it needs Pillow, which `check_pillow` has found by now.
         from edgeprep.cli._contact_sheet import contact_sheet

@@ -1,25 +1,21 @@
 """What a recipe's preprocessing costs on this machine, and which order or place costs less."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from edgeprep.conversion.graph_cost import GraphBench
 from edgeprep.conversion.progress import Progress, silent
-from edgeprep.conversion.source import NetworkSource
 from edgeprep.conversion.torch_cache import torch_cache_in
 from edgeprep.errors import EdgePrepError, RecipeError
-from edgeprep.interfaces import Backend, Exporter, Stage
 from edgeprep.recipe import Recipe
-from edgeprep.registry import Registry, create, default_registry
-from edgeprep.runtime.candidates import construct
-from edgeprep.runtime.timing import measure_burst, summarize
+from edgeprep.registry import Registry, default_registry
 from edgeprep.stages.chain import Chain
-from edgeprep.stages.dtype import DType
 from edgeprep.stages.requirements import limit_pixels
 from edgeprep.stages.walk import walk
 from edgeprep.tensors import LONGEST_SIDE, ImageSpec
@@ -34,7 +30,6 @@ _WORTH_MS = 1.0
 # Another order is worth a word if it saves so much, and so many times as much.
 _SAVES_MS, _SAVES_TIMES = 1.0, 2.0
 _CAMERA = (720, 1280)
-_BURSTS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +42,7 @@ class StageCost:
         height: of the pictures that arrive; `width` likewise.
         numpy_ms: on the host.
         graph_ms: in the graph of each format that was measured, one thread.
+        unmeasured: why it could not be measured in the graph of a format, by its name.
     """
 
     name: str
@@ -55,6 +51,7 @@ class StageCost:
     width: int
     numpy_ms: float
     graph_ms: Mapping[str, float] = field(default_factory=dict)
+    unmeasured: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, object]:
         """As `edgeprep check --format json` prints it."""
@@ -65,6 +62,7 @@ class StageCost:
             "width": self.width,
             "numpy_ms": self.numpy_ms,
             "graph_ms": dict(self.graph_ms),
+            "unmeasured": dict(self.unmeasured),
         }
 
 
@@ -76,7 +74,7 @@ class Advice:
         size: `(height, width)` of the pictures that were measured.
         costs: one a stage, in their order.
         warnings: sentences that begin with the path of a stage.
-        unmeasured: why a format could not be measured, by its name.
+        unmeasured: why no stage could be measured in a format, by its name.
     """
 
     size: tuple[int, int]
@@ -114,36 +112,59 @@ def advise(
             the stages for training are wrong.
     """
     registry = registry or default_registry()
-    chain = Chain.of_recipe(recipe, registry)
-    build_augment(recipe.augment, chain=chain, registry=registry)
-    placement = chain.placements(recipe.placement)[0]
+    with closing(Chain.of_recipe(recipe, registry)) as chain:
+        build_augment(recipe.augment, chain=chain, registry=registry)
+        return _advise(recipe, chain, _at_size(chain, *_size(chain, size)), registry, progress)
+
+
+def _size(chain: Chain, asked: tuple[int, int] | None) -> tuple[int, int]:
+    """`(height, width)` of the pictures to measure with."""
     known = (chain.input.height, chain.input.width)
-    height, width = size or tuple(a or b for a, b in zip(known, _CAMERA, strict=True))
+    height, width = asked or tuple(a or b for a, b in zip(known, _CAMERA, strict=True))
+    if any(a not in (None, b) for a, b in zip(known, (height, width), strict=True)):
+        rule = f"size: must be {list(known)!r}, as input.size of the recipe says"
+        raise RecipeError(f"{rule}, got {[height, width]!r}; leave size out, or input.size")
     if not (1 <= height <= LONGEST_SIDE and 1 <= width <= LONGEST_SIDE):
         rule = f"size: must be 1 to {LONGEST_SIDE} pixels high and wide"
         raise RecipeError(f"{rule}, got {[height, width]!r}")
     limit_pixels("size: must have", height, width)
-    fixed = _at_size(chain, height, width)
+    return height, width
+
+
+def _advise(
+    recipe: Recipe, chain: Chain, fixed: Chain, registry: Registry, progress: Progress
+) -> Advice:
+    """What `fixed`, which is `chain` for pictures of one size, costs."""
+    height, width = fixed.input.size
     with progress("measure every stage in numpy") as done:
         times = _numpy_ms(fixed)
         done(f"{sum(times):.1f} ms in all at {height}×{width}")
-    first_in_graph = len(chain.cut(placement)[0].stages)
-    graphs, unmeasured = _measure_graphs(recipe, fixed, times, first_in_graph, registry, progress)
+    host, graph = chain.cut(chain.placements(recipe.placement)[0])
+    first = len(host.stages)
+    # From the end: a conversion to float32 may have been put before the others.
+    start = len(graph.stages) - len(chain.stages)
+    worth = (index for index in range(first, len(times)) if times[index] >= _WORTH_MS)
+    formats = dict.fromkeys(target.format for target in recipe.target)
+    places = {index: start + index for index in worth}
+    graphs = _measure_graphs(formats, graph, places, registry, progress)
     costs = [
         StageCost(
             name=f"{stage.name}@{stage.version}",
-            place="host" if index < first_in_graph else "graph",
+            place="host" if index < first else "graph",
             height=image.size[0],
             width=image.size[1],
             numpy_ms=times[index],
-            graph_ms=graphs.get(index, {}),
+            graph_ms=graphs.ms.get(index, {}),
+            unmeasured=graphs.failed.get(index, {}),
         )
         for index, (stage, image) in enumerate(zip(fixed.stages, fixed.images, strict=False))
     ]
-    movable = range(first_in_graph, _stages_on_host(chain))
-    warnings = [*_orders(fixed, times), *warn_of_places(costs, movable)]
+    warnings = [*_orders(fixed, times), *warn_of_places(costs, range(first, _on_host(chain)))]
     return Advice(
-        size=(height, width), costs=tuple(costs), warnings=tuple(warnings), unmeasured=unmeasured
+        size=(height, width),
+        costs=tuple(costs),
+        warnings=tuple(warnings),
+        unmeasured=graphs.unmeasured,
     )
 
 
@@ -154,7 +175,7 @@ def _at_size(chain: Chain, height: int, width: int) -> Chain:
         raise RecipeError(f"{error}, for pictures of {height}×{width}") from error
 
 
-def _stages_on_host(chain: Chain) -> int:
+def _on_host(chain: Chain) -> int:
     """How many stages placement "host" runs on the host; 0 where it is impossible."""
     try:
         return len(chain.cut("host")[0].stages)
@@ -170,65 +191,50 @@ def _noise(image: ImageSpec) -> NDArray[np.uint8]:
     return np.random.default_rng(0).integers(0, 256, image.shape(), dtype=np.uint8)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Graphs:
+    """What graphs cost, filled as they are measured: by stage and format, and what could not be."""
+
+    ms: dict[int, dict[str, float]] = field(default_factory=dict)
+    failed: dict[int, dict[str, str]] = field(default_factory=dict)
+    unmeasured: dict[str, str] = field(default_factory=dict)
+
+
 def _measure_graphs(
-    recipe: Recipe,
-    chain: Chain,
-    times: Sequence[float],
-    first: int,
+    formats: Iterable[str],
+    graph: Chain,
+    places: Mapping[int, int],
     registry: Registry,
     progress: Progress,
-) -> tuple[dict[int, dict[str, float]], dict[str, str]]:
-    """Milliseconds by stage and format; and the formats that could not be measured."""
-    found: dict[int, dict[str, float]] = {}
-    unmeasured: dict[str, str] = {}
-    worth = [index for index in range(first, len(chain.stages)) if times[index] >= _WORTH_MS]
+) -> _Graphs:
+    """Time some stages in `graph` in each format.
+
+    Args:
+        formats: each once.
+        graph: what of the preprocessing is in the graph.
+        places: where the stages to be timed stand in `graph`, by their place in the recipe.
+        registry: where plugins are looked up.
+        progress: is told of every stage.
+    """
+    found = _Graphs()
     with TemporaryDirectory(prefix="edgeprep-") as name, torch_cache_in(scratch := Path(name)):
-        for format_ in dict.fromkeys(target.format for target in recipe.target):
-            for index in worth:
-                with progress(f"measure {chain.stages[index].name} in {format_}") as done:
+        for format_ in formats if places else ():
+            try:
+                bench = GraphBench(format_, graph, registry, scratch)
+            except EdgePrepError as error:
+                found.unmeasured[format_] = str(error)
+                continue
+            for index, place in places.items():
+                with progress(f"measure {graph.stages[place].name} in {format_}") as done:
                     try:
-                        bench = _Bench(format_, registry, scratch)
-                        ms = bench.measure(chain.stages[index], chain.images[index])
+                        ms = bench.measure(place)
                     except EdgePrepError as error:
-                        unmeasured[format_] = str(error)
+                        found.failed.setdefault(index, {})[format_] = str(error)
                         done(f"not measured: {error}")
-                        break
-                    found.setdefault(index, {})[format_] = ms
+                        continue
+                    found.ms.setdefault(index, {})[format_] = ms
                     done(f"{ms:.2f} ms")
-    return found, unmeasured
-
-
-class _Bench:
-    """One format, in which single stages are timed."""
-
-    def __init__(self, format_: str, registry: Registry, scratch: Path) -> None:
-        self._exporter: Exporter = create(registry.get("exporter", format_))
-        ready = [construct(cls) for cls in registry.backends_for(format_)]
-        backends = [backend for backend in ready if isinstance(backend, Backend)]
-        if not backends:
-            raise RecipeError(f"no backend runs {format_!r} here, got {ready or 'none installed'}")
-        self._backend = backends[0]
-        self._scratch = scratch
-
-    def measure(self, stage: Stage, image: ImageSpec) -> float:
-        """Milliseconds of `stage` on pictures of type `image`, without what brings them in."""
-        # As the graph has it: levels come as uint8, and are float32 before the stage.
-        arriving = image.replace(dtype="uint8", range="0..255", layout="nhwc")
-        alone = self._ms(Chain(input=arriving, stages=(DType(),)))
-        return max(self._ms(Chain(input=arriving, stages=(DType(), stage))) - alone, 0.0)
-
-    def _ms(self, chain: Chain) -> float:
-        picture = _noise(chain.input)
-        source = NetworkSource(torch.nn.Identity(), chain, picture, scratch=self._scratch)
-        model = self._exporter.export(source, "fp32")
-        device = self._backend.devices()[0]
-        options = self._backend.options(device, "fp32")[0]
-        runner = self._backend.load(model, device, options)
-        try:
-            bursts = [measure_burst(lambda: runner.run((picture,))) for _ in range(_BURSTS)]
-        finally:
-            runner.close()
-        return summarize(bursts).median_ms
+    return found
 
 
 def _orders(chain: Chain, times: Sequence[float]) -> list[str]:
@@ -257,7 +263,7 @@ def _orders(chain: Chain, times: Sequence[float]) -> list[str]:
 
 def _next_shrink(chain: Chain, index: int) -> int | None:
     """The first stage after `index` that halves the number of pixels, if `index` keeps it."""
-    pixels = [image.size[0] * image.size[1] for image in chain.images]
+    pixels = [image.batch * image.size[0] * image.size[1] for image in chain.images]
     if pixels[index + 1] != pixels[index]:
         return None
     return next(

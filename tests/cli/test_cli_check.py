@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from edgeprep.errors import ExportError
+
 Run = Callable[..., Any]
 
 RECIPE = """
@@ -92,4 +94,31 @@ def test_a_size_that_memory_would_not_hold_is_refused(edgeprep: Run, recipe: Pat
     assert ended.code == 2
     assert ended.stderr == (
         "edgeprep: size: must have at most 67108864 pixels, got [16384, 4097]\n"
+    )
+
+
+def test_a_size_against_the_recipe_is_refused(edgeprep: Run, recipe: Path) -> None:
+    recipe.write_text(f"{RECIPE}\n[input]\nsize = [64, 48]\n")
+    ended = edgeprep("check", recipe, "-q", "--size=720x1280")
+    assert ended.code == 2
+    assert ended.stderr == (
+        "edgeprep: size: must be [64, 48], as input.size of the recipe says, got [720, 1280]; "
+        "leave size out, or input.size\n"
+    )
+
+
+def test_what_was_not_measured_is_said_by_stage(
+    edgeprep: Run, recipe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_given: object) -> None:
+        raise ExportError("exporter 'fake': must be in the mood, got none")
+
+    monkeypatch.setattr("edgeprep_fakes.FakeExporter.export", refuse)
+    recipe.write_text(f'placement = "graph"\n{RECIPE}\n[input]\nsize = [640, 480]\n')
+    ended = edgeprep("check", recipe, "-q")
+    assert ended.code == 0
+    lines = [line for line in ended.stdout.splitlines() if line.startswith("not measured")]
+    assert lines[0] == (
+        "not measured: preprocess[0]: unsharp in fake: "
+        "exporter 'fake': must be in the mood, got none"
     )

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from edgeprep.pictures import read_picture, write_picture
+from edgeprep.stages.chain import Chain
 
 Run = Callable[..., Any]
 
@@ -73,6 +74,16 @@ def test_people_see_a_line_a_stage(edgeprep: Run, recipe: Path, picture: Path) -
         ["layout@1", "8×6", "bgr", "normalized", "float32", "-1.000", "1.000"],
     ]
     assert [len(line) for line in lines] == [7, 8, 8, 8, 8]
+
+
+def test_stages_are_closed(
+    edgeprep: Run, recipe: Path, picture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = []
+    monkeypatch.setattr(Chain, "close", lambda chain: closed.append(chain))
+    assert edgeprep("preprocess", recipe, picture).code == 0
+    assert edgeprep("preprocess", recipe, picture, "-o", recipe).code == 2  # it exists
+    assert [len(chain.stages) for chain in closed] == [4, 4]
 
 
 def test_machines_get_the_same(edgeprep: Run, recipe: Path, picture: Path) -> None:

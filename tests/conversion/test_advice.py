@@ -1,17 +1,37 @@
 """What `advise` measures and warns of, with ONNX Runtime as the only engine."""
 
 import re
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, ClassVar, Self
 
 import pytest
 
 from edgeprep.conversion.advice import StageCost, advise, warn_of_places
-from edgeprep.errors import RecipeError
+from edgeprep.errors import ExportError, InputError, RecipeError
+from edgeprep.hookspecs import hookimpl
+from edgeprep.interfaces import (
+    Backend,
+    Exporter,
+    FileStage,
+    Model,
+    Precision,
+    Primitives,
+    Source,
+    Stage,
+)
 from edgeprep.recipe import Recipe, load_recipe
+from edgeprep.registry import Registry
+from edgeprep.tensors import ImageSpec
+from edgeprep_onnx import OnnxExporter, OnnxRuntimeBackend
 
 HEAD = """
 name = "costly"
 {place}
+
+[input]
+{input}
 
 [model]
 factory = "model:build"
@@ -33,9 +53,9 @@ CANNY = '[[preprocess]]\nuse = "canny"\nlow = 50\nhigh = 150\nsteps = 8\n'
 
 @pytest.fixture
 def recipe(tmp_path: Path):
-    def recipe(*stages: str, place: str = "", format_: str = "onnx") -> Recipe:
+    def recipe(*stages: str, place: str = "", input: str = "", format_: str = "onnx") -> Recipe:
         path = tmp_path / "recipe.toml"
-        text = HEAD.format(place=place, format=format_) + "".join(stages)
+        text = HEAD.format(place=place, input=input, format=format_) + "".join(stages)
         path.write_text(text, encoding="utf-8")
         return load_recipe(path)
 
@@ -124,3 +144,156 @@ def test_stages_for_training_are_checked_too(recipe):
     with pytest.raises(RecipeError) as caught:  # noqa: PT011 -- the whole message is compared
         advise(recipe(RESIZE, '[[augment]]\nuse = "random-rotate"\ndegrees = 181\n'))
     assert str(caught.value) == ("augment[0].degrees: must be above 0 and at most 180, got 181")
+
+
+NV12 = 'color = "nv12"\nsize = [96, 96]'
+TO_RGB = '[[preprocess]]\nuse = "color"\nto = "rgb"\n'
+TO_GREY = '[[preprocess]]\nuse = "color"\nto = "grey"\n'
+FLIP = '[[preprocess]]\nuse = "flip"\naxis = "horizontal"\n'
+TILE = '[[preprocess]]\nuse = "tile"\nsize = [32, 32]\n'
+NORMALIZE = '[[preprocess]]\nuse = "normalize"\nmean = [0.5, 0.5, 0.5]\nstd = [0.5, 0.5, 0.5]\n'
+CLIP = '[[preprocess]]\nuse = "clip"\nlow = -1.0\nhigh = 1.0\n'
+BEGINS = {
+    "planes": ([TO_RGB, UNSHARP], 'placement = "graph"', NV12),
+    "tiles": ([RESIZE, TILE, NORMALIZE], "", ""),
+    "negative values": ([RESIZE, NORMALIZE, CLIP], "", ""),
+    "no float yet": ([FLIP], 'placement = "graph"', "size = [9, 7]"),
+}
+
+
+@pytest.mark.parametrize("begin", BEGINS)
+def test_all_stages_of_a_graph_are_measured_where_they_stand(recipe, monkeypatch, begin):
+    monkeypatch.setattr("edgeprep.conversion.advice._WORTH_MS", 0.0)
+    stages, place, input = BEGINS[begin]
+    advice = advise(recipe(*stages, place=place, input=input))
+    assert not advice.unmeasured
+    for cost in advice.costs:
+        assert not cost.unmeasured
+        assert set(cost.graph_ms) == ({"onnx"} if cost.place == "graph" else set())
+
+
+def test_what_a_stage_costs_in_a_graph_is_without_those_before_it(recipe, monkeypatch):
+    monkeypatch.setattr("edgeprep.conversion.advice._WORTH_MS", 0.0)
+    resize = RESIZE.replace("96", "256")
+    costs = advise(recipe(resize, CANNY, place='placement = "split"')).costs
+    milliseconds = {cost.name: cost.graph_ms.get("onnx", 0.0) for cost in costs}
+    assert milliseconds["layout@1"] < 0.5 * milliseconds["canny@1"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picky(Exporter):
+    """Exports colours only."""
+
+    name: ClassVar[str] = "picky"
+    precisions: ClassVar[tuple[Precision, ...]] = ("fp32",)
+
+    def export(self, source: Source, precision: Precision) -> Model:
+        if source.network_input.shape[-1] == 1:
+            raise ExportError("exporter 'picky': must be given colours, got grey")
+        return OnnxExporter().export(source, precision)
+
+
+class PickyBackend(OnnxRuntimeBackend):
+    name: ClassVar[str] = "picky"
+    formats: ClassVar[tuple[str, ...]] = ("picky",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened(FileStage):
+    """Changes nothing, and counts how often it is closed."""
+
+    name: ClassVar[str] = "opened"
+    file: ClassVar[str] = "path"
+    closed: ClassVar[list[str]] = []
+
+    path: str = "recipe.toml"
+    size: int = 1
+
+    @property
+    def content(self) -> bytes:
+        return b""
+
+    def opened(self, content: bytes, registry: Any) -> Self:
+        return self
+
+    def output(self, image: ImageSpec) -> ImageSpec:
+        return image
+
+    def apply(self, F: Primitives[Any], x: Any, image: ImageSpec) -> Any:
+        if self.size == 0:
+            raise InputError("opened: must have a size, got 0")
+        return x
+
+    def close(self) -> None:
+        self.closed.append(self.path)
+
+
+class Plugin:
+    @staticmethod
+    @hookimpl
+    def edgeprep_exporters() -> list[type[Exporter]]:
+        return [Picky]
+
+    @staticmethod
+    @hookimpl
+    def edgeprep_stages() -> list[type[Stage]]:
+        return [Opened]
+
+
+class Runs:
+    @staticmethod
+    @hookimpl
+    def edgeprep_backends() -> list[type[Backend]]:
+        return [PickyBackend]
+
+
+@pytest.fixture
+def own_registry(monkeypatch) -> Registry:
+    monkeypatch.setattr("edgeprep.conversion.advice._WORTH_MS", 0.0)
+    Opened.closed.clear()
+    registry = Registry(installed=False)
+    registry.register("own", Plugin)
+    return registry
+
+
+def test_a_stage_that_cannot_be_measured_leaves_the_others(recipe, own_registry):
+    own_registry.register("runs", Runs)
+    stages = (FLIP, TO_GREY, TO_RGB, FLIP)
+    small = recipe(*stages, place='placement = "graph"', input="size = [9, 7]", format_="picky")
+    advice = advise(small, registry=own_registry)
+    measured = [sorted(cost.graph_ms) for cost in advice.costs]
+    why = {"picky": "exporter 'picky': must be given colours, got grey"}
+    assert measured == [["picky"], [], [], ["picky"], ["picky"]]
+    assert [dict(cost.unmeasured) for cost in advice.costs] == [{}, why, why, {}, {}]
+    assert advice.to_json()["stages"][1]["unmeasured"] == why
+    assert advice.unmeasured == {}
+
+
+def test_a_format_that_nothing_runs_here_is_said(recipe, own_registry):
+    advice = advise(recipe(RESIZE, format_="picky"), registry=own_registry)
+    assert advice.unmeasured == {
+        "picky": "format 'picky': must have a backend that runs it here, got []; "
+        "see `edgeprep doctor` for what is installed"
+    }
+
+
+@pytest.mark.parametrize("size", [1, 0], ids=["measured", "failed"])
+def test_stages_are_closed_whatever_happens(recipe, own_registry, size):
+    opened = f'[[preprocess]]\nuse = "opened"\nsize = {size}\n'
+    with suppress(InputError):
+        advise(recipe(RESIZE, opened, format_="picky"), registry=own_registry)
+    assert Opened.closed == ["recipe.toml"]
+
+
+@pytest.mark.parametrize("size", [(720, 1280), (96, 97), (95, 96), (96, 95)])
+def test_a_size_against_the_recipe_is_refused(recipe, size):
+    with pytest.raises(RecipeError) as caught:  # noqa: PT011 -- the whole message is compared
+        advise(recipe(UNSHARP, input="size = [96, 96]"), size=size)
+    assert str(caught.value) == (
+        f"size: must be [96, 96], as input.size of the recipe says, got {list(size)!r}; "
+        "leave size out, or input.size"
+    )
+
+
+def test_the_size_of_the_recipe_may_be_said_again(recipe):
+    assert advise(recipe(RESIZE, input="size = [96, 96]"), size=(96, 96)).size == (96, 96)
