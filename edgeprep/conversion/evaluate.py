@@ -11,9 +11,10 @@ import numpy as np
 from edgeprep.bundle import SourceRecord
 from edgeprep.conversion.samples import Prepared, prepare_samples
 from edgeprep.conversion.score import Outputs, Scorer
-from edgeprep.data import build_reader
+from edgeprep.data import Samples, build_reader
 from edgeprep.errors import BackendError, NoUsableBackend, RecipeError
-from edgeprep.metrics import metric_for
+from edgeprep.interfaces import Task
+from edgeprep.metrics import Metric, metric_for
 from edgeprep.recipe import Recipe
 from edgeprep.registry import Registry, default_registry
 from edgeprep.runtime.candidates import Candidate, Outcome, Reachable, list_candidates
@@ -107,50 +108,63 @@ def evaluate(
     """
     opened = OpenedBundle.read(path, registry or default_registry())
     rules = opened.rules(prefer)
-    if recipe.data.evaluation is None:
-        raise RecipeError("data.evaluation: required key is missing; scores need labelled samples")
-    if recipe.budget is None and not opened.task.metrics:
-        raise RecipeError(f"task: must be one that can be scored, got {opened.task.name!r}")
-    name = recipe.budget.metric if recipe.budget else opened.task.metrics[0]
-    metric = metric_for(opened.task, name)
-    table = dict(recipe.data.evaluation) | ({} if limit is None else {"limit": limit})
-    samples = build_reader(table, "data.evaluation").open(
-        directory=recipe.directory,
-        where="data.evaluation",
-        labels=getattr(opened.task, "labels", None),
-    )
+    samples = _samples(recipe, opened.task, limit)
+    metric = _metric(recipe, opened.task)
     with closing(opened.chain):
         prepared = {
             placement: prepare_samples(samples, host.chain, "data.evaluation")
             for placement, host in opened.hosts.items()
         }
-    source = opened.bundle.manifest.source
-    scores, rejected = [], []
+    scores: list[Score] = []
+    rejected: list[Outcome] = []
     reachable, left_out = list_candidates(opened.bundle.manifest.variants, opened.registry, rules)
     for first in _most_exact(reachable):
         inputs = prepared[first.variant.placement]
-        scorer = Scorer(task=opened.task, metric=metric, samples=inputs)
         try:
             outputs, timing = _run(opened, first, inputs)
         except Exception as fault:  # noqa: BLE001 -- an engine's fault rejects it, and is shown
             reason = str(fault) if isinstance(fault, BackendError) else repr(fault)
             rejected.append(Outcome(candidate=first.candidate, verdict="rejected", reason=reason))
             continue
+        scorer = Scorer(task=opened.task, metric=metric, samples=inputs)
         value = scorer.score(outputs)
-        drop = None
-        # A score on other samples is not what the source's can be compared with.
-        if source.value is not None and (source.metric, source.samples) == (name, len(inputs)):
-            drop = scorer.drop(source.value, value)
+        drop = _drop(opened.bundle.manifest.source, scorer, value)
         scores.append(Score(candidate=first.candidate, value=value, drop=drop, timing=timing))
     if not scores:
         raise NoUsableBackend(opened.prober([*rejected, *left_out]).nothing_left())
     return Evaluation(
         metric=metric.name,
         samples=len(next(iter(prepared.values()))),
-        source=source,
+        source=opened.bundle.manifest.source,
         scores=tuple(scores),
         rejected=tuple(rejected),
     )
+
+
+def _samples(recipe: Recipe, task: Task, limit: int | None) -> Samples:
+    """The evaluation data of `recipe`, at most `limit` of them."""
+    if recipe.data.evaluation is None:
+        raise RecipeError("data.evaluation: required key is missing; scores need labelled samples")
+    table = dict(recipe.data.evaluation) | ({} if limit is None else {"limit": limit})
+    return build_reader(table, "data.evaluation").open(
+        directory=recipe.directory, where="data.evaluation", labels=getattr(task, "labels", None)
+    )
+
+
+def _metric(recipe: Recipe, task: Task) -> Metric:
+    """The metric that `recipe` names, or else the first one of `task`."""
+    if recipe.budget is not None:
+        return metric_for(task, recipe.budget.metric)
+    if not task.metrics:
+        raise RecipeError(f"task: must be one that can be scored, got {task.name!r}")
+    return metric_for(task, task.metrics[0])
+
+
+def _drop(source: SourceRecord, scorer: Scorer, value: float) -> float | None:
+    """How much worse `value` is than the source's; None where that was scored otherwise."""
+    # A score on other samples is not what the source's can be compared with.
+    alike = (source.metric, source.samples) == (scorer.name, len(scorer.samples))
+    return scorer.drop(source.value, value) if source.value is not None and alike else None
 
 
 def _most_exact(reachable: list[Reachable]) -> list[Reachable]:
