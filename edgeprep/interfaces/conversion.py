@@ -96,10 +96,17 @@ class Source(ABC):
 
 
 class Pass(ABC):
-    """One compression step, torch → torch. Its fields are the keys of a `[[compress]]` table."""
+    """One compression step, torch → torch. Its fields are the keys of a `[[compress]]` table.
+
+    Attributes:
+        name: what recipes call it.
+        requires: the importable names of the modules that it needs.
+        install: what to tell pip where one of them is missing, such as "edgeprep-acme[convert]".
+    """
 
     name: ClassVar[str]
     requires: ClassVar[tuple[str, ...]] = ()
+    install: ClassVar[str] = ""
 
     @abstractmethod
     def apply(self, network: "torch.nn.Module", source: Source) -> "torch.nn.Module":
@@ -107,11 +114,19 @@ class Pass(ABC):
 
 
 class Exporter(ABC):
-    """Writes one format. Its fields are the extra keys of a recipe's `[[target]]` table."""
+    """Writes one format. Its fields are the extra keys of a recipe's `[[target]]` table.
+
+    Attributes:
+        name: the format.
+        precisions: those that it can write.
+        requires: the importable names of the modules that it needs.
+        install: what to tell pip where one of them is missing, such as "edgeprep-onnx[convert]".
+    """
 
     name: ClassVar[str]
     precisions: ClassVar[tuple[Precision, ...]]
     requires: ClassVar[tuple[str, ...]] = ()
+    install: ClassVar[str] = ""
 
     @abstractmethod
     def export(self, source: Source, precision: Precision) -> Model:

@@ -53,6 +53,9 @@ def check_class(kind: Kind, cls: Any) -> None:
     if not isinstance(version, int) or version < 1:
         raise PluginError(f"{where}: 'version' must be a whole number from 1, got {show(version)}")
     _check_strings(cls, "requires", where)
+    install = getattr(cls, "install", "")
+    if not isinstance(install, str):
+        raise PluginError(f"{where}: 'install' must be what to tell pip, got {show(install)}")
     listed = _check_strings(cls, _TUPLES[kind], where) if kind in _TUPLES else ()
     if kind in ("exporter", "backend") and not listed:
         raise PluginError(f"{where}: {_TUPLES[kind]!r} must name at least one, got ()")

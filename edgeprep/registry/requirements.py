@@ -15,6 +15,8 @@ T = TypeVar("T")
 def missing_requirements(cls: type) -> tuple[str, ...]:
     """The entries of `cls.requires` that this machine lacks; nothing is imported to find out.
 
+    Backends, exporters and passes have `requires`, and `install`, which says how to get them.
+
     An entry is the name of a module, or several joined by ` or `, any one of which is enough:
     `"ai_edge_litert or tflite_runtime"`.
     """

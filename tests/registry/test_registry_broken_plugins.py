@@ -154,6 +154,13 @@ BROKEN = {
         "@hookimpl\ndef edgeprep_exporters():\n    return [Write]\n" + FINE_TOO,
         "exporter class 'Write': 'requires' must be a tuple of strings, got 'onnx'",
     ),
+    "several things to install": (
+        "@dataclass(frozen=True)\nclass Write(Exporter):\n    name = 'write'\n"
+        "    precisions = ('fp32',)\n    install = ('onnx', 'numpy')\n"
+        "    def export(self, source, precision): ...\n"
+        "@hookimpl\ndef edgeprep_exporters():\n    return [Write]\n" + FINE_TOO,
+        "exporter class 'Write': 'install' must be what to tell pip, got ('onnx', 'numpy')",
+    ),
     "unknown precision": (
         "@dataclass(frozen=True)\nclass Write(Exporter):\n    name = 'write'\n"
         "    precisions = ('fp32', 'int3')\n    def export(self, source, precision): ...\n"

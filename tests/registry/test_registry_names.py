@@ -7,7 +7,7 @@ import pytest
 
 from edgeprep.errors import BackendUnavailable, PluginConflict, PluginError, UnknownName
 from edgeprep.hookspecs import hookimpl
-from edgeprep.interfaces import Backend, Stage
+from edgeprep.interfaces import Backend, Exporter, Pass, Stage
 from edgeprep.registry import Registry, create, default_registry, missing_requirements
 from edgeprep.registry.kinds import offer_key
 from edgeprep.registry.offers import collect
@@ -158,8 +158,23 @@ def test_the_default_registry_is_one():
     assert default_registry() is default_registry()
 
 
-def needing(*requires, install=""):
-    return type("Needy", (Engine,), {"name": "needy", "requires": requires, "install": install})
+class Writer(Exporter):
+    name = "writer"
+    precisions = ("fp32",)
+
+    def export(self, source, precision):
+        raise NotImplementedError
+
+
+class Thinner(Pass):
+    name = "thinner"
+
+    def apply(self, network, source):
+        raise NotImplementedError
+
+
+def needing(*requires, install="", base=Engine):
+    return type("Needy", (base,), {"name": "needy", "requires": requires, "install": install})
 
 
 @pytest.mark.parametrize(
@@ -194,7 +209,22 @@ def test_requirements_are_looked_for_without_importing(requires, missing):
                 "which are not installed"
             ),
         ),
+        (
+            needing("no_such_writer", install="edgeprep-needy[convert]", base=Writer),
+            (
+                "exporter 'needy' needs no_such_writer, which is not installed; "
+                "pip install edgeprep-needy[convert]"
+            ),
+        ),
+        (
+            needing("no_such_library", install="edgeprep-needy[convert]", base=Thinner),
+            (
+                "pass 'needy' needs no_such_library, which is not installed; "
+                "pip install edgeprep-needy[convert]"
+            ),
+        ),
     ],
+    ids=["backend", "several", "exporter", "pass"],
 )
 def test_creating_without_the_library_says_what_to_install(cls, message):
     with pytest.raises(BackendUnavailable) as caught:  # noqa: PT011 -- the whole message is compared
