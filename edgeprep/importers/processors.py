@@ -13,9 +13,10 @@ CLIP = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711
 BILINEAR, BICUBIC = 2, 3
 
 # How one number is read as a size, and what else is done. "convnext", "levit", "poolformer": resize
-# to more than `size` by a rule of their own; "fixed": `size` must be [height, width]; "multiple":
-# `size` becomes a multiple of what the file says.
-Way: TypeAlias = Literal["plain", "convnext", "levit", "poolformer", "fixed", "multiple"]
+# to more than `size` by a rule of their own; "fixed": `size` must be [height, width]; "limited": as
+# well, since one number is the shorter side and limits the longer one, whatever else a file says;
+# "multiple": `size` becomes a multiple of what the file says.
+Way: TypeAlias = Literal["plain", "convnext", "levit", "poolformer", "fixed", "limited", "multiple"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +26,8 @@ class Processor:
     Attributes:
         size: one length, or `[height, width]`, in pixels.
         resample: by Pillow's numbers.
-        square: whether one length means a square, and not the shorter side.
+        square: whether one length means a square, and not the shorter side, where the file does
+            not say so by `default_to_square`.
         crop: the size of the centre crop; None where there is none by default.
         normalize: whether statistics are subtracted by default; None: never, whatever a file says.
         mean: one number a channel, for values in 0..1; `std` likewise.
@@ -51,17 +53,17 @@ class Processor:
 
 
 def _detr(
-    size: int | tuple[int, int] = 800, *, normalize: bool = True, square: bool = False
+    size: int | tuple[int, int] = 800, *, normalize: bool = True, way: Way = "limited"
 ) -> Processor:
     mean, std = IMAGENET
     return Processor(
         size=size,
         resample=BILINEAR,
-        square=square,
+        square=False,
         normalize=normalize,
         mean=mean,
         std=std,
-        way="fixed",
+        way=way,
     )
 
 
@@ -100,9 +102,9 @@ PROCESSORS: Mapping[str, Processor] = {
         way="poolformer",
     ),
     "Pvt": Processor(size=224, mean=IMAGENET[0], std=IMAGENET[1]),
-    "RTDetr": _detr((640, 640), normalize=False),
+    "RTDetr": _detr((640, 640), normalize=False, way="fixed"),
     "Segformer": Processor(size=512, resample=BILINEAR, mean=IMAGENET[0], std=IMAGENET[1]),
-    "Siglip": Processor(size=224),
+    "Siglip": Processor(size=(224, 224), square=False),
     "ViT": Processor(size=224, resample=BILINEAR),
     "Yolos": _detr(),
 }

@@ -22,7 +22,6 @@ SILENT = (
     "auto_map",
     "backend",
     "data_format",
-    "default_to_square",
     "device",
     "disable_grouping",
     "do_convert_annotations",
@@ -47,6 +46,7 @@ SILENT = (
 READ = (
     *TYPES,
     "crop_size",
+    "default_to_square",
     "do_center_crop",
     "do_normalize",
     "do_pad",
@@ -154,7 +154,7 @@ class _Reader:
                 size = self._poolformer(size)
             case "multiple":
                 self._multiple(size)
-            case "fixed" if len(size) == 1:
+            case "fixed" | "limited" if len(size) == 1:
                 rule = "must be {'height': …, 'width': …}, as no stage limits the longer side"
                 raise broken(self._path("size"), rule, self.given.get("size"), LONGER)
         if len(size) == 1:
@@ -177,6 +177,9 @@ class _Reader:
         return larger[:1] if len(set(size)) == 1 else larger
 
     def _multiple(self, size: Sequence[int]) -> None:
+        if len(size) == 1:
+            rule = "must be {'height': …, 'width': …} for DPT"
+            raise broken(self._path("size"), rule, self.given.get("size"))
         if self._flag("keep_aspect_ratio", default=False):
             rule = "must be false, as no stage chooses a size for each picture"
             raise broken(self._path("keep_aspect_ratio"), rule, True, LONGER)
@@ -205,7 +208,7 @@ class _Reader:
                 rule = "must be absent, as no stage limits the longer side"
                 raise broken(self._path("max_size"), rule, self.given["max_size"], LONGER)
             edge = length(value, where)
-            return (edge, edge) if self.processor.square or key == "crop_size" else (edge,)
+            return (edge, edge) if key == "crop_size" or self._is_square() else (edge,)
         said = {key: item for key, item in value.items() if item is not None}
         if said.keys() == {"height", "width"}:
             return length(said["height"], f"{where}.height"), length(
@@ -217,6 +220,11 @@ class _Reader:
             "must have height and width, or shortest_edge alone, as no stage limits the longer side"
         )
         raise broken(where, rule, dict(said), LONGER)
+
+    def _is_square(self) -> bool:
+        """Whether one length means a square, and not the shorter side."""
+        said = self._flag("default_to_square", default=self.processor.square)
+        return said and self.processor.way != "limited"
 
     def _center_crop(self, resized: Sequence[Table]) -> tuple[Table, ...]:
         crop = self.processor.crop

@@ -236,6 +236,26 @@ def test_one_length_is_a_square_or_the_shorter_side_as_the_class_says():
     assert short == {"use": "resize", "size": 256, "mode": "short"}
 
 
+def test_the_file_may_say_what_one_length_means():
+    def resize(cls, *, square, **keys):
+        return from_transformers(named(cls, default_to_square=square, resample=2, **keys))[0]
+
+    square = {"use": "resize", "size": [96, 96]}
+    short = {"use": "resize", "size": 96, "mode": "short"}
+    for cls in ("ViT", "MobileNetV1"):
+        assert resize(cls, size=96, square=True, do_center_crop=False) == square
+        assert resize(cls, size=96, square=False, do_center_crop=False) == short
+    assert resize("ViT", size={"height": 96, "width": 96}, square=False) == square
+    # A crop is a square whatever the file says.
+    crop = from_transformers(named("CLIP", size=96, crop_size=90, default_to_square=False))[1]
+    assert crop == {"use": "center-crop", "size": [90, 90]}
+
+
+def test_siglip_reads_one_length_as_the_shorter_side():
+    assert from_transformers(named("Siglip", resample=2))[0]["size"] == [224, 224]
+    assert from_transformers(named("Siglip", resample=2, size=224))[0]["mode"] == "short"
+
+
 def test_detectors_with_a_fixed_size_and_borders_for_batches():
     size = {"height": 640, "width": 640}
     plain = {"use": "resize", "size": [640, 640]}
@@ -282,6 +302,11 @@ def test_classes_that_do_more_than_stages_say():
 
 def test_detectors_that_limit_the_longer_side():
     refused(
+        named("Detr", size=800, default_to_square=True),
+        "size: must be {'height': …, 'width': …}, as no stage limits the longer side, got 800; "
+        "fine-tune with a fixed size, or write the resize by hand",
+    )
+    refused(
         DETR,
         "max_size: must be absent, as no stage limits the longer side, got 1333; "
         "fine-tune with a fixed size, or write the resize by hand",
@@ -321,6 +346,7 @@ def test_keys_that_this_class_does_not_have(key):
             ),
         ),
         ({"do_resize": "yes"}, "do_resize: must be true or false, got 'yes'"),
+        ({"size": 8, "default_to_square": 0}, "default_to_square: must be true or false, got 0"),
         ({"size": {"height": 8, "width": 0}}, "size.width: must be at least 1 pixel, got 0"),
         ({"size": [1, 2, 3]}, "size: must be a length, or [height, width], got [1, 2, 3]"),
         ({"size": "8"}, "size: must be a whole number of pixels, got '8'"),
@@ -384,6 +410,10 @@ def test_dpt_with_a_fixed_size():
         config | {"keep_aspect_ratio": True},
         "keep_aspect_ratio: must be false, as no stage chooses a size for each picture, got True; "
         "fine-tune with a fixed size, or write the resize by hand",
+    )
+    refused(
+        config | {"size": 518, "default_to_square": False},
+        "size: must be {'height': …, 'width': …} for DPT, got 518",
     )
     refused(
         config | {"size": [518, 520]},

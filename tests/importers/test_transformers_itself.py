@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from edgeprep.errors import RecipeError
 from edgeprep.importers import from_json
 from edgeprep.importers.processors import PROCESSORS
 
@@ -26,6 +27,8 @@ OPTIONS = {
     "MobileViT": {"size": {"shortest_edge": 288}},
     "Yolos": SQUARE,
 }
+# One length is their shorter side, and the longer one is limited.
+LIMITED = ("ConditionalDetr", "DeformableDetr", "Detr", "RTDetr", "Yolos")
 # This one needs torchvision, as it resizes floats.
 NAMES = sorted(PROCESSORS.keys() - {"DINOv3ViT"})
 
@@ -80,6 +83,28 @@ def test_bicubic_differs_only_where_pillow_clips_between_its_passes(name, both):
     # In uint8, what the first pass overshoots is cut off: by up to 10 levels, at few pixels.
     assert np.median(off) < 0.3
     assert off.mean() < 1 / 3
+
+
+@pytest.mark.parametrize("picture", ["odd"], indirect=True)
+@pytest.mark.parametrize("said", [{}, {"default_to_square": True}, {"default_to_square": False}])
+@pytest.mark.parametrize("name", NAMES)
+def test_one_length_is_a_square_or_the_shorter_side_as_in_transformers(
+    name, said, transformers, run, picture
+):
+    config = {"size": 96, "resample": BILINEAR, "do_center_crop": False, **said}
+    try:
+        processor = getattr(transformers, f"{name}ImageProcessorPil")(**config)
+        theirs = processor(Image.fromarray(picture), return_tensors="np")["pixel_values"][0]
+    except (ValueError, AttributeError):  # it needs the other kind, and may fail to say so
+        theirs = None
+    kind = {"image_processor_type": f"{name}ImageProcessorFast"}
+    try:
+        tables = from_json(kind | config)[1]
+    except RecipeError:
+        assert theirs is None or name in LIMITED
+    else:
+        ours = run(tables, picture)
+        assert ours.shape == theirs.shape
 
 
 @pytest.mark.parametrize("picture", ["odd"], indirect=True)
