@@ -12,7 +12,7 @@ from edgeprep.importers.stages import (
     resize,
     shorter_side,
 )
-from edgeprep.importers.values import length, number, numbers, positive, table, text
+from edgeprep.importers.values import crop_share, length, numbers, positive, table, text
 from edgeprep.schema.messages import broken, join
 
 __all__ = ["from_timm"]
@@ -25,6 +25,7 @@ DEFAULTS: Mapping[str, object] = {
     "crop_pct": 0.875,
     "crop_mode": "center",
 }
+BEYOND = "; beyond 1 timm crops more than there is, and fills with black; fine-tune with 1"
 
 
 def from_timm(
@@ -65,7 +66,7 @@ def _chain(config: Mapping[str, object], where: str) -> tuple[Table, ...]:
     way = method(config["interpolation"], join(where, "interpolation"))
     mean = _channels(config["mean"], join(where, "mean"))
     std = positive(_channels(config["std"], join(where, "std")), join(where, "std"))
-    crop = _crop(config["crop_pct"], join(where, "crop_pct"))
+    crop = crop_share(config["crop_pct"], join(where, "crop_pct"), BEYOND)
     # In this order, as timm divides: 224 / 0.9 is 248, and not 249.
     larger = tuple(math.floor(side / crop) for side in final)
     cut = (center_crop(final, "torchvision"),) if larger != final else ()
@@ -98,15 +99,6 @@ def _channels(value: object, where: str) -> tuple[float, ...]:
     if len(read) not in (1, 3):
         raise broken(where, "must be 3 numbers, one a channel", list(read))
     return read * 3 if len(read) == 1 else read
-
-
-def _crop(value: object, where: str) -> float:
-    crop = number(value, where)
-    if not 0 < crop <= 1:
-        rule = "must be above 0 and at most 1"
-        remedy = "; beyond 1 timm crops more than there is, and fills with black; fine-tune with 1"
-        raise broken(where, rule, crop, remedy)
-    return crop
 
 
 def _border(size: Sequence[int], way: str, mean: Sequence[float], crop: float, where: str) -> Table:

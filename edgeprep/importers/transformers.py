@@ -6,7 +6,16 @@ from edgeprep.importers import stages
 from edgeprep.importers.processors import PROCESSORS, Processor
 from edgeprep.importers.resampling import method
 from edgeprep.importers.stages import Table
-from edgeprep.importers.values import keys_left, length, number, numbers, positive, table, text
+from edgeprep.importers.values import (
+    crop_share,
+    keys_left,
+    length,
+    number,
+    numbers,
+    positive,
+    table,
+    text,
+)
 from edgeprep.schema import join, nearest_or_all
 from edgeprep.schema.messages import broken
 
@@ -191,10 +200,7 @@ class _Reader:
 
     def _crop_pct(self) -> float:
         given = self.given.get("crop_pct", self.processor.crop_pct)
-        crop = number(given, self._path("crop_pct"))
-        if not 0 < crop <= 1:
-            raise broken(self._path("crop_pct"), "must be above 0 and at most 1", crop)
-        return crop
+        return crop_share(given, self._path("crop_pct"))
 
     def _size(self, key: str, value: object) -> tuple[int, ...]:
         """One length for the shorter side, or height and width."""

@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal, TypeVar
 
 import numpy as np
 from msgspec import Meta
+from numpy.typing import NDArray
 
 from edgeprep.errors import RecipeError
 from edgeprep.interfaces import Primitives, Stage
@@ -54,13 +55,22 @@ class Normalize(Stage):
                 raise RecipeError(f"{rule} pictures, got {list(statistics)!r}")
             if not np.all(np.isfinite(statistics)):
                 raise RecipeError(f"needs a finite {name}, got {list(statistics)!r}")
+        if not np.all(np.isfinite(self._coefficients(image))):
+            got = f"{list(self.mean)!r} and {list(self.std)!r}"
+            raise RecipeError(f"needs a mean and std whose quotients float32 holds, got {got}")
         return image.replace(range="normalized", dtype="float32")
 
     def apply(self, F: Primitives[T], x: T, image: ImageSpec) -> T:
         """`(N, H, W, C)`, uint8 or float32, to the same shape, float32."""
+        factor, offset = self._coefficients(image)
+        return F.scale_channels(x, factor, offset)
+
+    def _coefficients(self, image: ImageSpec) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """What values are multiplied by, and what is added then, one number a channel."""
         arriving = 255.0 if image.range == "0..255" else 1.0
         unit = 255.0 if self.unit == "0..255" else 1.0
         std = np.array(self.std)
-        factor = (unit / (arriving * std)).astype(np.float32)
-        offset = (-np.array(self.mean) / std).astype(np.float32)
-        return F.scale_channels(x, factor, offset)
+        with np.errstate(over="ignore"):  # `output` refuses infinity
+            factor = (unit / (arriving * std)).astype(np.float32)
+            offset = (-np.array(self.mean) / std).astype(np.float32)
+        return factor, offset

@@ -159,8 +159,8 @@ def test_pictures_with_a_border_of_the_mean(picture, run):
         (
             {"crop_pct": 1.15},
             (
-                "crop_pct: must be above 0 and at most 1, got 1.15; beyond 1 timm crops more than "
-                "there is, and fills with black; fine-tune with 1"
+                "crop_pct: must be at least 0.01 and at most 1, got 1.15; beyond 1 timm crops more "
+                "than there is, and fills with black; fine-tune with 1"
             ),
         ),
         ({"crop_pct": "0.9"}, "crop_pct: must be a number, got '0.9'"),
@@ -185,6 +185,15 @@ def test_pictures_with_a_border_of_the_mean(picture, run):
         ),
         ({"mean": [0.5, 0.5]}, "mean: must be 3 numbers, one a channel, got [0.5, 0.5]"),
         ({"std": [0.5, -1, 0.5]}, "std: must be above 0, got -1.0"),
+        ({"std": 1e-320}, "std: must be at least 1e-06 and at most 1e+06, got 1e-320"),
+        ({"mean": 1e30}, "mean: must be at least -1e+06 and at most 1e+06, got 1e+30"),
+        ({"mean": [10**400]}, f"mean[0]: must be a finite number, got 1{'0' * 76}..."),
+        ({"mean": [10**5000]}, "mean[0]: must be a finite number, got a very large int"),
+        ({"crop_pct": 1e-320}, "crop_pct: must be at least 0.01 and at most 1, got 1e-320"),
+        (
+            {"input_size": [3, 10**400, 8]},
+            f"input_size[1]: must be at most 16384 pixels, got 1{'0' * 76}...",
+        ),
         (
             {"interpolation": "random"},
             (

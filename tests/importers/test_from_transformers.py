@@ -367,11 +367,31 @@ def test_keys_that_this_class_does_not_have(key):
         ),
         ({"image_std": [0.5, 0, 0.5]}, "image_std: must be above 0, got 0.0"),
         ({"rescale_factor": 0}, "rescale_factor: must be above 0, got 0.0"),
+        (
+            {"rescale_factor": 1e-320},
+            "rescale_factor: must be at least 1e-06 and at most 1e+06, got 1e-320",
+        ),
+        (
+            {"rescale_factor": 10**400},
+            f"rescale_factor: must be a finite number, got 1{'0' * 76}...",
+        ),
+        ({"image_mean": 10**400}, f"image_mean: must be a finite number, got 1{'0' * 76}..."),
         ({"image_processor_type": 5}, "image_processor_type: must be a string, got 5"),
     ],
 )
 def test_values_that_are_wrong(keys, message):
     refused(VIT | keys, message)
+
+
+@pytest.mark.parametrize("mean", [-1e6, 1e6])
+@pytest.mark.parametrize("factor", [1e-6, 1.0, 1e6])
+@pytest.mark.parametrize("std", [1e-6, 1e6])
+def test_the_most_extreme_numbers_leave_finite_pictures(mean, std, factor, run):
+    numbers = {"image_mean": mean, "image_std": std, "rescale_factor": factor}
+    levels = np.arange(192, dtype=np.uint8).reshape(8, 8, 3)
+    for config in (VIT | numbers, named("EfficientNet", **numbers)):
+        got = run(from_transformers(config | {"do_resize": False}), levels)
+        assert np.isfinite(got).all()
 
 
 def test_what_else_only_some_classes_ask_for():
@@ -380,7 +400,8 @@ def test_what_else_only_some_classes_ask_for():
         "size: must be {'shortest_edge': …} for ConvNeXT, got {'height': 8, 'width': 8}",
     )
     refused(
-        named("ConvNext", crop_pct=1.5, size=8), "crop_pct: must be above 0 and at most 1, got 1.5"
+        named("ConvNext", crop_pct=1.5, size=8),
+        "crop_pct: must be at least 0.01 and at most 1, got 1.5",
     )
     refused(
         named("DINOv3ViT", resample=3),

@@ -302,6 +302,17 @@ def test_a_mistake_is_named_with_its_path(mistake):
     assert str(caught.value) == message
 
 
+@pytest.mark.parametrize(("mean", "std"), [(0.5, 1e-320), (0.5, 1e-39), (1e39, 1.0), (1e300, 1e-9)])
+def test_statistics_must_have_quotients_that_float32_holds(mean, std):
+    table = {"use": "normalize", "mean": [mean] * 3, "std": [std] * 3}
+    with pytest.raises(RecipeError) as caught:  # noqa: PT011 -- the whole message is compared
+        Chain.build([table], input=ImageSpec(), registry=Registry(installed=False))
+    assert str(caught.value) == (
+        "preprocess[0]: normalize needs a mean and std whose quotients float32 holds, "
+        f"got {[mean] * 3!r} and {[std] * 3!r}"
+    )
+
+
 def test_statistics_must_be_finite():
     with pytest.raises(RecipeError, match="finite") as caught:
         build(NORMALIZE | {"mean": [0.5, float("inf"), 0.5]})
