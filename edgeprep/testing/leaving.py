@@ -14,6 +14,9 @@ from edgeprep.testing.rules import ConformanceError, require
 
 __all__ = ["check_output", "check_range", "difference", "output_of"]
 
+# Of 2 degrees each.
+HUES = 180
+
 
 def output_of(stage: Stage, image: ImageSpec) -> ImageSpec | None:
     """What `stage` says of such pictures; None where it refuses them."""
@@ -59,6 +62,12 @@ def check_range(what: str, leaving: ImageSpec, result: NDArray[Any], tolerance: 
         f"{what} must give values in {leaving.range}, as output() says, "
         f"got {result.min():g} to {result.max():g}",
     )
+    if leaving.color == "hsv" and leaving.range == "0..255":
+        hue = result[:, 0] if leaving.layout == "nchw" else result[..., 0]
+        require(
+            hue.max() <= HUES + tolerance * HUES,
+            f"{what} must give hues in 0..{HUES}, as hsv has them, got up to {hue.max():g}",
+        )
 
 
 def difference(actual: NDArray[Any], expected: NDArray[Any]) -> float:

@@ -21,7 +21,7 @@ ROWS = (
     ("hookspecs",),
     ("registry",),
     ("stages", "tasks"),
-    ("runtime",),
+    ("runtime", "stage_parts"),
     ("data", "importers", "metrics"),
     ("train",),
     ("compress",),
@@ -30,7 +30,16 @@ ROWS = (
     ("__main__",),
 )
 # What plugins may import: names that the package itself offers, and these modules.
-MODULES = {"errors", "geometry", "hookspecs", "interfaces", "schema", "tensors", "testing"}
+MODULES = {
+    "errors",
+    "geometry",
+    "hookspecs",
+    "interfaces",
+    "schema",
+    "stage_parts",
+    "tensors",
+    "testing",
+}
 PUBLIC = {*MODULES, *edgeprep.__all__}
 
 
@@ -199,6 +208,7 @@ def test_a_planted_import_of_a_plugin_is_found(tmp_path):
     [
         "from edgeprep.conversion.source import NetworkSource",
         "from edgeprep import registry",
+        "from edgeprep.stages.filters import smooth",
         "import edgeprep_onnx._engine",
     ],
 )
@@ -208,7 +218,13 @@ def test_a_planted_import_behind_the_door_is_found(tmp_path, source):
 
 
 @pytest.mark.parametrize(
-    "source", ["from edgeprep import hookimpl", "from edgeprep_acme import _engine", "import onnx"]
+    "source",
+    [
+        "from edgeprep import hookimpl",
+        "from edgeprep.stage_parts import smooth",
+        "from edgeprep_acme import _engine",
+        "import onnx",
+    ],
 )
 def test_an_import_through_the_door_is_allowed(tmp_path, source):
     package = planted(tmp_path, "edgeprep_acme", "_export.py", source)

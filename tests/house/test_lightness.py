@@ -22,6 +22,7 @@ ROOMS = (
     "stages",
     "tasks",
     "runtime",
+    "stage_parts",
 )
 # What a device need not have. click and rich are for people, and an application has none.
 HEAVY = (

@@ -132,6 +132,17 @@ class LeavesTheRange(Fine):
 
 
 @dataclass(frozen=True, kw_only=True)
+class TakesHueForALevel(Fine):
+    def output(self, image):
+        if image.range != "0..255":
+            raise RecipeError("needs values in 0..255")
+        return super().output(image)
+
+    def apply(self, F, x, image):
+        return F.add(F.multiply(F.cast(x, "float32"), 0.0), 255.0)
+
+
+@dataclass(frozen=True, kw_only=True)
 class DrawsAnew(Fine):
     random: ClassVar[np.random.Generator] = np.random.default_rng(0)
 
@@ -253,6 +264,10 @@ BROKEN = {
     DividesByNothing: f"{PICTURE}: {TYPE} numpy, as output() says, got NaN or infinity",
     LeavesTheRange: (
         f"{PICTURE}: apply() must give values in 0..255, as output() says, got 30 to 275"
+    ),
+    TakesHueForALevel: (
+        " on 1×1 hsv nhwc float32 0..255: "
+        "apply() must give hues in 0..180, as hsv has them, got up to 255"
     ),
     NeedsTheSize: (
         f"{PICTURE}: apply() must work where the size is free, "

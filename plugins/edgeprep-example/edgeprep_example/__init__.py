@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
 from edgeprep import hookimpl
-from edgeprep.errors import RecipeError
 from edgeprep.interfaces import Primitives, Stage
+from edgeprep.stage_parts import need_levels
 from edgeprep.tensors import ImageSpec
 
 __all__ = ["Invert", "edgeprep_stages"]
@@ -21,13 +21,12 @@ class Invert(Stage):
 
     def output(self, image: ImageSpec) -> ImageSpec:
         """The same pictures, float32."""
-        if image.range != "0..255":
-            rule = f"needs values in 0..255, got {image.range!r}"
-            raise RecipeError(f"{rule}; put this stage before normalize and scale")
+        # 255 - value is nothing for hue, for alpha, for cameras' planes, or after normalize.
+        need_levels(image)
         return image.replace(dtype="float32")
 
     def apply(self, F: Primitives[T], x: T, image: ImageSpec) -> T:
-        """Pictures of any shape, uint8 or float32, to the same shape, float32."""
+        """`(N, H, W, C)`, uint8 or float32, to the same shape, float32."""
         return F.add(F.multiply(F.cast(x, "float32"), -1.0), 255.0)
 
 

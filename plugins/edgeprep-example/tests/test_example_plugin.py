@@ -44,6 +44,14 @@ def test_a_bundle_names_the_stage_with_its_version(registry: Registry) -> None:
     assert Chain.build(tables, input=PICTURE, registry=registry) == chain
 
 
+@pytest.mark.parametrize("color", ["rgba", "nv12", "hsv", "lab"])
+def test_inverting_what_is_no_brightness_is_an_error(registry: Registry, color: str) -> None:
+    arriving = ImageSpec(height=2, width=2, color="rgb" if color in ("hsv", "lab") else color)
+    before = [{"use": "color", "to": color}] if arriving.color == "rgb" else []
+    with pytest.raises(RecipeError, match=rf"\[{len(before)}\]: invert needs .*, got .*'{color}'"):
+        Chain.build([*before, {"use": "invert"}], input=arriving, registry=registry)
+
+
 def test_inverting_numbers_that_are_no_levels_is_an_error(registry: Registry) -> None:
     with pytest.raises(RecipeError, match=r"^preprocess\[1\]: invert needs values") as caught:
         Chain.build([{"use": "scale"}, {"use": "invert"}], input=PICTURE, registry=registry)
