@@ -138,7 +138,8 @@ class Resize(Stage):
             return resized
         for axis, (length, full) in enumerate(zip(inner, self._box, strict=True), start=1):
             before = (full - length) // 2
-            resized = F.pad(resized, axis, before, full - length - before, self.fill)
+            if length < full:
+                resized = F.pad(resized, axis, before, full - length - before, self.fill)
         return resized
 
     def backward(self, image: ImageSpec) -> tuple[Affine, ...]:
