@@ -7,10 +7,9 @@ from numpy.typing import NDArray
 
 from edgeprep.errors import DTypeError, ShapeError
 from edgeprep.stages.chain import Chain
-from edgeprep.stages.picture import check_picture
 from edgeprep.tensors import ImageSpec
 
-__all__ = ["check_batch", "check_picture", "from_rgb"]
+__all__ = ["check_batch", "from_rgb"]
 
 
 def check_batch(pictures: object) -> Iterable[object]:

@@ -15,9 +15,10 @@ from edgeprep.interfaces import Runner, Task
 from edgeprep.runtime.candidates import Candidate, Outcome
 from edgeprep.runtime.choose import close
 from edgeprep.runtime.explain import explain
-from edgeprep.runtime.inputs import check_batch, check_picture
+from edgeprep.runtime.inputs import check_batch
 from edgeprep.runtime.outputs import all_finite, refuse
 from edgeprep.stages.chain import NUMPY, Chain
+from edgeprep.stages.picture import check_picture
 from edgeprep.stages.primitives.numpy import NumpyPrimitives
 from edgeprep.stages.stream import Stream
 from edgeprep.tensors import ImageSpec
@@ -88,7 +89,7 @@ class Session:
             ClosedError: the session is closed.
             ForkedRunnerError: this process is a fork of the one that opened the session.
         """
-        return self._result(self._prepare(check_picture(picture, self.input)), "")
+        return self._result(self._prepare(picture), "")
 
     def batch(self, pictures: Iterable[NDArray[np.uint8]]) -> tuple[Any, ...]:
         """The results for several pictures, or for an array of `(N, H, W, C)`, in their order.
@@ -131,7 +132,7 @@ class Session:
         for index, picture in enumerate(pictures):
             self._check_usable()
             time_s = None if fps is None else index / fps
-            prepared = stream.prepare(check_picture(picture, self.input), time_s)
+            prepared = stream.prepare(picture, time_s)
             yield None if prepared is None else self._result(prepared, f": pictures[{index}]")
 
     def outputs(self, picture: NDArray[np.uint8]) -> tuple[NDArray[Any], ...]:
@@ -139,7 +140,7 @@ class Session:
 
         They are the engine's numbers as they are; NaN and infinity may be among them.
         """
-        return self._run(self._prepare(check_picture(picture, self.input)))
+        return self._run(self._prepare(picture))
 
     def explain(self) -> str:
         """A table of all candidates: the winner, the losers, and why; then what else was chosen."""
