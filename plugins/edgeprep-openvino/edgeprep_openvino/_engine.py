@@ -21,6 +21,8 @@ import openvino as ov  # type: ignore[import-untyped]  # noqa: E402
 
 __all__ = ["Engine"]
 
+WHERE = "backend 'openvino'"
+
 _KINDS: dict[str, DeviceKind] = {"CPU": "cpu", "GPU": "gpu", "NPU": "npu"}
 # What a device calls its arithmetic, and what a hint calls it; the most exact first.
 _PRECISIONS = {"FP32": "f32", "FP16": "f16", "BF16": "bf16"}
@@ -77,20 +79,20 @@ class Engine:
         settings = self._settings(device, options)
         if not {"model.xml", "model.bin"} <= model.files.keys():
             names = sorted(model.files)
-            raise BackendError(f"files: must hold 'model.xml' and 'model.bin', got {names!r}")
+            raise BackendError(
+                f"{WHERE}: files must hold 'model.xml' and 'model.bin', got {names!r}"
+            )
         try:
             # The tensor is a copy: openvino shares writable memory only, and bytes are not.
             weights = ov.Tensor(np.frombuffer(model.files["model.bin"], np.uint8))
             network = self._core.read_model(model=model.files["model.xml"], weights=weights)
         except RuntimeError as error:
-            raise BackendError(
-                f"model.xml: must be an OpenVINO model with its model.bin, got {reason(error)!r}"
-            ) from error
+            raise BackendError(f"{WHERE}: must load the model, got {reason(error)!r}") from error
         try:
             return CompiledRunner(self._core.compile_model(network, device.name, settings))
         except RuntimeError as error:
             raise BackendError(
-                f"device {device.name!r}: must compile the model with {dict(options)!r}, "
+                f"{WHERE}: must load the model on device {device.name!r} with {dict(options)!r}, "
                 f"got {reason(error)!r}"
             ) from error
 
@@ -119,7 +121,7 @@ class Engine:
     def _settings(self, device: Device, options: Options) -> dict[str, object]:
         available = tuple(self._core.available_devices)
         if device.name not in available:
-            raise BackendError(f"device: must be one of {available!r}, got {device.name!r}")
+            raise BackendError(f"{WHERE}: device must be one of {available!r}, got {device.name!r}")
         settings: dict[str, object] = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1}
         if device.kind == "cpu":
             # Pinned threads wait where another process, or another model of this one, holds their
@@ -133,7 +135,8 @@ class Engine:
                     settings["INFERENCE_NUM_THREADS"] = value
                 case _:
                     raise BackendError(
-                        f"options: must be 'precision' or, on a cpu, 'threads', got {name!r}"
+                        f"{WHERE}: options must be 'precision' or, on a cpu, 'threads', "
+                        f"got {name!r}"
                     )
         return settings
 
@@ -166,14 +169,14 @@ class CompiledRunner(Runner):
         """See `Runner.run`."""
         compiled = self._compiled
         if compiled is None:
-            raise ClosedError("runner: must be open, got a call after close")
+            raise ClosedError(f"{WHERE}: a runner must be open to run, got one that was closed")
         if len(inputs) != len(self._inputs):
-            raise BackendError(f"inputs: must be {len(self._inputs)}, got {len(inputs)}")
+            raise BackendError(f"{WHERE}: inputs must be {len(self._inputs)}, got {len(inputs)}")
         try:
             request = self._take(compiled)
             outputs = request.run(inputs)
         except RuntimeError as error:
-            raise BackendError(f"openvino: must run the model, got {reason(error)!r}") from error
+            raise BackendError(f"{WHERE}: must run the model, got {reason(error)!r}") from error
         if self._compiled is not None:
             self._idle.append(request)
         return outputs
@@ -222,7 +225,7 @@ def _check(index: int, array: NDArray[Any], slot: NDArray[Any]) -> None:
     shape, dtype = getattr(array, "shape", None), getattr(array, "dtype", None)
     if shape != slot.shape or dtype != slot.dtype:
         raise BackendError(
-            f"inputs[{index}]: must be {slot.dtype} {slot.shape}, got {dtype} {shape}"
+            f"{WHERE}: inputs[{index}] must be {slot.dtype} {slot.shape}, got {dtype} {shape}"
         )
 
 
@@ -242,7 +245,7 @@ def _spec(port: ov.ConstOutput) -> TensorSpec:
     kind = port.get_element_type().get_type_name()
     if kind not in _DTYPES:
         raise BackendError(
-            f"model.xml: {port.get_node().friendly_name!r} must have a type among "
+            f"{WHERE}: {port.get_node().friendly_name!r} must have a type among "
             f"{list(_DTYPES)!r}, got {kind!r}"
         )
     return TensorSpec(

@@ -101,7 +101,8 @@ def _convert(source: Source, roads: Mapping[str, Road]) -> tuple[str, ov.Model]:
             _name_anew(network, "unnamed")
             return name, network
     raise ExportError(
-        f"openvino: the network must convert by one of {tuple(roads)!r}, got {', '.join(reasons)}"
+        f"exporter 'openvino': the network must convert by one of {tuple(roads)!r}, "
+        f"got {', '.join(reasons)}"
     ) from last
 
 

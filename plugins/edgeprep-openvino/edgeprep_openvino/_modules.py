@@ -56,8 +56,8 @@ def operations_of(
         if not found and _has_matrix(source.network.get_submodule(module)):
             if module in producers:
                 raise ExportError(
-                    f"keep_float: must name modules that can be found in the converted network, "
-                    f"got {module!r}"
+                    "exporter 'openvino': keep_float must name modules found in the converted "
+                    f"network, got {module!r}"
                 )
             # Attention computes its projection itself, with weights from a module never called.
             parent = module.rpartition(".")[0]

@@ -64,7 +64,7 @@ def quantize(network: ov.Model, source: Source, road: str) -> ov.Model:
             )
     except Exception as error:
         raise ExportError(
-            f"openvino: nncf must quantize the network, got {reason(error)!r}"
+            f"exporter 'openvino': nncf must quantize the network, got {reason(error)!r}"
         ) from error
     finally:
         logger.setLevel(level)

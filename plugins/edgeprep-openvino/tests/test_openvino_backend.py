@@ -18,6 +18,7 @@ from edgeprep_openvino import OpenVINOBackend, OpenVINOExporter
 from edgeprep_openvino._engine import Engine
 
 CPU = Device(name="CPU", kind="cpu")
+CLOSED = r"^backend 'openvino': a runner must be open to run, got one that was closed$"
 EXACT = {"threads": 1, "precision": "f32"}
 
 
@@ -97,7 +98,8 @@ def test_an_input_of_another_kind_is_refused(
         with pytest.raises(BackendError) as caught:  # noqa: PT011 -- the whole message is compared
             runner.run([wrong])
         assert str(caught.value) == (
-            f"inputs[0]: must be uint8 {right.shape}, got {wrong.dtype} {wrong.shape}"
+            f"backend 'openvino': inputs[0] must be uint8 {right.shape}, "
+            f"got {wrong.dtype} {wrong.shape}"
         )
     assert np.unique(runner.run([right])[0]).tolist() == [2.0]
 
@@ -105,9 +107,9 @@ def test_an_input_of_another_kind_is_refused(
 @pytest.mark.parametrize(
     ("inputs", "message"),
     [
-        ([], "inputs: must be 1, got 0"),
-        ([np.ones((1, 5, 5, 3), np.uint8)] * 2, "inputs: must be 1, got 2"),
-        ([None], "inputs[0]: must be uint8 (1, 5, 5, 3), got None None"),
+        ([], "inputs must be 1, got 0"),
+        ([np.ones((1, 5, 5, 3), np.uint8)] * 2, "inputs must be 1, got 2"),
+        ([None], "inputs[0] must be uint8 (1, 5, 5, 3), got None None"),
     ],
     ids=["none", "two", "None"],
 )
@@ -118,14 +120,14 @@ def test_a_missing_input_is_never_answered_with_the_frame_before(
     runner.run([np.ones((1, 5, 5, 3), np.uint8)])
     with pytest.raises(BackendError) as caught:  # noqa: PT011 -- the whole message is compared
         runner.run(inputs)
-    assert str(caught.value) == message
+    assert str(caught.value) == f"backend 'openvino': {message}"
 
 
 def test_a_closed_runner_says_so(model: Model, load: Callable[[Model], Runner]) -> None:
     runner = load(model)
     runner.close()
     runner.close()
-    with pytest.raises(ClosedError, match=r"^runner: must be open, got a call after close$"):
+    with pytest.raises(ClosedError, match=CLOSED):
         runner.run([np.zeros((1, 21, 17, 3), np.uint8)])
 
 
@@ -151,9 +153,7 @@ def test_bytes_that_are_no_model_are_refused(
     broken = Model(format="openvino", files={**model.files, name: content})
     with pytest.raises(BackendError) as caught:  # noqa: PT011 -- the whole message is compared
         load(broken)
-    assert str(caught.value) == (
-        f"model.xml: must be an OpenVINO model with its model.bin, got {reason!r}"
-    )
+    assert str(caught.value) == (f"backend 'openvino': must load the model, got {reason!r}")
     assert isinstance(caught.value.__cause__, RuntimeError)
 
 
@@ -163,7 +163,9 @@ def test_a_model_without_its_weights_is_refused(
     files = {"model.xml": model.files["model.xml"]}
     with pytest.raises(BackendError) as caught:  # noqa: PT011 -- the whole message is compared
         load(Model(format="openvino", files=files))
-    assert str(caught.value) == "files: must hold 'model.xml' and 'model.bin', got ['model.xml']"
+    assert str(caught.value) == (
+        "backend 'openvino': files must hold 'model.xml' and 'model.bin', got ['model.xml']"
+    )
 
 
 def test_an_output_of_a_type_that_we_have_not_is_refused(
@@ -173,7 +175,13 @@ def test_an_output_of_a_type_that_we_have_not_is_refused(
     bright = operations.greater(image, operations.constant(np.uint8(3)), name="bright")
     openvino.save_model(openvino.Model([bright], [image], "bright"), tmp_path / "model.xml")
     files = {name: (tmp_path / name).read_bytes() for name in ("model.xml", "model.bin")}
-    with pytest.raises(BackendError, match=r"must have a type among \['u8', .*\], got 'boolean'$"):
+    with pytest.raises(
+        BackendError,
+        match=(
+            r"^backend 'openvino': 'Result_\d+' must have a type among "
+            r"\['u8', 'i8', 'i32', 'i64', 'f16', 'f32'\], got 'boolean'$"
+        ),
+    ):
         load(Model(format="openvino", files=files))
 
 
@@ -187,7 +195,8 @@ def test_a_request_that_cannot_be_made_is_our_error(
     runner._idle.clear()  # as it is while other threads run
     monkeypatch.setattr("edgeprep_openvino._engine._Request", refuse)
     image = np.zeros(runner.inputs[0].shape, np.uint8)
-    with pytest.raises(BackendError, match=r"^openvino: must run the model, got 'out of memory'$"):
+    ran_out = r"^backend 'openvino': must run the model, got 'out of memory'$"
+    with pytest.raises(BackendError, match=ran_out):
         runner.run([image])
 
 
@@ -198,13 +207,16 @@ def test_only_devices_that_are_there_are_used(
     there = tuple(openvino.Core().available_devices)
     with pytest.raises(BackendError) as caught:  # noqa: PT011 -- the whole message is compared
         backend.load(model, Device(name=name, kind="gpu"), {"precision": "f32"})
-    assert str(caught.value) == f"device: must be one of {there!r}, got {name!r}"
+    assert str(caught.value) == f"backend 'openvino': device must be one of {there!r}, got {name!r}"
 
 
 def test_an_option_that_nobody_knows_is_refused(model: Model, backend: OpenVINOBackend) -> None:
     with pytest.raises(
         BackendError,
-        match=r"^options: must be 'precision' or, on a cpu, 'threads', got 'streams'$",
+        match=(
+            r"^backend 'openvino': options must be 'precision' or, on a cpu, 'threads', "
+            r"got 'streams'$"
+        ),
     ):
         backend.load(model, CPU, {"streams": 2})
 
@@ -215,8 +227,9 @@ def test_a_precision_that_the_device_lacks_is_refused(
     with pytest.raises(
         BackendError,
         match=(
-            r"^device 'CPU': must compile the model with {'precision': 'f8'}, got "
-            r"'Wrong value f8 for property key INFERENCE_PRECISION_HINT\. Supported values: .*'$"
+            r"^backend 'openvino': must load the model on device 'CPU' with {'precision': 'f8'}, "
+            r"got 'Wrong value f8 for property key INFERENCE_PRECISION_HINT\. "
+            r"Supported values: .*'$"
         ),
     ):
         backend.load(model, CPU, {"precision": "f8"})

@@ -53,7 +53,8 @@ def test_float_needs_no_calibration_samples_and_int8_says_so(
     runner = load(OpenVINOExporter().export(source, "fp32"))
     for picture in hard_pictures.values():
         assert relative(runner.run((picture,))[0], source.run(picture)[0]) <= 1e-4
-    with pytest.raises(ExportError, match=r"int8 needs calibration samples, got 0$"):
+    rule = r"^exporter 'openvino': int8 needs calibration samples, got 0$"
+    with pytest.raises(ExportError, match=rule):
         OpenVINOExporter().export(source, "int8")
 
 
@@ -152,7 +153,7 @@ def test_what_no_road_converts_is_an_error_that_names_them_all(
     with pytest.raises(
         ExportError,
         match=(
-            r"^openvino: the network must convert by one of \('torch', 'onnx'\), got "
+            r"^exporter 'openvino': the network must convert by one of \('torch', 'onnx'\), got "
             r"torch: \"Model wasn't fully converted\. "
             r"Summary: -- No conversion rule found for operations: aten::hypot\", "
             r"onnx: \"No ONNX function found for <OpOverload\(op='prims\.hypot', .*\"$"
@@ -183,7 +184,7 @@ def test_the_reason_against_a_conversion_that_computes_something_else(
     with pytest.raises(
         ExportError,
         match=(
-            r"^openvino: the network must convert by one of \('wrong',\), got "
+            r"^exporter 'openvino': the network must convert by one of \('wrong',\), got "
             r"wrong: \"output 'output' must be within 0\.0001 of torch's, got 1\"$"
         ),
     ):

@@ -221,11 +221,25 @@ def test_a_module_to_keep_in_float_that_cannot_be_found_is_refused(
     with pytest.raises(
         ExportError,
         match=(
-            r"^keep_float: must name modules that can be found in the converted network, "
+            r"^exporter 'openvino': keep_float must name modules found in the converted network, "
             r"got 'network\.first'$"
         ),
     ):
         OpenVINOExporter().export(make_source(Untrained().eval(), ("first",)), "int8")
+
+
+def test_what_nncf_cannot_do_is_said_in_one_line(
+    make_source: Callable[..., NetworkSource], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_given: object, **_options: object) -> None:
+        raise ValueError("a graph\nwith a cycle")
+
+    monkeypatch.setattr("nncf.quantize", refuse)
+    with pytest.raises(ExportError) as caught:  # noqa: PT011 -- the whole message is compared
+        OpenVINOExporter().export(make_source(), "int8")
+    assert str(caught.value) == (
+        "exporter 'openvino': nncf must quantize the network, got 'a graph with a cycle'"
+    )
 
 
 def test_weights_of_eight_bits_take_a_third_of_the_file(

@@ -18,6 +18,7 @@ from edgeprep_tflite._announcement import without_announcement
 __all__ = ["DEVICES", "InterpreterRunner", "load", "thread_options", "versions"]
 
 FILE = "model.tflite"
+WHERE = "backend 'litert'"
 
 DEVICES = (Device(name="cpu", kind="cpu"),)
 
@@ -58,19 +59,17 @@ def load(model: Model, device: Device, options: Options) -> "InterpreterRunner":
     """
     if set(model.files) != {FILE}:
         raise BackendError(
-            f"backend 'litert': a model must be the one file {FILE!r}, got {sorted(model.files)!r}"
+            f"{WHERE}: a model must be the one file {FILE!r}, got {sorted(model.files)!r}"
         )
     if device.name not in {known.name for known in DEVICES}:
-        raise BackendError(f"backend 'litert': device must be 'cpu', got {device.name!r}")
+        raise BackendError(f"{WHERE}: device must be 'cpu', got {device.name!r}")
     unknown = sorted(set(options) - {"threads"})
     if unknown:
-        raise BackendError(
-            f"backend 'litert': options must be among ('threads',), got {unknown[0]!r}"
-        )
+        raise BackendError(f"{WHERE}: options must be among ('threads',), got {unknown[0]!r}")
     threads = options.get("threads", 1)
     if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:
         raise BackendError(
-            f"backend 'litert': option 'threads' must be a whole number from 1, got {threads!r}"
+            f"{WHERE}: option 'threads' must be a whole number from 1, got {threads!r}"
         )
     return InterpreterRunner(model.files[FILE], threads)
 
@@ -103,7 +102,7 @@ class InterpreterRunner(Runner):
             outputs = _specs(interpreter.get_output_details(), signature.get_output_details())
         except (ValueError, KeyError) as error:
             raise BackendError(
-                f"backend 'litert': a model must have one signature that names its tensors, "
+                f"{WHERE}: a model must have one signature that names its tensors, "
                 f"got {_line(error)!r}"
             ) from error
         self._inputs = tuple(inputs.values())
@@ -131,7 +130,10 @@ class InterpreterRunner(Runner):
         """
         with self._places:
             if self._closed:
-                raise ClosedError("runner: must be open, got a call after close()")
+                raise ClosedError(f"{WHERE}: a runner must be open to run, got one that was closed")
+            if len(inputs) != len(self._inputs):
+                rule = f"inputs must be {len(self._inputs)}"
+                raise BackendError(f"{WHERE}: {rule}, got {len(inputs)}")
             try:
                 interpreter = self._idle.pop()
             except IndexError:
@@ -143,9 +145,7 @@ class InterpreterRunner(Runner):
                 outputs = tuple(interpreter.get_tensor(index) for index in self._output_indices)
             except (ValueError, RuntimeError) as error:
                 # The interpreter is dropped: what state it was left in is not documented.
-                raise BackendError(
-                    f"backend 'litert': the run failed, got {_line(error)!r}"
-                ) from error
+                raise BackendError(f"{WHERE}: must run the model, got {_line(error)!r}") from error
             self._idle.append(interpreter)
             if self._closed:
                 self._idle.clear()
@@ -162,9 +162,7 @@ class InterpreterRunner(Runner):
                 interpreter = _Interpreter(model_content=self._content, num_threads=self._threads)
                 interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
-            raise BackendError(
-                f"backend 'litert': the model does not load, got {_line(error)!r}"
-            ) from error
+            raise BackendError(f"{WHERE}: must load the model, got {_line(error)!r}") from error
         return interpreter
 
 
