@@ -8,10 +8,10 @@ Like all public names, these keep their meaning until the second number of the v
 is elsewhere in `edgeprep.stages` may change at any time.
 """
 
-from edgeprep.stages.borders import Border, extend
-from edgeprep.stages.channels import join_channels, split_channels
-from edgeprep.stages.division import exact_quotient
-from edgeprep.stages.filters import Sigma, correlate, gaussian_weights, smooth
+from edgeprep.stages.formulas.borders import Border, extend
+from edgeprep.stages.formulas.channels import join_channels, split_channels
+from edgeprep.stages.formulas.division import exact_quotient
+from edgeprep.stages.formulas.filters import Sigma, correlate, gaussian_weights, smooth
 from edgeprep.stages.levels import (
     change_luma,
     grey_levels,

@@ -74,7 +74,8 @@ class Primitives(Protocol[T]):
     def divide(self, a: T, b: T) -> T:
         """`a / b`, broadcast likewise; where `b` is 0 the result is not to be used.
 
-        OpenVINO may be one bit off; see `edgeprep.stages.division` where a rounding follows.
+        OpenVINO may be one bit off; where a rounding follows, see `exact_quotient` in
+        edgeprep.stages.formulas.division.
         """
 
     def minimum(self, a: T, b: T | NDArray[np.float32] | float) -> T:

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprep.stages.bt601 import BLACK, BLUE, CHROMA_SCALE, LUMA, LUMA_SCALE, RED
+from edgeprep.stages.formulas.bt601 import BLACK, BLUE, CHROMA_SCALE, LUMA, LUMA_SCALE, RED
 from edgeprep.tensors import ImageSpec
 
 __all__ = ["rgb_to_planes"]

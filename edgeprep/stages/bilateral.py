@@ -10,8 +10,8 @@ from msgspec import Meta
 
 from edgeprep.errors import RecipeError
 from edgeprep.interfaces import Primitives, Stage
-from edgeprep.stages.alike import Levels, half_square, mean_of_alike
-from edgeprep.stages.borders import extend
+from edgeprep.stages.formulas.alike import Levels, half_square, mean_of_alike
+from edgeprep.stages.formulas.borders import extend
 from edgeprep.stages.requirements import need_means
 from edgeprep.tensors import ImageSpec
 

@@ -8,8 +8,8 @@ from msgspec import Meta
 from numpy.typing import NDArray
 
 from edgeprep.interfaces import Primitives, Stage
-from edgeprep.stages.borders import extend
-from edgeprep.stages.histogram import accumulate
+from edgeprep.stages.formulas.borders import extend
+from edgeprep.stages.formulas.histogram import accumulate
 from edgeprep.stages.levels import change_luma, need_luma
 from edgeprep.tensors import ImageSpec
 

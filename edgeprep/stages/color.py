@@ -5,9 +5,9 @@ from typing import ClassVar, Literal, TypeVar
 
 from edgeprep.errors import RecipeError
 from edgeprep.interfaces import Primitives, Stage
-from edgeprep.stages.channels import join_channels, split_channels
-from edgeprep.stages.color_spaces import Channels, from_rgb, to_rgb
-from edgeprep.stages.planar import planes_to_grey, planes_to_rgb
+from edgeprep.stages.formulas.channels import join_channels, split_channels
+from edgeprep.stages.formulas.color_spaces import Channels, from_rgb, to_rgb
+from edgeprep.stages.formulas.planar import planes_to_grey, planes_to_rgb
 from edgeprep.stages.requirements import need_channels_last, need_range
 from edgeprep.tensors import ImageSpec
 

@@ -6,8 +6,8 @@ from typing import ClassVar, TypeVar
 import numpy as np
 
 from edgeprep.interfaces import Primitives, Stage
-from edgeprep.stages.division import exact_quotient
-from edgeprep.stages.histogram import accumulate
+from edgeprep.stages.formulas.division import exact_quotient
+from edgeprep.stages.formulas.histogram import accumulate
 from edgeprep.stages.levels import change_luma, need_luma
 from edgeprep.tensors import ImageSpec
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, TypeVar
 
 from edgeprep.interfaces import Primitives, Stage
-from edgeprep.stages.borders import Border
-from edgeprep.stages.filters import correlate
+from edgeprep.stages.formulas.borders import Border
+from edgeprep.stages.formulas.filters import correlate
 from edgeprep.stages.levels import grey_levels, need_levels
 from edgeprep.tensors import ImageSpec
 

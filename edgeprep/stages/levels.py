@@ -5,8 +5,8 @@ from typing import TypeVar
 
 from edgeprep.errors import RecipeError
 from edgeprep.interfaces import Primitives
-from edgeprep.stages.channels import join_channels, split_channels
 from edgeprep.stages.color import Color
+from edgeprep.stages.formulas.channels import join_channels, split_channels
 from edgeprep.stages.requirements import need_channels_last, need_color, need_range
 from edgeprep.tensors import Color as ColorSpace
 from edgeprep.tensors import ImageSpec

@@ -5,8 +5,8 @@ from typing import ClassVar, TypeVar
 
 from edgeprep.errors import RecipeError
 from edgeprep.interfaces import Primitives, Stage
+from edgeprep.stages.formulas.transfer import to_linear
 from edgeprep.stages.requirements import COLORS, need_channels_last, need_color, need_range
-from edgeprep.stages.transfer import to_linear
 from edgeprep.tensors import ImageSpec
 
 __all__ = ["Linear"]

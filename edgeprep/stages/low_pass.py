@@ -5,7 +5,7 @@ from typing import ClassVar, TypeVar
 
 from edgeprep.errors import RecipeError
 from edgeprep.interfaces import Primitives, Stage
-from edgeprep.stages.filters import (
+from edgeprep.stages.formulas.filters import (
     CutOff,
     Sigma,
     check_cutoff,

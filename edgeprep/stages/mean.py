@@ -7,7 +7,7 @@ from msgspec import Meta
 
 from edgeprep.errors import RecipeError
 from edgeprep.interfaces import Primitives, Stage
-from edgeprep.stages.filters import smooth
+from edgeprep.stages.formulas.filters import smooth
 from edgeprep.stages.requirements import need_means
 from edgeprep.tensors import ImageSpec
 

@@ -6,9 +6,9 @@ from functools import cache
 from typing import ClassVar, Literal, TypeVar
 
 from edgeprep.interfaces import Primitives, Stage
-from edgeprep.stages.borders import extend
+from edgeprep.stages.formulas.borders import extend
+from edgeprep.stages.formulas.order import Line, SortingNetwork, merge, sort
 from edgeprep.stages.levels import need_levels, whole_levels
-from edgeprep.stages.order import Line, SortingNetwork, merge, sort
 from edgeprep.tensors import ImageSpec
 
 __all__ = ["Median"]

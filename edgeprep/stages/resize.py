@@ -8,6 +8,7 @@ from msgspec import Meta
 from edgeprep.errors import RecipeError
 from edgeprep.geometry import Affine
 from edgeprep.interfaces import Primitives, Stage
+from edgeprep.stages.formulas.resample import Kernel
 from edgeprep.stages.requirements import (
     COLORS,
     Level,
@@ -17,7 +18,6 @@ from edgeprep.stages.requirements import (
     need_color,
     need_range,
 )
-from edgeprep.stages.resample import Kernel
 from edgeprep.tensors import LONGEST_SIDE, Color, ImageSpec, Length
 
 __all__ = ["Resize"]

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, TypeVar
 from msgspec import Meta
 
 from edgeprep.interfaces import Primitives, Stage
-from edgeprep.stages.filters import Sigma, gaussian_weights, smooth
+from edgeprep.stages.formulas.filters import Sigma, gaussian_weights, smooth
 from edgeprep.stages.levels import need_levels
 from edgeprep.tensors import ImageSpec
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from edgeprep.interfaces import RandomStage, Stage
 from edgeprep.schema import show as show_value
 from edgeprep.stages.chain import Chain
-from edgeprep.stages.draw import draw
 from edgeprep.stages.primitives.numpy import NumpyPrimitives
+from edgeprep.stages.random.draw import draw
 from edgeprep.tensors import ImageSpec
 from edgeprep.testing.arrivals import arrivals, before, camera_pictures, pictures, show
 from edgeprep.testing.leaving import check_output, check_range, difference, output_of

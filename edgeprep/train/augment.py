@@ -11,8 +11,8 @@ from torch.utils.data import get_worker_info
 
 from edgeprep.interfaces import Stage
 from edgeprep.stages.chain import Chain
-from edgeprep.stages.draw import PICTURES, draw, leaving, of_array, whole_number
 from edgeprep.stages.picture import check_picture
+from edgeprep.stages.random.draw import PICTURES, draw, leaving, of_array, whole_number
 from edgeprep.tensors import ImageSpec
 
 __all__ = ["Augment"]

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from edgeprep.errors import DTypeError, ExportError, RecipeError, ShapeError
 from edgeprep.interfaces import Stage
 from edgeprep.stages.chain import Chain
-from edgeprep.stages.draw import PICTURES, draw, leaving, of_array, whole_number
 from edgeprep.stages.primitives.torch import TorchPrimitives
+from edgeprep.stages.random.draw import PICTURES, draw, leaving, of_array, whole_number
 from edgeprep.tensors import ImageSpec
 
 __all__ = ["AugmentModule"]

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from edgeprep.errors import RecipeError
 from edgeprep.interfaces import Stage
 from edgeprep.stages.chain import Chain
-from edgeprep.stages.draw import leaving
 from edgeprep.stages.named import StageRegistry, build_stage
+from edgeprep.stages.random.draw import leaving
 
 __all__ = ["build_augment"]
 

@@ -156,7 +156,7 @@ def test_a_planted_arrow_backwards_is_found(tmp_path, source):
 TRAINING = "from edgeprep.train import Augment"
 
 
-@pytest.mark.parametrize("file", ["stages/draw.py", "runtime/session.py", "data/readers.py"])
+@pytest.mark.parametrize("file", ["stages/random/draw.py", "runtime/session.py", "data/readers.py"])
 def test_training_is_known_neither_to_a_device_nor_to_data(tmp_path, file):
     package = planted(tmp_path, "edgeprep", file, TRAINING)
     assert arrows_backwards(package) == [f"{package}/{file}:1 imports edgeprep.train Augment"]
@@ -168,7 +168,7 @@ def test_what_comes_after_training_may_import_it(tmp_path, file):
 
 
 def test_training_may_import_stages_and_data_and_no_conversion(tmp_path):
-    source = "from edgeprep.stages.draw import draw\nfrom edgeprep.data import Samples\n"
+    source = "from edgeprep.stages.random.draw import draw\nfrom edgeprep.data import Samples\n"
     package = planted(tmp_path, "edgeprep", "train/augment.py", source)
     assert arrows_backwards(package) == []
     planted(tmp_path, "edgeprep", "train/loop.py", "from edgeprep.conversion import convert")
@@ -208,7 +208,7 @@ def test_a_planted_import_of_a_plugin_is_found(tmp_path):
     [
         "from edgeprep.conversion.source import NetworkSource",
         "from edgeprep import registry",
-        "from edgeprep.stages.filters import smooth",
+        "from edgeprep.stages.formulas.filters import smooth",
         "import edgeprep_onnx._engine",
     ],
 )

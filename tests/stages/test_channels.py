@@ -8,7 +8,7 @@ import pytest
 
 from edgeprep.interfaces import Stage
 from edgeprep.stages.chain import Chain
-from edgeprep.stages.channels import join_channels, split_channels
+from edgeprep.stages.formulas.channels import join_channels, split_channels
 from edgeprep.stages.primitives.numpy import NumpyPrimitives
 from edgeprep.stages.resize import Resize
 from edgeprep.tensors import ImageSpec

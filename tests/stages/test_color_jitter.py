@@ -8,10 +8,10 @@ import pytest
 from PIL import Image, ImageEnhance
 from scipy.stats import chisquare, kstest
 
-from edgeprep.stages.adjust import Brightness, Contrast, Hue, Saturation
 from edgeprep.stages.chain import Chain
 from edgeprep.stages.primitives.numpy import NumpyPrimitives
-from edgeprep.stages.random_color_jitter import RandomColorJitter
+from edgeprep.stages.random.adjust import Brightness, Contrast, Hue, Saturation
+from edgeprep.stages.random.color_jitter import RandomColorJitter
 from edgeprep.tensors import ImageSpec
 
 NUMPY = NumpyPrimitives()

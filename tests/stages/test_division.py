@@ -8,7 +8,7 @@ import pytest
 
 from edgeprep.interfaces import Stage
 from edgeprep.stages.chain import Chain
-from edgeprep.stages.division import exact_quotient
+from edgeprep.stages.formulas.division import exact_quotient
 from edgeprep.stages.primitives.numpy import NumpyPrimitives
 from edgeprep.tensors import ImageSpec
 

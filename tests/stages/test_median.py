@@ -8,10 +8,10 @@ from edgeprep.errors import RecipeError
 from edgeprep.registry import Registry
 from edgeprep.stages.chain import Chain
 from edgeprep.stages.color import Color
+from edgeprep.stages.formulas.order import SortingNetwork, merge, sort
 from edgeprep.stages.linear import Linear
 from edgeprep.stages.mean import Mean
 from edgeprep.stages.median import Median
-from edgeprep.stages.order import SortingNetwork, merge, sort
 from edgeprep.stages.primitives.numpy import NumpyPrimitives
 from edgeprep.stages.scale import Scale
 from edgeprep.tensors import ImageSpec

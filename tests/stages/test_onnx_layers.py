@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edgeprep.stages.primitives.onnx_operators import LAYERS
+from edgeprep.stages.primitives.onnx_module.operators import LAYERS
 
 RNG = np.random.default_rng(0)
 

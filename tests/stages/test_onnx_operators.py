@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
-from edgeprep.stages.primitives.onnx_arrays import ARRAYS
-from edgeprep.stages.primitives.onnx_operators import POINTWISE
-from edgeprep.stages.primitives.onnx_reductions import REDUCTIONS
+from edgeprep.stages.primitives.onnx_module.arrays import ARRAYS
+from edgeprep.stages.primitives.onnx_module.operators import POINTWISE
+from edgeprep.stages.primitives.onnx_module.reductions import REDUCTIONS
 
 RNG = np.random.default_rng(0)
 

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from edgeprep.interfaces import Stage
-from edgeprep.stages.borders import extend
 from edgeprep.stages.chain import Chain
-from edgeprep.stages.filters import correlate, gaussian_weights, smooth
-from edgeprep.stages.histogram import accumulate
+from edgeprep.stages.formulas.borders import extend
+from edgeprep.stages.formulas.filters import correlate, gaussian_weights, smooth
+from edgeprep.stages.formulas.histogram import accumulate
 from edgeprep.stages.primitives.numpy import NumpyPrimitives
 from edgeprep.stages.primitives.torch import TorchPrimitives
 from edgeprep.tensors import ImageSpec

@@ -11,9 +11,9 @@ from scipy.stats import chisquare, kstest
 from edgeprep.errors import RecipeError
 from edgeprep.stages.chain import Chain
 from edgeprep.stages.crop import Crop
-from edgeprep.stages.draw import draw
-from edgeprep.stages.random_crop import RandomCrop
-from edgeprep.stages.random_resized_crop import RandomResizedCrop
+from edgeprep.stages.random.crop import RandomCrop
+from edgeprep.stages.random.draw import draw
+from edgeprep.stages.random.resized_crop import RandomResizedCrop
 from edgeprep.tensors import ImageSpec
 
 # A right stage gets a lower one from one seed of a million; the seeds here stay the same.

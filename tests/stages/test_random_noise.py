@@ -6,13 +6,13 @@ import torch
 from scipy.stats import kstest
 
 from edgeprep.stages.chain import Chain
-from edgeprep.stages.draw import draw
 from edgeprep.stages.gaussian import Gaussian
 from edgeprep.stages.primitives.numpy import NumpyPrimitives
 from edgeprep.stages.primitives.torch import ChainModule
-from edgeprep.stages.random_blur import RandomBlur
-from edgeprep.stages.random_cutout import Covered, RandomCutout
-from edgeprep.stages.random_noise import AddedNoise, RandomNoise
+from edgeprep.stages.random.blur import RandomBlur
+from edgeprep.stages.random.cutout import Covered, RandomCutout
+from edgeprep.stages.random.draw import draw
+from edgeprep.stages.random.noise import AddedNoise, RandomNoise
 from edgeprep.tensors import ImageSpec
 
 NUMPY = NumpyPrimitives()

@@ -5,15 +5,15 @@ import pytest
 from edgeprep.errors import RecipeError
 from edgeprep.registry import Registry
 from edgeprep.schema import build
-from edgeprep.stages.random_blur import RandomBlur
-from edgeprep.stages.random_color_jitter import RandomColorJitter
-from edgeprep.stages.random_crop import RandomCrop
-from edgeprep.stages.random_cutout import RandomCutout
-from edgeprep.stages.random_flip import RandomFlip
-from edgeprep.stages.random_noise import RandomNoise
-from edgeprep.stages.random_resized_crop import RandomResizedCrop
-from edgeprep.stages.random_rotate import RandomRotate
-from edgeprep.stages.random_turn import RandomTurn
+from edgeprep.stages.random.blur import RandomBlur
+from edgeprep.stages.random.color_jitter import RandomColorJitter
+from edgeprep.stages.random.crop import RandomCrop
+from edgeprep.stages.random.cutout import RandomCutout
+from edgeprep.stages.random.flip import RandomFlip
+from edgeprep.stages.random.noise import RandomNoise
+from edgeprep.stages.random.resized_crop import RandomResizedCrop
+from edgeprep.stages.random.rotate import RandomRotate
+from edgeprep.stages.random.turn import RandomTurn
 from edgeprep.tensors import ImageSpec
 
 ODDS = "must be at least 0 and at most 1, got"

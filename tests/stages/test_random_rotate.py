@@ -8,7 +8,7 @@ from scipy.stats import kstest
 
 from edgeprep.stages.chain import Chain
 from edgeprep.stages.primitives.numpy import NumpyPrimitives
-from edgeprep.stages.random_rotate import RandomRotate, Rotated
+from edgeprep.stages.random.rotate import RandomRotate, Rotated
 from edgeprep.stages.rotate import Rotate
 from edgeprep.tensors import ImageSpec
 

@@ -11,10 +11,10 @@ from sklearn.datasets import load_sample_image
 from edgeprep.registry import Registry
 from edgeprep.stages.chain import Chain
 from edgeprep.stages.color import Color
+from edgeprep.stages.formulas.resample import bands
 from edgeprep.stages.layout import Layout
 from edgeprep.stages.primitives.numpy import NumpyPrimitives
 from edgeprep.stages.primitives.onnx import build_onnx
-from edgeprep.stages.resample import bands
 from edgeprep.stages.resize import Resize
 from edgeprep.tensors import ImageSpec
 

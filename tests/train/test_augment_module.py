@@ -8,18 +8,18 @@ import pytest
 import torch
 
 from edgeprep.errors import DTypeError, ExportError, RecipeError, ShapeError
-from edgeprep.stages.adjust import Brightness
 from edgeprep.stages.chain import Chain
 from edgeprep.stages.gaussian import Gaussian
 from edgeprep.stages.non_local_means import NonLocalMeans
 from edgeprep.stages.normalize import Normalize
-from edgeprep.stages.random_blur import RandomBlur
-from edgeprep.stages.random_color_jitter import RandomColorJitter
-from edgeprep.stages.random_crop import RandomCrop
-from edgeprep.stages.random_flip import RandomFlip
-from edgeprep.stages.random_noise import RandomNoise
-from edgeprep.stages.random_rotate import RandomRotate
-from edgeprep.stages.random_turn import RandomTurn
+from edgeprep.stages.random.adjust import Brightness
+from edgeprep.stages.random.blur import RandomBlur
+from edgeprep.stages.random.color_jitter import RandomColorJitter
+from edgeprep.stages.random.crop import RandomCrop
+from edgeprep.stages.random.flip import RandomFlip
+from edgeprep.stages.random.noise import RandomNoise
+from edgeprep.stages.random.rotate import RandomRotate
+from edgeprep.stages.random.turn import RandomTurn
 from edgeprep.tensors import ImageSpec
 from edgeprep.train import AugmentModule
 

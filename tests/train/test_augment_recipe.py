@@ -13,8 +13,8 @@ from edgeprep.interfaces import FileStage
 from edgeprep.recipe import load_recipe
 from edgeprep.registry import Registry
 from edgeprep.stages.chain import Chain
-from edgeprep.stages.random_crop import RandomCrop
-from edgeprep.stages.random_flip import RandomFlip
+from edgeprep.stages.random.crop import RandomCrop
+from edgeprep.stages.random.flip import RandomFlip
 from edgeprep.stages.resize import Resize
 from edgeprep.tensors import ImageSpec
 from edgeprep.train import build_augment

@@ -6,9 +6,9 @@ import pytest
 from edgeprep.errors import DTypeError, RecipeError, ShapeError
 from edgeprep.stages.frames import Frames
 from edgeprep.stages.normalize import Normalize
-from edgeprep.stages.random_crop import RandomCrop
-from edgeprep.stages.random_flip import RandomFlip
-from edgeprep.stages.random_turn import RandomTurn
+from edgeprep.stages.random.crop import RandomCrop
+from edgeprep.stages.random.flip import RandomFlip
+from edgeprep.stages.random.turn import RandomTurn
 from edgeprep.train import Augment
 
 STAGES = (RandomFlip(), RandomCrop(size=(12, 11), padding=3))

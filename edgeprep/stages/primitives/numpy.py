@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprep.interfaces import Network, Stage
-from edgeprep.stages.resample import Bands, Kernel, bands
+from edgeprep.stages.formulas.resample import Bands, Kernel, bands
 from edgeprep.tensors import DType, ImageSpec
 
 __all__ = ["NumpyPrimitives"]

@@ -14,9 +14,9 @@ from onnx import TensorProto, helper, numpy_helper, version_converter
 from edgeprep.errors import ExportError
 from edgeprep.interfaces import Network
 from edgeprep.stages.chain import Chain
-from edgeprep.stages.growth import grow
-from edgeprep.stages.histogram import histogram, ranked
-from edgeprep.stages.resample import Kernel, bands, resample
+from edgeprep.stages.formulas.growth import grow
+from edgeprep.stages.formulas.histogram import histogram, ranked
+from edgeprep.stages.formulas.resample import Kernel, bands, resample
 from edgeprep.tensors import DType
 
 __all__ = ["OnnxPrimitives", "Value", "build_onnx"]

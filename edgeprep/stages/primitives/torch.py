@@ -11,10 +11,10 @@ from torch.jit._trace import TracerWarning
 
 from edgeprep.interfaces import Network
 from edgeprep.stages.chain import Chain
-from edgeprep.stages.growth import grow
-from edgeprep.stages.histogram import histogram, ranked
-from edgeprep.stages.resample import Kernel, bands, resample
-from edgeprep.stages.scaling import scale_channels
+from edgeprep.stages.formulas.growth import grow
+from edgeprep.stages.formulas.histogram import histogram, ranked
+from edgeprep.stages.formulas.resample import Kernel, bands, resample
+from edgeprep.stages.formulas.scaling import scale_channels
 from edgeprep.tensors import DType
 
 __all__ = ["ChainModule", "TorchPrimitives"]

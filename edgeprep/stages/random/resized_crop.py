@@ -9,8 +9,8 @@ from numpy.random import Generator
 
 from edgeprep.errors import RecipeError
 from edgeprep.interfaces import RandomStage, Stage
-from edgeprep.stages.chance import whole
 from edgeprep.stages.crop import Crop
+from edgeprep.stages.random.chance import whole
 from edgeprep.stages.requirements import limit_pixels
 from edgeprep.stages.resize import Resize
 from edgeprep.tensors import ImageSpec, Length

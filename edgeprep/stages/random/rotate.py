@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgeprep.geometry import Affine
 from edgeprep.interfaces import Primitives, RandomStage, Stage
-from edgeprep.stages.chance import Probability, happens
+from edgeprep.stages.random.chance import Probability, happens
 from edgeprep.stages.requirements import COLORS, Level, need_channels_last, need_color, need_range
 from edgeprep.tensors import ImageSpec
 

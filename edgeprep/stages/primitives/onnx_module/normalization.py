@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional
 
-from edgeprep.stages.primitives.onnx_node import OnnxNode
+from edgeprep.stages.primitives.onnx_module.node import OnnxNode
 
 __all__ = [
     "batch_normalization",

@@ -8,7 +8,7 @@ from msgspec import Meta
 from numpy.random import Generator
 
 from edgeprep.interfaces import Primitives, RandomStage, Stage
-from edgeprep.stages.chance import Probability, happens, whole
+from edgeprep.stages.random.chance import Probability, happens, whole
 from edgeprep.stages.requirements import COLORS, need_channels_last, need_color, need_range
 from edgeprep.tensors import ImageSpec
 

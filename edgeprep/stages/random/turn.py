@@ -8,7 +8,7 @@ from numpy.random import Generator
 
 from edgeprep.errors import RecipeError
 from edgeprep.interfaces import RandomStage, Stage
-from edgeprep.stages.chance import Probability, happens, whole
+from edgeprep.stages.random.chance import Probability, happens, whole
 from edgeprep.stages.requirements import need_channels_last
 from edgeprep.stages.rotate import Rotate
 from edgeprep.tensors import ImageSpec

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from edgeprep.stages.primitives.onnx_node import Function, OnnxNode, torch_type
-from edgeprep.stages.primitives.onnx_windows import pad_last
+from edgeprep.stages.primitives.onnx_module.node import Function, OnnxNode, torch_type
+from edgeprep.stages.primitives.onnx_module.windows import pad_last
 
 __all__ = ["ARRAYS", "number"]
 

@@ -8,8 +8,8 @@ from numpy.random import Generator
 
 from edgeprep.errors import RecipeError
 from edgeprep.interfaces import RandomStage, Stage
-from edgeprep.stages.adjust import Brightness, Contrast, Hue, Saturation
-from edgeprep.stages.chance import Probability, happens
+from edgeprep.stages.random.adjust import Brightness, Contrast, Hue, Saturation
+from edgeprep.stages.random.chance import Probability, happens
 from edgeprep.stages.requirements import (
     COLORS,
     need_channels_last,

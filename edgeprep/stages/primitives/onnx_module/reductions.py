@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import torch
 
-from edgeprep.stages.primitives.onnx_node import Function, OnnxNode
+from edgeprep.stages.primitives.onnx_module.node import Function, OnnxNode
 
 __all__ = ["REDUCTIONS", "in_float"]
 

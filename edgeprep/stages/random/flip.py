@@ -6,8 +6,8 @@ from typing import ClassVar
 from numpy.random import Generator
 
 from edgeprep.interfaces import RandomStage, Stage
-from edgeprep.stages.chance import Probability, happens
 from edgeprep.stages.flip import Flip
+from edgeprep.stages.random.chance import Probability, happens
 from edgeprep.stages.requirements import need_channels_last
 from edgeprep.tensors import ImageSpec
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from edgeprep.errors import RecipeError
 from edgeprep.interfaces import Primitives
-from edgeprep.stages.borders import Border, extend, inside
+from edgeprep.stages.formulas.borders import Border, extend, inside
 
 __all__ = [
     "CutOff",

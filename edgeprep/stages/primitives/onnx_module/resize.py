@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from edgeprep.stages.primitives.onnx_node import OnnxNode
+from edgeprep.stages.primitives.onnx_module.node import OnnxNode
 
 __all__ = ["resize"]
 

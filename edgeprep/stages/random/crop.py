@@ -7,9 +7,9 @@ from numpy.random import Generator
 
 from edgeprep.errors import RecipeError
 from edgeprep.interfaces import RandomStage, Stage
-from edgeprep.stages.chance import whole
 from edgeprep.stages.crop import Crop
 from edgeprep.stages.pad import Pad
+from edgeprep.stages.random.chance import whole
 from edgeprep.stages.requirements import (
     COLORS,
     BorderWidth,

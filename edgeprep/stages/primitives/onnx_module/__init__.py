@@ -7,14 +7,19 @@ import torch
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import ModelProto, NodeProto, ValueInfoProto, checker, inliner, shape_inference
 
-from edgeprep.stages.primitives.onnx_node import (
+from edgeprep.stages.primitives.onnx_module.node import (
     OnnxNode,
     need_inside,
     read_tensor,
     refusal,
     torch_type,
 )
-from edgeprep.stages.primitives.onnx_operators import FOLDED, MAY_BE_NUMBERS, NUMBERS, OPERATORS
+from edgeprep.stages.primitives.onnx_module.operators import (
+    FOLDED,
+    MAY_BE_NUMBERS,
+    NUMBERS,
+    OPERATORS,
+)
 
 __all__ = ["OnnxModule"]
 

@@ -3,8 +3,8 @@
 from typing import Literal, TypeVar
 
 from edgeprep.interfaces import Primitives
-from edgeprep.stages.bt601 import LUMA
-from edgeprep.stages.transfer import from_linear, to_linear
+from edgeprep.stages.formulas.bt601 import LUMA
+from edgeprep.stages.formulas.transfer import from_linear, to_linear
 
 __all__ = ["Channels", "Space", "from_rgb", "to_rgb"]
 

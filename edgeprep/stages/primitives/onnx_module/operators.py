@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from edgeprep.stages.primitives import onnx_normalization as normalization
-from edgeprep.stages.primitives import onnx_windows as windows
-from edgeprep.stages.primitives.onnx_arrays import ARRAYS, number
-from edgeprep.stages.primitives.onnx_node import Function, OnnxNode
-from edgeprep.stages.primitives.onnx_reductions import REDUCTIONS, in_float
-from edgeprep.stages.primitives.onnx_resize import resize
+from edgeprep.stages.primitives.onnx_module import normalization as normalization
+from edgeprep.stages.primitives.onnx_module import windows as windows
+from edgeprep.stages.primitives.onnx_module.arrays import ARRAYS, number
+from edgeprep.stages.primitives.onnx_module.node import Function, OnnxNode
+from edgeprep.stages.primitives.onnx_module.reductions import REDUCTIONS, in_float
+from edgeprep.stages.primitives.onnx_module.resize import resize
 
 __all__ = ["FOLDED", "MAY_BE_NUMBERS", "NUMBERS", "OPERATORS"]
 

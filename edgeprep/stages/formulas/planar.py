@@ -4,7 +4,7 @@ from typing import TypeVar
 
 from edgeprep.errors import ShapeError
 from edgeprep.interfaces import Primitives
-from edgeprep.stages.bt601 import BLACK, BLUE, CHROMA_SCALE, GREEN, LUMA_SCALE, RED
+from edgeprep.stages.formulas.bt601 import BLACK, BLUE, CHROMA_SCALE, GREEN, LUMA_SCALE, RED
 from edgeprep.tensors import ImageSpec
 
 __all__ = ["planes_to_grey", "planes_to_rgb"]

@@ -7,9 +7,9 @@ from numpy.random import Generator
 
 from edgeprep.errors import RecipeError
 from edgeprep.interfaces import RandomStage, Stage
-from edgeprep.stages.chance import Probability, happens
-from edgeprep.stages.filters import Sigma
+from edgeprep.stages.formulas.filters import Sigma
 from edgeprep.stages.gaussian import Gaussian
+from edgeprep.stages.random.chance import Probability, happens
 from edgeprep.stages.requirements import need_range
 from edgeprep.tensors import ImageSpec
 

@@ -1,0 +1,1 @@
+"""Stages that vary pictures for training, and what they draw from."""
