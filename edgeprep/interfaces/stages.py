@@ -1,14 +1,15 @@
 """What every step of preprocessing is, and the kinds of steps that need more than a picture."""
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Self, TypeVar
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from edgeprep.errors import PluginError, RecipeError
 from edgeprep.geometry import IDENTITY, Affine
 from edgeprep.interfaces.primitives import Primitives
 from edgeprep.tensors import ImageSpec
+
+if TYPE_CHECKING:  # numpy loads its generators late, and a device needs none
+    import numpy as np
 
 __all__ = ["FileStage", "RandomStage", "Stage", "StreamStage"]
 
@@ -152,7 +153,7 @@ class RandomStage(Stage):
     training_only: ClassVar[bool] = True
 
     @abstractmethod
-    def draw(self, generator: np.random.Generator, image: ImageSpec) -> tuple[Stage, ...]:
+    def draw(self, generator: "np.random.Generator", image: ImageSpec) -> tuple[Stage, ...]:
         """What one picture goes through this time, one after the other; () leaves it as it is.
 
         All draws leave what `output` says, but for the dtype, to which the caller brings them.

@@ -4,7 +4,7 @@ import os
 import platform
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
+from os import PathLike
 
 import onnxruntime  # type: ignore[import-untyped]
 
@@ -65,7 +65,7 @@ def cores() -> int:
 
 
 @cache
-def products_saturate(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+def products_saturate(cpuinfo: str | PathLike[str] = "/proc/cpuinfo") -> bool:
     """Whether fast int8 products are wrong here: on x86 without VNNI, their 16-bit sums saturate.
 
     Where the processor does not say what it can, the answer is yes, which is slow and right.
@@ -77,15 +77,17 @@ def products_saturate(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
     if platform.machine().lower() not in X86:
         return False
     try:
-        flags = cpuinfo.read_text()
+        with open(cpuinfo, encoding="utf-8") as file:
+            flags = file.read()
     except OSError:
         return True
     return VNNI.isdisjoint(flags.split())
 
 
 def _siblings(cpu: int) -> str:
-    topology = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
+    topology = f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list"
     try:
-        return topology.read_text().strip()
+        with open(topology, encoding="utf-8") as file:
+            return file.read().strip()
     except OSError:
         return str(cpu)
