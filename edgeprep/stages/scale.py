@@ -14,6 +14,10 @@ __all__ = ["Scale"]
 T = TypeVar("T")
 
 
+# No network takes larger numbers, and not much beyond are those that float32 does not hold.
+MOST = 1_000_000
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scale(Stage):
     """Bring 0..255 to 0..1 or -1..1, or multiply by one factor and add one offset.
@@ -23,8 +27,8 @@ class Scale(Stage):
     Attributes:
         to: "0..1", which divides by 255 and is meant where nothing is said; or "-1..1", which
             multiplies that by 2 and subtracts 1. Values in 0..1 can be brought to "-1..1", too.
-        factor: what to multiply by instead; not 0.
-        offset: what to add to that.
+        factor: what to multiply by instead; not 0, and at most a million either way.
+        offset: what to add to that; likewise.
     """
 
     name: ClassVar[str] = "scale"
@@ -42,6 +46,8 @@ class Scale(Stage):
                 raise RecipeError(f"{rule}, got {number!r}")
             if not isfinite(number):
                 raise RecipeError(f"{key}: must be finite, got {number!r}")
+            if abs(number) > MOST:
+                raise RecipeError(f"{key}: must be -{MOST} to {MOST}, got {number!r}")
         if self.factor == 0:
             rule = "factor: must not be 0, which leaves nothing of a picture"
             raise RecipeError(f"{rule}, got {self.factor!r}")

@@ -123,6 +123,8 @@ def test_the_stages_of_numbers_keep_the_rules(stage):
         ({"factor": 0}, "factor: must not be 0, which leaves nothing of a picture, got 0"),
         ({"factor": float("nan")}, "factor: must be finite, got nan"),
         ({"offset": float("inf")}, "offset: must be finite, got inf"),
+        ({"factor": 1e300}, "factor: must be -1000000 to 1000000, got 1e+300"),
+        ({"offset": -1e7}, "offset: must be -1000000 to 1000000, got -10000000.0"),
     ],
 )
 def test_a_scale_without_meaning_is_refused(fields, message):
