@@ -12,6 +12,7 @@ from edgeprep.errors import BackendError, ClosedError
 from edgeprep.interfaces import Device, DeviceKind, Model, Options, Runner
 from edgeprep.tensors import DType, TensorSpec
 from edgeprep_openvino._reason import reason
+from edgeprep_openvino._signals import kept_signal_stack
 from edgeprep_openvino._telemetry import silence_telemetry
 
 silence_telemetry()
@@ -43,7 +44,9 @@ class Engine:
     """OpenVINO on this machine."""
 
     def __init__(self) -> None:
-        self._core = ov.Core()
+        with kept_signal_stack():
+            self._core = ov.Core()
+            list(self._core.available_devices)  # by which its plugins are loaded
 
     def devices(self) -> tuple[Device, ...]:
         """The devices that OpenVINO can name, the CPU first."""

@@ -28,6 +28,7 @@ import openvino as ov  # type: ignore[import-untyped]  # noqa: E402
 from edgeprep_openvino._lookups import gather_lookups  # noqa: E402
 from edgeprep_openvino._resize import gather_resizes  # noqa: E402
 from edgeprep_openvino._shortcuts import add_shortcuts  # noqa: E402
+from edgeprep_openvino._signals import kept_signal_stack  # noqa: E402
 
 __all__ = ["ROADS", "export"]
 
@@ -65,6 +66,7 @@ def from_onnx(source: Source) -> ov.Model:
 ROADS: Mapping[str, Road] = {"torch": from_torch, "onnx": from_onnx}
 
 
+@kept_signal_stack()
 def export(source: Source, precision: Precision, roads: Mapping[str, Road] = ROADS) -> Model:
     """`source` as OpenVINO IR.
 
