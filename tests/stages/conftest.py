@@ -1,7 +1,7 @@
 """Slow float64 references, written from the formulas alone, and the engines that must meet them."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from math import floor
 
 import numpy as np
@@ -18,6 +18,7 @@ from edgeprep.stages.primitives.numpy import NumpyPrimitives
 from edgeprep.stages.primitives.onnx import build_onnx
 from edgeprep.stages.primitives.onnx_module import OnnxModule
 from edgeprep.stages.primitives.torch import ChainModule
+from edgeprep_openvino._signals import kept_signal_stack
 
 Picture = NDArray[np.uint8]
 Reference = Callable[[NDArray[np.generic], int, int], NDArray[np.float64]]
@@ -255,3 +256,10 @@ def subject(request: pytest.FixtureRequest, photo: Picture) -> Picture:
 def small_subject(request: pytest.FixtureRequest, photo: Picture) -> Picture:
     """Three of them: engines take a while to build for every size."""
     return SUBJECTS[request.param](photo).copy()
+
+
+@pytest.fixture(autouse=True)
+def _signal_stack() -> Iterator[None]:
+    """Cores of OpenVINO that go in another order than they came leave signals without a stack."""
+    with kept_signal_stack():
+        yield
