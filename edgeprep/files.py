@@ -9,7 +9,7 @@ from typing import BinaryIO, cast
 
 from edgeprep.errors import OutputExists, StorageError
 
-__all__ = ["atomic_write", "check_output", "open_regular"]
+__all__ = ["atomic_write", "check_no_input", "check_output", "open_regular"]
 
 # What link(2) answers where the file system has no hard links, such as FAT on a memory card.
 _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK})
@@ -122,6 +122,16 @@ def check_output(path: str | os.PathLike[str], *, overwrite: bool) -> None:
         raise StorageError(f"{path}: must be a regular file, got {_kind(mode)}")
     if not overwrite:
         raise _exists(path)
+
+
+def check_no_input(path: str | os.PathLike[str], file: str | os.PathLike[str]) -> None:
+    """Refuse to replace `file`, which is read.
+
+    Raises:
+        StorageError: `path` is that file.
+    """
+    if os.path.realpath(path) == os.path.realpath(file):
+        raise StorageError(f"{os.fspath(path)}: must be another file than what is read, got it")
 
 
 def _open_without_waiting(path: str, flags: int) -> int:

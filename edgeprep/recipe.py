@@ -96,10 +96,12 @@ class DataTable:
     Attributes:
         calibration: samples that int8 targets are calibrated on; labels are not needed.
         evaluation: labelled samples that accuracy is measured on.
+        fps: how many of either were taken in a second, where stages ask for the time.
     """
 
     calibration: Mapping[str, object] | None = None
     evaluation: Mapping[str, object] | None = None
+    fps: Annotated[float, Meta(gt=0, le=1e6)] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

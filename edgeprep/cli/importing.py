@@ -10,7 +10,7 @@ from edgeprep.cli.command import Command, verbose_option
 from edgeprep.cli.options import NamedPath
 from edgeprep.cli.output import emit, format_option
 from edgeprep.errors import RecipeError, StorageError
-from edgeprep.files import atomic_write, check_output, open_regular
+from edgeprep.files import atomic_write, check_no_input, check_output, open_regular
 from edgeprep.importers import KINDS, from_json, to_toml
 from edgeprep.registry import default_registry
 from edgeprep.stages.chain import Chain
@@ -50,6 +50,7 @@ def command(file: Path, kind: str, output: Path | None, overwrite: bool, form: s
     """
     if output is not None:
         check_output(output, overwrite=overwrite)
+        check_no_input(output, file)
     config = _load(file)
     try:
         found, tables = from_json(config, kind=kind)

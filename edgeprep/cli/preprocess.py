@@ -8,7 +8,7 @@ import click
 from edgeprep.cli.command import Command, verbose_option
 from edgeprep.cli.options import NamedPath
 from edgeprep.cli.output import emit, format_option
-from edgeprep.files import check_output
+from edgeprep.files import check_no_input, check_output
 from edgeprep.pictures import check_pillow, read_picture, write_picture
 from edgeprep.recipe import load_recipe
 from edgeprep.registry import default_registry
@@ -44,6 +44,8 @@ def command(recipe: Path, picture: str, output: Path | None, overwrite: bool, fo
     with closing(Chain.of_recipe(loaded, default_registry())) as chain:
         if output is not None:
             check_output(output, overwrite=overwrite)
+            check_no_input(output, picture)
+            check_no_input(output, recipe)
         steps = walk(chain, from_rgb(read_picture(picture), chain.input))
     if output is not None:
         # Here and not above: it needs Pillow, which `check_pillow` has found by now.

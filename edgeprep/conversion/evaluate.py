@@ -112,7 +112,7 @@ def evaluate(
     metric = _metric(recipe, opened.task)
     with closing(opened.chain):
         prepared = {
-            placement: prepare_samples(samples, host.chain, "data.evaluation")
+            placement: prepare_samples(samples, host.chain, "data.evaluation", fps=recipe.data.fps)
             for placement, host in opened.hosts.items()
         }
     scores: list[Score] = []

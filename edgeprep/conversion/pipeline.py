@@ -154,8 +154,8 @@ class _Conversion:
         plan = self.plan
         host, graph = plan.chain.cut(placement)
         with self.progress(f"read the data, placement {placement!r}") as done:
-            calibration = _prepare(plan.calibration, host, "data.calibration")
-            evaluation = _prepare(plan.evaluation, host, "data.evaluation")
+            calibration = _prepare(plan, plan.calibration, host, "data.calibration")
+            evaluation = _prepare(plan, plan.evaluation, host, "data.evaluation")
             known = {"calibration": calibration, "evaluation": evaluation}
             done("; ".join(f"{name}: {data.describe()}" for name, data in known.items() if data))
         held_out = evaluation or calibration
@@ -236,5 +236,7 @@ def _apply(
         ) from error
 
 
-def _prepare(samples: Samples | None, host: Chain, where: str) -> Prepared | None:
-    return None if samples is None else prepare_samples(samples, host, where)
+def _prepare(plan: Plan, samples: Samples | None, host: Chain, where: str) -> Prepared | None:
+    if samples is None:
+        return None
+    return prepare_samples(samples, host, where, fps=plan.recipe.data.fps)

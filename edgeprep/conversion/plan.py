@@ -9,7 +9,7 @@ from typing import Any
 from edgeprep.data import Samples, build_reader
 from edgeprep.errors import BackendUnavailable, RecipeError, StorageError, UnknownName
 from edgeprep.files import check_output
-from edgeprep.interfaces import Backend, Exporter, Pass, Placement, Precision, Task
+from edgeprep.interfaces import Backend, Exporter, FileStage, Pass, Placement, Precision, Task
 from edgeprep.metrics import Metric, metric_for
 from edgeprep.recipe import Recipe, TargetTable
 from edgeprep.registry import Kind, Registry, create, missing_requirements
@@ -72,6 +72,10 @@ def make_plan(
     check_output(path, overwrite=overwrite)
     _check_no_input(path, recipe)
     chain = Chain.of_recipe(recipe, registry)
+    for stage in chain.stages:
+        if isinstance(stage, FileStage):
+            file = recipe.directory / getattr(stage, stage.file)
+            _check_other(path, file, f"the file of stage {stage.name!r}")
     # Nothing varies in a conversion; but a recipe that trains wrongly is found now.
     build_augment(recipe.augment, chain=chain, registry=registry)
     placements = chain.placements(recipe.placement)
@@ -191,9 +195,17 @@ def _check_requirements(cls: type, kind: Kind) -> None:
 
 def _check_no_input(path: Path, recipe: Recipe) -> None:
     """Refuse an output that would replace what the conversion reads, `overwrite` or not."""
-    weights = recipe.directory / (recipe.model.weights or "")
-    if path.suffix == ".toml" or (recipe.model.weights and path.resolve() == weights.resolve()):
-        raise StorageError(
-            f"{path}: must not be a recipe or its weights, got {path.name!r}; "
-            f"name it {path.stem}.edgeprep"
-        )
+    if path.suffix in (".py", ".toml"):
+        raise _kept(path, "a recipe or its code")
+    if recipe.model.weights:
+        _check_other(path, recipe.directory / recipe.model.weights, "the weights")
+
+
+def _check_other(path: Path, file: Path, what: str) -> None:
+    if path.resolve() == file.resolve():
+        raise _kept(path, what)
+
+
+def _kept(path: Path, what: str) -> StorageError:
+    rule = f"must not be {what}, which would be replaced"
+    return StorageError(f"{path}: {rule}, got {path.name!r}; name it {path.stem}.edgeprep")

@@ -48,28 +48,39 @@ class Prepared:
         return f"{len(self)} samples, {len(self.skipped)} unreadable left out: {named}{more}"
 
 
-def prepare_samples(samples: Samples, host: Chain, where: str) -> Prepared:
+def prepare_samples(
+    samples: Samples, host: Chain, where: str, *, fps: float | None = None
+) -> Prepared:
     """All samples, prepared by `host`, one after the other and on the disk.
+
+    Args:
+        samples: where stages look at earlier pictures, the frames of one film.
+        host: the host's share of the preprocessing.
+        where: the path of the data in the recipe, for messages.
+        fps: how many were taken in a second; None: unknown.
 
     Raises:
         DataError: the data break a rule, or a picture is not what the chain takes.
         StorageError: they cannot be written to temporary files.
     """
     labels: list[int | None] = []
-    inputs = rows_on_disk(_prepare(samples, host, where, labels))
+    inputs = rows_on_disk(_prepare(samples, host, where, labels, fps))
     skipped = tuple(one.name for one in samples.skipped)
     return Prepared(inputs=inputs, labels=tuple(labels), skipped=skipped)
 
 
 def _prepare(
-    samples: Iterable[Sample], host: Chain, where: str, labels: list[int | None]
+    samples: Iterable[Sample],
+    host: Chain,
+    where: str,
+    labels: list[int | None],
+    fps: float | None,
 ) -> Iterable[NDArray[np.uint8]]:
     """The pictures; the label of each goes to `labels`."""
-    # Where stages look at earlier pictures, the data are the frames of one film.
-    prepare = Stream(host).prepare if host.remembers else host.prepare
+    stream = Stream(host)
     for index, (picture, label) in enumerate(samples):
         try:
-            prepared = prepare(from_rgb(picture, host.input))
+            prepared = stream.prepare(from_rgb(picture, host.input), fps and index / fps)
         except InputError as error:
             raise DataError(f"{where}: sample {index}: {error}") from error
         if prepared is not None:

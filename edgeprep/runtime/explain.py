@@ -41,10 +41,15 @@ def _row(outcome: Outcome) -> tuple[str, ...]:
         candidate.backend,
         candidate.device,
         " ".join(f"{key}={value}" for key, value in candidate.options.items()),
-        f"{timing.median_ms:.3f}" if timing else "",
-        f"{timing.p90_ms:.3f}" if timing else "",
+        _ms(timing.median_ms) if timing else "",
+        _ms(timing.p90_ms) if timing else "",
         outcome.reason,
     )
+
+
+def _ms(time: float) -> str:
+    # By way of what is remembered, so that it reads the same when it is.
+    return f"{round(time, 4):.3f}"
 
 
 def _is_number(text: str) -> bool:

@@ -123,7 +123,7 @@ class Session:
         Raises:
             InputError: `fps` is not above 0; and as for one picture, of the picture that is next.
         """
-        if fps is not None and not 0 < fps < inf:
+        if fps is not None and not (isinstance(fps, (int, float)) and 0 < fps < inf):
             raise InputError(f"fps: must be above 0 and finite, got {fps!r}")
         return self._follow(pictures, fps)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -261,6 +261,9 @@ class Chain:
                 "placement: 'auto' chooses among cuts and is none itself, got 'auto'; "
                 "cut at 'graph', 'host' or 'split'"
             )
+        if placement not in get_args(Placement):
+            known = ", ".join(map(repr, get_args(Placement)))
+            raise RecipeError(f"placement: must be one of {known}, got {placement!r}")
         hosted = [index for index, stage in enumerate(self.stages) if stage.host_only]
         if placement == "graph":
             if hosted:

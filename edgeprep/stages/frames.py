@@ -59,7 +59,8 @@ class Frames(StreamStage):
         if time_s is None:
             raise InputError(
                 "frames: must know when pictures were taken to take so many a second, "
-                "got no time; say how many come in a second (fps), or use every"
+                "got no time; say how many come in a second, as fps of the stream or data.fps of "
+                "the recipe, or use every"
             )
         if self.rate is None or memory is None:
             return x, (time_s, 1)

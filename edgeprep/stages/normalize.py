@@ -49,6 +49,9 @@ class Normalize(Stage):
                 "needs values in 0..255 or 0..1, got 'normalized'; normalize only once"
             )
         need_range(image, "0..255", "0..1")
+        if self.unit == "0..1" and max(self.mean, default=0.0) > 1:
+            rule = "needs a mean of at most 1, in the unit '0..1' of values"
+            raise RecipeError(f"{rule}, got {list(self.mean)!r}; use unit = '0..255'")
         for name, statistics in (("mean", self.mean), ("std", self.std)):
             if len(statistics) != image.channels:
                 rule = f"needs one number a channel as {name}, {image.channels} for {image.color}"

@@ -22,7 +22,10 @@ T = TypeVar("T")
 class Tile(Stage):
     """Cut every picture into tiles, row by row, which go through the network as a batch.
 
-    `edgeprep.stages.tile.untile` is the inverse, for a network that makes a picture of each tile.
+    The network gets all tiles of a picture, `(T, C, height, width)`, and has to make one answer of
+    them: a task refuses T. Where it makes a picture of each, it ends with the inverse,
+    `untile(TorchPrimitives(), tiles, Tile(size=…), ImageSpec(height=…, width=…))` of
+    edgeprep.stages.tile and edgeprep.stages.primitives.torch, with channels last.
 
     Attributes:
         size: `(height, width)` of a tile, in pixels.

@@ -138,3 +138,16 @@ def test_a_fault_of_the_recipe_is_a_wrong_recipe(
     ended = edgeprep("preprocess", recipe, picture)
     assert ended.code == 2
     assert ended.stderr.startswith("edgeprep: preprocess[1].to: must be one of 'bgr', 'grey', ")
+
+
+@pytest.mark.parametrize("name", ["picture", "recipe"])
+def test_what_is_read_is_not_replaced(
+    edgeprep: Run, recipe: Path, picture: Path, name: str
+) -> None:
+    target = {"picture": picture, "recipe": recipe}[name]
+    before = target.read_bytes()
+    ended = edgeprep("preprocess", recipe, picture, "-o", target, "--overwrite")
+    assert (ended.code, ended.stdout, target.read_bytes()) == (1, "", before)
+    assert ended.stderr == (
+        f"edgeprep: {target}: must be another file than what is read, got it\n"
+    )

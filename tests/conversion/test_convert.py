@@ -426,18 +426,25 @@ def test_the_same_recipe_gives_the_same_bytes(
     assert output.read_bytes() == first
 
 
-@pytest.mark.parametrize("name", ["recipe.toml", "w.safetensors"])
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("recipe.toml", "a recipe or its code"),
+        ("model.py", "a recipe or its code"),
+        ("w.safetensors", "the weights"),
+    ],
+)
 def test_what_the_conversion_reads_is_never_replaced(
-    project: Project, registry: Registry, name: str
+    project: Project, registry: Registry, name: str, what: str
 ) -> None:
     recipe = project(model='weights = "w.safetensors"')
     (recipe.parent / "w.safetensors").write_bytes(b"precious")
     before = (recipe.parent / name).read_bytes()
     target = recipe.parent / name
-    with pytest.raises(StorageError, match="must not be a recipe or its weights") as fault:
+    with pytest.raises(StorageError, match="which would be replaced") as fault:
         edgeprep.convert(recipe, target, overwrite=True, registry=registry)
     assert str(fault.value) == (
-        f"{target}: must not be a recipe or its weights, got {name!r}; "
+        f"{target}: must not be {what}, which would be replaced, got {name!r}; "
         f"name it {target.stem}.edgeprep"
     )
     assert target.read_bytes() == before

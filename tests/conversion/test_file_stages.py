@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 import edgeprep
 from edgeprep.bundle import open_bundle
-from edgeprep.errors import InputError, RecipeError
+from edgeprep.errors import InputError, RecipeError, StorageError
 from edgeprep.hookspecs import hookimpl
 from edgeprep.interfaces import FileStage
 from edgeprep.registry import Registry
@@ -94,3 +94,14 @@ def test_a_file_of_no_use_is_named_with_its_path(
     with pytest.raises(RecipeError, match=f"^{re.escape(message)}"):
         edgeprep.convert(recipe, output, registry=registry)
     assert not output.exists()
+
+
+def test_the_file_of_a_stage_is_never_replaced(recipe: Path, registry: Registry) -> None:
+    target = recipe.with_name(FLAT)
+    message = (
+        f"{target}: must not be the file of stage 'flat-field', which would be replaced, "
+        f"got {FLAT!r}; name it seen.edgeprep"
+    )
+    with pytest.raises(StorageError, match=f"^{re.escape(message)}$"):
+        edgeprep.convert(recipe, target, overwrite=True, registry=registry)
+    assert target.read_bytes() == bytes([255, 51, 255])

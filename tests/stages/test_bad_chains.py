@@ -298,3 +298,10 @@ def test_a_version_of_thousands_of_digits(refused):
     message = refused(stage(f"resize@{'9' * 5000}"))
     start = f"preprocess[0].use: unknown stage 'resize@{'9' * 69}...; known here: 'resize@1', "
     assert message.startswith(start)
+
+
+def test_statistics_in_another_unit_are_refused_with_the_unit(refused):
+    assert refused(NORMALIZE | {"mean": [123.7, 116.3, 103.5]}) == (
+        "preprocess[0]: normalize needs a mean of at most 1, in the unit '0..1' of values, "
+        "got [123.7, 116.3, 103.5]; use unit = '0..255'"
+    )

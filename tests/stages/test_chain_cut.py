@@ -137,6 +137,11 @@ REFUSED = {
             "input.size"
         ),
     ),
+    "misspelt": (
+        (Resize(size=(8, 8)), Layout()),
+        "grpah",
+        "placement: must be one of 'graph', 'host', 'split', got 'grpah'",
+    ),
     "auto": (
         (Resize(size=(8, 8)), Layout()),
         "auto",

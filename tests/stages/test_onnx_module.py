@@ -2,6 +2,7 @@
 
 import io
 import warnings
+from copy import deepcopy
 from functools import cache
 
 import numpy as np
@@ -241,6 +242,15 @@ def test_constants_move_with_the_module_and_are_no_state():
     assert module.state_dict() == {}
     assert list(module.parameters()) == []
     assert {buffer.device.type for buffer in module.to("meta").buffers()} == {"meta"}
+
+
+def test_a_module_travels_and_is_copied():
+    module = OnnxModule(exported(UNet))
+    file = io.BytesIO()
+    torch.save(module, file)
+    file.seek(0)
+    for other in (torch.load(file, weights_only=False), deepcopy(module)):
+        assert np.array_equal(outputs_of(other)[0], outputs_of(module)[0])
 
 
 def test_values_are_let_go_after_their_last_use():

@@ -231,5 +231,6 @@ def test_a_rate_needs_times():
         stream_of(Frames(rate=5.0)).prepare(np.zeros((2, 2, 3), np.uint8))
     assert str(caught.value) == (
         "frames: must know when pictures were taken to take so many a second, got no time; "
-        "say how many come in a second (fps), or use every"
+        "say how many come in a second, as fps of the stream or data.fps of the recipe, or use "
+        "every"
     )

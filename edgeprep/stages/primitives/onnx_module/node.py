@@ -104,6 +104,17 @@ class OnnxNode(torch.nn.Module):
                 self.register_buffer(f"input_{index}", known[name], persistent=False)
             self._places.append(place)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the function, which is the operator's and may have no name to be found by."""
+        return {key: value for key, value in self.__dict__.items() if key != "_function"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """What `__getstate__` gave, and the function."""
+        from edgeprep.stages.primitives.onnx_module.operators import OPERATORS  # it imports this
+
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
+        self._function = OPERATORS[self.operator]
+
     def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """What the operator makes of `tensors`, which are the inputs named in `arriving`."""
         arguments = self._arguments(tensors)
