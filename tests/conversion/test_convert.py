@@ -16,6 +16,7 @@ from edgeprep.errors import (
     BackendError,
     BudgetError,
     ConvertError,
+    DataError,
     ExportError,
     OutputExists,
     ParityError,
@@ -448,3 +449,24 @@ def test_what_the_conversion_reads_is_never_replaced(
         f"name it {target.stem}.edgeprep"
     )
     assert target.read_bytes() == before
+
+
+def test_the_data_of_a_film_have_a_rate(project: Project, output: Path, registry: Registry) -> None:
+    recipe = project()
+    frames = '[[preprocess]]\nuse = "frames"\nrate = 5\n[[preprocess]]\nuse  = "resize"'
+    text = recipe.read_text().replace('[[preprocess]]\nuse  = "resize"', frames, 1)
+    text = text.replace('"data:pictures" }', '"data:pictures", arguments = { size = 8 } }')
+    recipe.write_text(text)
+    recipe.with_name("data.py").write_text(
+        recipe.with_name("data.py").read_text().replace("size + index // 3 % 3", "size")
+    )
+    message = (
+        r"^data\.calibration: sample 0: frames: must know when pictures were taken to take so many "
+        r"a second, got no time; say how many come in a second, as fps of the stream or data\.fps "
+        r"of the recipe, or use every$"
+    )
+    with pytest.raises(DataError, match=message):
+        edgeprep.convert(recipe, output, registry=registry)
+    recipe.write_text(text.replace("[data]", "[data]\nfps = 20"))
+    manifest = edgeprep.convert(recipe, output, registry=registry).manifest
+    assert {variant.parity.samples for variant in manifest.variants} == {24 * 5 // 20}
