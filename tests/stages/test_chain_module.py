@@ -1,6 +1,7 @@
 """The torch module: constants are buffers, state is empty, and other exporters can read it."""
 
 import io
+import re
 
 import numpy as np
 import onnxruntime
@@ -8,7 +9,7 @@ import openvino
 import pytest
 import torch
 
-from edgeprep.errors import RecipeError
+from edgeprep.errors import DTypeError, RecipeError, ShapeError
 from edgeprep.stages.center_crop import CenterCrop
 from edgeprep.stages.chain import Chain
 from edgeprep.stages.color import Color
@@ -85,3 +86,30 @@ def test_openvino_converts_it_without_onnx(batch, expected):
 def test_a_free_size_is_refused():
     with pytest.raises(RecipeError, match="free size"):
         ChainModule(Chain(input=ImageSpec(), stages=STAGES))
+
+
+@pytest.mark.parametrize(
+    ("pictures", "error", "message"),
+    [
+        (
+            torch.zeros(2, 9, 7, 3),
+            DTypeError,
+            "pictures: must be uint8, got torch.float32",
+        ),
+        (
+            torch.zeros(2, 3, 9, 7, dtype=torch.uint8),
+            ShapeError,
+            "pictures: must have shape (N, 9, 7, 3), got (2, 3, 9, 7)",
+        ),
+        (
+            torch.zeros(9, 7, 3, dtype=torch.uint8),
+            ShapeError,
+            "pictures: must have shape (N, 9, 7, 3), got (9, 7, 3)",
+        ),
+    ],
+    ids=["floats", "channels first", "one picture"],
+)
+def test_what_are_no_pictures_is_refused(pictures, error, message):
+    module = ChainModule(Chain(input=ImageSpec(height=9, width=7), stages=(Resize(size=(4, 4)),)))
+    with pytest.raises(error, match=f"^{re.escape(message)}$"):
+        module(pictures)

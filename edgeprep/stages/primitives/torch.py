@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch.jit._trace import TracerWarning
 
+from edgeprep.errors import DTypeError, ShapeError
 from edgeprep.interfaces import Network
 from edgeprep.stages.chain import Chain
 from edgeprep.stages.formulas.growth import grow
@@ -272,8 +273,23 @@ class ChainModule(torch.nn.Module):
         self._constants = len(arrays)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """The preprocessed pictures; stages bring their constants in the recorded order."""
+        """The preprocessed pictures; stages bring their constants in the recorded order.
+
+        Raises:
+            DTypeError: `x` is not uint8.
+            ShapeError: it has another shape.
+        """
+        if not torch.compiler.is_compiling() and not torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]
+            self._check(x)
         tensors = iter([getattr(self, f"constant_{index}") for index in range(self._constants)])
         networks = iter(self.networks)
         F = TorchPrimitives(lambda array: next(tensors), lambda network: next(networks))
         return self.chain.apply(F, x)
+
+    def _check(self, x: torch.Tensor) -> None:
+        wanted = self.chain.input.shape()[1:]
+        if x.dtype != torch.uint8:
+            raise DTypeError(f"pictures: must be uint8, got {x.dtype!r}")
+        if x.ndim != 4 or tuple(x.shape[1:]) != wanted:
+            shape = f"(N, {', '.join(map(str, wanted))})"
+            raise ShapeError(f"pictures: must have shape {shape}, got {tuple(x.shape)!r}")
