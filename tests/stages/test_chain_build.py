@@ -302,7 +302,9 @@ def test_a_mistake_is_named_with_its_path(mistake):
     assert str(caught.value) == message
 
 
-@pytest.mark.parametrize(("mean", "std"), [(0.5, 1e-320), (0.5, 1e-39), (-1e39, 1.0), (-1e300, 1e-9)])
+@pytest.mark.parametrize(
+    ("mean", "std"), [(0.5, 1e-320), (0.5, 1e-39), (-1e39, 1.0), (-1e300, 1e-9)]
+)
 def test_statistics_must_have_quotients_that_float32_holds(mean, std):
     table = {"use": "normalize", "mean": [mean] * 3, "std": [std] * 3}
     with pytest.raises(RecipeError) as caught:  # noqa: PT011 -- the whole message is compared
