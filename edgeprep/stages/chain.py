@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from edgeprep.errors import RecipeError
 from edgeprep.geometry import IDENTITY, Affine
 from edgeprep.interfaces import FileStage, Placement, Primitives, Stage, StreamStage
 from edgeprep.schema import to_table
+from edgeprep.stages.cut import PlacementChoice, cut_position
 from edgeprep.stages.dtype import DType
 from edgeprep.stages.layout import Layout
 from edgeprep.stages.named import Files, StageRegistry, build_stage
@@ -22,9 +23,6 @@ if TYPE_CHECKING:  # a device has no recipes, and reads no TOML
     from edgeprep.recipe import Recipe
 
 __all__ = ["Chain"]
-
-# "auto" is no cut, but the wish to let the device measure all of them.
-PlacementChoice = Placement | Literal["auto"]
 
 T = TypeVar("T")
 
@@ -103,10 +101,10 @@ class Chain:
         image = input
         for index, table in enumerate(tables):
             path = f"{where}[{index}]"
+            stages.append(_for_all(build_stage(table, registry, path, files), table["use"], path))
             if sum(isinstance(stage, FileStage) for stage in stages) > MOST_FILES:
                 rule = f"must be among at most {MOST_FILES} stages with files"
                 raise RecipeError(f"{path}: {rule}, got more")
-            stages.append(_for_all(build_stage(table, registry, path, files), table["use"], path))
             image = _output(stages[-1], image, path)
         if image.dtype != "float32":
             stages.append(DType(to="float32"))
@@ -185,7 +183,7 @@ class Chain:
             RecipeError: there is no such cut, or `placement` is "auto", which is a choice among
                 cuts (see `placements`).
         """
-        position = self._position(placement)
+        position = cut_position(self, placement)
         arriving = self.images[position].replace(dtype="uint8")
         host = type(self)(input=self.input, stages=self.stages[:position])
         graph = type(self)(input=arriving, stages=self.stages[position:])
@@ -197,14 +195,14 @@ class Chain:
     def placements(self, placement: PlacementChoice) -> tuple[Placement, ...]:
         """The cuts worth packing: `placement` itself, or for "auto" all that differ."""
         if placement != "auto":
-            self._position(placement)
+            cut_position(self, placement)
             return (placement,)
         names: list[Placement] = ["graph", "split", "host"]
         if not self.input.is_fixed or any(stage.host_only for stage in self.stages):
             names.remove("graph")
         positions: dict[int, Placement] = {}
         for name in names:
-            positions.setdefault(self._position(name), name)
+            positions.setdefault(cut_position(self, name), name)
         return tuple(positions.values())
 
     def apply(self, F: Primitives[T], x: T) -> T:
@@ -254,55 +252,6 @@ class Chain:
         for stage, image in self.steps:
             x = primitives.run(stage, x, image)
         return to_levels(x)
-
-    def _position(self, placement: PlacementChoice) -> int:
-        if placement == "auto":
-            raise RecipeError(
-                "placement: 'auto' chooses among cuts and is none itself, got 'auto'; "
-                "cut at 'graph', 'host' or 'split'"
-            )
-        if placement not in get_args(Placement):
-            known = ", ".join(map(repr, get_args(Placement)))
-            raise RecipeError(f"placement: must be one of {known}, got {placement!r}")
-        hosted = [index for index, stage in enumerate(self.stages) if stage.host_only]
-        if placement == "graph":
-            if hosted:
-                stage = self.stages[hosted[0]]
-                raise RecipeError(
-                    f"preprocess[{hosted[0]}]: {stage.name} must run on the host, got placement "
-                    f"'graph'; {stage.host_only}; use placement = 'split' or 'host'"
-                )
-            self.need_fixed_size()
-            return 0
-        first = hosted[-1] + 1 if hosted else 0
-        cuts = [index for index in range(first, len(self.images)) if self._is_cut(index)]
-        if not cuts and hosted:
-            stage = self.stages[hosted[-1]]
-            raise RecipeError(
-                f"preprocess[{hosted[-1]}]: {stage.name} runs on the host, which hands pictures of "
-                "one size, in 0..255 as screens show them, to the graph, got none after it; "
-                "put it before normalize, scale, linear and tile, and resize to one size"
-            )
-        if not cuts:
-            raise RecipeError(
-                "preprocess: must bring pictures to one size while values are in 0..255, as "
-                "screens show them, got a free size; resize before normalize, scale and linear, "
-                "or set input.size"
-            )
-        if placement == "host":
-            return cuts[-1]
-        final = (self.output.height, self.output.width)
-        sizes = [(self.images[cut].height, self.images[cut].width) for cut in cuts]
-        return cuts[sizes.index(final)] if final in sizes else cuts[-1]
-
-    def _is_cut(self, index: int) -> bool:
-        image = self.images[index]
-        # A host that changes the form of the numbers alone would do it for nothing.
-        changes_form = index > 0 and isinstance(self.stages[index - 1], DType | Layout)
-        # Linear light as uint8 would lose the dark: half a level of it is 6 levels on a screen.
-        in_levels = (image.range, image.light, image.layout) == ("0..255", "display", "nhwc")
-        # A graph takes one picture: whatever makes several of it comes inside.
-        return image.is_fixed and image.batch == 1 and in_levels and not changes_form
 
 
 def _for_all(stage: Stage, name: object, path: str) -> Stage:

@@ -479,9 +479,9 @@ def test_bundles_that_bring_stages_of_their_own_are_refused(on_the_host: Path) -
 
 def test_no_chain_has_more_than_eight_bundles(root: Path) -> None:
     content = (root / "denoiser" / "denoiser.edgeprep").read_bytes()
-    tables = [{"use": "model", "bundle": "x.edgeprep"}] * 10
+    tables = [{"use": "model", "bundle": "x.edgeprep"}] * 9
     with pytest.raises(
         RecipeError,
-        match=r"^preprocess\[9\]: must be among at most 8 stages with files, got more$",
+        match=r"^preprocess\[8\]: must be among at most 8 stages with files, got more$",
     ):
         Chain.build(tables, input=IMAGE, registry=default_registry(), files=lambda _: content)

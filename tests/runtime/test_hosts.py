@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from importlib import import_module
+from time import sleep
 
 import numpy as np
 import pytest
@@ -40,6 +41,18 @@ class Brighter(NumpyPrimitives):
 class Failing(NumpyPrimitives):
     def run(self, stage, x, image):
         raise RuntimeError("no such function")
+
+
+@pytest.fixture(autouse=True)
+def _slow_numpy(monkeypatch):
+    """Which of the two is quicker is no business of a test: numpy rests before every resize."""
+    resize = NumpyPrimitives.resize_linear
+
+    def rest(self, *arguments):
+        sleep(0.002)
+        return resize(self, *arguments)
+
+    monkeypatch.setattr(NumpyPrimitives, "resize_linear", rest)
 
 
 @pytest.fixture
@@ -188,6 +201,10 @@ def test_the_benchmark_says_what_prepares_pictures(path, fakes):
 
 PROGRAM = """
 import sys
+from time import sleep
+from edgeprep.stages.primitives.numpy import NumpyPrimitives
+resize = NumpyPrimitives.resize_linear
+NumpyPrimitives.resize_linear = lambda *arguments: (sleep(0.002), resize(*arguments))[1]
 sys.path.insert(0, {folder!r})
 import edgeprep
 from conftest import registry_of, Right
