@@ -46,9 +46,8 @@ HEAVY = (
 )
 # Interpreters of F, and of ONNX, that need more than numpy: they are for the workstation, but for
 # OpenCV's, which is loaded where it is installed and quicker.
-HEAVY_FILES = tuple(
-    f"stages/primitives/{name}" for name in ("torch.py", "onnx.py", "onnx_module/", "opencv.py")
-)
+INTERPRETERS = ("torch.py", "onnx.py", "onnx_foreign.py", "onnx_module/", "opencv.py")
+HEAVY_FILES = tuple(f"stages/primitives/{name}" for name in INTERPRETERS)
 
 
 def modules_of_the_device():

@@ -1,22 +1,21 @@
 """The primitives as a graph builder, and a chain as an ONNX model, without torch."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 import numpy as np
 import onnx
-import onnx.inliner
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper, version_converter
+from onnx import TensorProto, helper, numpy_helper
 
-from edgeprep.errors import ExportError
 from edgeprep.interfaces import Network
 from edgeprep.stages.chain import Chain
 from edgeprep.stages.formulas.growth import grow
 from edgeprep.stages.formulas.histogram import histogram, ranked
 from edgeprep.stages.formulas.resample import Kernel, bands, resample
+from edgeprep.stages.primitives.onnx_foreign import foreign_graph
 from edgeprep.tensors import DType
 
 __all__ = ["OnnxPrimitives", "Value", "build_onnx"]
@@ -259,21 +258,13 @@ class OnnxPrimitives:
 
     def network(self, x: Value, network: Network) -> Value:
         """Its nodes, under names that nothing else here has."""
-        graph = _standard(onnx.load_from_string(network.onnx), self._opset).graph
         prefix = f"network_{len(self.nodes)}_"
-        made = [name for node in graph.node for name in node.output]
-        names = {name: prefix + name for name in [*made, *(one.name for one in graph.initializer)]}
-        names[graph.input[0].name] = x.name
-        _rename(graph.node, names)
-        for index, node in enumerate(graph.node):
-            node.name = f"{prefix}{index}"
-        for constant in graph.initializer:
-            constant.name = names[constant.name]
+        graph = foreign_graph(network.onnx, self._opset, takes=x.name, prefix=prefix)
         self.nodes += graph.node
         self.initializers += graph.initializer
         output = graph.output[0]
         shape = tuple(length.dim_value for length in output.type.tensor_type.shape.dim)
-        return Value(names[output.name], shape, "float32")
+        return Value(output.name, shape, "float32")
 
     def _binary(self, operator: str, a: Value, b: Value | Constant) -> Value:
         if not isinstance(b, Value):
@@ -321,31 +312,6 @@ class OnnxPrimitives:
             tensor = numpy_helper.from_array(array.copy(order="C"), self._constants[key])
             self.initializers.append(tensor)
         return self._constants[key]
-
-
-def _standard(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
-    """`model` with the operators of `opset` alone, and no functions of its own."""
-    model = onnx.inliner.inline_local_functions(model)
-    versions = {entry.domain: entry.version for entry in model.opset_import}
-    other = {node.domain for node in model.graph.node} - {"", "ai.onnx"}
-    if other:
-        raise ExportError(
-            "network: operators must be ONNX's own inside another graph, got the domain "
-            f"{min(other)!r}; leave the stage on the host"
-        )
-    if versions.get("", opset) != opset:
-        model = version_converter.convert_version(model, opset)
-    return model
-
-
-def _rename(nodes: Iterable[onnx.NodeProto], names: Mapping[str, str]) -> None:
-    """Other names for what `nodes` take and give, inside of branches and loops, too."""
-    # NOTE: not onnx.compose.add_prefix, which leaves what a branch takes from outside as it was.
-    for node in nodes:
-        for values in (node.input, node.output):
-            values[:] = [names.get(name, name) for name in values]
-        for attribute in node.attribute:
-            _rename(attribute.g.node, names)
 
 
 def _with_length(x: Value, axis: int, length: int) -> tuple[int, ...]:
