@@ -5,6 +5,7 @@
     ├── CheckpointError         weights do not fit, or are not safe to read (also ValueError)
     ├── DataError               calibration or evaluation data cannot be used (also ValueError)
     ├── ConvertError            a step of a conversion failed
+    │   ├── TrainingError       a network cannot learn any further
     │   ├── ExportError         a format could not be written
     │   ├── ParityError         an exported variant does not compute what the source computes
     │   └── BudgetError         a variant loses more accuracy than the budget allows
@@ -66,6 +67,7 @@ __all__ = [
     "RecipeError",
     "ShapeError",
     "StorageError",
+    "TrainingError",
     "UnknownName",
 ]
 
@@ -88,6 +90,10 @@ class DataError(EdgePrepError, ValueError):
 
 class ConvertError(EdgePrepError):
     """A step of a conversion failed."""
+
+
+class TrainingError(ConvertError):
+    """A network cannot learn any further, such as where its loss is no number any more."""
 
 
 class ExportError(ConvertError):

@@ -1,6 +1,6 @@
 """Patterns of module paths: which layers a target keeps in float."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 import torch
@@ -11,23 +11,30 @@ from edgeprep.schema import nearest
 __all__ = ["match_modules"]
 
 
-def match_modules(network: torch.nn.Module, patterns: Sequence[str], where: str) -> tuple[str, ...]:
+def match_modules(
+    network: torch.nn.Module, patterns: Mapping[str, Sequence[str]]
+) -> tuple[str, ...]:
     """The paths inside `network` that `patterns` match, as in `features.*.conv`.
+
+    Args:
+        network: the user's.
+        patterns: by where the recipe has them, for messages.
 
     Raises:
         RecipeError: a pattern matches no module, or no layer with weights is left.
     """
     paths = [path for path, _ in network.named_modules() if path]
     matched: dict[str, None] = {}
-    for index, pattern in enumerate(patterns):
-        found = [path for path in paths if fnmatchcase(path, pattern)]
-        if not found:
-            raise RecipeError(
-                f"{where}[{index}]: must match a module of the network, "
-                f"got {pattern!r}{nearest(pattern, paths)}"
-            )
-        matched.update(dict.fromkeys(found))
-    _check_rest(network, matched, where)
+    for where, listed in patterns.items():
+        for index, pattern in enumerate(listed):
+            found = [path for path in paths if fnmatchcase(path, pattern)]
+            if not found:
+                raise RecipeError(
+                    f"{where}[{index}]: must match a module of the network, "
+                    f"got {pattern!r}{nearest(pattern, paths)}"
+                )
+            matched.update(dict.fromkeys(found))
+    _check_rest(network, matched, next((at for at, listed in patterns.items() if listed), ""))
     return tuple(matched)
 
 

@@ -20,11 +20,21 @@ Outputs = tuple[NDArray[Any], ...]
 # costs 1e-6 a layer. fp16: 11 bits of mantissa, 5e-4 an operation. int8: 0.02 to 0.04 for the
 # trained network of the model zoo; untrained ones of one to fifty layers came to 0.33, and one that
 # has 2048 outputs to 0.54 at the worst of them.
-TOLERANCE: dict[Precision, float] = {"fp32": 1e-4, "fp16": 2e-2, "int8": 0.5}
+TOLERANCE: dict[Precision, float] = {
+    "fp32": 1e-4,
+    "fp16": 2e-2,
+    "bf16": 0.1,
+    "int8": 0.5,
+    "int8-int16": 0.5,
+    "int8-dynamic": 0.5,
+    "int8-weight-only": 0.5,
+}
 # Of half of the samples. The same networks, in three formats, came to 0.13, and to 0.24 in one case
 # (MobileNetV2 with random weights); what is dead or another network is off by 1 or more. What int8
 # costs is for the budget to limit, on evaluation data; this is all that there is without them.
-TYPICAL: dict[Precision, float] = TOLERANCE | {"int8": 0.3}
+TYPICAL: dict[Precision, float] = TOLERANCE | {
+    precision: 0.3 for precision, allowed in TOLERANCE.items() if allowed == 0.5
+}
 
 # Outputs below this are rounding noise of float32 and prove nothing.
 _SMALLEST_OUTPUT = 1e-5

@@ -3,6 +3,7 @@
 from contextlib import closing
 from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import partial
 from os import PathLike
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from edgeprep.conversion.scratch import scratch_directory
 from edgeprep.conversion.source import NetworkSource
 from edgeprep.conversion.threads import fastest_threads
 from edgeprep.conversion.variants import MadeVariant, Oracle, make_variant
+from edgeprep.conversion.workbench import RecipeWorkbench
 from edgeprep.data import Samples
 from edgeprep.errors import ConvertError, EdgePrepError, ParityError, StorageError
 from edgeprep.interfaces import Pass, Placement
@@ -177,13 +179,23 @@ class _Conversion:
         placement = self.plan.placements[0]
         ground = self.grounds[placement]
         for index, compress in enumerate(self.plan.passes):
-            with self.progress(compress.name) as done:
-                source = self._source(placement, network)
-                # A pass may change the network in its place; the source stays what it was.
-                network = _apply(compress, deepcopy(network), source, f"compress[{index}]")
+            storage = self.scratch / f"compress-{index}"
+            storage.mkdir()
+            bench = RecipeWorkbench(
+                plan=self.plan,
+                source=self._source(placement, network),
+                storage=storage,
+                image=ground.held_out.picture(0),
+                rewrap=partial(self._source, placement),
+                progress=self.progress,
+            )
+            # A pass may change the network in its place; the source stays what it was.
+            network = _apply(compress, deepcopy(network), bench, f"compress[{index}]")
+            with self.progress(f"score what {compress.name!r} gave") as done:
                 source = self._source(placement, network)
                 score = ground.scorer.score(run_all(source.run, ground.held_out))
-                done(f"{ground.scorer.name} {score:.4f}")
+                count = sum(parameter.numel() for parameter in network.parameters())
+                done(f"{ground.scorer.name} {score:.4f}, {count:,} parameters")
         return network
 
     def _source(self, placement: Placement, network: torch.nn.Module) -> NetworkSource:
@@ -211,12 +223,18 @@ class _Conversion:
     def _keep_float(self, planned: PlannedVariant, network: torch.nn.Module) -> None:
         key = (planned.placement, planned.keep_float)
         if key not in self.kept:
-            where = f"{planned.where}.keep_float"
-            paths = match_modules(network, planned.keep_float, where)
+            paths = match_modules(
+                network,
+                {
+                    f"{planned.where}.keep_float": planned.keep_float,
+                    "quantize.keep_float": self.plan.recipe.quantize.keep_float,
+                },
+            )
             self.kept[key] = self.sources[planned.placement].keeping(paths)
 
     def _variant(self, planned: PlannedVariant) -> MadeVariant:
-        source = self.kept[planned.placement, planned.keep_float]
+        kept = self.kept[planned.placement, planned.keep_float]
+        source = kept.quantized_by(planned.quantization)
         with self.progress(planned.name) as done:
             made = make_variant(planned, source, self.oracles[planned.placement])
             done(made.describe())
@@ -224,10 +242,10 @@ class _Conversion:
 
 
 def _apply(
-    compress: Pass, network: torch.nn.Module, source: NetworkSource, where: str
+    compress: Pass, network: torch.nn.Module, bench: RecipeWorkbench, where: str
 ) -> torch.nn.Module:
     try:
-        return compress.apply(network, source)
+        return compress.apply(network, bench).eval()
     except EdgePrepError:
         raise
     except Exception as error:  # a pass is a plugin's code and may raise anything

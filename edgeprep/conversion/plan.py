@@ -9,9 +9,18 @@ from typing import Any
 from edgeprep.data import Samples, build_reader
 from edgeprep.errors import BackendUnavailable, RecipeError, StorageError, UnknownName
 from edgeprep.files import check_output
-from edgeprep.interfaces import Backend, Exporter, FileStage, Pass, Placement, Precision, Task
+from edgeprep.interfaces import (
+    Backend,
+    Exporter,
+    FileStage,
+    Pass,
+    Placement,
+    Precision,
+    Quantization,
+    Task,
+)
 from edgeprep.metrics import Metric, metric_for
-from edgeprep.recipe import Recipe, TargetTable
+from edgeprep.recipe import Recipe
 from edgeprep.registry import Kind, Registry, create, missing_requirements
 from edgeprep.runtime.candidates import construct
 from edgeprep.schema import build
@@ -32,6 +41,7 @@ class PlannedVariant:
     precision: Precision
     placement: Placement
     keep_float: tuple[str, ...]
+    quantization: Quantization
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +117,7 @@ def make_plan(
         calibration=_open(recipe, recipe.data.calibration, "data.calibration", None),
         evaluation=evaluation,
         passes=passes,
-        variants=tuple(_variants(recipe.target, placements, registry)),
+        variants=tuple(_variants(recipe, placements, registry)),
     )
 
 
@@ -132,11 +142,11 @@ def build_named(
 
 
 def _variants(
-    targets: Sequence[TargetTable], placements: Sequence[Placement], registry: Registry
+    recipe: Recipe, placements: Sequence[Placement], registry: Registry
 ) -> list[PlannedVariant]:
     planned = []
     backends: dict[str, Backend] = {}
-    for index, target in enumerate(targets):
+    for index, target in enumerate(recipe.target):
         where = f"target[{index}]"
         table = {"format": target.format, **target.options}
         exporter: Exporter = build_named(registry, "exporter", table, where, key="format")
@@ -159,6 +169,7 @@ def _variants(
                         precision=precision,
                         placement=placement,
                         keep_float=target.keep_float,
+                        quantization=recipe.quantize.policies[0],
                     )
                 )
     return planned

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edgeprep.conversion.silence import without_known_warnings
 from edgeprep.errors import ExportError, RecipeError
-from edgeprep.interfaces import Source
+from edgeprep.interfaces import Quantization, Source
 from edgeprep.schema.foreign import name_fault
 from edgeprep.stages.chain import Chain
 from edgeprep.stages.primitives.numpy import NumpyPrimitives
@@ -73,12 +73,19 @@ class NetworkSource(Source):
         self._calibration = calibration
         self._scratch = scratch
         self._keep_float: tuple[str, ...] = ()
+        self._quantization = Quantization()
         self._outputs = _trace_outputs(network, self.network_input)
 
     def keeping(self, keep_float: tuple[str, ...]) -> "NetworkSource":
         """The same source with other layers kept in float."""
         other = copy(self)
         other._keep_float = tuple(f"network.{path}" for path in keep_float)
+        return other
+
+    def quantized_by(self, policy: Quantization) -> "NetworkSource":
+        """The same source with another policy for quantizers."""
+        other = copy(self)
+        other._quantization = policy
         return other
 
     @cached_property
@@ -158,6 +165,11 @@ class NetworkSource(Source):
     def keep_float(self) -> tuple[str, ...]:
         """See `Source.keep_float`."""
         return self._keep_float
+
+    @property
+    def quantization(self) -> Quantization:
+        """See `Source.quantization`."""
+        return self._quantization
 
     @property
     def scratch(self) -> Path:

@@ -21,7 +21,15 @@ __all__ = ["MadeVariant", "Oracle", "make_variant"]
 
 # What golden outputs may differ by on another machine, relative to the largest output. They are
 # the variant's own, so that only the order of sums and the rounding of integer kernels differ.
-GOLDEN_TOLERANCE: dict[Precision, float] = {"fp32": 1e-3, "fp16": 2e-2, "int8": 0.1}
+GOLDEN_TOLERANCE: dict[Precision, float] = {
+    "fp32": 1e-3,
+    "fp16": 2e-2,
+    "bf16": 0.1,
+    "int8": 0.1,
+    "int8-int16": 0.1,
+    "int8-dynamic": 0.1,
+    "int8-weight-only": 1e-3,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,8 +5,10 @@ attributes, so that listing never constructs anything. Stages, passes, exporters
 frozen dataclasses whose fields are the keys of their table in a recipe.
 """
 
-from edgeprep.interfaces.conversion import Exporter, Pass, Source
+from edgeprep.interfaces.compression import Objective, Pass, Workbench
+from edgeprep.interfaces.conversion import Exporter, Source
 from edgeprep.interfaces.engines import (
+    CALIBRATED,
     Backend,
     Device,
     DeviceKind,
@@ -18,25 +20,32 @@ from edgeprep.interfaces.engines import (
     Task,
 )
 from edgeprep.interfaces.primitives import Network, Primitives
+from edgeprep.interfaces.quantization import Calibrator, Quantization, WeightRange
 from edgeprep.interfaces.stages import FileStage, RandomStage, Stage, StreamStage
 
 __all__ = [
+    "CALIBRATED",
     "Backend",
+    "Calibrator",
     "Device",
     "DeviceKind",
     "Exporter",
     "FileStage",
     "Model",
     "Network",
+    "Objective",
     "Options",
     "Pass",
     "Placement",
     "Precision",
     "Primitives",
+    "Quantization",
     "RandomStage",
     "Runner",
     "Source",
     "Stage",
     "StreamStage",
     "Task",
+    "WeightRange",
+    "Workbench",
 ]

@@ -1,4 +1,4 @@
-"""What changes a network, and what writes it in a format."""
+"""What an exporter starts from, and what writes a format."""
 
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar
@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprep.interfaces.engines import Model, Precision
+from edgeprep.interfaces.quantization import Quantization
 from edgeprep.tensors import TensorSpec
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     import torch
 
-__all__ = ["Exporter", "Pass", "Source"]
+__all__ = ["Exporter", "Source"]
 
 
 class Source(ABC):
@@ -91,26 +92,13 @@ class Source(ABC):
 
     @property
     @abstractmethod
+    def quantization(self) -> Quantization:
+        """How ranges and weights become integers, where the precision asks for it."""
+
+    @property
+    @abstractmethod
     def scratch(self) -> "Path":
         """An existing directory for temporary files; it is removed when the conversion ends."""
-
-
-class Pass(ABC):
-    """One compression step, torch → torch. Its fields are the keys of a `[[compress]]` table.
-
-    Attributes:
-        name: what recipes call it.
-        requires: the importable names of the modules that it needs.
-        install: what to tell pip where one of them is missing, such as "edgeprep-acme[convert]".
-    """
-
-    name: ClassVar[str]
-    requires: ClassVar[tuple[str, ...]] = ()
-    install: ClassVar[str] = ""
-
-    @abstractmethod
-    def apply(self, network: "torch.nn.Module", source: Source) -> "torch.nn.Module":
-        """The compressed network. It raises, with the reason, where it can do nothing."""
 
 
 class Exporter(ABC):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from edgeprep.tensors import TensorSpec
 
 __all__ = [
+    "CALIBRATED",
     "Backend",
     "Device",
     "DeviceKind",
@@ -21,7 +22,14 @@ __all__ = [
     "Task",
 ]
 
-Precision = Literal["fp32", "fp16", "int8"]
+# What a variant computes in. "int8": weights and activations, by ranges that were measured before;
+# "int8-int16": the same with activations in 16 bits; "int8-dynamic": by ranges of the moment;
+# "int8-weight-only": computation in float, from weights that are stored in 8 bits.
+Precision = Literal[
+    "fp32", "fp16", "bf16", "int8", "int8-int16", "int8-dynamic", "int8-weight-only"
+]
+# Those that need samples to measure ranges on.
+CALIBRATED: tuple[Precision, ...] = ("int8", "int8-int16")
 # Where the chain is cut: all of it in the graph, as little as possible, or all but the steps up to
 # a fixed size.
 Placement = Literal["graph", "host", "split"]

@@ -25,6 +25,7 @@ T = TypeVar("T")
 # Named, not imported: these modules stand to the right of this one, and are plugins like any other.
 _BUILTIN: Mapping[Kind, str] = {
     "stage": "edgeprep.stages.plugin",
+    "pass": "edgeprep.compress.plugin",
     "task": "edgeprep.tasks.plugin",
 }
 # Where the formats that edgeprep is known for come from, to say so when one is missing.

@@ -16,7 +16,15 @@ __all__ = ["check_exporter"]
 # Relative to the largest output. fp32: engines sum in other orders. fp16: 11 bits of mantissa.
 # int8: 256 steps for each tensor; `small_source` is off by 0.02 in ONNX and TFLite and by 0.12 in
 # OpenVINO, whose weights have 128 steps. Another network is off by 1 or more.
-TOLERANCE: Mapping[Precision, float] = {"fp32": 1e-4, "fp16": 2e-2, "int8": 0.25}
+TOLERANCE: Mapping[Precision, float] = {
+    "fp32": 1e-4,
+    "fp16": 2e-2,
+    "bf16": 0.1,
+    "int8": 0.25,
+    "int8-int16": 0.25,
+    "int8-dynamic": 0.25,
+    "int8-weight-only": 0.25,
+}
 
 
 def check_exporter(

@@ -21,6 +21,7 @@ from edgeprep.interfaces import (
     Precision,
     Runner,
     Source,
+    Workbench,
 )
 from edgeprep.registry import Registry
 from edgeprep.tensors import TensorSpec
@@ -160,7 +161,7 @@ class Halve(Pass):
 
     name: ClassVar[str] = "halve"
 
-    def apply(self, network: Any, source: Source) -> Any:
+    def apply(self, network: Any, bench: Workbench) -> Any:
         network.head.bias.data *= 0.5
         return network
 

@@ -279,7 +279,8 @@ FAULTS = {
         'precision = ["fp32", "int8"]\nkeep',
         'precision = ["int4"]\nkeep',
         (
-            "target[0].precision[0]: must be one of 'fp16', 'fp32', 'int8', got 'int4'; "
+            "target[0].precision[0]: must be one of 'bf16', 'fp16', 'fp32', 'int8', "
+            "'int8-dynamic', 'int8-int16', 'int8-weight-only', got 'int4'; "
             "did you mean 'int8'?"
         ),
     ),

@@ -87,6 +87,7 @@ def test_only_plugins_on_the_allow_list_of_the_environment_load(install, monkeyp
     registry = Registry()
     assert [record.name for record in registry.plugins() if record.state == "ok"] == [
         "edgeprep.stages",
+        "edgeprep.compress",
         "edgeprep.tasks",
         "second_plugin",
     ]

@@ -17,127 +17,15 @@ from msgspec import Meta
 from edgeprep import schema
 from edgeprep.errors import RecipeError, StorageError
 from edgeprep.files import open_regular
-from edgeprep.interfaces import Placement, Precision
-from edgeprep.tensors import MOST_PIXELS, CameraColor, ImageSpec, Length, YuvRange
+from edgeprep.interfaces import CALIBRATED, Placement
+from edgeprep.recipe.budget import BudgetTable, QuantizeTable
+from edgeprep.recipe.tables import DataTable, InputTable, ModelTable, TargetTable, UseTable
+from edgeprep.recipe.train import TrainTable
 
-__all__ = [
-    "BudgetTable",
-    "DataTable",
-    "InputTable",
-    "ModelTable",
-    "Recipe",
-    "RecipeText",
-    "TargetTable",
-    "load_recipe",
-]
+__all__ = ["Recipe", "RecipeText", "load_recipe"]
 
 # Recipes are written by hand; what is larger is some other file.
 MAX_SIZE_BYTES = 1_000_000
-
-Text = Annotated[str, Meta(min_length=1)]
-# Names a class with `use`; the other keys are the fields of that class.
-UseTable = Annotated[
-    Mapping[str, object],
-    Meta(extra_json_schema={"properties": {"use": {"type": "string"}}, "required": ["use"]}),
-]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelTable:
-    """`[model]`: where the network comes from.
-
-    Attributes:
-        factory: `module:function`, a `.py` file beside the recipe or an installed module.
-        arguments: what the function is called with, by name.
-        weights: a file of weights, relative to the recipe; absent where the factory loads them.
-    """
-
-    factory: Text
-    arguments: Mapping[str, object] = field(default_factory=dict)
-    weights: Text | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InputTable:
-    """`[input]`: the pictures that an application hands over.
-
-    Attributes:
-        size: `[height, width]` in pixels; absent where pictures of any size may come.
-        color: the order of their channels; or "nv12" or "i420", the planes of a camera, BT.601.
-        yuv_range: whether planes have brightness in 16..235, "limited", or in 0..255, "full".
-    """
-
-    size: tuple[Length, Length] | None = None
-    color: CameraColor = "rgb"
-    yuv_range: YuvRange = "limited"
-
-    def __post_init__(self) -> None:
-        if self.yuv_range == "full" and not self.image.is_planar:
-            rule = "yuv_range: must be absent where color is neither 'nv12' nor 'i420'"
-            raise RecipeError(f"{rule}, got {self.yuv_range!r}")
-        if self.size is not None and self.image.is_planar and any(n % 2 for n in self.size):
-            rule = f"size: must be even, both ways, for color {self.color!r}"
-            raise RecipeError(f"{rule}, got {list(self.size)!r}")
-        if self.size is not None and self.size[0] * self.size[1] > MOST_PIXELS:
-            rule = f"must have at most {MOST_PIXELS} pixels"
-            raise RecipeError(f"size: {rule}, got {list(self.size)!r}")
-
-    @property
-    def image(self) -> ImageSpec:
-        """The type of these pictures."""
-        height, width = self.size or (None, None)
-        return ImageSpec(height=height, width=width, color=self.color, yuv_range=self.yuv_range)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DataTable:
-    """`[data]`: pictures, each table with `use` for a reader or with `factory` for code.
-
-    Attributes:
-        calibration: samples that int8 targets are calibrated on; labels are not needed.
-        evaluation: labelled samples that accuracy is measured on.
-        fps: how many of either were taken in a second, where stages ask for the time.
-    """
-
-    calibration: Mapping[str, object] | None = None
-    evaluation: Mapping[str, object] | None = None
-    fps: Annotated[float, Meta(gt=0, le=1e6)] | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TargetTable:
-    """`[[target]]`: one format, in one or more precisions.
-
-    Attributes:
-        format: the name of the exporter.
-        precision: each gives a variant.
-        keep_float: patterns of module paths that int8 leaves in float, such as "features.0.*".
-        options: the other keys, which are the exporter's own.
-    """
-
-    format: Text
-    precision: Annotated[tuple[Precision, ...], Meta(min_length=1)]
-    keep_float: tuple[Text, ...] = ()
-    options: schema.Rest = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        for precision in self.precision:
-            if self.precision.count(precision) > 1:
-                rule = "every entry must differ"
-                raise ValueError(f"precision: {rule}, got {precision!r} more than once")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BudgetTable:
-    """`[budget]`: what may be lost.
-
-    Attributes:
-        metric: one of the task's metrics, such as "accuracy".
-        max_drop: the largest loss, absolute, against the source model on the evaluation data.
-    """
-
-    metric: Text
-    max_drop: Annotated[float, Meta(ge=0)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,8 +44,10 @@ class RecipeText:
         placement: what of it is inside the exported graph: all ("graph"), as little as possible
             ("host"), all but the first steps up to a fixed size ("split"), or each of these, for
             the device to measure ("auto").
-        data: pictures for calibration and evaluation.
+        data: pictures for calibration, evaluation and training.
+        train: how networks learn, in `edgeprep train` and in compression steps that fine-tune.
         compress: compression steps, in order.
+        quantize: how int8 targets become integers, in every format alike.
         budget: what may be lost.
     """
 
@@ -165,12 +55,14 @@ class RecipeText:
     model: ModelTable
     task: UseTable
     target: Annotated[tuple[TargetTable, ...], Meta(min_length=1)]
-    input: InputTable = InputTable()
+    input: InputTable = field(default_factory=InputTable)
     augment: tuple[UseTable, ...] = ()
     preprocess: tuple[UseTable, ...] = ()
     placement: Placement | Literal["auto"] = "split"
-    data: DataTable = DataTable()
+    data: DataTable = field(default_factory=DataTable)
+    train: TrainTable = field(default_factory=TrainTable)
     compress: tuple[UseTable, ...] = ()
+    quantize: QuantizeTable = field(default_factory=QuantizeTable)
     budget: BudgetTable | None = None
 
     def __post_init__(self) -> None:
@@ -181,8 +73,8 @@ class RecipeText:
             _check_use(f"preprocess[{index}]", table)
         for index, table in enumerate(self.compress):
             _check_use(f"compress[{index}]", table)
-        _check_data("data.calibration", self.data.calibration)
-        _check_data("data.evaluation", self.data.evaluation)
+        for name in ("calibration", "evaluation", "training", "validation"):
+            _check_data(f"data.{name}", getattr(self.data, name))
         _check_targets(self.target, self.data)
         if self.budget is not None and self.data.evaluation is None:
             remedy = "add it, or leave [budget] out"
@@ -285,8 +177,10 @@ def _check_targets(targets: tuple[TargetTable, ...], data: DataTable) -> None:
                 rule = f"must differ from target[{earlier}]"
                 got = f"{target.format!r} in {precision!r} again"
                 raise RecipeError(f"target[{index}].precision: {rule}, got {got}")
-        if "int8" in target.precision and data.calibration is None:
+        calibrated = [precision for precision in target.precision if precision in CALIBRATED]
+        if calibrated and data.calibration is None:
             remedy = 'name pictures there; noise only by its name, { use = "random", samples = 64 }'
             raise RecipeError(
-                f"target[{index}].precision: 'int8' needs data.calibration, got none; {remedy}"
+                f"target[{index}].precision: {calibrated[0]!r} needs data.calibration, got none; "
+                f"{remedy}"
             )

@@ -1,0 +1,1 @@
+"""Smaller and quicker networks: distilled, pruned, made ready for integers."""

@@ -1,0 +1,142 @@
+"""What changes a network, and what it works with."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+from edgeprep.interfaces.conversion import Source
+from edgeprep.interfaces.engines import Task
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    import torch
+
+__all__ = ["Objective", "Pass", "Workbench"]
+
+
+class Objective(ABC):
+    """What training makes small."""
+
+    @abstractmethod
+    def loss(
+        self, network: "torch.nn.Module", inputs: "torch.Tensor", labels: "torch.Tensor | None"
+    ) -> "torch.Tensor":
+        """The loss of one batch, a scalar with a gradient.
+
+        Args:
+            network: in train mode; it may be wrapped, so that it is to be called and not looked
+                into.
+            inputs: `(N, …)`, float32, what the preprocessing gives.
+            labels: `(N,)`, int64; None where the training data have none.
+        """
+
+    def modules(self) -> "tuple[torch.nn.Module, ...]":
+        """Modules of its own that learn with the network, and are not part of it."""
+        return ()
+
+
+class Workbench(ABC):
+    """What a pass works with, beside the network that it is given."""
+
+    @property
+    @abstractmethod
+    def source(self) -> Source:
+        """The network as it came to this pass, with its calibration samples."""
+
+    @property
+    @abstractmethod
+    def task(self) -> Task:
+        """What its outputs mean."""
+
+    @property
+    @abstractmethod
+    def directory(self) -> "Path":
+        """That of the recipe, where relative paths start."""
+
+    @property
+    @abstractmethod
+    def storage(self) -> "Path":
+        """An existing directory for this step alone.
+
+        When a conversion was killed and is run again with the same inputs, what the pass had
+        written there is there again.
+        """
+
+    @abstractmethod
+    def step(self, title: str) -> "AbstractContextManager[Callable[[str], None]]":
+        """Tell of a part of the work: `with bench.step("measure") as done: …; done("3 ms")`."""
+
+    @abstractmethod
+    def batches(
+        self, samples: int | None = None
+    ) -> "Iterator[tuple[torch.Tensor, torch.Tensor | None]]":
+        """Training samples as the network takes them, without augmentation, batch by batch.
+
+        Args:
+            samples: at most so many, the first ones; None: all.
+
+        Raises:
+            RecipeError: the recipe names no training data.
+        """
+
+    @abstractmethod
+    def fine_tune(
+        self,
+        network: "torch.nn.Module",
+        *,
+        name: str,
+        epochs: int,
+        objective: Objective | None = None,
+        learning_rate: float | None = None,
+    ) -> "torch.nn.Module":
+        """`network`, trained on the recipe's training data as its `[train]` says.
+
+        Args:
+            network: it is changed in its place, and given back in eval mode with the weights of
+                the epoch that was best on the validation data, or else of the last one.
+            name: tells this training from others of the same pass; part of where it is kept.
+            epochs: how often the training data are gone through.
+            objective: what is made small; None: the task's own loss.
+            learning_rate: the highest one; None: that of `[train]`.
+
+        Raises:
+            RecipeError: the recipe names no training data, or they have no labels and `objective`
+                is None.
+            TrainingError: the loss is NaN or infinite; the message says where.
+        """
+
+    @abstractmethod
+    def score(self, network: "torch.nn.Module") -> float | None:
+        """The recipe's metric on the validation data; None where it names none."""
+
+    @abstractmethod
+    def speedups(self, network: "torch.nn.Module") -> Mapping[str, float]:
+        """How many times as fast as the network that came `network` is, by format.
+
+        Both are exported in float, and run in turns in the engine of each format of the recipe.
+        """
+
+
+class Pass(ABC):
+    """One compression step, torch → torch. Its fields are the keys of a `[[compress]]` table.
+
+    Attributes:
+        name: what recipes call it.
+        requires: the importable names of the modules that it needs.
+        install: what to tell pip where one of them is missing, such as "edgeprep-acme[convert]".
+    """
+
+    name: ClassVar[str]
+    requires: ClassVar[tuple[str, ...]] = ()
+    install: ClassVar[str] = ""
+
+    @abstractmethod
+    def apply(self, network: "torch.nn.Module", bench: Workbench) -> "torch.nn.Module":
+        """The compressed network. It raises, with the reason, where it can do nothing.
+
+        Args:
+            network: a copy that may be changed in its place, in eval mode.
+            bench: what else there is to work with.
+        """

@@ -1,0 +1,25 @@
+"""What a person writes: a TOML file, as frozen values.
+
+Only the frame is known here. Stages, tasks, data, compression steps and the exporters' own options
+stay tables, which the rooms that own them build with `edgeprep.schema`.
+"""
+
+from edgeprep.recipe.budget import BudgetTable, QuantizeTable, Repair
+from edgeprep.recipe.recipe import Recipe, RecipeText, load_recipe
+from edgeprep.recipe.tables import DataTable, InputTable, ModelTable, TargetTable, UseTable
+from edgeprep.recipe.train import TrainTable
+
+__all__ = [
+    "BudgetTable",
+    "DataTable",
+    "InputTable",
+    "ModelTable",
+    "QuantizeTable",
+    "Recipe",
+    "RecipeText",
+    "Repair",
+    "TargetTable",
+    "TrainTable",
+    "UseTable",
+    "load_recipe",
+]

@@ -1,0 +1,110 @@
+"""The tables that say what is converted: network, pictures, data and formats."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from msgspec import Meta
+
+from edgeprep import schema
+from edgeprep.errors import RecipeError
+from edgeprep.interfaces import Precision
+from edgeprep.tensors import MOST_PIXELS, CameraColor, ImageSpec, Length, YuvRange
+
+__all__ = ["DataTable", "InputTable", "ModelTable", "TargetTable", "Text", "UseTable"]
+
+Text = Annotated[str, Meta(min_length=1)]
+# Names a class with `use`; the other keys are the fields of that class.
+UseTable = Annotated[
+    Mapping[str, object],
+    Meta(extra_json_schema={"properties": {"use": {"type": "string"}}, "required": ["use"]}),
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelTable:
+    """`[model]`: where the network comes from.
+
+    Attributes:
+        factory: `module:function`, a `.py` file beside the recipe or an installed module.
+        arguments: what the function is called with, by name.
+        weights: a file of weights, relative to the recipe; absent where the factory loads them.
+    """
+
+    factory: Text
+    arguments: Mapping[str, object] = field(default_factory=dict)
+    weights: Text | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputTable:
+    """`[input]`: the pictures that an application hands over.
+
+    Attributes:
+        size: `[height, width]` in pixels; absent where pictures of any size may come.
+        color: the order of their channels; or "nv12" or "i420", the planes of a camera, BT.601.
+        yuv_range: whether planes have brightness in 16..235, "limited", or in 0..255, "full".
+    """
+
+    size: tuple[Length, Length] | None = None
+    color: CameraColor = "rgb"
+    yuv_range: YuvRange = "limited"
+
+    def __post_init__(self) -> None:
+        if self.yuv_range == "full" and not self.image.is_planar:
+            rule = "yuv_range: must be absent where color is neither 'nv12' nor 'i420'"
+            raise RecipeError(f"{rule}, got {self.yuv_range!r}")
+        if self.size is not None and self.image.is_planar and any(n % 2 for n in self.size):
+            rule = f"size: must be even, both ways, for color {self.color!r}"
+            raise RecipeError(f"{rule}, got {list(self.size)!r}")
+        if self.size is not None and self.size[0] * self.size[1] > MOST_PIXELS:
+            rule = f"must have at most {MOST_PIXELS} pixels"
+            raise RecipeError(f"size: {rule}, got {list(self.size)!r}")
+
+    @property
+    def image(self) -> ImageSpec:
+        """The type of these pictures."""
+        height, width = self.size or (None, None)
+        return ImageSpec(height=height, width=width, color=self.color, yuv_range=self.yuv_range)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataTable:
+    """`[data]`: pictures, each table with `use` for a reader or with `factory` for code.
+
+    Attributes:
+        calibration: samples that int8 targets are calibrated on; labels are not needed.
+        evaluation: labelled samples that accuracy is measured on, and nothing is chosen by.
+        training: samples that networks learn from.
+        validation: labelled samples by which training and searches choose, apart from `evaluation`.
+        fps: how many of either were taken in a second, where stages ask for the time.
+    """
+
+    calibration: Mapping[str, object] | None = None
+    evaluation: Mapping[str, object] | None = None
+    training: Mapping[str, object] | None = None
+    validation: Mapping[str, object] | None = None
+    fps: Annotated[float, Meta(gt=0, le=1e6)] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetTable:
+    """`[[target]]`: one format, in one or more precisions.
+
+    Attributes:
+        format: the name of the exporter.
+        precision: each gives a variant.
+        keep_float: patterns of module paths that int8 leaves in float, such as "features.0.*".
+        options: the other keys, which are the exporter's own.
+    """
+
+    format: Text
+    precision: Annotated[tuple[Precision, ...], Meta(min_length=1)]
+    keep_float: tuple[Text, ...] = ()
+    options: schema.Rest = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for precision in self.precision:
+            if self.precision.count(precision) > 1:
+                rule = "every entry must differ"
+                raise ValueError(f"precision: {rule}, got {precision!r} more than once")
