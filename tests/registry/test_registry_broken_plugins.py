@@ -165,8 +165,10 @@ BROKEN = {
         "@dataclass(frozen=True)\nclass Write(Exporter):\n    name = 'write'\n"
         "    precisions = ('fp32', 'int3')\n    def export(self, source, precision): ...\n"
         "@hookimpl\ndef edgeprep_exporters():\n    return [Write]\n" + FINE_TOO,
-        "exporter class 'Write': 'precisions' must be of 'fp32', 'fp16', 'bf16', 'int8', "
-        "'int8-int16', 'int8-dynamic', 'int8-weight-only', got 'int3'",
+        (
+            "exporter class 'Write': 'precisions' must be of 'fp32', 'fp16', 'bf16', 'int8', "
+            "'int8-int16', 'int8-dynamic', 'int8-weight-only', got 'int3'"
+        ),
     ),
     "backend for no format": (
         "class Run(Backend):\n    name = 'run'\n    formats = ()\n"
