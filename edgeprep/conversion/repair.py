@@ -1,0 +1,162 @@
+"""What is tried for a variant that loses too much: few trials, few layers in float.
+
+Only the order of trials is here. What a trial does is for the caller to say.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+
+from edgeprep.interfaces import Calibrator
+from edgeprep.recipe import Repair
+
+__all__ = ["Trial", "Tried", "fewest", "repair"]
+
+_CALIBRATORS: tuple[Calibrator, ...] = ("percentile", "mse", "entropy")
+# A network with more than so many of its layers in float is no int8 network any more.
+_LARGEST_SHARE = 0.5
+# After the shortest run of the order is found, so many of its layers are tried in int8 again: the
+# order comes from layers that were quantized one at a time, and may have put an innocent one first.
+_MOST_RELEASED = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One way to quantize a network.
+
+    Attributes:
+        keep: module paths that stay in float, in the order in which they were chosen.
+        calibrator: how ranges of activations are chosen.
+        fine_tuned: whether the network was fine-tuned under simulated int8 before.
+    """
+
+    keep: tuple[str, ...] = ()
+    calibrator: Calibrator = "min-max"
+    fine_tuned: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """What came of a trial.
+
+    Attributes:
+        trial: what was tried.
+        value: its score; None where it could not be scored.
+        drop: how far that is below the source's; infinite where it could not be scored.
+        fault: why it could not be scored.
+        size_bytes: of its files.
+        latency_ms: of one picture, on the engine's most exact options.
+    """
+
+    trial: Trial
+    value: float | None = None
+    drop: float = float("inf")
+    fault: str = ""
+    size_bytes: int = 0
+    latency_ms: float = 0.0
+
+    def describe(self) -> str:
+        """How it was quantized, for people."""
+        count = len(self.trial.keep)
+        layers = "no layer" if not count else f"{count} layer{'s' if count > 1 else ''}"
+        tuned = ", fine-tuned" if self.trial.fine_tuned else ""
+        return f"{layers} in float, calibrator {self.trial.calibrator!r}{tuned}"
+
+
+def repair(
+    run: Callable[[Trial], Tried],
+    *,
+    first: Trial,
+    allowed: Sequence[Repair],
+    max_drop: float,
+    order: Callable[[], Sequence[str]],
+    guess: int = 1,
+) -> Tried | None:
+    """The first trial found that loses no more than `max_drop`; None where there is none.
+
+    Args:
+        run: does one trial; it is called once for each.
+        first: what was tried before, and was not enough.
+        allowed: what may be done, in this order.
+        max_drop: the largest loss.
+        order: gives the layers that may stay in float, those that cost most first.
+        guess: how many of them are likely to be enough.
+    """
+    search = _Search(run=cache(run), max_drop=max_drop, order=order, guess=guess, allowed=allowed)
+    start = first
+    for step in allowed:
+        if step == "calibrate":
+            start = search.calibrated(start)
+        elif step == "fine-tune":
+            start = replace(start, fine_tuned=True)
+        found = search.from_(start, may_start=step != "keep-float")
+        if found is not None:
+            return found
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Search:
+    run: Callable[[Trial], Tried]
+    max_drop: float
+    order: Callable[[], Sequence[str]]
+    guess: int
+    allowed: Sequence[Repair]
+
+    def from_(self, start: Trial, *, may_start: bool) -> Tried | None:
+        """`start` itself where that is new, else with the fewest layers in float."""
+        if may_start and (tried := self.run(start)).drop <= self.max_drop:
+            return tried
+        return self._in_float(start) if "keep-float" in self.allowed else None
+
+    def calibrated(self, start: Trial) -> Trial:
+        """`start` with the calibrator that loses least."""
+        others = [name for name in _CALIBRATORS if name != start.calibrator]
+        tried = [self.run(replace(start, calibrator=name)) for name in others]
+        return min(tried, key=lambda one: one.drop).trial
+
+    def _in_float(self, start: Trial) -> Tried | None:
+        order = self.order()
+        most = int(len(order) * _LARGEST_SHARE)
+        if not most:
+            return None
+
+        def keeping(count: int) -> Tried:
+            return self.run(replace(start, keep=tuple(order[:count])))
+
+        count = fewest(lambda count: keeping(count).drop <= self.max_drop, most, self.guess)
+        return None if count is None else self._released(keeping(count))
+
+    def _released(self, found: Tried) -> Tried:
+        """`found` without those of its layers that can be int8 after all, the mildest first."""
+        # The last one is known to be needed: without it there was one too few.
+        for path in found.trial.keep[-2::-1][:_MOST_RELEASED]:
+            keep = tuple(other for other in found.trial.keep if other != path)
+            tried = self.run(replace(found.trial, keep=keep))
+            if tried.drop <= self.max_drop:
+                found = tried
+        return found
+
+
+def fewest(enough: Callable[[int], bool], most: int, guess: int = 1) -> int | None:
+    """The least count from 1 to `most` that is `enough`; None where `most` is not.
+
+    Args:
+        enough: asked once for a count; what is enough for one is taken to be so for all above.
+        most: the largest count.
+        guess: where the search begins; a good one costs two questions.
+    """
+    low, high = 0, min(max(guess, 1), most)
+    while not enough(high):
+        if high == most:
+            return None
+        low, high = high, min(2 * high, most)
+    # Right below a guess that was enough first, then in ever longer steps.
+    step = most if low else 1
+    while high - low > 1:
+        middle = max(high - step, (low + high) // 2)
+        if enough(middle):
+            high, step = middle, 2 * step
+        else:
+            low = middle
+    return high
