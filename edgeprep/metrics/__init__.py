@@ -1,30 +1,86 @@
 """How tasks are scored, with the reference libraries."""
 
+import re
 from collections.abc import Mapping
 from importlib import import_module
 
-from edgeprep.errors import RecipeError
+from edgeprep.errors import PluginError, RecipeError
 from edgeprep.interfaces import Task
 from edgeprep.metrics.agreement import RELATIVE_ERROR, TOP1_AGREEMENT, agreement_for
 from edgeprep.metrics.metric import Metric
+from edgeprep.metrics.top_k import top_k
 from edgeprep.schema import nearest
 
-__all__ = ["RELATIVE_ERROR", "TOP1_AGREEMENT", "Metric", "agreement_for", "metric_for"]
+__all__ = [
+    "RELATIVE_ERROR",
+    "TOP1_AGREEMENT",
+    "Metric",
+    "agreement_for",
+    "metric_for",
+    "metrics_of",
+]
 
-# Where each metric lives; its reference library is imported when it is asked for.
-_HOME: Mapping[str, tuple[str, str]] = {"accuracy": ("edgeprep.metrics.accuracy", "ACCURACY")}
+# Where each metric lives; its reference library is imported when it is asked for. Any other top-k
+# is made when it is asked for.
+_HOME: Mapping[str, tuple[str, str]] = {
+    "accuracy": ("edgeprep.metrics.accuracy", "ACCURACY"),
+    "precision-macro": ("edgeprep.metrics.averages", "PRECISION_MACRO"),
+    "precision-micro": ("edgeprep.metrics.averages", "PRECISION_MICRO"),
+    "recall-macro": ("edgeprep.metrics.averages", "RECALL_MACRO"),
+    "recall-micro": ("edgeprep.metrics.averages", "RECALL_MICRO"),
+    "f1-macro": ("edgeprep.metrics.averages", "F1_MACRO"),
+    "f1-micro": ("edgeprep.metrics.averages", "F1_MICRO"),
+    "roc-auc": ("edgeprep.metrics.roc_auc", "ROC_AUC"),
+    "calibration-error": ("edgeprep.metrics.calibration_error", "CALIBRATION_ERROR"),
+}
+_TOP_K = re.compile(r"top-([1-9][0-9]*)")
 
 
 def metric_for(task: Task, name: str, where: str = "budget.metric") -> Metric:
     """The metric `name`, which scores decoded results of `task` against labels.
 
+    Args:
+        task: says by its `metrics` how it can be scored; one "top-5" there stands for any "top-3".
+        name: such as "accuracy".
+        where: the place that names it, for messages.
+
     Raises:
         RecipeError: the task cannot be scored so; the message starts with `where`.
+        PluginError: the task names a metric that there is not.
     """
+    any_k = any(map(_TOP_K.fullmatch, task.metrics))
+    if found := _TOP_K.fullmatch(name) if any_k else None:
+        return top_k(_check_k(task, name, int(found[1]), where))
     if name not in task.metrics:
         known = ", ".join(map(repr, task.metrics)) or "nothing"
         remedy = nearest(name, task.metrics) or f"; it can be scored by {known}"
         raise RecipeError(f"{where}: must be a metric of task {task.name!r}, got {name!r}{remedy}")
+    if name not in _HOME:
+        known = ", ".join(map(repr, _HOME))
+        raise PluginError(f"task {task.name!r}: metrics must be among {known}, got {name!r}")
     module, attribute = _HOME[name]
     metric: Metric = getattr(import_module(module), attribute)
     return metric
+
+
+def metrics_of(task: Task) -> tuple[Metric, ...]:
+    """All metrics of `task`, but for a top-k that its few classes make 1 whatever is predicted."""
+    return tuple(metric_for(task, name) for name in task.metrics if not _is_always_1(task, name))
+
+
+def _is_always_1(task: Task, name: str) -> bool:
+    found = _TOP_K.fullmatch(name)
+    classes = _classes(task)
+    return found is not None and classes is not None and int(found[1]) >= classes
+
+
+def _check_k(task: Task, name: str, k: int, where: str) -> int:
+    if _is_always_1(task, name):
+        rule = f"k must be below the number of classes, which is {_classes(task)}"
+        raise RecipeError(f"{where}: {rule}, got {name!r}; that is 1 whatever is predicted")
+    return k
+
+
+def _classes(task: Task) -> int | None:
+    labels = getattr(task, "labels", None)
+    return None if labels is None else len(labels)

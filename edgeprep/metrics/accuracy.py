@@ -1,21 +1,13 @@
 """Accuracy against labels."""
 
 from collections.abc import Sequence
-from typing import Protocol
 
 from sklearn.metrics import accuracy_score  # type: ignore[import-untyped]
 
+from edgeprep.metrics.classified import Classified
 from edgeprep.metrics.metric import Metric
 
 __all__ = ["ACCURACY"]
-
-
-class Classified(Protocol):
-    """A result that names one class by its number."""
-
-    @property
-    def index(self) -> int:
-        """The number of the class."""
 
 
 def accuracy(predictions: Sequence[Classified], labels: Sequence[int]) -> float:

@@ -35,7 +35,18 @@ class Classify(Task):
     """
 
     name: ClassVar[str] = "classify"
-    metrics: ClassVar[tuple[str, ...]] = ("accuracy",)
+    metrics: ClassVar[tuple[str, ...]] = (
+        "accuracy",
+        "top-5",  # stands for every top-k
+        "precision-macro",
+        "precision-micro",
+        "recall-macro",
+        "recall-micro",
+        "f1-macro",
+        "f1-micro",
+        "roc-auc",
+        "calibration-error",
+    )
 
     labels: Annotated[tuple[str, ...], msgspec.Meta(min_length=2)]
     top: Annotated[int, msgspec.Meta(ge=1)] = 5
@@ -96,15 +107,26 @@ class Classification:
     def labels(self) -> tuple[Label, ...]:
         """The best classes, at most the task's `top`, the best first."""
         if self._ranked is None:
-            values = self._output.astype(np.float64)
-            # Stable, so that of equal classes the first comes first, as in `index`.
-            order = np.argsort(-values, kind="stable")[: self._task.top]
-            scores = _scores(values, self._task.scores)
+            scores = self.scores
             self._ranked = tuple(
                 Label(name=self._task.labels[index], index=index, score=float(scores[index]))
-                for index in order.tolist()
+                for index in self.ranking[: self._task.top].tolist()
             )
         return self._ranked
+
+    @property
+    def scores(self) -> NDArray[np.float64]:
+        """The score of every class: `(classes,)`, in the order of the task's labels."""
+        return _scores(self._output.astype(np.float64), self._task.scores)
+
+    @property
+    def ranking(self) -> NDArray[np.int64]:
+        """The numbers of all classes: `(classes,)`, the best first; of equal ones, the first.
+
+        By the outputs themselves: scores of very different outputs may be the same float64.
+        """
+        # Stable, so that of equal classes the first comes first, as in `index`.
+        return np.argsort(-self._output.astype(np.float64), kind="stable")
 
     def to_json(self) -> Mapping[str, object]:
         """What `edgeprep run --format json` prints."""

@@ -5,11 +5,16 @@ import sys
 import numpy as np
 import pytest
 
-from edgeprep.errors import RecipeError
-from edgeprep.metrics import RELATIVE_ERROR, TOP1_AGREEMENT, agreement_for, metric_for
+from edgeprep.errors import PluginError, RecipeError
+from edgeprep.metrics import RELATIVE_ERROR, TOP1_AGREEMENT, agreement_for, metric_for, metrics_of
 from edgeprep.tasks.classify import Classify
 from edgeprep.tasks.tensors import Tensors
 
+NAMES = (
+    "'accuracy', 'top-5', 'precision-macro', 'precision-micro', 'recall-macro', 'recall-micro', "
+    "'f1-macro', 'f1-micro', 'roc-auc', 'calibration-error'"
+)
+TOP_5 = "'top-5', "
 TASK = Classify(labels=("a", "b", "c"))
 
 
@@ -28,10 +33,16 @@ def test_accuracy_is_the_share_of_right_answers() -> None:
     ("task", "name", "end"),
     [
         (TASK, "acuracy", "task 'classify', got 'acuracy'; did you mean 'accuracy'?"),
-        (TASK, "mAP", "task 'classify', got 'mAP'; it can be scored by 'accuracy'"),
+        (
+            TASK,
+            "mAP",
+            f"task 'classify', got 'mAP'; it can be scored by {NAMES}",
+        ),
+        (TASK, "top-0", "task 'classify', got 'top-0'; did you mean 'top-5'?"),
+        (Tensors(), "top-1", "task 'tensors', got 'top-1'; it can be scored by nothing"),
         (Tensors(), "accuracy", "task 'tensors', got 'accuracy'; it can be scored by nothing"),
     ],
-    ids=["near miss", "another", "no metrics"],
+    ids=["near miss", "another", "top nothing", "top-k of no classes", "no metrics"],
 )
 def test_a_metric_that_the_task_has_not_is_refused(
     task: Classify | Tensors, name: str, end: str
@@ -39,6 +50,40 @@ def test_a_metric_that_the_task_has_not_is_refused(
     with pytest.raises(RecipeError, match=r"^budget\.metric") as caught:
         metric_for(task, name)
     assert str(caught.value) == f"budget.metric: must be a metric of {end}"
+
+
+def test_a_top_k_that_holds_all_classes_is_refused() -> None:
+    with pytest.raises(RecipeError, match=r"^evaluate\.metrics") as caught:
+        metric_for(TASK, "top-3", "evaluate.metrics")
+    assert str(caught.value) == (
+        "evaluate.metrics: k must be below the number of classes, which is 3, got 'top-3'; "
+        "that is 1 whatever is predicted"
+    )
+
+
+def test_a_task_of_a_plugin_with_a_metric_that_there_is_not_is_at_fault() -> None:
+    class Strange(Tensors):
+        name = "strange"
+        metrics = ("mood",)
+
+    with pytest.raises(PluginError, match=r"^task 'strange'") as caught:
+        metric_for(Strange(), "mood")
+    assert str(caught.value) == (
+        f"task 'strange': metrics must be among {NAMES.replace(TOP_5, '')}, got 'mood'"
+    )
+
+
+def test_all_metrics_of_a_task_leave_out_a_top_k_that_says_nothing() -> None:
+    six = Classify(labels=tuple("abcdef"))
+    assert [metric.name for metric in metrics_of(six)] == list(Classify.metrics)
+    names = [metric.name for metric in metrics_of(TASK)]
+    assert names == [name for name in Classify.metrics if name != "top-5"]
+    assert metrics_of(Tensors()) == ()
+
+
+def test_only_the_calibration_error_is_better_when_lower() -> None:
+    lower = [m.name for m in metrics_of(TASK) if not m.higher_is_better]
+    assert lower == ["calibration-error"]
 
 
 def test_the_reference_library_waits_until_it_is_needed() -> None:

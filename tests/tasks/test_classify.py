@@ -61,6 +61,19 @@ def test_top_limits_what_is_listed() -> None:
     assert [label.name for label in result.labels] == ["cow", "bee"]
 
 
+def test_scores_and_ranking_are_of_all_classes_whatever_top_is() -> None:
+    task = Classify(labels=("ant", "bee", "cow"), top=1)
+    (result,) = task.decode((np.log(np.array([[1, 5, 4]], np.float32)),))
+    assert result.scores.tolist() == pytest.approx([0.1, 0.5, 0.4], abs=1e-7)
+    assert result.ranking.tolist() == [1, 2, 0]
+
+
+def test_ranking_goes_by_outputs_where_scores_are_equal() -> None:
+    (result,) = THREE.decode((np.array([[-2000, 0, -1000]], np.float32),))
+    assert result.scores.tolist() == [0.0, 1.0, 0.0]
+    assert result.ranking.tolist() == [1, 2, 0]
+
+
 def test_each_frame_has_its_result() -> None:
     results = THREE.decode((np.eye(3, dtype=np.float32)[[2, 0]],))
     assert [result.label for result in results] == ["cow", "ant"]

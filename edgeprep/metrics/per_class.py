@@ -1,0 +1,68 @@
+"""How each class fares: precision, recall and F1 of each, and which are taken for which."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+from sklearn.metrics import (  # type: ignore[import-untyped]
+    confusion_matrix,
+    precision_recall_fscore_support,
+)
+
+from edgeprep.metrics.classified import Classified
+
+__all__ = ["ClassScore", "confusion", "score_classes"]
+
+
+class ClassScore(Struct, frozen=True, kw_only=True):
+    """How one class fares, in 0..1; None where there is no such number.
+
+    Attributes:
+        precision: of the samples that were taken for this class, how many are; None where none was.
+        recall: of the samples of this class, how many were taken for it; None where there is none.
+        f1: the harmonic mean of both, None where there is neither.
+        samples: how many are of this class.
+    """
+
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    samples: int
+
+
+def score_classes(
+    predictions: Sequence[Classified], labels: Sequence[int], classes: int
+) -> tuple[ClassScore, ...]:
+    """How each of `classes` classes fares.
+
+    Source: sklearn.metrics.precision_recall_fscore_support.
+    """
+    columns = precision_recall_fscore_support(
+        labels, _indices(predictions), labels=range(classes), zero_division=np.nan
+    )
+    return tuple(
+        ClassScore(
+            precision=_known(precision), recall=_known(recall), f1=_known(f1), samples=int(samples)
+        )
+        for precision, recall, f1, samples in zip(*columns, strict=True)
+    )
+
+
+def confusion(
+    predictions: Sequence[Classified], labels: Sequence[int], classes: int
+) -> NDArray[np.int64]:
+    """How many samples of each class, a row, were taken for each, a column: `(classes, classes)`.
+
+    Source: sklearn.metrics.confusion_matrix.
+    """
+    matrix = confusion_matrix(labels, _indices(predictions), labels=range(classes))
+    return np.asarray(matrix, np.int64)
+
+
+def _indices(predictions: Sequence[Classified]) -> list[int]:
+    return [prediction.index for prediction in predictions]
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
