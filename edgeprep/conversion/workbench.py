@@ -13,7 +13,8 @@ from edgeprep.conversion.latency import latencies
 from edgeprep.conversion.plan import Plan, PlannedVariant
 from edgeprep.conversion.progress import Progress
 from edgeprep.conversion.source import NetworkSource
-from edgeprep.interfaces import Objective, Task, Workbench
+from edgeprep.interfaces import Objective, Stage, Task, Workbench
+from edgeprep.tensors import ImageSpec
 
 __all__ = ["RecipeWorkbench"]
 
@@ -47,6 +48,21 @@ class RecipeWorkbench(Workbench):
     def directory(self) -> Path:
         """See `Workbench.directory`."""
         return self.plan.recipe.directory
+
+    @property
+    def input(self) -> ImageSpec:
+        """See `Workbench.input`."""
+        return self.plan.chain.input
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """See `Workbench.stages`."""
+        return self.plan.chain.stages
+
+    @property
+    def objective(self) -> Objective:
+        """See `Workbench.objective`."""
+        raise NotImplementedError
 
     def step(self, title: str) -> AbstractContextManager[Callable[[str], None]]:
         """See `Workbench.step`."""

@@ -6,12 +6,17 @@ from typing import TYPE_CHECKING, ClassVar
 
 from edgeprep.interfaces.conversion import Source
 from edgeprep.interfaces.engines import Task
+from edgeprep.interfaces.stages import Stage
+from edgeprep.tensors import ImageSpec
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
+    from typing import Any
 
     import torch
+    from numpy import uint8
+    from numpy.typing import NDArray
 
 __all__ = ["Objective", "Pass", "Workbench"]
 
@@ -35,6 +40,36 @@ class Objective(ABC):
     def modules(self) -> "tuple[torch.nn.Module, ...]":
         """Modules of its own that learn with the network, and are not part of it."""
         return ()
+
+    def views(self) -> "tuple[Callable[[NDArray[uint8]], NDArray[Any]], ...]":
+        """What it looks at beside `inputs`: functions of the picture that is preprocessed.
+
+        Each takes a picture `(H, W, C)`, uint8, after augmentation, and gives an array whose shape
+        is the same for all pictures. They are called where pictures are read, which may be another
+        process.
+        """
+        return ()
+
+    def seeing(self, views: "tuple[torch.Tensor, ...]") -> "Objective":
+        """The objective of one batch, with its `views`, each `(N, …)`; called where it has some."""
+        return self
+
+    def imitation(
+        self,
+        outputs: "tuple[torch.Tensor, ...]",
+        wanted: "tuple[torch.Tensor, ...]",
+        temperature: float,
+    ) -> "torch.Tensor":
+        """How far outputs are from those of a teacher, a scalar with a gradient.
+
+        The objectives of tasks that networks can be distilled for have it; others have none.
+
+        Args:
+            outputs: of the student, in the order in which it returns them, `(N, …)`.
+            wanted: of the teacher, with the same shapes.
+            temperature: from 1; the higher, the more the less likely classes count.
+        """
+        raise NotImplementedError
 
 
 class Workbench(ABC):
@@ -63,6 +98,21 @@ class Workbench(ABC):
         When a conversion was killed and is run again with the same inputs, what the pass had
         written there is there again.
         """
+
+    @property
+    def input(self) -> ImageSpec:
+        """The pictures that an application hands over."""
+        raise NotImplementedError
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The preprocessing of those pictures, in order."""
+        raise NotImplementedError
+
+    @property
+    def objective(self) -> Objective:
+        """The task's own loss, as `[train]` sets it."""
+        raise NotImplementedError
 
     @abstractmethod
     def step(self, title: str) -> "AbstractContextManager[Callable[[str], None]]":
@@ -140,3 +190,13 @@ class Pass(ABC):
             network: a copy that may be changed in its place, in eval mode.
             bench: what else there is to work with.
         """
+
+    def files(self, directory: "Path") -> "tuple[Path, ...]":
+        """The files, beside the network and the data, that its result depends on.
+
+        A result that was kept is used again while their content is what it was.
+
+        Args:
+            directory: that of the recipe.
+        """
+        return ()
