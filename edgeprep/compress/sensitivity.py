@@ -1,0 +1,299 @@
+"""What quantizing each layer costs, found by simulated INT8 and a few samples."""
+
+import math
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from edgeprep.compress.ranges import Ranges, collect_ranges, run_network
+from edgeprep.compress.simulate import Simulation, simulated
+from edgeprep.compress.watch import Place
+from edgeprep.errors import ConvertError
+
+__all__ = ["LayerCost", "Sensitivity", "confirm", "measure", "rank_layers"]
+
+_CHUNK = 16  # samples at once; more is hardly quicker on a CPU, and takes memory
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerCost:
+    """What it costs to quantize one layer.
+
+    Attributes:
+        path: of the module, as `keep_float` names it.
+        kinds: what it computes in integers, such as ("convolution",).
+        snr_db: signal to noise at the network's outputs when it alone is quantized, in decibels;
+            infinite where nothing changes. Of several outputs the one that loses most.
+        own_snr_db: the same at its own output.
+        parameters: values in its weights.
+        macs: its share of all multiplications, 0 to 1.
+        inside: how many other layers are inside it, and stay in float with it.
+        drop: what the metric loses when it alone is quantized; None where that was not measured.
+    """
+
+    path: str
+    kinds: tuple[str, ...]
+    snr_db: float
+    own_snr_db: float
+    parameters: int
+    macs: float
+    inside: int = 0
+    drop: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sensitivity:
+    """A network's layers by cost, and what it takes to try others.
+
+    Attributes:
+        network: see `measure`.
+        ranges: of what it computes.
+        layers: most costly first; what runs in the network's own `forward` has no path to be kept
+            in float by, and is none of them.
+        batches: the samples, as the network takes them.
+        expected: what it gives for them in float.
+        levels: see `simulated`.
+    """
+
+    network: torch.nn.Module
+    ranges: Ranges
+    layers: tuple[LayerCost, ...]
+    batches: tuple[torch.Tensor, ...]
+    expected: tuple[Sequence[torch.Tensor], ...]
+    levels: int = 127
+
+    def snr_db(self, keep_float: Iterable[str] = ()) -> float:
+        """Signal to noise at the outputs with all layers quantized but those of `keep_float`."""
+        return self._snr_of(self.ranges.layers_without(keep_float))
+
+    def fewest(self, threshold_db: float) -> tuple[str, ...] | None:
+        """The fewest layers, most costly first, without which `threshold_db` is reached.
+
+        They are found by bisection, and those that turn out not to be needed are left out again.
+
+        Returns: None where no layers but all of them do.
+        """
+        order = [layer.path for layer in self.layers]
+        low, high = 0, len(order)
+        while low < high:
+            middle = (low + high) // 2
+            if self.snr_db(order[:middle]) >= threshold_db:
+                high = middle
+            else:
+                low = middle + 1
+        kept = order[:high]
+        if not self.ranges.layers_without(kept) or self.snr_db(kept) < threshold_db:
+            return None
+        for path in reversed(kept[:-1]):
+            fewer = [other for other in kept if other != path]
+            if self.snr_db(fewer) >= threshold_db:
+                kept = fewer
+        return tuple(kept)
+
+    def _snr_of(self, layers: Collection[str]) -> float:
+        with simulated(self.network, self.ranges, layers=layers, levels=self.levels):
+            noisy = [run_network(self.network, batch) for batch in self.batches]
+        return _snr(self.expected, noisy)
+
+
+def rank_layers(
+    network: torch.nn.Module,
+    inputs: NDArray[np.float32],
+    *,
+    samples: int = 32,
+    rows: int = 1,
+    levels: int = 127,
+) -> tuple[LayerCost, ...]:
+    """The layers of `network`, by what it costs to quantize each alone; most costly first.
+
+    See `measure`, of which this is the list.
+    """
+    return measure(network, inputs, samples=samples, rows=rows, levels=levels).layers
+
+
+def measure(
+    network: torch.nn.Module,
+    inputs: NDArray[np.float32],
+    *,
+    samples: int = 32,
+    rows: int = 1,
+    levels: int = 127,
+    told: Callable[[str], None] = lambda _: None,
+) -> Sensitivity:
+    """Quantize each layer of `network` alone, and see what that does to its outputs.
+
+    Args:
+        network: in eval mode, float32.
+        inputs: `(samples, …)`, float32, as the network takes them. Ranges are of all of them.
+        samples: how many of them, spread evenly, are run for every layer.
+        rows: so many of `inputs` are one sample, which the network takes at once.
+        levels: see `simulated`.
+        told: is called with the path of each layer before it is measured.
+
+    Raises:
+        ConvertError: there are no samples, the network cannot be simulated, or it gives nothing but
+            zeros.
+    """
+    count = len(inputs) // rows
+    if not count:
+        raise ConvertError("sensitivity: samples are needed to measure with, got 0")
+    chosen = np.unique(np.linspace(0, count - 1, min(samples, count)).astype(int))
+    parts = inputs.reshape(count, rows, *inputs.shape[1:])
+    chunk = _CHUNK if _takes_many(network, parts) else 1
+    everything = list(_batches(parts, np.arange(count), chunk))
+    ranges = collect_ranges(network, everything)
+    batches = tuple(_batches(parts, chosen, chunk))
+    expected = tuple(run_network(network, batch) for batch in batches)
+    if not any(float(value.abs().max()) for outputs in expected for value in outputs):
+        raise ConvertError("sensitivity: outputs must differ from zero, got zeros for all samples")
+    found = Sensitivity(
+        network=network,
+        ranges=ranges,
+        layers=(),
+        batches=batches,
+        expected=expected,
+        levels=levels,
+    )
+    own = _own_snrs(network, ranges, batches, levels)
+    costs = []
+    for path in filter(None, ranges.layers):
+        told(path)
+        costs.append(_cost(found, path, own.get(path, math.inf)))
+    # NOTE: sorted keeps the order in which layers run where they cost the same.
+    return replace(found, layers=tuple(sorted(costs, key=lambda cost: cost.snr_db)))
+
+
+def confirm(
+    found: Sensitivity, score: Callable[[], float], worst: int, *, baseline: float | None = None
+) -> tuple[LayerCost, ...]:
+    """`found.layers`, with what the metric loses for the first `worst` of them.
+
+    Args:
+        found: what `measure` gave.
+        score: the metric of `found.network`, where more is better.
+        worst: how many layers are looked at.
+        baseline: what `score` gives in float; None: it is asked.
+    """
+    before = score() if baseline is None else baseline
+    layers = list(found.layers)
+    for index, layer in enumerate(layers[:worst]):
+        with simulated(found.network, found.ranges, layers={layer.path}, levels=found.levels):
+            layers[index] = replace(layer, drop=before - score())
+    return tuple(layers)
+
+
+def _cost(found: Sensitivity, path: str, own: float) -> LayerCost:
+    sites = [site for site in found.ranges.sites if site.place.path == path]
+    macs = sum(site.macs for site in found.ranges.sites)
+    return LayerCost(
+        path=path,
+        kinds=tuple(dict.fromkeys(site.kind for site in sites)),
+        snr_db=found._snr_of({path}),
+        own_snr_db=own,
+        parameters=sum(site.parameters for site in sites),
+        macs=sum(site.macs for site in sites) / macs if macs else 0.0,
+        inside=sum(other.startswith(f"{path}.") for other in found.ranges.layers),
+    )
+
+
+def _takes_many(network: torch.nn.Module, parts: NDArray[np.float32]) -> bool:
+    """Whether samples can be run at once: the outputs are those of one after the other."""
+    if len(parts) < 2:
+        return False
+    first, second = (run_network(network, torch.tensor(part)) for part in parts[:2])
+    try:
+        together = run_network(network, torch.tensor(np.concatenate(parts[:2])))
+    except ConvertError:
+        return False
+    return all(
+        one.dim() > 0
+        and both.shape == (2 * one.shape[0], *one.shape[1:])
+        and torch.allclose(both, torch.cat([one, other]), rtol=1e-3, atol=1e-4)
+        for one, other, both in zip(first, second, together, strict=True)
+    )
+
+
+def _batches(
+    parts: NDArray[np.float32], chosen: NDArray[np.intp], chunk: int
+) -> Iterator[torch.Tensor]:
+    for start in range(0, len(chosen), chunk):
+        # A copy: samples can be on the disk, and read-only.
+        yield torch.tensor(np.concatenate(parts[chosen[start : start + chunk]]))
+
+
+def _snr(
+    expected: Iterable[Sequence[torch.Tensor]], noisy: Iterable[Sequence[torch.Tensor]]
+) -> float:
+    """Of the output that has lost most, in decibels."""
+    signal: dict[int, float] = {}
+    noise: dict[int, float] = {}
+    for outputs, others in zip(expected, noisy, strict=True):
+        for index, (one, other) in enumerate(zip(outputs, others, strict=True)):
+            signal[index] = signal.get(index, 0.0) + _power(one)
+            noise[index] = noise.get(index, 0.0) + _power(one - other)
+    return min((_decibels(signal[index], noise[index]) for index in signal), default=math.inf)
+
+
+def _power(values: torch.Tensor) -> float:
+    return float(values.double().square().sum())
+
+
+def _decibels(signal: float, noise: float) -> float:
+    if noise == 0:
+        return math.inf
+    # Noise that is no number, as where an infinity is quantized away, is as bad as can be.
+    if signal == 0 or not math.isfinite(noise):
+        return -math.inf
+    return 10 * math.log10(signal / noise)
+
+
+def _own_snrs(
+    network: torch.nn.Module, ranges: Ranges, batches: Iterable[torch.Tensor], levels: int
+) -> dict[str, float]:
+    """By layer: signal to noise where it ends, while all others compute in float."""
+    side = _BySide(network, ranges, levels=levels)
+    with side.on_network():
+        for batch in batches:
+            run_network(network, batch)
+    found: dict[str, float] = {}
+    for place, (signal, noise) in side.powers.items():
+        found[place.path] = min(found.get(place.path, math.inf), _decibels(signal, noise))
+    return found
+
+
+class _BySide(Simulation):
+    """Computes every operator twice, and goes on with float."""
+
+    def __init__(self, network: torch.nn.Module, ranges: Ranges, *, levels: int) -> None:
+        super().__init__(network, ranges, levels=levels)
+        self.powers: dict[Place, tuple[float, float]] = {}
+
+    def operator(
+        self,
+        place: Place,
+        kind: Any,
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+    ) -> Any:
+        site = self._sites.get(place)
+        if site is None:
+            return function(*args, **kwargs)
+        copies, options = self.quantize_operands(site, _cloned(args), kwargs)
+        noisy = function(*copies, **options)
+        output = function(*args, **kwargs)
+        if isinstance(output, torch.Tensor) and isinstance(noisy, torch.Tensor):
+            if site.end == place:
+                noisy = self.quantize_output(place, noisy)
+            signal, noise = self.powers.get(place, (0.0, 0.0))
+            self.powers[place] = signal + _power(output), noise + _power(output - noisy)
+        return output
+
+
+def _cloned(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    # What runs in its place would change what the second run reads.
+    return tuple(one.clone() if isinstance(one, torch.Tensor) else one for one in args)
