@@ -90,6 +90,8 @@ class Variant(Struct, frozen=True, kw_only=True):
         outputs: of the graph, one picture.
         parity: agreement with the source on held-out samples.
         metric: score on labelled samples; None where there were none.
+        keep_float: the modules that stayed in float for its score, where it is quantized.
+        calibrator: how the ranges of its activations were chosen; "" where it has none.
         reduced: the drop of that score by precision hint, such as "bf16", for the hints below its
             own precision that the variant was run with.
         tolerance: largest relative error (see `Parity`) at which the golden outputs count as
@@ -109,6 +111,8 @@ class Variant(Struct, frozen=True, kw_only=True):
     outputs: tuple[TensorSpec, ...]
     parity: Parity
     metric: Measured | None = None
+    keep_float: tuple[str, ...] = ()
+    calibrator: str = ""
     reduced: Mapping[str, float] = field(default_factory=dict)
     tolerance: float
     golden_outputs: tuple[str, ...]

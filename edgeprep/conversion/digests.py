@@ -9,7 +9,6 @@ from pathlib import Path
 
 import torch
 
-import edgeprep
 from edgeprep.recipe import Recipe
 
 __all__ = ["digest", "digest_data", "digest_network", "digest_program"]
@@ -27,7 +26,7 @@ def digest(**parts: object) -> str:
 @cache
 def digest_program() -> str:
     """Of edgeprep's own code and the versions of the libraries that train and prune."""
-    root = Path(edgeprep.__file__).parent
+    root = Path(__file__).parents[1]
     return digest(
         files=digest_files(sorted(root.rglob("*.py"))),
         versions={name: _version(name) for name in _DISTRIBUTIONS},

@@ -1,91 +1,45 @@
-"""A bundle scored again, on the engines of this machine."""
+"""A bundle scored again on the engines of this machine, and its source in torch beside it."""
 
+from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from os import PathLike
 from time import perf_counter
-from typing import Any
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgeprep.bundle import SourceRecord
+from edgeprep.conversion.evaluation import SOURCE, Evaluation, Score
+from edgeprep.conversion.network import load_network
+from edgeprep.conversion.plan import build_named
 from edgeprep.conversion.samples import Prepared, prepare_samples
-from edgeprep.conversion.score import Outputs, Scorer
+from edgeprep.conversion.score import Outputs
+from edgeprep.conversion.scoring import Scoring, choose_metrics
+from edgeprep.conversion.scratch import scratch_directory
+from edgeprep.conversion.source import NetworkSource
+from edgeprep.conversion.threads import fastest_threads
 from edgeprep.data import Samples, build_reader
-from edgeprep.errors import BackendError, NoUsableBackend, RecipeError
+from edgeprep.errors import BackendError, DataError, NonFiniteOutput, NoUsableBackend, RecipeError
 from edgeprep.interfaces import Task
-from edgeprep.metrics import Metric, metric_for
 from edgeprep.recipe import Recipe
 from edgeprep.registry import Registry, default_registry
-from edgeprep.runtime.candidates import Candidate, Outcome, Reachable, list_candidates
+from edgeprep.runtime.candidates import Outcome, Reachable, list_candidates
 from edgeprep.runtime.opened import OpenedBundle
 from edgeprep.runtime.timing import Timing, summarize
+from edgeprep.stages.chain import Chain
 
-__all__ = ["Evaluation", "Score", "evaluate"]
+__all__ = ["Evaluation", "evaluate", "evaluate_source"]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Score:
-    """What one candidate scored.
-
-    `drop` is against the source as the bundle records it; None where that was scored by another
-    metric, on another number of samples, or not at all.
-    """
-
-    candidate: Candidate
-    value: float
-    drop: float | None
-    timing: Timing
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evaluation:
-    """The scores of all candidates on the same samples.
-
-    `rejected` are those whose engine failed, with the reason.
-    """
-
-    metric: str
-    samples: int
-    source: SourceRecord
-    scores: tuple[Score, ...]
-    rejected: tuple[Outcome, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """As `edgeprep evaluate --format json` prints it."""
-        return {
-            "metric": self.metric,
-            "samples": self.samples,
-            "source": {"metric": self.source.metric, "value": self.source.value},
-            "candidates": [
-                {
-                    "variant": score.candidate.variant,
-                    "backend": score.candidate.backend,
-                    "device": score.candidate.device,
-                    "options": dict(score.candidate.options),
-                    "value": score.value,
-                    "drop": score.drop,
-                    "median_ms": score.timing.median_ms,
-                }
-                for score in self.scores
-            ],
-            "rejected": [
-                {
-                    "variant": outcome.candidate.variant,
-                    "backend": outcome.candidate.backend,
-                    "device": outcome.candidate.device,
-                    "options": dict(outcome.candidate.options),
-                    "reason": outcome.reason,
-                }
-                for outcome in self.rejected
-            ],
-        }
+MetricNames = Sequence[str] | Literal["all"] | None
 
 
 def evaluate(
     path: str | PathLike[str],
     recipe: Recipe,
     *,
+    metrics: MetricNames = None,
+    with_source: bool = False,
     prefer: str | None = None,
     limit: int | None = None,
     registry: Registry | None = None,
@@ -94,49 +48,107 @@ def evaluate(
 
     Args:
         path: a `.edgeprep` file.
-        recipe: names the evaluation data and, in its budget, the metric.
+        recipe: names the evaluation data and, in its budget, the metric that counts.
+        metrics: the names of those to score by; "all": each that the task has; None: that of the
+            budget, and the task's first one.
+        with_source: whether the recipe's network is scored in torch, too: on the same samples, as
+            it is before any compression.
         prefer: as in `edgeprep.open`.
         limit: at most so many samples.
         registry: where plugins are looked up; None: the installed ones.
 
     Raises:
         BundleError: the file is not a whole, unchanged bundle.
-        RecipeError: the recipe names no evaluation data, or no metric that fits.
-        DataError: the data cannot be used.
+        RecipeError: the recipe names no evaluation data, or no metric that fits; or, with the
+            source, its model or preprocessing is wrong, or its task is not that of the bundle.
+        CheckpointError: with the source, its weights do not fit, or are not safe to read.
+        DataError: the data cannot be used, or a metric has no value on them.
         PreferenceError: `prefer` is no word that a candidate could answer to.
         NoUsableBackend: no candidate can run here.
+        NonFiniteOutput: the source answers NaN or infinity.
     """
-    opened = OpenedBundle.read(path, registry or default_registry())
+    registry = registry or default_registry()
+    opened = OpenedBundle.read(path, registry)
     rules = opened.rules(prefer)
-    samples = _samples(recipe, opened.task, limit)
-    metric = _metric(recipe, opened.task)
+    task = opened.task
+    chosen = choose_metrics(recipe, task, metrics)
+    samples = _samples(recipe, task, limit)
+    scoring = Scoring(task=task, metrics=chosen, undefined={} if metrics == "all" else None)
+    scores: list[Score] = []
+    if with_source:
+        _check_task(recipe, registry, task)
+        scores.append(_score_source(recipe, registry, samples, scoring))
     with closing(opened.chain):
         prepared = {
             placement: prepare_samples(samples, host.chain, "data.evaluation", fps=recipe.data.fps)
             for placement, host in opened.hosts.items()
         }
-    scores: list[Score] = []
+    count = len(next(iter(prepared.values())))
+    known = scores[0].values if scores else _recorded(opened.bundle.manifest.source, count)
     rejected: list[Outcome] = []
     reachable, left_out = list_candidates(opened.bundle.manifest.variants, opened.registry, rules)
     for first in _most_exact(reachable):
         inputs = prepared[first.variant.placement]
         try:
-            outputs, timing = _run(opened, first, inputs)
+            outputs, timing = _run_candidate(opened, first, inputs)
+            score = scoring.score(first.candidate, outputs, inputs, timing, known)
+        except DataError:
+            raise
         except Exception as fault:  # noqa: BLE001 -- an engine's fault rejects it, and is shown
-            reason = str(fault) if isinstance(fault, BackendError) else repr(fault)
+            ours = isinstance(fault, BackendError | NonFiniteOutput)
+            reason = str(fault) if ours else repr(fault)
             rejected.append(Outcome(candidate=first.candidate, verdict="rejected", reason=reason))
             continue
-        scorer = Scorer(task=opened.task, metric=metric, samples=inputs)
-        value = scorer.score(outputs)
-        drop = _drop(opened.bundle.manifest.source, scorer, value)
-        scores.append(Score(candidate=first.candidate, value=value, drop=drop, timing=timing))
-    if not scores:
+        scores.append(score)
+    if not any(score.candidate != SOURCE for score in scores):
         raise NoUsableBackend(opened.prober([*rejected, *left_out]).nothing_left())
+    return _evaluation(scoring, count, opened.bundle.manifest.source, scores, rejected)
+
+
+def evaluate_source(
+    recipe: Recipe,
+    *,
+    metrics: MetricNames = None,
+    limit: int | None = None,
+    registry: Registry | None = None,
+) -> Evaluation:
+    """Score the recipe's network in torch, as it is before any compression.
+
+    Args:
+        recipe: as for `evaluate`, like the others.
+        metrics: see there.
+        limit: see there.
+        registry: see there.
+
+    Raises:
+        RecipeError: the recipe breaks a rule, names no evaluation data, or no metric that fits.
+        CheckpointError: the weights do not fit, or are not safe to read.
+        DataError: the data cannot be used, or a metric has no value on them.
+        NonFiniteOutput: the network answers NaN or infinity.
+    """
+    registry = registry or default_registry()
+    task: Task = build_named(registry, "task", recipe.task, "task")
+    chosen = choose_metrics(recipe, task, metrics)
+    samples = _samples(recipe, task, limit)
+    scoring = Scoring(task=task, metrics=chosen, undefined={} if metrics == "all" else None)
+    score = _score_source(recipe, registry, samples, scoring)
+    return _evaluation(scoring, score.samples, None, [score], [])
+
+
+def _evaluation(
+    scoring: Scoring,
+    samples: int,
+    source: SourceRecord | None,
+    scores: Sequence[Score],
+    rejected: Sequence[Outcome],
+) -> Evaluation:
     return Evaluation(
-        metric=metric.name,
-        samples=len(next(iter(prepared.values()))),
-        source=opened.bundle.manifest.source,
+        metrics=tuple(metric.name for metric in scoring.metrics),
+        samples=samples,
+        source=source,
         scores=tuple(scores),
+        labels=scoring.labels,
+        undefined=scoring.undefined or {},
         rejected=tuple(rejected),
     )
 
@@ -151,20 +163,38 @@ def _samples(recipe: Recipe, task: Task, limit: int | None) -> Samples:
     )
 
 
-def _metric(recipe: Recipe, task: Task) -> Metric:
-    """The metric that `recipe` names, or else the first one of `task`."""
-    if recipe.budget is not None:
-        return metric_for(task, recipe.budget.metric)
-    if not task.metrics:
-        raise RecipeError(f"task: must be one that can be scored, got {task.name!r}")
-    return metric_for(task, task.metrics[0])
+def _check_task(recipe: Recipe, registry: Registry, task: Task) -> None:
+    """Refuse a recipe whose classes are not those that the bundle's outputs mean."""
+    if build_named(registry, "task", recipe.task, "task") != task:
+        raise RecipeError(
+            "task: must be that of the bundle, whose variants are scored beside the source, "
+            "got another one; convert the recipe again, or leave the source out"
+        )
 
 
-def _drop(source: SourceRecord, scorer: Scorer, value: float) -> float | None:
-    """How much worse `value` is than the source's; None where that was scored otherwise."""
-    # A score on other samples is not what the source's can be compared with.
-    alike = (source.metric, source.samples) == (scorer.name, len(scorer.samples))
-    return scorer.drop(source.value, value) if source.value is not None and alike else None
+def _recorded(source: SourceRecord, samples: int) -> dict[str, float]:
+    """What the bundle says that its source scored, if that was on as many samples."""
+    # A score on other samples is not what variants can be compared with.
+    if source.metric is None or source.value is None or source.samples != samples:
+        return {}
+    return {source.metric: source.value}
+
+
+def _score_source(
+    recipe: Recipe, registry: Registry, samples: Samples, scoring: Scoring
+) -> Score:
+    """The recipe's network, in torch, with all of the preprocessing as the first placement has it."""
+    network = load_network(recipe.model, recipe.directory)
+    with scratch_directory() as scratch, closing(Chain.of_recipe(recipe, registry)) as chain:
+        host, graph = chain.cut(chain.placements(recipe.placement)[0])
+        prepared = prepare_samples(samples, host, "data.evaluation", fps=recipe.data.fps)
+        none = np.empty((0, *graph.input.shape()[1:]), np.uint8)
+        source = NetworkSource(network, graph, none, scratch=scratch)
+        scoring.task.check_outputs(source.outputs)
+        with fastest_threads(lambda: source.run(prepared.picture(0))):
+            outputs, timing = _run(source.run, prepared)
+    score = scoring.score(SOURCE, outputs, prepared, timing, {})
+    return score
 
 
 def _most_exact(reachable: list[Reachable]) -> list[Reachable]:
@@ -176,16 +206,21 @@ def _most_exact(reachable: list[Reachable]) -> list[Reachable]:
     return list(first.values())
 
 
-def _run(opened: OpenedBundle, item: Reachable, inputs: Prepared) -> tuple[list[Outputs], Timing]:
+def _run_candidate(
+    opened: OpenedBundle, item: Reachable, inputs: Prepared
+) -> tuple[list[Outputs], Timing]:
     model = opened.bundle.model(item.variant)
-    runner = item.backend.load(model, item.device, item.candidate.options)
+    with closing(item.backend.load(model, item.device, item.candidate.options)) as runner:
+        return _run(lambda picture: runner.run((picture,)), inputs)
+
+
+def _run(
+    run: Callable[[NDArray[np.uint8]], Outputs], inputs: Prepared
+) -> tuple[list[Outputs], Timing]:
     outputs, times = [], []
-    try:
-        for index in range(len(inputs)):
-            picture = np.ascontiguousarray(inputs.picture(index))
-            start = perf_counter()
-            outputs.append(runner.run((picture,)))
-            times.append((perf_counter() - start) * 1e3)
-    finally:
-        runner.close()
+    for index in range(len(inputs)):
+        picture = np.ascontiguousarray(inputs.picture(index))
+        start = perf_counter()
+        outputs.append(run(picture))
+        times.append((perf_counter() - start) * 1e3)
     return outputs, summarize([times])

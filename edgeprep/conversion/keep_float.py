@@ -1,12 +1,11 @@
 """Patterns of module paths: which layers a target keeps in float."""
 
 from collections.abc import Collection, Mapping, Sequence
-from fnmatch import fnmatchcase
 
 import torch
 
 from edgeprep.errors import RecipeError
-from edgeprep.schema import nearest
+from edgeprep.train.modules import match_patterns
 
 __all__ = ["match_modules"]
 
@@ -23,17 +22,12 @@ def match_modules(
     Raises:
         RecipeError: a pattern matches no module, or no layer with weights is left.
     """
-    paths = [path for path, _ in network.named_modules() if path]
-    matched: dict[str, None] = {}
-    for where, listed in patterns.items():
-        for index, pattern in enumerate(listed):
-            found = [path for path in paths if fnmatchcase(path, pattern)]
-            if not found:
-                raise RecipeError(
-                    f"{where}[{index}]: must match a module of the network, "
-                    f"got {pattern!r}{nearest(pattern, paths)}"
-                )
-            matched.update(dict.fromkeys(found))
+    found = [
+        path
+        for where, listed in patterns.items()
+        for path in match_patterns(network, listed, where)
+    ]
+    matched = dict.fromkeys(found)
     _check_rest(network, matched, next((at for at, listed in patterns.items() if listed), ""))
     return tuple(matched)
 

@@ -1,9 +1,8 @@
 """The conversion: recipe in, one bundle out, every gate in between."""
 
 from contextlib import closing
-from copy import deepcopy
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from os import PathLike
 from pathlib import Path
 
@@ -11,26 +10,26 @@ import numpy as np
 import torch
 
 from edgeprep.conversion.budget import check_budget
-from edgeprep.conversion.keep_float import match_modules
+from edgeprep.conversion.compression import Compression
 from edgeprep.conversion.network import load_network
 from edgeprep.conversion.pack import pack
 from edgeprep.conversion.parity import check_oracle
-from edgeprep.conversion.plan import Plan, PlannedVariant, make_plan
+from edgeprep.conversion.plan import Plan, make_plan
 from edgeprep.conversion.progress import Progress, silent
 from edgeprep.conversion.result import Result
 from edgeprep.conversion.samples import Prepared, prepare_samples
 from edgeprep.conversion.score import Agreement, Scorer, run_all
 from edgeprep.conversion.scratch import scratch_directory
 from edgeprep.conversion.source import NetworkSource
+from edgeprep.conversion.steps import Steps
 from edgeprep.conversion.threads import fastest_threads
-from edgeprep.conversion.variants import MadeVariant, Oracle, make_variant
-from edgeprep.conversion.workbench import RecipeWorkbench
+from edgeprep.conversion.variants import MadeVariant, Oracle
+from edgeprep.conversion.within_budget import VariantMaker
 from edgeprep.data import Samples
-from edgeprep.errors import ConvertError, EdgePrepError, ParityError, StorageError
-from edgeprep.interfaces import Pass, Placement
+from edgeprep.errors import EdgePrepError, ParityError, StorageError
+from edgeprep.interfaces import Placement
 from edgeprep.recipe import Recipe, load_recipe
-from edgeprep.registry import Registry, default_registry
-from edgeprep.schema.foreign import name_fault
+from edgeprep.registry import Registry, create, default_registry
 from edgeprep.stages.chain import Chain
 
 __all__ = ["convert"]
@@ -45,6 +44,7 @@ def convert(
     output: str | PathLike[str],
     *,
     overwrite: bool = False,
+    fresh: bool = False,
     registry: Registry | None = None,
     progress: Progress = silent,
 ) -> Result:
@@ -57,6 +57,7 @@ def convert(
         recipe: a recipe, or the path of its TOML file.
         output: the bundle to write.
         overwrite: whether a file that is there already may be replaced.
+        fresh: whether compression steps that a conversion before this one did are done again.
         registry: where plugins are looked up; None: the installed ones.
         progress: is told of every step.
 
@@ -75,18 +76,30 @@ def convert(
     """
     if not isinstance(recipe, Recipe):
         recipe = load_recipe(recipe)
-    plan = make_plan(recipe, output, overwrite=overwrite, registry=registry or default_registry())
+    registry = registry or default_registry()
+    plan = make_plan(recipe, output, overwrite=overwrite, registry=registry)
     try:
         with scratch_directory() as scratch, closing(plan.chain):
-            conversion = _Conversion(plan=plan, progress=progress, scratch=scratch)
+            conversion = _Conversion(
+                plan=plan,
+                registry=registry,
+                progress=progress,
+                scratch=scratch,
+                steps=Steps(fresh=fresh),
+            )
             made = conversion.make()
-            check_budget(plan.recipe.budget, [variant.record for variant in made])
+            check_budget(plan.recipe.budget, made)
             with progress("pack") as done:
                 manifest = pack(
                     plan, conversion.sources, conversion.oracles, made, overwrite=overwrite
                 )
                 done(f"{plan.output}, {plan.output.stat().st_size:,} bytes")
-            return Result(bundle=plan.output, manifest=manifest, skipped=conversion.skipped())
+            return Result(
+                bundle=plan.output,
+                manifest=manifest,
+                skipped=conversion.skipped(),
+                trials={variant.record.name: variant.trials for variant in made},
+            )
     except EdgePrepError:
         raise
     except OSError as error:
@@ -117,26 +130,41 @@ class _Conversion:
     """One conversion under way."""
 
     plan: Plan
+    registry: Registry
     progress: Progress
     scratch: Path
+    steps: Steps
     grounds: dict[Placement, _Ground] = field(default_factory=dict)
     sources: dict[Placement, NetworkSource] = field(default_factory=dict)
     oracles: dict[Placement, Oracle] = field(default_factory=dict)
-    kept: dict[tuple[Placement, tuple[str, ...]], NetworkSource] = field(default_factory=dict)
 
     def make(self) -> list[MadeVariant]:
         """All variants, each past the parity gate."""
-        network = self._load()
+        loaded = self._load()
         for placement in self.plan.placements:
-            self.grounds[placement] = self._ground(placement, network)
-        network = self._compress(network)
+            self.grounds[placement] = self._ground(placement, loaded)
+        compression = self._compression(loaded)
+        network = compression.run()
         for placement in self.plan.placements:
             self.sources[placement] = self._source(placement, network)
             self.oracles[placement] = self._oracle(placement)
-        # All before the first export: a misspelt pattern of the last target need not wait for it.
-        for planned in self.plan.variants:
-            self._keep_float(planned, network)
-        return [self._variant(planned) for planned in self.plan.variants]
+
+        @cache
+        def fine_tuned() -> torch.nn.Module:
+            step = create(self.registry.get("pass", "quantization-aware"))
+            return compression.apply(step, network, where="budget.repair")
+
+        maker = VariantMaker(
+            plan=self.plan,
+            network=network,
+            sources=self.sources,
+            oracles=self.oracles,
+            rank=cache(partial(self._rank, network)),
+            fine_tune=cache(lambda placement: self._source(placement, fine_tuned())),
+            progress=self.progress,
+        )
+        maker.check()
+        return [maker.make(planned) for planned in self.plan.variants]
 
     def skipped(self) -> dict[str, int]:
         """How many pictures of each kind of data could not be read."""
@@ -175,28 +203,25 @@ class _Conversion:
             done(f"{scorer.name} {score:.4f} on {len(held_out)} samples")
         return _Ground(calibration=calibration, held_out=held_out, scorer=scorer, score=score)
 
-    def _compress(self, network: torch.nn.Module) -> torch.nn.Module:
+    def _compression(self, loaded: torch.nn.Module) -> Compression:
         placement = self.plan.placements[0]
         ground = self.grounds[placement]
-        for index, compress in enumerate(self.plan.passes):
-            storage = self.scratch / f"compress-{index}"
-            storage.mkdir()
-            bench = RecipeWorkbench(
-                plan=self.plan,
-                source=self._source(placement, network),
-                storage=storage,
-                image=ground.held_out.picture(0),
-                rewrap=partial(self._source, placement),
-                progress=self.progress,
-            )
-            # A pass may change the network in its place; the source stays what it was.
-            network = _apply(compress, deepcopy(network), bench, f"compress[{index}]")
-            with self.progress(f"score what {compress.name!r} gave") as done:
-                source = self._source(placement, network)
-                score = ground.scorer.score(run_all(source.run, ground.held_out))
-                count = sum(parameter.numel() for parameter in network.parameters())
-                done(f"{ground.scorer.name} {score:.4f}, {count:,} parameters")
-        return network
+
+        def describe(source: NetworkSource) -> str:
+            score = ground.scorer.score(run_all(source.run, ground.held_out))
+            count = sum(parameter.numel() for parameter in source.network.parameters())
+            return f"{ground.scorer.name} {score:.4f}, {count:,} parameters"
+
+        return Compression(
+            loaded=loaded,
+            plan=self.plan,
+            steps=self.steps,
+            scratch=self.scratch,
+            image=ground.held_out.picture(0),
+            wrap=partial(self._source, placement),
+            describe=describe,
+            progress=self.progress,
+        )
 
     def _source(self, placement: Placement, network: torch.nn.Module) -> NetworkSource:
         _, graph = self.plan.chain.cut(placement)
@@ -204,6 +229,14 @@ class _Conversion:
         empty = np.empty((0, *graph.input.shape()[1:]), np.uint8)
         inputs = empty if calibration is None else calibration.inputs
         return NetworkSource(network, graph, inputs, scratch=self.scratch)
+
+    def _rank(self, network: torch.nn.Module) -> tuple[str, ...]:
+        """The layers of `network`, those first that cost most when they are quantized."""
+        return tuple(
+            path
+            for path, module in network.named_modules()
+            if any(parameter.ndim > 1 for parameter in module.parameters(recurse=False))
+        )
 
     def _oracle(self, placement: Placement) -> Oracle:
         ground = self.grounds[placement]
@@ -219,39 +252,6 @@ class _Conversion:
             scorer=ground.scorer,
             source_score=ground.score,
         )
-
-    def _keep_float(self, planned: PlannedVariant, network: torch.nn.Module) -> None:
-        key = (planned.placement, planned.keep_float)
-        if key not in self.kept:
-            paths = match_modules(
-                network,
-                {
-                    f"{planned.where}.keep_float": planned.keep_float,
-                    "quantize.keep_float": self.plan.recipe.quantize.keep_float,
-                },
-            )
-            self.kept[key] = self.sources[planned.placement].keeping(paths)
-
-    def _variant(self, planned: PlannedVariant) -> MadeVariant:
-        kept = self.kept[planned.placement, planned.keep_float]
-        source = kept.quantized_by(planned.quantization)
-        with self.progress(planned.name) as done:
-            made = make_variant(planned, source, self.oracles[planned.placement])
-            done(made.describe())
-        return made
-
-
-def _apply(
-    compress: Pass, network: torch.nn.Module, bench: RecipeWorkbench, where: str
-) -> torch.nn.Module:
-    try:
-        return compress.apply(network, bench).eval()
-    except EdgePrepError:
-        raise
-    except Exception as error:  # a pass is a plugin's code and may raise anything
-        raise ConvertError(
-            f"{where}: pass {compress.name!r} must succeed, got {name_fault(error)}"
-        ) from error
 
 
 def _prepare(plan: Plan, samples: Samples | None, host: Chain, where: str) -> Prepared | None:

@@ -34,6 +34,12 @@ class Trial:
     calibrator: Calibrator = "min-max"
     fine_tuned: bool = False
 
+    def __str__(self) -> str:
+        count = len(self.keep)
+        layers = "no layer" if not count else f"{count} layer{'s' if count > 1 else ''}"
+        tuned = ", fine-tuned" if self.fine_tuned else ""
+        return f"{layers} in float, calibrator {self.calibrator!r}{tuned}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tried:
@@ -54,13 +60,6 @@ class Tried:
     fault: str = ""
     size_bytes: int = 0
     latency_ms: float = 0.0
-
-    def describe(self) -> str:
-        """How it was quantized, for people."""
-        count = len(self.trial.keep)
-        layers = "no layer" if not count else f"{count} layer{'s' if count > 1 else ''}"
-        tuned = ", fine-tuned" if self.trial.fine_tuned else ""
-        return f"{layers} in float, calibrator {self.trial.calibrator!r}{tuned}"
 
 
 def repair(

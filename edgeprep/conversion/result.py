@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeprep.bundle import Manifest, Variant
+from edgeprep.conversion.repair import Tried
 
 __all__ = ["Result"]
 
@@ -18,11 +19,13 @@ class Result:
         bundle: where it is.
         manifest: what it says of itself.
         skipped: how many pictures could not be read, by "calibration" and "evaluation".
+        trials: the ways in which each quantized variant was tried, by its name, in their order.
     """
 
     bundle: Path
     manifest: Manifest
     skipped: Mapping[str, int]
+    trials: Mapping[str, tuple[Tried, ...]]
 
     @property
     def variants(self) -> tuple[Variant, ...]:
@@ -37,6 +40,10 @@ class Result:
             "source": {"metric": source.metric, "value": source.value, "samples": source.samples},
             "skipped": dict(self.skipped),
             "variants": [_variant_to_json(variant) for variant in self.variants],
+            "trials": {
+                name: [_tried_to_json(tried) for tried in trials]
+                for name, trials in self.trials.items()
+            },
         }
 
 
@@ -48,6 +55,21 @@ def _variant_to_json(variant: Variant) -> dict[str, Any]:
         "precision": variant.precision,
         "placement": variant.placement,
         "size_bytes": variant.size_bytes,
+        "keep_float": list(variant.keep_float),
+        "calibrator": variant.calibrator,
         "parity": {"max_abs": parity.max_abs, "relative": parity.relative},
         "metric": metric and {"name": metric.name, "value": metric.value, "drop": metric.drop},
+    }
+
+
+def _tried_to_json(tried: Tried) -> dict[str, Any]:
+    return {
+        "keep_float": list(tried.trial.keep),
+        "calibrator": tried.trial.calibrator,
+        "fine_tuned": tried.trial.fine_tuned,
+        "value": tried.value,
+        "drop": tried.drop,
+        "fault": tried.fault,
+        "size_bytes": tried.size_bytes,
+        "latency_ms": tried.latency_ms,
     }

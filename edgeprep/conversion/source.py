@@ -1,6 +1,5 @@
 """What exporters start from: one network, its preprocessing, its calibration samples."""
 
-from collections.abc import Mapping
 from copy import copy
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +18,7 @@ from edgeprep.stages.primitives.numpy import NumpyPrimitives
 from edgeprep.stages.primitives.onnx import build_onnx
 from edgeprep.stages.primitives.torch import ChainModule
 from edgeprep.tensors import DType, TensorSpec
+from edgeprep.train.outputs import flatten_outputs
 
 __all__ = ["NetworkSource", "flatten_outputs"]
 
@@ -191,28 +191,6 @@ class NetworkSource(Source):
                 f"got {name_fault(error)}"
             ) from error
         return tuple(output.numpy() for output in outputs)
-
-
-def flatten_outputs(outputs: object) -> dict[str, torch.Tensor]:
-    """The tensors that a network returned, by name: a tensor, a sequence, or a mapping of them.
-
-    Raises:
-        RecipeError: something else came back.
-    """
-    if isinstance(outputs, torch.Tensor):
-        return {"output": outputs}
-    if isinstance(outputs, Mapping):
-        named = {str(name): value for name, value in outputs.items()}
-    elif isinstance(outputs, list | tuple):
-        named = {f"output_{index}": value for index, value in enumerate(outputs)}
-    else:
-        named = {}
-    if not named or not all(isinstance(value, torch.Tensor) for value in named.values()):
-        raise RecipeError(
-            "model.factory: the network must return a tensor, or a sequence or mapping of tensors, "
-            f"got {type(outputs).__name__!r}"
-        )
-    return named
 
 
 def _trace_outputs(network: torch.nn.Module, taken: TensorSpec) -> tuple[TensorSpec, ...]:

@@ -21,10 +21,12 @@ class Steps:
 
     Args:
         directory: where they lie; None: `steps` in the cache directory.
+        fresh: whether what was kept is thrown away when its step is opened.
     """
 
-    def __init__(self, directory: Path | None = None) -> None:
+    def __init__(self, directory: Path | None = None, *, fresh: bool = False) -> None:
         self._directory = directory
+        self._fresh = fresh
 
     @contextmanager
     def open(self, key: str, scratch: Path) -> Iterator[Path]:
@@ -39,7 +41,12 @@ class Steps:
             StorageError: it cannot be made.
         """
         with ExitStack() as stack:
-            yield _place(self._directory or Path(cache_directory()) / "steps", key, scratch, stack)
+            place = _place(
+                self._directory or Path(cache_directory()) / "steps", key, scratch, stack
+            )
+            for old in place.iterdir() if self._fresh else ():
+                shutil.rmtree(old) if old.is_dir() else old.unlink()
+            yield place
 
 
 def _place(directory: Path, key: str, scratch: Path, stack: ExitStack) -> Path:

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from edgeprep.bundle import Measured, Parity, Variant
 from edgeprep.conversion.parity import measure_parity
 from edgeprep.conversion.plan import PlannedVariant
+from edgeprep.conversion.repair import Tried
 from edgeprep.conversion.score import Outputs, Scorer, run_all
 from edgeprep.conversion.source import NetworkSource
 from edgeprep.errors import BackendError, EdgePrepError, ExportError
 from edgeprep.interfaces import Model, Options, Precision, Runner
+from edgeprep.runtime.timing import measure_burst, summarize
 from edgeprep.schema.foreign import name_fault
 
 __all__ = ["MadeVariant", "Oracle", "make_variant"]
@@ -30,6 +32,9 @@ GOLDEN_TOLERANCE: dict[Precision, float] = {
     "int8-dynamic": 0.1,
     "int8-weight-only": 1e-3,
 }
+
+# Of some ms each: enough to see which of two trials is quicker.
+_BURSTS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,11 +58,21 @@ class Oracle:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MadeVariant:
-    """A variant that passed the parity gate, before it is packed."""
+    """A variant that passed the parity gate, before it is packed.
+
+    Attributes:
+        record: what the bundle says of it.
+        model: its files.
+        golden_outputs: what it gives for the golden inputs.
+        latency_ms: of one picture, with the most exact options of its engine.
+        trials: what was tried until it kept the budget, or in vain; () where it is not quantized.
+    """
 
     record: Variant
     model: Model
     golden_outputs: tuple[Outputs, ...]
+    latency_ms: float
+    trials: tuple[Tried, ...] = ()
 
     def describe(self) -> str:
         """Size, parity, score and what it lost, in one line, with the signs of the tables."""
@@ -103,13 +118,14 @@ def _prove(
         )
         golden = tuple(runner.run((image,)) for image in oracle.inputs[: oracle.golden])
         measured = _measure(runner, oracle)
+        latency_ms = _latency(runner, oracle.inputs[0])
     reduced = {}
     for hint, options in {o["precision"]: o for o in others if "precision" in o}.items():
         if hint != exact.get("precision"):
             with closing(_load(planned, model, options)) as runner:
                 reduced[str(hint)] = _measure(runner, oracle).drop
     record = replace(_record(planned, source, model, parity, measured), reduced=reduced)
-    return MadeVariant(record=record, model=model, golden_outputs=golden)
+    return MadeVariant(record=record, model=model, golden_outputs=golden, latency_ms=latency_ms)
 
 
 def _measure(runner: Runner, oracle: Oracle) -> Measured:
@@ -121,6 +137,11 @@ def _measure(runner: Runner, oracle: Oracle) -> Measured:
         drop=oracle.scorer.drop(oracle.source_score, value),
         samples=len(outputs),
     )
+
+
+def _latency(runner: Runner, image: NDArray[np.uint8]) -> float:
+    bursts = [measure_burst(lambda: runner.run((image,))) for _ in range(_BURSTS)]
+    return summarize(bursts).median_ms
 
 
 def _load(planned: PlannedVariant, model: Model, options: Options) -> Runner:

@@ -122,10 +122,18 @@ class Backend(ABC):
 
 
 class Task(ABC):
-    """What the outputs of a network mean. Its fields are the keys of the recipe's `[task]`."""
+    """What the outputs of a network mean. Its fields are the keys of the recipe's `[task]`.
+
+    Attributes:
+        name: what recipes call it.
+        metrics: how it can be scored; the first one is the default.
+        objective: `module:Class` of the `Objective` that training makes small, which is called
+            with the task and the `[train]` table; "" where there is none.
+    """
 
     name: ClassVar[str]
-    metrics: ClassVar[tuple[str, ...]]  # how it can be scored; the first one is the default
+    metrics: ClassVar[tuple[str, ...]]
+    objective: ClassVar[str] = ""
 
     @abstractmethod
     def check_outputs(self, outputs: tuple[TensorSpec, ...]) -> None:

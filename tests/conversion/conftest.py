@@ -231,3 +231,8 @@ def output(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def _out(output: Path) -> None:
     output.parent.mkdir()
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGEPREP_CACHE", str(tmp_path / "cache"))

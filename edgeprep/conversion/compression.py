@@ -1,0 +1,144 @@
+"""The recipe's passes, one after the other; each result is kept, so that none is done twice."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from copy import deepcopy
+from dataclasses import dataclass
+from inspect import getfile
+from pathlib import Path
+
+import torch
+from numpy import uint8
+from numpy.typing import NDArray
+
+from edgeprep.compress.shapes import load_compressed, save_compressed
+from edgeprep.conversion.digests import (
+    digest,
+    digest_data,
+    digest_files,
+    digest_network,
+    digest_program,
+)
+from edgeprep.conversion.plan import Plan
+from edgeprep.conversion.progress import Progress
+from edgeprep.conversion.source import NetworkSource
+from edgeprep.conversion.steps import Steps
+from edgeprep.conversion.workbench import RecipeWorkbench
+from edgeprep.errors import CheckpointError, ConvertError, EdgePrepError
+from edgeprep.interfaces import Pass
+from edgeprep.schema.foreign import name_fault
+
+__all__ = ["Compression"]
+
+_RESULT = "result.safetensors"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compression:
+    """What all passes of one conversion share.
+
+    Attributes:
+        loaded: the network that the recipe's factory made, with its weights.
+        plan: of the conversion.
+        steps: where results lie.
+        scratch: a directory that is gone when the conversion ends.
+        image: a graph input, `(1, H, W, C)`, to measure latency with.
+        wrap: a network as the source of exporters.
+        describe: what has become of a network, in a few words.
+        progress: is told of every pass.
+    """
+
+    loaded: torch.nn.Module
+    plan: Plan
+    steps: Steps
+    scratch: Path
+    image: NDArray[uint8]
+    wrap: Callable[[torch.nn.Module], NetworkSource]
+    describe: Callable[[NetworkSource], str]
+    progress: Progress
+
+    def run(self) -> torch.nn.Module:
+        """The network after all passes of the recipe.
+
+        Raises:
+            ConvertError: a pass failed.
+        """
+        network = self.loaded
+        for index, step in enumerate(self.plan.passes):
+            network = self.apply(step, network, where=f"compress[{index}]")
+        return network
+
+    def apply(self, step: Pass, network: torch.nn.Module, *, where: str) -> torch.nn.Module:
+        """`network` after one pass, done now or in a conversion before this one.
+
+        Args:
+            step: the pass.
+            network: stays as it is.
+            where: the path of the pass in the recipe, for messages.
+
+        Raises:
+            ConvertError: the pass failed.
+        """
+        with self.steps.open(self._key(step, network), self.scratch) as storage:
+            kept = storage / _RESULT
+            if kept.is_file():
+                with suppress(CheckpointError), self.progress(step.name) as done:
+                    result = load_compressed(deepcopy(self.loaded), kept).eval()
+                    done(f"kept from before, {self.describe(self.wrap(result))}")
+                    return result
+            bench = RecipeWorkbench(
+                plan=self.plan,
+                source=self.wrap(network),
+                storage=storage,
+                image=self.image,
+                rewrap=self.wrap,
+                progress=self.progress,
+            )
+            result = _apply(step, deepcopy(network), bench, where)
+            with self.progress(step.name) as done:
+                done(self.describe(self.wrap(result)))
+            _keep(result, self.loaded, kept)
+        return result
+
+    def _key(self, step: Pass, network: torch.nn.Module) -> str:
+        """The digest of all that the result of `step` depends on."""
+        recipe = self.plan.recipe
+        return digest(
+            program=digest_program(),
+            step=(step.name, repr(step)),
+            files=digest_files((Path(getfile(type(step))), *step.files(recipe.directory))),
+            network=digest_network(network),
+            data=digest_data(recipe),
+            train=repr(recipe.train),
+            chain=self.plan.chain.to_tables(),
+            augment=recipe.augment,
+            input=repr(recipe.input),
+            task=recipe.task,
+            metric=self.plan.metric.name if self.plan.metric else None,
+            formats=[planned.exporter.name for planned in self.plan.variants],
+        )
+
+
+def _apply(
+    step: Pass, network: torch.nn.Module, bench: RecipeWorkbench, where: str
+) -> torch.nn.Module:
+    try:
+        return step.apply(network, bench).eval().requires_grad_(requires_grad=False)
+    except EdgePrepError:
+        raise
+    except Exception as error:  # a pass is a plugin's code and may raise anything
+        raise ConvertError(
+            f"{where}: pass {step.name!r} must succeed, got {name_fault(error)}"
+        ) from error
+
+
+def _keep(network: torch.nn.Module, loaded: torch.nn.Module, path: Path) -> None:
+    """Write `network` to `path`, if a conversion could get it back from there."""
+    save_compressed(network, path)
+    try:
+        rebuilt = load_compressed(deepcopy(loaded), path)
+    except CheckpointError:
+        rebuilt = None
+    # A pass may give what no state dict holds, such as a module of another class.
+    if rebuilt is None or repr(rebuilt) != repr(network):
+        path.unlink()

@@ -1,0 +1,183 @@
+"""Variants as the budget wants them: made, and repaired where they lose too much."""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from msgspec.structs import replace as replace_fields
+
+from edgeprep.conversion.keep_float import match_modules
+from edgeprep.conversion.plan import Plan, PlannedVariant
+from edgeprep.conversion.progress import Progress
+from edgeprep.conversion.repair import Trial, Tried, repair
+from edgeprep.conversion.source import NetworkSource
+from edgeprep.conversion.variants import MadeVariant, Oracle, make_variant
+from edgeprep.errors import BackendError, ConvertError, ExportError, ParityError
+from edgeprep.interfaces import Placement
+from edgeprep.recipe import Repair
+
+__all__ = ["VariantMaker"]
+
+# Faults of a quantized variant that another choice of layers may mend.
+_MENDABLE = (BackendError, ExportError, ParityError)
+# Where the first trials all fail, as without samples to calibrate on, it is not for the layers.
+_MOST_FAULTS = 6
+
+
+@dataclass(slots=True, kw_only=True)
+class VariantMaker:
+    """Makes the variants of one network, one after the other; what one teaches serves the next.
+
+    Attributes:
+        plan: of the conversion.
+        network: the compressed one.
+        sources: by placement, of `network`.
+        oracles: by placement.
+        rank: the layers of the network, those first that cost most when they are quantized.
+        fine_tune: the network fine-tuned under simulated int8, as a source for a placement.
+        progress: is told of every variant and of every trial.
+    """
+
+    plan: Plan
+    network: torch.nn.Module
+    sources: Mapping[Placement, NetworkSource]
+    oracles: Mapping[Placement, Oracle]
+    rank: Callable[[], Sequence[str]]
+    fine_tune: Callable[[Placement], NetworkSource]
+    progress: Progress
+    guess: int = field(default=1, init=False)
+    kept: dict[str, tuple[str, ...]] = field(default_factory=dict, init=False)
+
+    def check(self) -> None:
+        """Look for what patterns name, before the first export.
+
+        Raises:
+            RecipeError: a pattern matches nothing, or leaves nothing to quantize.
+        """
+        # All at once: a misspelt pattern of the last target need not wait for the first.
+        for planned in self.plan.variants:
+            patterns = {
+                f"{planned.where}.keep_float": planned.keep_float,
+                "quantize.keep_float": self.plan.recipe.quantize.keep_float,
+            }
+            self.kept[planned.name] = match_modules(self.network, patterns)
+
+    def make(self, planned: PlannedVariant) -> MadeVariant:
+        """The variant as it is planned; or repaired, where it is quantized and loses too much.
+
+        One that cannot be repaired is given back as good as it could be made: whether that is good
+        enough is for the budget gate to say.
+
+        Raises:
+            ExportError: the exporter failed.
+            BackendError: the backend cannot run what was exported.
+            ParityError: it does not compute what the source computes.
+        """
+        first = Trial(calibrator=planned.quantization.calibrator)
+        if not planned.precision.startswith("int8"):
+            with self.progress(planned.name) as done:
+                made = self.once(planned, first)
+                done(made.describe())
+            return made
+        trials = _Trials(maker=self, planned=planned)
+        tried = trials.run(first)
+        if tried.drop > self.max_drop and self.allowed:
+            found = repair(
+                trials.run,
+                first=first,
+                allowed=self.allowed,
+                max_drop=self.max_drop,
+                order=lambda: self._order(planned),
+                guess=self.guess,
+            )
+            if found is not None:
+                self.guess = len(found.trial.keep) or 1
+        return trials.best()
+
+    def once(self, planned: PlannedVariant, trial: Trial) -> MadeVariant:
+        """The variant, quantized as `trial` says."""
+        placement = planned.placement
+        source = self.fine_tune(placement) if trial.fine_tuned else self.sources[placement]
+        policy = replace_fields(planned.quantization, calibrator=trial.calibrator)
+        source = source.keeping((*self.kept[planned.name], *trial.keep)).quantized_by(policy)
+        made = make_variant(planned, source, self.oracles[placement])
+        record = replace_fields(made.record, keep_float=trial.keep, calibrator=trial.calibrator)
+        return replace(made, record=record)
+
+    def _order(self, planned: PlannedVariant) -> Sequence[str]:
+        """The layers that may stay in float beside those that do so anyway."""
+        kept = tuple(f"{path}." for path in self.kept[planned.name])
+        return [path for path in self.rank() if not f"{path}.".startswith(kept)]
+
+    @property
+    def max_drop(self) -> float:
+        """The largest loss; without a budget, none that can be measured is too large."""
+        budget = self.plan.recipe.budget
+        return budget.max_drop if budget else sys.float_info.max
+
+    @property
+    def allowed(self) -> tuple[Repair, ...]:
+        """What may be done for a variant that is over it."""
+        budget = self.plan.recipe.budget
+        return budget.repair if budget else ("keep-float",)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Trials:
+    """The trials of one variant. One made variant is held, the best: models may be large."""
+
+    maker: VariantMaker
+    planned: PlannedVariant
+    tried: list[Tried] = field(default_factory=list)
+    held: tuple[Tried, MadeVariant] | None = None
+    fault: ConvertError | BackendError | None = None
+
+    def run(self, trial: Trial) -> Tried:
+        """Make the variant, quantized as `trial` says."""
+        title = self.planned.name if not self.tried else f"{self.planned.name}, {trial}"
+        with self.maker.progress(title) as done:
+            try:
+                made = self.maker.once(self.planned, trial)
+            except _MENDABLE as error:
+                tried = Tried(trial=trial, fault=str(error))
+                self._count(error)
+                done(f"over budget: {error}")
+            else:
+                tried = _what_came(trial, made)
+                over = "over budget: " if tried.drop > self.maker.max_drop else ""
+                done(f"{over}{made.describe()}")
+                if self.held is None or self._rank(tried) < self._rank(self.held[0]):
+                    self.held = tried, made
+        self.tried.append(tried)
+        return tried
+
+    def best(self) -> MadeVariant:
+        """The variant that keeps the budget with the fewest layers in float, or comes nearest."""
+        if self.held is None:
+            raise self.fault or ConvertError(f"{self.planned.name}: must be tried, got no trial")
+        _, made = self.held
+        return replace(made, trials=tuple(self.tried))
+
+    def _rank(self, tried: Tried) -> tuple[bool, float, float]:
+        """What is less is better."""
+        over = tried.drop > self.maker.max_drop
+        return over, tried.drop if over else len(tried.trial.keep), tried.drop
+
+    def _count(self, fault: ConvertError | BackendError) -> None:
+        """Give up where no trial has an effect; the first fault is the one to tell of."""
+        self.fault = self.fault or fault
+        most = _MOST_FAULTS if self.maker.allowed else 1
+        if self.held is None and len(self.tried) + 1 >= most:
+            raise self.fault
+
+
+def _what_came(trial: Trial, made: MadeVariant) -> Tried:
+    record, metric = made.record, made.record.metric
+    return Tried(
+        trial=trial,
+        value=metric.value if metric else None,
+        drop=metric.drop if metric else 0.0,
+        size_bytes=record.size_bytes,
+        latency_ms=made.latency_ms,
+    )
