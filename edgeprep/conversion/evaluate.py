@@ -77,7 +77,7 @@ def evaluate(
     scores: list[Score] = []
     if with_source:
         _check_task(recipe, registry, task)
-        scores.append(_score_source(recipe, registry, samples, scoring))
+        scores.append(_score_source(recipe, registry, samples, scoring)[0])
     with closing(opened.chain):
         prepared = {
             placement: prepare_samples(samples, host.chain, "data.evaluation", fps=recipe.data.fps)
@@ -131,8 +131,8 @@ def evaluate_source(
     chosen = choose_metrics(recipe, task, metrics)
     samples = _samples(recipe, task, limit)
     scoring = Scoring(task=task, metrics=chosen, undefined={} if metrics == "all" else None)
-    score = _score_source(recipe, registry, samples, scoring)
-    return _evaluation(scoring, score.samples, None, [score], [])
+    score, count = _score_source(recipe, registry, samples, scoring)
+    return _evaluation(scoring, count, None, [score], [])
 
 
 def _evaluation(
@@ -182,8 +182,8 @@ def _recorded(source: SourceRecord, samples: int) -> dict[str, float]:
 
 def _score_source(
     recipe: Recipe, registry: Registry, samples: Samples, scoring: Scoring
-) -> Score:
-    """The recipe's network, in torch, with all of the preprocessing as the first placement has it."""
+) -> tuple[Score, int]:
+    """What the recipe's network scores in torch, and on how many samples."""
     network = load_network(recipe.model, recipe.directory)
     with scratch_directory() as scratch, closing(Chain.of_recipe(recipe, registry)) as chain:
         host, graph = chain.cut(chain.placements(recipe.placement)[0])
@@ -193,8 +193,7 @@ def _score_source(
         scoring.task.check_outputs(source.outputs)
         with fastest_threads(lambda: source.run(prepared.picture(0))):
             outputs, timing = _run(source.run, prepared)
-    score = scoring.score(SOURCE, outputs, prepared, timing, {})
-    return score
+    return scoring.score(SOURCE, outputs, prepared, timing, {}), len(prepared)
 
 
 def _most_exact(reachable: list[Reachable]) -> list[Reachable]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from edgeprep.compress.sensitivity import measure
 from edgeprep.conversion.budget import check_budget
 from edgeprep.conversion.compression import Compression
 from edgeprep.conversion.network import load_network
@@ -24,7 +25,7 @@ from edgeprep.conversion.source import NetworkSource
 from edgeprep.conversion.steps import Steps
 from edgeprep.conversion.threads import fastest_threads
 from edgeprep.conversion.variants import MadeVariant, Oracle
-from edgeprep.conversion.within_budget import VariantMaker
+from edgeprep.conversion.within_budget import Ranking, VariantMaker
 from edgeprep.data import Samples
 from edgeprep.errors import EdgePrepError, ParityError, StorageError
 from edgeprep.interfaces import Placement
@@ -230,13 +231,15 @@ class _Conversion:
         inputs = empty if calibration is None else calibration.inputs
         return NetworkSource(network, graph, inputs, scratch=self.scratch)
 
-    def _rank(self, network: torch.nn.Module) -> tuple[str, ...]:
+    def _rank(self, network: torch.nn.Module) -> Ranking:
         """The layers of `network`, those first that cost most when they are quantized."""
-        return tuple(
-            path
-            for path, module in network.named_modules()
-            if any(parameter.ndim > 1 for parameter in module.parameters(recurse=False))
-        )
+        source = self.sources[self.plan.placements[0]]
+        rows = source.network_input.shape[0]
+        with self.progress("rank the layers by what quantizing each one costs") as done:
+            found = measure(network, source.calibration_preprocessed, rows=rows)
+            ranking = Ranking.of(found)
+            done(ranking.describe())
+        return ranking
 
     def _oracle(self, placement: Placement) -> Oracle:
         ground = self.grounds[placement]

@@ -69,7 +69,7 @@ def repair(
     allowed: Sequence[Repair],
     max_drop: float,
     order: Callable[[], Sequence[str]],
-    guess: int = 1,
+    guess: Callable[[], int] = lambda: 1,
 ) -> Tried | None:
     """The first trial found that loses no more than `max_drop`; None where there is none.
 
@@ -99,7 +99,7 @@ class _Search:
     run: Callable[[Trial], Tried]
     max_drop: float
     order: Callable[[], Sequence[str]]
-    guess: int
+    guess: Callable[[], int]
     allowed: Sequence[Repair]
 
     def from_(self, start: Trial, *, may_start: bool) -> Tried | None:
@@ -123,7 +123,7 @@ class _Search:
         def keeping(count: int) -> Tried:
             return self.run(replace(start, keep=tuple(order[:count])))
 
-        count = fewest(lambda count: keeping(count).drop <= self.max_drop, most, self.guess)
+        count = fewest(lambda count: keeping(count).drop <= self.max_drop, most, self.guess())
         return None if count is None else self._released(keeping(count))
 
     def _released(self, found: Tried) -> Tried:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from msgspec.structs import replace as replace_fields
 
+from edgeprep.compress.sensitivity import Sensitivity
 from edgeprep.conversion.keep_float import match_modules
 from edgeprep.conversion.plan import Plan, PlannedVariant
 from edgeprep.conversion.progress import Progress
@@ -21,8 +22,39 @@ __all__ = ["VariantMaker"]
 
 # Faults of a quantized variant that another choice of layers may mend.
 _MENDABLE = (BackendError, ExportError, ParityError)
+# Noise of a tenth of the outputs: networks keep their answers there, and lose them below. Only
+# where the search begins depends on it.
+_CLEAN_DB = 20.0
+_NAMED = 3  # so many layers are named; the rest are counted
 # Where the first trials all fail, as without samples to calibrate on, it is not for the layers.
 _MOST_FAULTS = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranking:
+    """The layers of a network in the order in which they are put back into float.
+
+    Attributes:
+        order: module paths; those first that are thought to be enough.
+        enough: how many of them simulated int8 needs for a clean output.
+    """
+
+    order: tuple[str, ...] = ()
+    enough: int = 1
+
+    @classmethod
+    def of(cls, found: Sensitivity) -> "Ranking":
+        """By what each layer costs alone, and which ones together bring the signal back."""
+        costs = [layer.path for layer in found.layers]
+        needed = found.fewest(_CLEAN_DB) or ()
+        return cls(order=tuple(dict.fromkeys((*needed, *costs))), enough=len(needed) or 1)
+
+    def describe(self) -> str:
+        """The head of the order, for people."""
+        if not self.order:
+            return "no layer can be kept in float"
+        named = ", ".join(map(repr, self.order[:_NAMED]))
+        return f"{len(self.order)} layers, first {named}"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -34,7 +66,7 @@ class VariantMaker:
         network: the compressed one.
         sources: by placement, of `network`.
         oracles: by placement.
-        rank: the layers of the network, those first that cost most when they are quantized.
+        rank: the layers of the network; called when a variant has to be repaired.
         fine_tune: the network fine-tuned under simulated int8, as a source for a placement.
         progress: is told of every variant and of every trial.
     """
@@ -43,10 +75,10 @@ class VariantMaker:
     network: torch.nn.Module
     sources: Mapping[Placement, NetworkSource]
     oracles: Mapping[Placement, Oracle]
-    rank: Callable[[], Sequence[str]]
+    rank: Callable[[], Ranking]
     fine_tune: Callable[[Placement], NetworkSource]
     progress: Progress
-    guess: int = field(default=1, init=False)
+    guess: int | None = field(default=None, init=False)
     kept: dict[str, tuple[str, ...]] = field(default_factory=dict, init=False)
 
     def check(self) -> None:
@@ -89,7 +121,7 @@ class VariantMaker:
                 allowed=self.allowed,
                 max_drop=self.max_drop,
                 order=lambda: self._order(planned),
-                guess=self.guess,
+                guess=lambda: self.guess or self.rank().enough,
             )
             if found is not None:
                 self.guess = len(found.trial.keep) or 1
@@ -108,7 +140,7 @@ class VariantMaker:
     def _order(self, planned: PlannedVariant) -> Sequence[str]:
         """The layers that may stay in float beside those that do so anyway."""
         kept = tuple(f"{path}." for path in self.kept[planned.name])
-        return [path for path in self.rank() if not f"{path}.".startswith(kept)]
+        return [path for path in self.rank().order if not f"{path}.".startswith(kept)]
 
     @property
     def max_drop(self) -> float:

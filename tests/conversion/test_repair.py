@@ -30,7 +30,7 @@ def repaired(engine, *allowed, guess=1, order=LAYERS):
         allowed=allowed,
         max_drop=0.01,
         order=lambda: order,
-        guess=guess,
+        guess=lambda: guess,
     )
 
 

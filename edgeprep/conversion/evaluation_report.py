@@ -1,0 +1,114 @@
+"""An evaluation as files that people and spreadsheets read."""
+
+import csv
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from io import StringIO
+from pathlib import Path
+
+from edgeprep.conversion.evaluation import Evaluation, Score
+from edgeprep.errors import OutputExists, StorageError
+from edgeprep.files import atomic_write
+from edgeprep.runtime.candidates import Candidate
+
+__all__ = ["check_report", "write_report"]
+
+
+def check_report(directory: Path, *, overwrite: bool) -> None:
+    """Refuse a directory that `write_report` would refuse, before the work.
+
+    Raises:
+        OutputExists: there is a file in it, and `overwrite` is False.
+        StorageError: it is no directory and cannot become one.
+    """
+    if directory.exists() and not directory.is_dir():
+        raise StorageError(f"{directory}: must be a directory, got a file")
+    if not directory.parent.is_dir():
+        raise StorageError(
+            f"{directory}: must lie in an existing directory, got {str(directory.parent)!r}"
+        )
+    if not overwrite and directory.is_dir() and any(directory.iterdir()):
+        raise OutputExists(
+            f"{directory}: must be an empty or new directory, got one with files in it; "
+            "--overwrite replaces those of an earlier report"
+        )
+
+
+def write_report(evaluation: Evaluation, directory: Path, *, overwrite: bool) -> tuple[str, ...]:
+    """Write `evaluation` into `directory`, and give the names of the files.
+
+    `report.json` has everything, `scores.csv` a row for each candidate. For tasks with classes
+    each candidate has a table of them, `classes-….csv`, and its confusion matrix as a table and a
+    picture, `confusion-….csv` and `.png`.
+
+    Raises:
+        OutputExists: there is a file in it, and `overwrite` is False.
+        StorageError: it cannot be written.
+    """
+    check_report(directory, overwrite=overwrite)
+    try:
+        directory.mkdir(exist_ok=True)
+    except OSError as error:
+        rule = "must be a directory that can be made"
+        raise StorageError(f"{directory}: {rule}, got {error.strerror!r}") from error
+    document = {"schema_version": 1, **evaluation.to_json()}
+    files = {
+        "report.json": json.dumps(document, indent=1).encode() + b"\n",
+        "scores.csv": _scores(evaluation),
+    }
+    for score in evaluation.scores:
+        files |= _of_classes(score, evaluation.labels)
+    for name, content in files.items():
+        atomic_write(directory / name, [content], overwrite=overwrite)
+    return tuple(files)
+
+
+def _scores(evaluation: Evaluation) -> bytes:
+    drops = [f"{name} drop" for name in evaluation.metrics]
+    head = ["variant", "backend", "device", "options", *evaluation.metrics, *drops, "median ms"]
+    rows = [
+        [
+            score.candidate.variant,
+            score.candidate.backend,
+            score.candidate.device,
+            " ".join(f"{key}={value}" for key, value in score.candidate.options.items()),
+            *(score.values.get(name) for name in evaluation.metrics),
+            *(score.drops.get(name) for name in evaluation.metrics),
+            score.timing.median_ms,
+        ]
+        for score in evaluation.scores
+    ]
+    return _csv([head, *rows])
+
+
+def _of_classes(score: Score, labels: Sequence[str]) -> Mapping[str, bytes]:
+    """The files about classes of one candidate, by name."""
+    if score.confusion is None:
+        return {}
+    # Here, and not above: it imports matplotlib.
+    from edgeprep.metrics.confusion_picture import draw_confusion
+
+    name = _file_name(score.candidate)
+    table = [
+        [label, one.precision, one.recall, one.f1, one.samples]
+        for label, one in zip(labels, score.classes, strict=True)
+    ]
+    matrix = [[label, *row] for label, row in zip(labels, score.confusion.tolist(), strict=True)]
+    return {
+        f"classes-{name}.csv": _csv([["label", "precision", "recall", "f1", "samples"], *table]),
+        f"confusion-{name}.csv": _csv([["label", *labels], *matrix]),
+        f"confusion-{name}.png": draw_confusion(score.confusion, labels, str(score.candidate)),
+    }
+
+
+def _file_name(candidate: Candidate) -> str:
+    words = (candidate.variant, candidate.backend, candidate.device)
+    return "-".join(re.sub(r"[^\w.]+", "-", word) for word in words)
+
+
+def _csv(rows: Iterable[Sequence[object]]) -> bytes:
+    """Rows by RFC 4180; None is an empty field."""
+    text = StringIO()
+    csv.writer(text).writerows(rows)
+    return text.getvalue().encode()
