@@ -16,7 +16,7 @@ ROWS = (
     ("collector", "errors", "version"),
     ("tensors", "files", "geometry"),
     ("interfaces",),
-    ("schema",),
+    ("schema", "ranges"),
     ("recipe", "bundle", "pictures"),
     ("hookspecs",),
     ("registry",),
@@ -35,6 +35,8 @@ MODULES = {
     "geometry",
     "hookspecs",
     "interfaces",
+    # How a calibrator chooses a range, so that all formats mean the same by its name.
+    "ranges",
     "schema",
     "stage_parts",
     "tensors",
