@@ -1,8 +1,12 @@
 """The heavy half of `edgeprep evaluate`."""
 
-from typing import Any
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
 
-from edgeprep.conversion import evaluate
+from edgeprep.conversion import Evaluation, evaluate, evaluate_source
+from edgeprep.conversion.evaluation import Score
+from edgeprep.conversion.evaluation_report import check_report, write_report
 from edgeprep.recipe import Recipe
 from edgeprep.runtime.explain import format_table
 
@@ -10,23 +14,51 @@ __all__ = ["run"]
 
 
 def run(
-    bundle: str, recipe: Recipe, *, prefer: str | None, limit: int | None
+    bundle: str | None,
+    recipe: Recipe,
+    *,
+    metrics: Sequence[str] | Literal["all"] | None,
+    with_source: bool,
+    prefer: str | None,
+    limit: int | None,
+    report: Path | None,
+    overwrite: bool,
 ) -> tuple[str, dict[str, Any]]:
     """The scores as a table and as a document."""
-    evaluation = evaluate(bundle, recipe, prefer=prefer, limit=limit)
-    head = ("variant", "backend", "device", "options", evaluation.metric, "drop", "median ms")
-    rows = [
-        (
-            score.candidate.variant,
-            score.candidate.backend,
-            score.candidate.device,
-            " ".join(f"{key}={value}" for key, value in score.candidate.options.items()),
-            f"{score.value:.4f}",
-            "" if score.drop is None else f"{score.drop:z.4f}",
-            f"{score.timing.median_ms:.3f}",
+    if report is not None:
+        check_report(report, overwrite=overwrite)
+    if bundle is None:
+        evaluation = evaluate_source(recipe, metrics=metrics, limit=limit)
+    else:
+        evaluation = evaluate(
+            bundle, recipe, metrics=metrics, with_source=with_source, prefer=prefer, limit=limit
         )
-        for score in evaluation.scores
-    ]
-    lines = [f"{evaluation.samples} samples", format_table(head, rows)]
-    lines += [f"rejected: {one.candidate}: {one.reason}" for one in evaluation.rejected]
+    lines = _lines(evaluation)
+    if report is not None:
+        files = write_report(evaluation, report, overwrite=overwrite)
+        lines.append(f"report: {report}, {len(files)} files")
     return "\n".join(lines), evaluation.to_json()
+
+
+def _lines(evaluation: Evaluation) -> list[str]:
+    shown = [name for name in evaluation.metrics if name not in evaluation.undefined]
+    # Of several metrics only the one that counts has its drop here; files and JSON have them all.
+    drop = "drop" if len(shown) == 1 else f"{evaluation.metric} drop"
+    head = ("variant", "backend", "device", "options", *shown, drop, "median ms")
+    rows = [_row(score, shown, evaluation.metric) for score in evaluation.scores]
+    lines = [f"{evaluation.samples} samples", format_table(head, rows)]
+    lines += [f"undefined: {reason}" for reason in evaluation.undefined.values()]
+    lines += [f"rejected: {one.candidate}: {one.reason}" for one in evaluation.rejected]
+    return lines
+
+
+def _row(score: Score, shown: Sequence[str], metric: str) -> tuple[str, ...]:
+    return (
+        score.candidate.variant,
+        score.candidate.backend,
+        score.candidate.device,
+        " ".join(f"{key}={value}" for key, value in score.candidate.options.items()),
+        *(f"{score.values[name]:.4f}" if name in score.values else "" for name in shown),
+        f"{score.drops[metric]:z.4f}" if metric in score.drops else "",
+        f"{score.timing.median_ms:.3f}",
+    )

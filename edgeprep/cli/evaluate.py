@@ -1,11 +1,11 @@
-"""`edgeprep evaluate`: a bundle's variants on evaluation data, as this machine runs them."""
+"""`edgeprep evaluate`: variants and their source on evaluation data, as this machine runs them."""
 
 from pathlib import Path
 
 import click
 
 from edgeprep.cli.command import Command, verbose_option
-from edgeprep.cli.options import NamedPath, bundle_argument, prefer_option
+from edgeprep.cli.options import NamedPath, prefer_option
 from edgeprep.cli.output import emit, format_option
 from edgeprep.cli.workstation import workstation_only
 from edgeprep.recipe import load_recipe
@@ -14,21 +14,67 @@ __all__ = ["command"]
 
 
 @click.command(name="evaluate", cls=Command)
-@bundle_argument
-@click.argument("recipe", type=NamedPath(path_type=Path))
-@prefer_option
+@click.argument("files", metavar="[BUNDLE] RECIPE", nargs=-1, type=NamedPath())
+@click.option("--source", is_flag=True, help="Score the network of RECIPE in torch, too.")
+@click.option(
+    "--metrics",
+    metavar="NAMES",
+    help="By which to score, such as accuracy,f1-macro,top-3, or all. [default: that of the "
+    "recipe's budget, and the task's first]",
+)
 @click.option("--limit", type=click.IntRange(min=1), help="At most so many samples.")
+@click.option(
+    "--report",
+    type=NamedPath(path_type=Path),
+    metavar="DIRECTORY",
+    help="Write tables, and confusion matrices as pictures, into this directory.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace the files of an earlier report.")
+@prefer_option
 @verbose_option
 @format_option
-def command(bundle: str, recipe: Path, prefer: str | None, limit: int | None, form: str) -> None:
+@click.pass_context
+def command(
+    context: click.Context,
+    files: tuple[str, ...],
+    source: bool,
+    metrics: str | None,
+    limit: int | None,
+    report: Path | None,
+    overwrite: bool,
+    prefer: str | None,
+    form: str,
+) -> None:
     """Score BUNDLE on the evaluation data that RECIPE names.
 
-    Every variant runs on every backend and device of this machine that can.
+    Every variant runs on every backend and device of this machine that can. Without BUNDLE, the
+    network of RECIPE is scored in torch, as it is before any compression.
     """
+    bundle, recipe = _bundle_and_recipe(context, files)
+    if bundle is None and prefer is not None:
+        raise click.UsageError(f"--prefer chooses among the variants of a bundle, got {prefer!r}")
     # First, as it takes no time: a recipe with a fault need not wait for torch.
     loaded = load_recipe(recipe)
     with workstation_only("evaluate"):
         from edgeprep.cli._evaluate import run
 
-    text, document = run(bundle, loaded, prefer=prefer, limit=limit)
+    names = None if metrics is None else [name.strip() for name in metrics.split(",")]
+    text, document = run(
+        bundle,
+        loaded,
+        metrics="all" if names == ["all"] else names,
+        with_source=source,
+        prefer=prefer,
+        limit=limit,
+        report=report,
+        overwrite=overwrite,
+    )
     emit(text, document, form)
+
+
+def _bundle_and_recipe(context: click.Context, files: tuple[str, ...]) -> tuple[str | None, str]:
+    if not files:
+        raise click.UsageError("Missing argument 'RECIPE'.", context)
+    if len(files) > 2:
+        raise click.UsageError(f"Got unexpected extra argument ({files[2]})", context)
+    return (files[0] if len(files) == 2 else None), files[-1]

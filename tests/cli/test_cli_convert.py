@@ -1,4 +1,4 @@
-"""`edgeprep convert` and `evaluate`: what they print, where the bundle goes, and exit codes."""
+"""`edgeprep convert`: what it prints, where the bundle goes, and exit codes."""
 
 import json
 import re
@@ -190,38 +190,3 @@ def test_verbose_shows_what_libraries_log(edgeprep: Run, project: Project) -> No
     spoken = edgeprep("convert", recipe, "--overwrite", "-v")
     assert "INFO some.library: a detail" in spoken.stderr.splitlines()
     assert "a detail" not in edgeprep("convert", recipe, "--overwrite").stderr
-
-
-def test_evaluate_scores_every_variant(edgeprep: Run, project: Project) -> None:
-    recipe = project()
-    assert edgeprep("convert", recipe, "-o", "out.edgeprep").code == 0
-    document = json.loads(edgeprep("evaluate", "out.edgeprep", recipe, "--format", "json").stdout)
-    keys = ["schema_version", "metric", "samples", "source", "candidates", "rejected"]
-    assert list(document) == keys
-    assert (document["metric"], document["samples"]) == ("accuracy", 24)
-    scores = {one["variant"]: (one["value"], one["drop"]) for one in document["candidates"]}
-    assert scores == {"fake-fp32": (1.0, 0.0), "fake-int8": (1.0, 0.0)}
-    lines = edgeprep("evaluate", "out.edgeprep", recipe, "--limit", "6").stdout.splitlines()
-    assert lines[0] == "6 samples"
-    assert lines[1].split()[:5] == ["variant", "backend", "device", "options", "accuracy"]
-    assert lines[2].split()[:5] == ["fake-fp32", "fakes", "cpu", "threads=1", "1.0000"]
-
-
-def test_a_score_on_fewer_samples_is_not_compared_with_the_source(
-    edgeprep: Run, project: Project
-) -> None:
-    recipe = project()
-    assert edgeprep("convert", recipe, "-o", "out.edgeprep").code == 0
-    words = ("evaluate", "out.edgeprep", recipe, "--limit", "6", "--format", "json")
-    document = json.loads(edgeprep(*words).stdout)
-    assert [(one["value"], one["drop"]) for one in document["candidates"]] == [(1.0, None)] * 2
-
-
-def test_evaluate_needs_evaluation_data(edgeprep: Run, project: Project, bundle: Path) -> None:
-    recipe = project({'evaluation  = { factory = "data:pictures" }': ""})
-    ended = edgeprep("evaluate", bundle, recipe)
-    assert (ended.code, ended.stdout, ended.stderr) == (
-        2,
-        "",
-        "edgeprep: data.evaluation: required key is missing; scores need labelled samples\n",
-    )
