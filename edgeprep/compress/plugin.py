@@ -9,7 +9,9 @@ from edgeprep.interfaces import Pass
 __all__ = ["HOMES", "edgeprep_passes"]
 
 # By name. Each module is light; what does the work is its twin, `_NAME.py`.
-HOMES: Mapping[str, str] = {}
+HOMES: Mapping[str, str] = {
+    "distil": "edgeprep.compress.distil:Distil",
+}
 
 
 @hookimpl

@@ -1,0 +1,100 @@
+"""Whether a teacher answers what its student is asked, and in which order."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+
+from edgeprep.compress._teacher import Teacher
+from edgeprep.errors import RecipeError
+from edgeprep.interfaces import Objective, Workbench
+
+__all__ = ["Answers", "check_imitation", "match_answers"]
+
+Outputs = tuple[torch.Tensor, ...]
+Answers = Callable[[torch.Tensor], Outputs]
+
+_NAMED = 5  # so many labels are named in a message; the rest are counted
+# The least probability of which there is a logarithm to learn from.
+_LEAST = 1e-7
+
+
+def check_imitation(objective: Objective, bench: Workbench) -> None:
+    """Raise RecipeError where a task does not say how outputs are compared."""
+    if type(objective).imitation is Objective.imitation:
+        rule = "must be a task that networks can be distilled for"
+        remedy = "its objective has no method 'imitation'"
+        raise RecipeError(f"task.use: {rule}, got {bench.task.name!r}; {remedy}")
+
+
+def match_answers(teacher: Teacher, bench: Workbench) -> Answers:
+    """The teacher's answers in the form and order of the student's outputs.
+
+    Classes are matched by the names of their labels; a teacher may know more classes than its
+    student.
+
+    Raises:
+        RecipeError: the outputs of the two do not fit together.
+    """
+    example = teacher.answer(teacher.example())
+    order = _order(teacher, bench)
+    convert = _conversion(teacher, bench)
+
+    def answer(inputs: torch.Tensor) -> Outputs:
+        outputs = teacher.answer(inputs)
+        if order is not None:
+            outputs = tuple(_reordered(output, order, teacher) for output in outputs)
+        return tuple(map(convert, outputs))
+
+    given = [tuple(output.shape) for output in example]
+    if order is not None:
+        given = [tuple(output.shape) for output in answer(teacher.example())]
+    wanted = [output.shape for output in bench.source.outputs]
+    if len(given) != len(wanted):
+        rule = f"must have as many outputs as the network, {len(wanted)}"
+        raise RecipeError(f"distil.teacher: {rule}, got {len(given)} from {teacher.description}")
+    for index, (theirs, ours) in enumerate(zip(given, wanted, strict=True)):
+        if theirs != ours:
+            rule = f"must have output {index} of shape {ours}, as the network has"
+            raise RecipeError(f"distil.teacher: {rule}, got {theirs} from {teacher.description}")
+    return answer
+
+
+def _order(teacher: Teacher, bench: Workbench) -> list[int] | None:
+    """Where the teacher has each of the student's classes; None: at the same place, or unknown."""
+    labels: Sequence[str] | None = getattr(bench.task, "labels", None)
+    if labels is None or teacher.labels is None or tuple(labels) == tuple(teacher.labels):
+        return None
+    place = {label: index for index, label in enumerate(teacher.labels)}
+    missing = [label for label in labels if label not in place]
+    if missing:
+        named = ", ".join(map(repr, missing[:_NAMED]))
+        more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
+        rule = "must know every label of the task"
+        raise RecipeError(
+            f"distil.teacher: {rule}, got none for {named}{more} from {teacher.description}"
+        )
+    return [place[label] for label in labels]
+
+
+def _reordered(output: torch.Tensor, order: list[int], teacher: Teacher) -> torch.Tensor:
+    classes = len(teacher.labels or ())
+    if output.ndim < 2 or output.shape[1] != classes:
+        rule = f"must have its {classes} classes in axis 1 of every output to be put in order"
+        raise RecipeError(
+            f"distil.teacher: {rule}, got shape {tuple(output.shape)} from {teacher.description}"
+        )
+    return output[:, order]
+
+
+def _conversion(teacher: Teacher, bench: Workbench) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Between logits and probabilities, where one of the two networks ends with these."""
+    ours: str | None = getattr(bench.task, "scores", None)
+    if ours is None or teacher.scores is None or ours == teacher.scores:
+        return lambda output: output
+    match teacher.scores, ours:
+        case "none", "softmax":
+            return lambda output: output.clamp_min(_LEAST).log()
+        case "softmax", "none":
+            return lambda output: output.softmax(1)
+    rule = f"must have scores {ours!r}, as the task"
+    raise RecipeError(f"distil.teacher: {rule}, got {teacher.scores!r} from {teacher.description}")

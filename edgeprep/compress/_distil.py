@@ -1,0 +1,70 @@
+"""Distillation: the student, its teacher, and the training of the one by the other."""
+
+import torch
+
+from edgeprep.compress._answers import check_imitation, match_answers
+from edgeprep.compress._hints import Hints, find_modules, recorded
+from edgeprep.compress._imitation import Imitation
+from edgeprep.compress._student import derive_student
+from edgeprep.compress._teacher import Teacher, open_teacher
+from edgeprep.compress.distil import Distil
+from edgeprep.errors import RecipeError
+from edgeprep.interfaces import Workbench
+from edgeprep.registry import default_registry
+
+__all__ = ["distil"]
+
+
+def distil(step: Distil, network: torch.nn.Module, bench: Workbench) -> torch.nn.Module:
+    """The student, trained; see `Distil.apply`."""
+    task = bench.objective
+    check_imitation(task, bench)
+    with bench.step("open the teacher") as done:
+        teacher = open_teacher(step.teacher, bench, default_registry())
+        answers = match_answers(teacher, bench)
+        # What is misspelt is said before a student is derived.
+        find_modules(network, step.hints, "student")
+        _modules_of_teacher(step, teacher)
+        done(teacher.description)
+    with bench.step("prepare the student") as done:
+        shape = bench.source.network_input.shape
+        student = derive_student(step, network, torch.zeros(shape))
+        hints = _hints(step, student, teacher, torch.zeros(shape)) if step.hints else None
+        count = sum(parameter.numel() for parameter in student.parameters())
+        done(f"{count:,} parameters")
+    objective = Imitation(
+        task,
+        answers,
+        view=teacher.view,
+        temperature=step.temperature,
+        weight=step.weight,
+        hints=hints,
+    )
+    return bench.fine_tune(
+        student.requires_grad_(),
+        name="distil",
+        epochs=step.epochs,
+        objective=objective,
+        learning_rate=step.learning_rate,
+    )
+
+
+def _hints(
+    step: Distil, student: torch.nn.Module, teacher: Teacher, example: torch.Tensor
+) -> Hints:
+    """The hints, with adapters for what both networks give for an example."""
+    students = find_modules(student, step.hints, "student")
+    teachers = _modules_of_teacher(step, teacher)
+    with recorded(students) as ours, recorded(teachers) as theirs, torch.no_grad():
+        student.eval()(example)
+        teacher.answer(teacher.example())
+    return Hints(step.hints, students, teachers, ours, theirs)
+
+
+def _modules_of_teacher(step: Distil, teacher: Teacher) -> dict[str, torch.nn.Module]:
+    if not step.hints:
+        return {}
+    if teacher.network is None:
+        rule = "must be absent where the teacher is no network of torch, whose modules can be seen"
+        raise RecipeError(f"distil.hints: {rule}, got {len(step.hints)} and {teacher.description}")
+    return find_modules(teacher.network, step.hints, "teacher")

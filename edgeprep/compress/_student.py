@@ -1,0 +1,124 @@
+"""Students: the network as it is, narrower, of fewer blocks, or started anew."""
+
+from math import ceil
+
+import torch
+
+from edgeprep.compress.distil import Distil
+from edgeprep.errors import RecipeError
+
+__all__ = ["derive_student"]
+
+Shapes = dict[torch.nn.Module, tuple[torch.Size, torch.Size]]
+Sequence = tuple[torch.nn.Sequential, list[int]]
+
+_SEED = 0
+_NAMED = 5  # so many names are listed in a message
+
+
+def derive_student(
+    step: Distil, network: torch.nn.Module, example: torch.Tensor
+) -> torch.nn.Module:
+    """The student that `step` describes.
+
+    Args:
+        step: says how much is kept, and how weights start.
+        network: it is changed in its place.
+        example: one input.
+
+    Raises:
+        RecipeError: nothing of the network can be left out, or its weights cannot start anew.
+    """
+    if step.depth < 1:
+        drop_blocks(network, step.depth, example)
+    if step.width < 1:
+        narrow(network, step.width, example)
+    if step.start == "scratch":
+        start_anew(network)
+    return network
+
+
+def drop_blocks(network: torch.nn.Module, depth: float, example: torch.Tensor) -> None:
+    """Put the identity in the place of the last of repeated blocks, in every sequence of them.
+
+    A block is a member of a `Sequential` with two layers or more that gives what it takes the
+    shape of. Of `n` in a sequence, `ceil(depth · n)` stay. Paths of modules stay what they were.
+
+    Raises:
+        RecipeError: there is no such block.
+    """
+    sequences = _sequences(network, _shapes(network, example))
+    dropped = 0
+    for sequence, repeated in sequences:
+        for index in repeated[ceil(depth * len(repeated)) :]:
+            sequence[index] = torch.nn.Identity()
+            dropped += 1
+    if not dropped:
+        count = sum(len(repeated) for _, repeated in sequences)
+        rule = "must leave out a block of a Sequential whose output has the shape of its input"
+        raise RecipeError(f"distil.depth: {rule}, got {depth!r} and {count} such blocks")
+
+
+def narrow(network: torch.nn.Module, width: float, example: torch.Tensor) -> None:
+    raise NotImplementedError
+
+
+def start_anew(network: torch.nn.Module) -> None:
+    """Initialize every module as torch does, always the same way.
+
+    Raises:
+        RecipeError: a module holds weights and does not say how they start.
+    """
+    # Where a module was made from others, as attention is, it starts these by itself.
+    stubborn = [
+        path
+        for path, module in network.named_modules()
+        if not hasattr(module, "reset_parameters") and [*module.parameters(recurse=False)]
+    ]
+    if stubborn:
+        rule = "needs modules that can be initialized anew"
+        remedy = "leave model.weights out, and start with those that the factory makes"
+        named = ", ".join(map(repr, stubborn[:_NAMED]))
+        raise RecipeError(f"distil.start: 'scratch' {rule}, got {named}; {remedy}")
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(_SEED)
+        for module in network.modules():
+            if hasattr(module, "reset_parameters"):
+                module.reset_parameters()
+
+
+def _shapes(network: torch.nn.Module, example: torch.Tensor) -> Shapes:
+    """What every module takes and gives, where that is one tensor each."""
+    shapes: Shapes = {}
+
+    def note(module: torch.nn.Module, inputs: tuple[object, ...], output: object) -> None:
+        tensors = [value for value in (*inputs, output) if isinstance(value, torch.Tensor)]
+        if len(inputs) == 1 and len(tensors) == 2:
+            shapes[module] = (tensors[0].shape, tensors[1].shape)
+
+    handles = [module.register_forward_hook(note) for module in network.modules()]
+    try:
+        with torch.no_grad():
+            network.eval()(example)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return shapes
+
+
+def _sequences(module: torch.nn.Module, shapes: Shapes) -> list[Sequence]:
+    """Every `Sequential` that has blocks, with their places; such a one is no block itself."""
+    inside = {child: _sequences(child, shapes) for child in module.children()}
+    found = [sequence for sequences in inside.values() for sequence in sequences]
+    if isinstance(module, torch.nn.Sequential):
+        members = enumerate(module)
+        blocks = [i for i, member in members if not inside[member] and _is_block(member, shapes)]
+        found += [(module, blocks)] if blocks else []
+    return found
+
+
+def _is_block(module: torch.nn.Module, shapes: Shapes) -> bool:
+    # A layer alone, such as one of a convolution and its activation, is no block.
+    layers = [parameter for parameter in module.parameters() if parameter.ndim > 1]
+    taken, given = shapes.get(module, (None, None))
+    return len(layers) > 1 and taken is not None and taken == given

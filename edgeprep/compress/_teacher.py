@@ -1,0 +1,232 @@
+"""Teachers: a recipe's network, a bundle on its engine, or what a factory makes."""
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from edgeprep.compress._views import View, view_of
+from edgeprep.compress.distil import TeacherFactory
+from edgeprep.errors import CheckpointError, RecipeError
+from edgeprep.interfaces import Runner, Workbench
+from edgeprep.recipe import ModelTable, load_recipe
+from edgeprep.registry import Registry
+from edgeprep.runtime.candidates import list_candidates
+from edgeprep.runtime.opened import OpenedBundle
+from edgeprep.stages.chain import Chain
+from edgeprep.stages.primitives.torch import ChainModule
+from edgeprep.tensors import ImageSpec
+from edgeprep.train.network import load_network
+from edgeprep.train.outputs import flatten_outputs
+
+__all__ = ["Teacher", "open_teacher", "teacher_files"]
+
+Outputs = tuple[torch.Tensor, ...]
+
+_BUNDLE = ".edgeprep"
+
+
+class Teacher(ABC):
+    """What answers, and what is known of its answers.
+
+    Attributes:
+        description: in words, for messages and reports.
+        labels: the names of its classes, in their order; None: unknown.
+        scores: what its task says of its outputs, as `Classify.scores`; None: unknown.
+        view: what it makes of a picture, where it does not take what the student takes.
+        network: the module that hints look into; None: it has none.
+    """
+
+    description: str
+    labels: tuple[str, ...] | None = None
+    scores: str | None = None
+    view: View | None = None
+    network: torch.nn.Module | None = None
+
+    @abstractmethod
+    def answer(self, inputs: torch.Tensor) -> Outputs:
+        """Its outputs, float32, `(N, …)`, without gradients.
+
+        Args:
+            inputs: what the student takes; or what `view` gives, `(N, …)`, where there is one.
+        """
+
+    @abstractmethod
+    def example(self) -> torch.Tensor:
+        """One input for `answer`, of zeros."""
+
+
+class NetworkTeacher(Teacher):
+    """A module of torch.
+
+    Args:
+        network: in eval mode.
+        description: in words.
+        taken: the shape of what the student takes, `(1, …)`.
+        chain: its own preprocessing, whose share of the host is in `view`; None: that of the
+            student.
+    """
+
+    def __init__(
+        self,
+        network: torch.nn.Module,
+        description: str,
+        *,
+        taken: tuple[int, ...],
+        chain: Chain | None = None,
+    ) -> None:
+        self.description = description
+        self.network = network.eval().requires_grad_(requires_grad=False)
+        self._whole: torch.nn.Module = network
+        self._example = torch.zeros(taken)
+        if chain is not None:
+            _, graph = chain.cut("split")
+            self._whole = torch.nn.Sequential(ChainModule(graph), network)
+            self._example = torch.zeros(graph.input.shape(), dtype=torch.uint8)
+
+    def answer(self, inputs: torch.Tensor) -> Outputs:
+        """See `Teacher.answer`."""
+        self._whole.to(inputs.device).eval()
+        with torch.no_grad():
+            outputs = flatten_outputs(self._whole(inputs)).values()
+        return tuple(output.float() for output in outputs)
+
+    def example(self) -> torch.Tensor:
+        """See `Teacher.example`."""
+        return self._example
+
+
+class BundleTeacher(Teacher):
+    """A bundle, on the first candidate that computes the right numbers; of float32 if it has some.
+
+    Args:
+        path: of the bundle.
+        registry: where stages, tasks and backends are looked up.
+        taken: the pictures that the student takes.
+
+    Raises:
+        BundleError: it is not a whole, unchanged bundle.
+        NoUsableBackend: no candidate can run here.
+        RecipeError: it cannot take the student's pictures.
+    """
+
+    def __init__(self, path: Path, registry: Registry, taken: ImageSpec) -> None:
+        opened = OpenedBundle.read(path, registry)
+        self.description = f"bundle {path.name!r}"
+        self.labels = getattr(opened.task, "labels", None)
+        self.scores = getattr(opened.task, "scores", None)
+        exact = any(variant.precision == "fp32" for variant in opened.variants)
+        rules = opened.rules("fp32" if exact else None)
+        reachable, left_out = list_candidates(opened.variants, registry, rules)
+        with opened.prober(left_out) as prober:
+            trial = prober.first(reachable)
+        host = opened.hosts[trial.reachable.variant.placement].chain
+        self._runner: Runner = trial.runner
+        try:
+            self.view = view_of(host, taken)
+        except RecipeError as error:
+            rule = f"{self.description} must serve as it is"
+            raise RecipeError(f"distil.teacher: {rule}, got {error}") from error
+        self._shape = trial.reachable.variant.input.shape
+
+    def answer(self, inputs: torch.Tensor) -> Outputs:
+        """See `Teacher.answer`."""
+        pictures = inputs.cpu().numpy()
+        rows = [self._runner.run((picture[np.newaxis].copy(),)) for picture in pictures]
+        outputs = (np.concatenate(parts) for parts in zip(*rows, strict=True))
+        return tuple(torch.from_numpy(output).float().to(inputs.device) for output in outputs)
+
+    def example(self) -> torch.Tensor:
+        """See `Teacher.example`."""
+        return torch.zeros(self._shape, dtype=torch.uint8)
+
+
+def open_teacher(teacher: str | TeacherFactory, bench: Workbench, registry: Registry) -> Teacher:
+    """What a recipe calls the teacher.
+
+    Raises:
+        RecipeError: there is no such recipe or factory, or it cannot serve.
+        CheckpointError: its weights do not fit.
+        BundleError: it is not a whole, unchanged bundle.
+        NoUsableBackend: no candidate of the bundle can run here.
+    """
+    if isinstance(teacher, TeacherFactory):
+        return _of_factory(teacher, bench)
+    path = _find(teacher, bench.directory)
+    if path.suffix == _BUNDLE:
+        return BundleTeacher(path, registry, bench.input)
+    return _of_recipe(path, teacher, bench, registry)
+
+
+def teacher_files(teacher: str | TeacherFactory, directory: Path) -> tuple[Path, ...]:
+    """The files that the teacher's answers depend on, as far as they can be known.
+
+    Raises:
+        RecipeError: there is no such recipe or bundle.
+    """
+    if isinstance(teacher, TeacherFactory):
+        return (directory / teacher.weights,) if teacher.weights else ()
+    path = _find(teacher, directory)
+    if path.suffix == _BUNDLE:
+        return (path,)
+    weights = load_recipe(path).model.weights
+    beside = sorted(path.parent.glob("*.py"))
+    return (path, *beside, *([path.parent / weights] if weights else []))
+
+
+def _find(teacher: str, directory: Path) -> Path:
+    """The recipe or bundle that `teacher` names."""
+    path = directory / teacher
+    if path.is_dir():
+        path /= "recipe.toml"
+    if not path.is_file() or path.suffix not in (".toml", _BUNDLE):
+        rule = f"must be a recipe, a directory with a recipe.toml, or a {_BUNDLE} file"
+        raise RecipeError(f"distil.teacher: {rule}, got {teacher!r}; looked for {str(path)!r}")
+    return path
+
+
+def _of_factory(teacher: TeacherFactory, bench: Workbench) -> Teacher:
+    model = ModelTable(
+        factory=teacher.factory, arguments=teacher.arguments, weights=teacher.weights
+    )
+    opened = NetworkTeacher(
+        _load(model, bench.directory),
+        f"factory {teacher.factory!r}",
+        taken=bench.source.network_input.shape,
+    )
+    opened.labels = teacher.labels or getattr(bench.task, "labels", None)
+    opened.scores = getattr(bench.task, "scores", None)
+    return opened
+
+
+def _of_recipe(path: Path, name: str, bench: Workbench, registry: Registry) -> Teacher:
+    try:
+        recipe = load_recipe(path)
+        chain = Chain.of_recipe(recipe, registry)
+        student = Chain(input=bench.input, stages=bench.stages)
+        view = None if chain == student else view_of(chain.cut("split")[0], bench.input)
+    except RecipeError as error:
+        rule = f"recipe {name!r} must serve as it is"
+        raise RecipeError(f"distil.teacher: {rule}, got {error}") from error
+    opened = NetworkTeacher(
+        _load(recipe.model, recipe.directory),
+        f"recipe {recipe.name!r}",
+        taken=bench.source.network_input.shape,
+        chain=None if view is None else chain,
+    )
+    opened.view = view
+    opened.labels = _strings(recipe.task.get("labels"))
+    opened.scores = str(recipe.task.get("scores", "softmax")) if opened.labels else None
+    return opened
+
+
+def _load(model: ModelTable, directory: Path) -> torch.nn.Module:
+    try:
+        return load_network(model, directory)
+    except (RecipeError, CheckpointError) as error:
+        raise type(error)(f"distil.teacher: {error}") from error
+
+
+def _strings(value: object) -> tuple[str, ...] | None:
+    return tuple(map(str, value)) if isinstance(value, list | tuple) else None

@@ -1,0 +1,64 @@
+"""What a teacher with a preprocessing of its own makes of the student's pictures."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeprep.errors import RecipeError
+from edgeprep.runtime.inputs import from_rgb
+from edgeprep.stages.chain import Chain
+from edgeprep.stages.color import Color
+from edgeprep.tensors import ImageSpec
+
+__all__ = ["View", "view_of"]
+
+View = Callable[[NDArray[np.uint8]], NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _HostView:
+    """A picture in the colours of the student, as the teacher's graph takes it.
+
+    It goes to processes that read pictures.
+    """
+
+    colors: Chain | None
+    host: Chain
+
+    def __call__(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """`(H, W, C)`, uint8, to another such array, of one size."""
+        if self.colors is not None:
+            picture = np.ascontiguousarray(self.colors.prepare(picture)[0])
+        prepared: NDArray[np.uint8] = self.host.prepare(from_rgb(picture, self.host.input))[0]
+        return prepared
+
+
+def view_of(host: Chain, taken: ImageSpec) -> View:
+    """The share of a teacher's preprocessing that comes before its graph.
+
+    Args:
+        host: that share.
+        taken: the pictures that the student takes.
+
+    Raises:
+        RecipeError: such pictures cannot go through it.
+    """
+    wanted = host.input
+    if host.remembers:
+        raise RecipeError("preprocess: must look at one picture at a time, got one with a memory")
+    if wanted.is_fixed and wanted.size != (taken.height, taken.width):
+        rule = "must be that of the student, or free"
+        got = [wanted.height, wanted.width]
+        raise RecipeError(f"input.size: {rule}, got {got!r} for {[taken.height, taken.width]!r}")
+    same = (wanted.color, wanted.yuv_range) == (taken.color, taken.yuv_range)
+    if same or taken.color == "rgb":
+        return _HostView(colors=None, host=host)
+    try:
+        colors = Chain(input=taken, stages=(Color(to="rgb"),))
+    except RecipeError as error:
+        rule = f"must be {taken.color!r}, that of the student"
+        raise RecipeError(f"input.color: {rule}, got {wanted.color!r}") from error
+    return _HostView(colors=colors, host=host)
