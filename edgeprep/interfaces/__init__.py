@@ -20,7 +20,13 @@ from edgeprep.interfaces.engines import (
     Task,
 )
 from edgeprep.interfaces.primitives import Network, Primitives
-from edgeprep.interfaces.quantization import Calibrator, Quantization, WeightRange
+from edgeprep.interfaces.quantization import (
+    Calibrator,
+    Quantization,
+    RangeCoverage,
+    RangeUse,
+    WeightRange,
+)
 from edgeprep.interfaces.stages import FileStage, RandomStage, Stage, StreamStage
 
 __all__ = [
@@ -41,6 +47,8 @@ __all__ = [
     "Primitives",
     "Quantization",
     "RandomStage",
+    "RangeCoverage",
+    "RangeUse",
     "Runner",
     "Source",
     "Stage",

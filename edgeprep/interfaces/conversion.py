@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprep.interfaces.engines import Model, Precision
-from edgeprep.interfaces.quantization import Quantization
+from edgeprep.interfaces.quantization import Quantization, RangeCoverage
 from edgeprep.tensors import TensorSpec
 
 if TYPE_CHECKING:
@@ -123,3 +123,21 @@ class Exporter(ABC):
         Raises:
             ExportError: every road to this format failed; the message names each with its reason.
         """
+
+    def coverage(
+        self, source: Source, precision: Precision, evaluation: NDArray[np.uint8] | None = None
+    ) -> tuple[RangeCoverage, ...]:
+        """How the ranges of activations fit what occurs, in the order of the graph.
+
+        Args:
+            source: as it is exported; its calibration samples are gone through again.
+            precision: one of `CALIBRATED`; others have no ranges.
+            evaluation: other graph inputs, `(samples, H, W, C)`, uint8.
+
+        Returns:
+            One a quantized activation; () where this exporter does not say.
+
+        Raises:
+            ExportError: the model cannot be written at this precision.
+        """
+        return ()

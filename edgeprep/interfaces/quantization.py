@@ -4,7 +4,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-__all__ = ["Calibrator", "Quantization", "WeightRange"]
+__all__ = ["Calibrator", "Quantization", "RangeCoverage", "RangeUse", "WeightRange"]
 
 # How the range of an activation is chosen from what occurs on the calibration samples.
 Calibrator = Literal["min-max", "percentile", "entropy", "mse"]
@@ -28,3 +28,41 @@ class Quantization(Struct, frozen=True, kw_only=True):
     calibrator: Calibrator = "min-max"
     percentile: float = 99.99
     weight_range: WeightRange = "auto"
+
+
+class RangeUse(Struct, frozen=True, kw_only=True):
+    """What some samples make of a range.
+
+    Attributes:
+        low: the least value that occurs.
+        high: the greatest value that occurs.
+        clipped: the share of values outside the range, 0 to 1.
+        saturated: the share of values that become its first or last step, 0 to 1; zeros aside,
+            which are exact.
+    """
+
+    low: float
+    high: float
+    clipped: float
+    saturated: float
+
+
+class RangeCoverage(Struct, frozen=True, kw_only=True):
+    """How the range of one quantized activation fits what occurs in it.
+
+    Attributes:
+        tensor: its name in the float graph of the format.
+        module: the path of the module that computes it, as recipes spell it; "" where nothing
+            tells, or where it is what the network takes.
+        low: what the first step stands for.
+        high: what the last step stands for.
+        calibration: on the samples that the range was chosen by.
+        evaluation: on other samples; None where none were given.
+    """
+
+    tensor: str
+    module: str
+    low: float
+    high: float
+    calibration: RangeUse
+    evaluation: RangeUse | None = None

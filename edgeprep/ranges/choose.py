@@ -89,7 +89,7 @@ def _limits(histogram: Histogram, *, among: Literal["values", "numbers"]) -> NDA
         wanted &= magnitudes > 0
     else:
         wanted[np.flatnonzero(magnitudes).max(initial=0) + 1 :] = False
-    limits = EDGES[ZERO + 1 :][wanted & (np.arange(1, ZERO + 1) < 0x7F80)]
+    limits = EDGES[ZERO + 1 :][wanted & (np.arange(1, ZERO + 1) <= 0x7F80)]
     return limits if len(limits) else np.zeros(1)
 
 
