@@ -4,6 +4,8 @@ from edgeprep.data.factory import load_factory
 from edgeprep.data.from_factory import FromFactory
 from edgeprep.data.image_folder import ImageFolder
 from edgeprep.data.noise import Random
+from edgeprep.data.prepared import Prepared, prepare_each, prepare_samples
+from edgeprep.data.progress import Progress, silent
 from edgeprep.data.reader import Reader
 from edgeprep.data.readers import build_reader
 from edgeprep.data.samples import Sample, Samples, Skipped
@@ -11,6 +13,8 @@ from edgeprep.data.samples import Sample, Samples, Skipped
 __all__ = [
     "FromFactory",
     "ImageFolder",
+    "Prepared",
+    "Progress",
     "Random",
     "Reader",
     "Sample",
@@ -18,4 +22,7 @@ __all__ = [
     "Skipped",
     "build_reader",
     "load_factory",
+    "prepare_each",
+    "prepare_samples",
+    "silent",
 ]

@@ -47,6 +47,7 @@ class Classify(Task):
         "roc-auc",
         "calibration-error",
     )
+    objective: ClassVar[str] = "edgeprep.train.objectives:CrossEntropy"
 
     labels: Annotated[tuple[str, ...], msgspec.Meta(min_length=2)]
     top: Annotated[int, msgspec.Meta(ge=1)] = 5

@@ -26,6 +26,21 @@ is the identity in eval mode and refuses to be exported in train mode.
 from edgeprep.stages.primitives.torch import ChainModule
 from edgeprep.train.augment import Augment
 from edgeprep.train.augment_module import AugmentModule
+from edgeprep.train.data import TrainingData, open_training
+from edgeprep.train.fit import Fitted, fit
+from edgeprep.train.network import load_network
+from edgeprep.train.objective import objective_for
 from edgeprep.train.recipe import build_augment
 
-__all__ = ["Augment", "AugmentModule", "ChainModule", "build_augment"]
+__all__ = [
+    "Augment",
+    "AugmentModule",
+    "ChainModule",
+    "Fitted",
+    "TrainingData",
+    "build_augment",
+    "fit",
+    "load_network",
+    "objective_for",
+    "open_training",
+]

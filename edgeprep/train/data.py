@@ -1,0 +1,177 @@
+"""What networks learn from and are chosen by: the recipe's training and validation data."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from edgeprep.data import Prepared, prepare_each, prepare_samples
+from edgeprep.data.held import hold_samples
+from edgeprep.errors import DataError, RecipeError
+from edgeprep.interfaces import Task
+from edgeprep.metrics import Metric, metric_for
+from edgeprep.recipe import Recipe, TrainTable
+from edgeprep.registry import Registry
+from edgeprep.stages.chain import Chain
+from edgeprep.train.augment import Augment
+from edgeprep.train.preparation import Preparation
+from edgeprep.train.recipe import build_augment
+from edgeprep.train.scoring import answers, in_eval_mode, score_answers
+from edgeprep.train.split import Split, open_split
+from edgeprep.train.supply import Batch, Still, Supply, Varied
+
+__all__ = ["TrainingData", "open_training"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingData:
+    """The data of one recipe; pictures are read when they are first asked for.
+
+    Attributes:
+        task: what labels and outputs mean.
+        plain: the preprocessing of pictures as they are.
+        varied: that of pictures as `augment` leaves them.
+        training: what is learned from.
+        validation: what is chosen by; None where the recipe names none.
+        metric: how a network is scored on `validation`; None where there is nothing to score by.
+        augment: varies the pictures of `training`; None where none vary.
+        settings: `[train]` of the recipe.
+        fps: how many pictures were taken in a second.
+    """
+
+    task: Task
+    plain: Preparation
+    varied: Preparation
+    training: Split
+    validation: Split | None
+    metric: Metric | None
+    augment: Augment | None
+    settings: TrainTable
+    fps: float | None
+
+    @cached_property
+    def supply(self) -> Supply:
+        """The training pictures, as training takes them.
+
+        Raises:
+            DataError: they break a rule.
+        """
+        if self.augment is None:
+            return Still(prepared=self._first)
+        held = hold_samples(self.training.samples(0))
+        return Varied(held, self.augment, self.varied.host, self.settings.workers)
+
+    @cached_property
+    def held_out(self) -> Prepared | None:
+        """The validation pictures; None where the recipe names none."""
+        return self._prepare(self.validation) if self.validation is not None else None
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the training pictures have labels."""
+        return self.training.labelled
+
+    def batches(self, samples: int | None = None) -> Iterator[Batch]:
+        """Training samples as the network takes them, without augmentation, in their order.
+
+        Args:
+            samples: at most so many, the first ones; None: all.
+
+        Yields:
+            What the preprocessing gives, float32, at most `train.batch` pictures; and the labels,
+            `(N,)`, int64, or None.
+        """
+        size = self.settings.batch
+        rows = self._rows()
+        rest = iter(islice(rows, samples) if samples is not None else rows)
+        while batch := list(islice(rest, size)):
+            pictures, labels = zip(*batch, strict=True)
+            with torch.no_grad():
+                inputs = self.plain.graph(torch.from_numpy(np.concatenate(pictures)))
+            yield inputs, None if None in labels else torch.tensor(labels)
+
+    def score(self, network: torch.nn.Module) -> float | None:
+        """The recipe's metric on the validation data; None where it names none.
+
+        Args:
+            network: it is scored in eval mode, on the device on which it is.
+        """
+        if self.held_out is None or self.metric is None:
+            return None
+        with in_eval_mode(network):
+            chosen = range(len(self.held_out))
+            outputs = answers(network, self.plain.graph, self.held_out, chosen, self.settings.batch)
+        return score_answers(outputs, self.held_out, self.task, self.metric)
+
+    def _rows(self) -> Iterator[tuple[NDArray[np.uint8], int | None]]:
+        if self.augment is None:
+            for index, label in enumerate(self._first.labels):
+                yield self._first.picture(index), label
+            return
+        samples, where = self.training.samples(0), self.training.where
+        for row, label, _ in prepare_each(samples, self.plain.host, where, fps=self.fps):
+            yield row, label
+
+    @cached_property
+    def _first(self) -> Prepared:
+        return self._prepare(self.training)
+
+    def _prepare(self, split: Split) -> Prepared:
+        return prepare_samples(split.samples(0), self.plain.host, split.where, fps=self.fps)
+
+
+def open_training(recipe: Recipe, *, chain: Chain, task: Task, registry: Registry) -> TrainingData:
+    """The training and validation data of `recipe`; nothing but a first sample is read yet.
+
+    Args:
+        recipe: its `[data]`, `[[augment]]`, `[train]` and `placement` are looked at.
+        chain: its preprocessing.
+        task: its task.
+        registry: where augmentation stages are looked up.
+
+    Raises:
+        RecipeError: it names no training data, or a table is wrong.
+        DataError: the data are not there.
+    """
+    training = open_split(recipe, "training", task)
+    if training is None:
+        remedy = "name the pictures that are learned from"
+        raise RecipeError(f"data.training: required key is missing; {remedy}")
+    if chain.output.batch != 1:
+        rule = "must make one picture of one, where a network learns"
+        raise RecipeError(f"preprocess: {rule}, got {chain.output.batch}")
+    stages = build_augment(recipe.augment, chain=chain, registry=registry)
+    if stages and chain.remembers:
+        remedy = "leave [[augment]] out"
+        raise RecipeError(
+            f"augment: must be absent where preprocess looks at earlier pictures, got it; {remedy}"
+        )
+    augment = Augment(stages, seed=recipe.train.seed, input=recipe.input.image) if stages else None
+    plain = varied = Preparation.of(chain, recipe.placement)
+    if augment is not None:
+        leaving = Chain(input=augment.output, stages=chain.stages)
+        varied = Preparation.of(leaving, recipe.placement)
+    validation = open_split(recipe, "validation", task)
+    if validation is not None and not validation.labelled:
+        raise DataError("data.validation: must have labels, got pictures without")
+    return TrainingData(
+        task=task,
+        plain=plain,
+        varied=varied,
+        training=training,
+        validation=validation,
+        metric=_metric(recipe, task),
+        augment=augment,
+        settings=recipe.train,
+        fps=recipe.data.fps,
+    )
+
+
+def _metric(recipe: Recipe, task: Task) -> Metric | None:
+    if recipe.budget is not None:
+        return metric_for(task, recipe.budget.metric)
+    return metric_for(task, task.metrics[0]) if task.metrics else None

@@ -1,0 +1,67 @@
+"""Lightning Fabric: devices, processes and arithmetic, by its own words in `[train]`."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
+
+from edgeprep.errors import RecipeError
+from edgeprep.recipe import TrainTable
+from edgeprep.schema.foreign import name_fault
+
+__all__ = ["check_forks", "open_fabric", "seeded"]
+
+
+def open_fabric(settings: TrainTable) -> Fabric:
+    """Fabric as `settings` ask for it, not launched yet.
+
+    Raises:
+        RecipeError: Fabric refuses a word, or the combination; or a batch cannot be shared out.
+    """
+    try:
+        fabric = Fabric(
+            accelerator=settings.accelerator,
+            devices=settings.devices,
+            num_nodes=settings.nodes,
+            strategy=settings.strategy,
+            precision=settings.precision,
+        )
+    except Exception as error:  # Fabric lets out errors of every kind
+        rule = "must name what Lightning Fabric has on this machine"
+        raise RecipeError(f"train: {rule}, got {name_fault(error)}") from error
+    if settings.batch % fabric.world_size:
+        rule = f"must be a multiple of the {fabric.world_size} devices that share it"
+        raise RecipeError(f"train.batch: {rule}, got {settings.batch}")
+    return fabric
+
+
+def check_forks(fabric: Fabric, settings: TrainTable) -> None:
+    """Refuse a strategy that starts this program again, once for each device.
+
+    Raises:
+        RecipeError: it is such a one.
+    """
+    launcher = fabric.strategy.launcher
+    if isinstance(launcher, _SubprocessScriptLauncher) and fabric.world_size > 1:
+        raise RecipeError(
+            f"train.strategy: must be one that forks where training is a part of other work, "
+            f"got {settings.strategy!r}, which starts the program again for each device; "
+            "use 'ddp_fork'"
+        )
+
+
+@contextmanager
+def seeded(device: torch.device) -> Iterator[None]:
+    """Inside, torch may be seeded at will; afterwards its generators are as they were."""
+    devices = [device] if device.type == "cuda" else []
+    before = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
+    # The fastest kernel of the moment may be another one after a resume.
+    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
+    try:
+        with torch.random.fork_rng(devices), warnings.catch_warnings():
+            yield
+    finally:
+        torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = before

@@ -1,0 +1,103 @@
+"""Training one network, whoever asks for it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from edgeprep.data import Progress, silent
+from edgeprep.errors import RecipeError
+from edgeprep.interfaces import Objective
+from edgeprep.recipe import TrainTable
+from edgeprep.train.data import TrainingData
+from edgeprep.train.history import Row
+from edgeprep.train.objective import objective_for
+from edgeprep.train.watching import Watch, unwatched
+
+__all__ = ["Fitted", "fit"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fitted:
+    """A network that has learned.
+
+    Attributes:
+        network: that which was given, with the weights of its best epoch, in eval mode.
+        history: what each epoch came to.
+        best: the score of that epoch on the validation data; None where there is none.
+        epoch: its number, from 1.
+    """
+
+    network: torch.nn.Module
+    history: tuple[Row, ...]
+    best: float | None
+    epoch: int
+
+
+def fit(
+    network: torch.nn.Module,
+    data: TrainingData,
+    settings: TrainTable,
+    *,
+    storage: Path,
+    objective: Objective | None = None,
+    epochs: int | None = None,
+    learning_rate: float | None = None,
+    progress: Progress = silent,
+    watch: Watch = unwatched,
+) -> Fitted:
+    """Train `network` on `data` as `settings` say.
+
+    A training that was ended in `storage`, at any moment, goes on there and comes to the same
+    weights, bit for bit on the same machine. One of other settings, data or weights is begun anew.
+
+    Args:
+        network: it is changed in its place; all its parameters learn but those that `settings`
+            freeze.
+        data: of `open_training`.
+        settings: `[train]`.
+        storage: an existing directory for the checkpoint, the best weights and the metrics.
+        objective: what is made small; None: the task's own loss.
+        epochs: how often the training data are gone through; None: as in `settings`.
+        learning_rate: the highest one; None: that of `settings`.
+        progress: is told of every epoch.
+        watch: is told of every step.
+
+    Raises:
+        RecipeError: the settings do not fit the network or the data, the task has no objective, or
+            the network fails.
+        DataError: the data cannot be used.
+        TrainingError: the loss is NaN or infinite, or memory does not suffice; the message says
+            where, and the last good weights are in `storage`.
+        StorageError: a file cannot be written.
+        CheckpointError: what is in `storage` is damaged.
+    """
+    # Here, as Fabric takes a second to import, and a recipe with a fault need not wait for it.
+    from edgeprep.train.devices import check_forks, open_fabric
+    from edgeprep.train.training import Training, train_on
+
+    if objective is None:
+        objective = objective_for(data.task, settings)
+        if not data.labelled:
+            remedy = f"which task {data.task.name!r} is learned from"
+            raise RecipeError(f"data.training: must have labels, {remedy}, got pictures without")
+    training = Training(
+        network=network,
+        data=data,
+        settings=settings,
+        storage=storage,
+        objective=objective,
+        epochs=epochs or settings.epochs,
+        learning_rate=learning_rate or settings.learning_rate,
+        progress=progress,
+        watch=watch,
+    )
+    fabric = open_fabric(settings)
+    check_forks(fabric, settings)
+    outcome = train_on(fabric, training)
+    return Fitted(
+        network=network,
+        history=outcome.rows,
+        best=outcome.verdict.score,
+        epoch=outcome.verdict.epoch,
+    )

@@ -1,0 +1,38 @@
+"""Network and objective as one module, which is what Fabric wraps."""
+
+import torch
+
+from edgeprep.interfaces import Objective
+from edgeprep.train.parameters import norms_inside
+
+__all__ = ["Learner"]
+
+
+class Learner(torch.nn.Module):
+    """`(inputs, labels)` to the loss of that batch.
+
+    Args:
+        network: what is trained.
+        objective: what is made small; its own modules learn along.
+        frozen: the paths of the modules of `network` that do not learn.
+    """
+
+    def __init__(
+        self, network: torch.nn.Module, objective: Objective, frozen: tuple[str, ...]
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.others = torch.nn.ModuleList(objective.modules())
+        self._objective = objective
+        self._frozen = frozen
+
+    def train(self, mode: bool = True) -> "Learner":
+        """As `torch.nn.Module.train`; batch normalization that does not learn stays as in use."""
+        super().train(mode)
+        for norm in norms_inside(self.network, self._frozen):
+            norm.eval()
+        return self
+
+    def forward(self, inputs: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor:
+        """The loss, a scalar."""
+        return self._objective.loss(self.network, inputs, labels)

@@ -1,0 +1,287 @@
+"""The loop: epochs of steps, each of which can be the last one that a process lives through."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass, field
+from math import isfinite
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+
+from edgeprep.data import Progress
+from edgeprep.errors import EdgePrepError, RecipeError, TrainingError
+from edgeprep.recipe import TrainTable
+from edgeprep.schema.foreign import name_fault
+from edgeprep.train.checkpoint import Checkpoint, write_checkpoint, write_weights
+from edgeprep.train.data import TrainingData
+from edgeprep.train.ema import MovingAverage
+from edgeprep.train.history import Row, write_history
+from edgeprep.train.learner import Learner
+from edgeprep.train.optimizer_state import optimizer_state, restore_optimizer
+from edgeprep.train.parameters import set_rate
+from edgeprep.train.schedules import LearningRate
+from edgeprep.train.seeds import order_of, seed_of
+from edgeprep.train.supply import Batch
+from edgeprep.train.validation import Verdict, validate
+from edgeprep.train.watching import Tick, Watch
+
+__all__ = ["CHECKPOINT", "WEIGHTS", "Loop"]
+
+CHECKPOINT, WEIGHTS = "checkpoint.safetensors", "weights.safetensors"
+
+
+@dataclass(kw_only=True)
+class Loop:
+    """One training under way.
+
+    Attributes:
+        fabric: launched.
+        learner: the network and what learns along, on the device.
+        wrapped: the same as Fabric wraps it.
+        optimizer: as Fabric wraps it.
+        average: of the weights; None where they are kept as they are.
+        data: what is learned from and chosen by.
+        settings: `[train]`.
+        rate: the learning rate of every step.
+        storage: where files are kept.
+        made_from: see `Checkpoint.made_from`.
+        threads: how many torch computes with.
+        dtypes: of the weights, as the network came.
+        progress: is told of epochs.
+        watch: is told of steps.
+    """
+
+    fabric: Fabric
+    learner: Learner
+    wrapped: Any
+    optimizer: Any
+    average: MovingAverage | None
+    data: TrainingData
+    settings: TrainTable
+    rate: LearningRate
+    storage: Path
+    made_from: Mapping[str, str]
+    threads: int
+    dtypes: Mapping[str, torch.dtype]
+    progress: Progress
+    watch: Watch
+    epoch: int = 0
+    step: int = 0
+    loss: float = 0.0
+    seconds: float = 0.0
+    rows: list[Row] = field(default_factory=list)
+    verdict: Verdict = field(default_factory=Verdict)
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is no more epoch to come."""
+        patience = self.settings.patience
+        return self.epoch == self.rate.epochs or (
+            patience is not None and self.verdict.stale >= patience
+        )
+
+    def run(self) -> None:
+        """All epochs that are still to come.
+
+        Raises:
+            TrainingError: the loss is no number any more, or memory does not suffice.
+            RecipeError: the network fails on a picture.
+            StorageError: a file cannot be written.
+        """
+        if not self.epoch and not self.step:
+            self._save()
+        while not self.finished:
+            with self.progress(f"epoch {self.epoch + 1} of {self.rate.epochs}") as done:
+                row = self._epoch()
+                done(row.describe())
+
+    def _epoch(self) -> Row:
+        start = saved = monotonic()
+        self.learner.train()
+        batches = self.data.supply.batches(self.epoch, self._shares())
+        with closing(batches):  # type: ignore[type-var]
+            for batch in batches:
+                self._step(batch)
+                if monotonic() - saved > self.settings.save_minutes * 60:
+                    now = monotonic()
+                    self.seconds, start, saved = self.seconds + now - start, now, now
+                    self._save()
+        score = validate(self.fabric, self.learner.network, self.average, self.data)
+        row = Row(
+            epoch=self.epoch + 1,
+            loss=self.loss / self.rate.steps,
+            learning_rate=self._rate(self.rate.steps - 1),
+            scores=score,
+            seconds=self.seconds + monotonic() - start,
+        )
+        self._end_of_epoch(row)
+        return row
+
+    def _shares(self) -> list[Any]:
+        """The numbers of the pictures of each step that is to come, for this process."""
+        size, world, rank = self.settings.batch, self.fabric.world_size, self.fabric.global_rank
+        order = order_of(len(self.data.supply), seed=self.settings.seed, epoch=self.epoch)
+        starts = range(self.step * size, self.rate.steps * size, size)
+        return [order[start : start + size][rank::world] for start in starts]
+
+    def _rate(self, step: int) -> float:
+        return self.rate.at(self.epoch * self.rate.steps + step)
+
+    def _step(self, batch: Batch) -> None:
+        seed, rank = self.settings.seed, self.fabric.global_rank
+        torch.manual_seed(seed_of(seed=seed, epoch=self.epoch, step=self.step, rank=rank))
+        set_rate(self.optimizer, self._rate(self.step))
+        with self._explained():
+            loss = self._learn(batch)
+        if not isfinite(loss):
+            raise TrainingError(self._fault("the loss must be finite", f"{loss}"))
+        if self.average is not None:
+            step = self.epoch * self.rate.steps + self.step
+            self.average.update(self.learner.network, step)
+        self.loss += loss
+        self.step += 1
+        self.watch(
+            Tick(
+                epoch=self.epoch + 1,
+                epochs=self.rate.epochs,
+                step=self.step,
+                steps=self.rate.steps,
+                loss=loss,
+            )
+        )
+
+    def _learn(self, batch: Batch) -> float:
+        """One step of the optimizer; the loss before it, over all processes."""
+        pictures, labels = self.fabric.to_device(batch)
+        with torch.no_grad():
+            inputs = self.data.varied.graph(pictures)
+        loss = self.wrapped(inputs, labels)
+        self.fabric.backward(loss)
+        if self.settings.clip_norm is not None:
+            # What is not finite shows in the next loss; half precision leaves such a step out.
+            self.fabric.clip_gradients(
+                self.wrapped,
+                self.optimizer,
+                max_norm=self.settings.clip_norm,
+                error_if_nonfinite=False,
+            )
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        mean: Any = self.fabric.all_reduce(loss.detach(), reduce_op="mean")
+        return float(mean)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Inside, the user's network may raise anything."""
+        try:
+            yield
+        except EdgePrepError:
+            raise
+        except (Exception, SystemExit) as error:
+            if _is_memory(error):
+                remedy = "a smaller train.batch needs less"
+                raise TrainingError(
+                    f"train: {self._place()} must fit into memory, got {name_fault(error)}; "
+                    f"{remedy}"
+                ) from error
+            raise RecipeError(
+                "model.factory: the network must learn from every picture of the data, "
+                f"got {name_fault(error)}"
+            ) from error
+
+    def _place(self) -> str:
+        return f"epoch {self.epoch + 1}, step {self.step + 1}"
+
+    def _fault(self, rule: str, got: str) -> str:
+        kept = f"those of the end of epoch {self.epoch}" if self.epoch else "the first ones"
+        return (
+            f"train: {self._place()}: {rule}, got {got} at learning rate "
+            f"{self._rate(self.step):.3g}; the last good weights, {kept}, are in "
+            f"{str(self.storage)!r}; lower train.learning_rate, or set train.clip_norm"
+        )
+
+    def _end_of_epoch(self, row: Row) -> None:
+        self._check_weights()
+        self.verdict = self.verdict.after(row, self.data.metric)
+        self.rows.append(row)
+        self.epoch, self.step, self.loss, self.seconds = self.epoch + 1, 0, 0.0, 0.0
+        if self.fabric.is_global_zero:
+            if self.verdict.epoch == row.epoch:
+                write_weights(self.storage / WEIGHTS, self._kept())
+            write_history(self.storage, self.rows)
+        self._save()
+
+    def _kept(self) -> dict[str, torch.Tensor]:
+        """The weights that are scored, in the precision in which they came."""
+        network = self.learner.network
+        weights = network.state_dict() if self.average is None else self.average.weights
+        return {name: value.to(self.dtypes[name]) for name, value in weights.items()}
+
+    def _check_weights(self) -> None:
+        for name, parameter in self.learner.named_parameters():
+            if parameter.requires_grad and not bool(torch.isfinite(parameter).all()):
+                got = f"NaN or infinity in {name.removeprefix('network.')!r}"
+                raise TrainingError(self._fault("the weights must be finite", got))
+
+    def _save(self) -> None:
+        if not self.fabric.is_global_zero:
+            return
+        tensors, others = optimizer_state(self.optimizer)
+        average = {} if self.average is None else self.average.weights
+        write_checkpoint(
+            self.storage / CHECKPOINT,
+            Checkpoint(
+                tensors={
+                    **_prefixed("learner", self.learner.state_dict()),
+                    **_prefixed("average", average),
+                    **_prefixed("optimizer", tensors),
+                },
+                state={
+                    "epoch": self.epoch,
+                    "step": self.step,
+                    "loss": self.loss,
+                    "seconds": self.seconds,
+                    "rows": [row.to_json() for row in self.rows],
+                    "verdict": asdict(self.verdict),
+                    "optimizer": others,
+                    "precision": self.fabric.strategy.precision.state_dict(),
+                    "threads": self.threads,
+                },
+                made_from=self.made_from,
+            ),
+        )
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go on from `checkpoint`, as if there had been no end."""
+        state = checkpoint.state
+        self.learner.load_state_dict(_without_prefix("learner", checkpoint.tensors))
+        if self.average is not None:
+            self.average.load(_without_prefix("average", checkpoint.tensors))
+        restore_optimizer(
+            self.optimizer, _without_prefix("optimizer", checkpoint.tensors), state["optimizer"]
+        )
+        self.fabric.strategy.precision.load_state_dict(state["precision"])
+        self.epoch, self.step = state["epoch"], state["step"]
+        self.loss, self.seconds = state["loss"], state["seconds"]
+        self.rows = [Row(**row) for row in state["rows"]]
+        self.verdict = Verdict(**state["verdict"])
+
+
+def _prefixed(prefix: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {f"{prefix}.{name}": value for name, value in tensors.items()}
+
+
+def _without_prefix(prefix: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    start = f"{prefix}."
+    return {
+        name.removeprefix(start): value for name, value in tensors.items() if name.startswith(start)
+    }
+
+
+def _is_memory(error: BaseException) -> bool:
+    # The allocator of the CPU raises a plain RuntimeError.
+    known = isinstance(error, MemoryError | torch.OutOfMemoryError)
+    return known or "DefaultCPUAllocator" in str(error)

@@ -1,0 +1,35 @@
+"""The preprocessing in two shares, as a training runs them."""
+
+from dataclasses import dataclass
+from typing import Literal, Self
+
+import torch
+
+from edgeprep.interfaces import Placement
+from edgeprep.stages.chain import Chain
+from edgeprep.stages.primitives.torch import ChainModule
+
+__all__ = ["Preparation"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preparation:
+    """One cut of one chain.
+
+    Attributes:
+        host: what pictures go through one by one.
+        graph: what follows, uint8 `(N, H, W, C)` to what the network takes, float32.
+    """
+
+    host: Chain
+    graph: torch.nn.Module
+
+    @classmethod
+    def of(cls, chain: Chain, placement: Placement | Literal["auto"]) -> Self:
+        """`chain`, cut as the recipe says; where the device may choose, once the size is fixed.
+
+        Raises:
+            RecipeError: there is no such cut.
+        """
+        host, graph = chain.cut("split" if placement == "auto" else placement)
+        return cls(host=host, graph=ChainModule(graph))

@@ -1,0 +1,69 @@
+"""A network's score on held-out pictures, in torch."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+from edgeprep.data import Prepared
+from edgeprep.interfaces import Task
+from edgeprep.metrics import Metric
+from edgeprep.train.outputs import flatten_outputs
+from edgeprep.train.supply import as_tensors
+
+__all__ = ["answers", "in_eval_mode", "score_answers"]
+
+
+def answers(
+    network: torch.nn.Module,
+    preprocessing: torch.nn.Module,
+    samples: Prepared,
+    chosen: Sequence[int],
+    batch: int,
+) -> tuple[torch.Tensor, ...]:
+    """The outputs of `network` for the samples with the numbers `chosen`, in their order.
+
+    Args:
+        network: in eval mode; it may be in half precision.
+        preprocessing: the graph's share of it.
+        samples: after the host's share.
+        chosen: which of them.
+        batch: how many at a time.
+
+    Returns:
+        Each output, `(N, …)`, on the network's device.
+    """
+    first = next(network.parameters())
+    parts = []
+    with torch.no_grad():
+        for start in range(0, len(chosen), batch):
+            pictures, _ = as_tensors(samples, np.asarray(chosen[start : start + batch]))
+            inputs = preprocessing(pictures.to(first.device))
+            outputs = flatten_outputs(network(inputs.to(first.dtype))).values()
+            parts.append([output.float() for output in outputs])
+    return tuple(torch.cat(output) for output in zip(*parts, strict=True))
+
+
+def score_answers(
+    outputs: Sequence[torch.Tensor], samples: Prepared, task: Task, metric: Metric
+) -> float:
+    """The metric of `outputs`, each `(samples, …)`, against the labels."""
+    arrays = [output.cpu().numpy() for output in outputs]
+    results = [
+        task.decode(tuple(array[index : index + 1] for array in arrays))[0]
+        for index in range(len(samples))
+    ]
+    return float(metric.score(results, samples.labels))
+
+
+@contextmanager
+def in_eval_mode(network: torch.nn.Module) -> Iterator[None]:
+    """Inside, `network` is in eval mode; afterwards each of its modules is as it was."""
+    training = [module for module in network.modules() if module.training]
+    network.eval()
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True

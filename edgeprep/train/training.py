@@ -1,0 +1,170 @@
+"""One training from its parts: begun, or gone on with, in one process or in many."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from lightning_fabric import Fabric
+
+from edgeprep.data import Progress, silent
+from edgeprep.errors import EdgePrepError, RecipeError
+from edgeprep.interfaces import Objective
+from edgeprep.recipe import TrainTable
+from edgeprep.train.checkpoint import Checkpoint, read_checkpoint
+from edgeprep.train.data import TrainingData
+from edgeprep.train.devices import seeded
+from edgeprep.train.ema import MovingAverage
+from edgeprep.train.history import Row
+from edgeprep.train.learner import Learner
+from edgeprep.train.loop import CHECKPOINT, WEIGHTS, Loop
+from edgeprep.train.made_from import differences, digests_of
+from edgeprep.train.parameters import build_optimizer, freeze
+from edgeprep.train.schedules import LearningRate
+from edgeprep.train.threads import threads_for, using_threads
+from edgeprep.train.validation import Verdict
+from edgeprep.train.watching import Watch, unwatched
+
+__all__ = ["FILES", "Outcome", "Training", "train_on"]
+
+FILES = (CHECKPOINT, WEIGHTS, "metrics.jsonl", "metrics.csv")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """What `fit` was asked for; see there."""
+
+    network: torch.nn.Module
+    data: TrainingData
+    settings: TrainTable
+    storage: Path
+    objective: Objective
+    epochs: int
+    learning_rate: float
+    progress: Progress
+    watch: Watch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a training came to; its weights are in its storage."""
+
+    rows: tuple[Row, ...]
+    verdict: Verdict
+
+
+def train_on(fabric: Fabric, training: Training) -> Outcome:
+    """Run `training` on the devices of `fabric`, and leave the best weights in its network.
+
+    Raises:
+        EdgePrepError: as `fit`.
+    """
+    network, device = training.network, _device(training.network)
+    dtypes = {name: tensor.dtype for name, tensor in _tensors(network)}
+    _check(training)
+    outcome = fabric.launch(partial(_train, training=training))
+    if isinstance(outcome, EdgePrepError):
+        raise outcome
+    # Fabric has moved the network, and "true" half precision has made another type of it.
+    network.to(device)
+    for name, tensor in _tensors(network):
+        tensor.data = tensor.data.to(dtypes[name])
+    network.load_state_dict(safetensors.torch.load_file(training.storage / WEIGHTS))
+    network.eval().requires_grad_(requires_grad=False)
+    finished: Outcome = outcome
+    return finished
+
+
+def _check(training: Training) -> None:
+    """Read the data, in this process and not in each one that forks from it."""
+    with training.progress("read the training data") as done:
+        count = len(training.data.supply)
+        held_out = training.data.held_out
+        more = "" if held_out is None else f", {len(held_out)} to choose by"
+        done(f"{count} pictures to learn from{more}")
+    if training.settings.batch > count:
+        rule = f"must be at most the {count} pictures of data.training"
+        raise RecipeError(f"train.batch: {rule}, got {training.settings.batch}")
+
+
+def _train(fabric: Fabric, training: Training) -> Outcome | EdgePrepError:
+    """In one process of those that train."""
+    try:
+        with ExitStack() as inside:
+            inside.enter_context(seeded(fabric.device))
+            loop = _prepare(fabric, training)
+            inside.enter_context(using_threads(loop.threads))
+            loop.run()
+    except EdgePrepError as error:
+        # As a value: of an exception that ends a forked process, only its text is left.
+        return error
+    return Outcome(rows=tuple(loop.rows), verdict=loop.verdict)
+
+
+def _prepare(fabric: Fabric, training: Training) -> Loop:
+    network, settings, data = training.network, training.settings, training.data
+    made_from = digests_of(training)
+    checkpoint = _resumable(fabric, training, made_from)
+    frozen = freeze(network, settings)
+    dtypes = {name: value.dtype for name, value in network.state_dict().items()}
+    inputs, _ = next(data.batches(1))
+    threads = threads_for(network.eval(), inputs) if settings.threads is None else settings.threads
+    learner = Learner(network, training.objective, frozen)
+    optimizer = build_optimizer(network, learner.others, settings, rate=training.learning_rate)
+    wrapped, wrapped_optimizer = fabric.setup(learner, optimizer)
+    data.varied.graph.to(fabric.device)
+    loop = Loop(
+        fabric=fabric,
+        learner=learner,
+        wrapped=wrapped,
+        optimizer=wrapped_optimizer,
+        average=MovingAverage(network, settings.ema) if settings.ema is not None else None,
+        data=data,
+        settings=settings,
+        rate=LearningRate(
+            settings=settings,
+            highest=training.learning_rate,
+            epochs=training.epochs,
+            steps=len(data.supply) // settings.batch,
+        ),
+        storage=training.storage,
+        made_from=made_from,
+        threads=threads if checkpoint is None else checkpoint.state["threads"],
+        dtypes=dtypes,
+        progress=training.progress if fabric.is_global_zero else silent,
+        watch=training.watch if fabric.is_global_zero else unwatched,
+    )
+    if checkpoint is not None:
+        loop.restore(checkpoint)
+    return loop
+
+
+def _resumable(
+    fabric: Fabric, training: Training, made_from: Mapping[str, str]
+) -> Checkpoint | None:
+    """The checkpoint to go on from; None where training begins."""
+    checkpoint = None
+    if fabric.is_global_zero:
+        checkpoint = read_checkpoint(training.storage / CHECKPOINT)
+        if checkpoint is not None and (differing := differences(checkpoint.made_from, made_from)):
+            with training.progress("begin anew") as done:
+                done(f"what was kept was made from other {differing}")
+            checkpoint = None
+        if checkpoint is None:
+            for name in FILES:
+                (training.storage / name).unlink(missing_ok=True)
+    # A disk need not be shared by all machines.
+    found: Checkpoint | None = fabric.broadcast(checkpoint)
+    return found
+
+
+def _device(network: torch.nn.Module) -> torch.device:
+    return next((tensor.device for _, tensor in _tensors(network)), torch.device("cpu"))
+
+
+def _tensors(network: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
+    return chain(network.named_parameters(), network.named_buffers())
