@@ -38,6 +38,8 @@ __all__ = ["convert"]
 # Enough to see a border or a rare branch, few enough to cost nothing beside the export.
 _PARITY_SAMPLES = 16
 _GOLDEN_SAMPLES = 8
+# What is far over budget shows on so many.
+_FIRST_SAMPLES = 256
 
 
 def convert(
@@ -118,12 +120,14 @@ class _Ground:
         held_out: what parity is proved on: evaluation data, or calibration data without them.
         scorer: scores outputs on the held-out samples.
         score: that of the network before anything was done to it.
+        first: how many samples a trial is scored on first, and the network's score on them.
     """
 
     calibration: Prepared | None
     held_out: Prepared
     scorer: Scorer
     score: float
+    first: tuple[int, float]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -201,8 +205,13 @@ class _Conversion:
             if evaluation is not None and plan.metric is not None:
                 scorer = Scorer(task=plan.task, metric=plan.metric, samples=evaluation)
             score = scorer.score(outputs)
+            first = 0, 0.0
+            if len(held_out) > 2 * _FIRST_SAMPLES:
+                first = _FIRST_SAMPLES, scorer.first(_FIRST_SAMPLES).score(outputs[:_FIRST_SAMPLES])
             done(f"{scorer.name} {score:.4f} on {len(held_out)} samples")
-        return _Ground(calibration=calibration, held_out=held_out, scorer=scorer, score=score)
+        return _Ground(
+            calibration=calibration, held_out=held_out, scorer=scorer, score=score, first=first
+        )
 
     def _compression(self, loaded: torch.nn.Module) -> Compression:
         placement = self.plan.placements[0]
@@ -236,8 +245,9 @@ class _Conversion:
         source = self.sources[self.plan.placements[0]]
         rows = source.network_input.shape[0]
         with self.progress("rank the layers by what quantizing each one costs") as done:
-            found = measure(network, source.calibration_preprocessed, rows=rows)
-            ranking = Ranking.of(found)
+            samples = source.calibration_preprocessed
+            with fastest_threads(lambda: network(torch.from_numpy(samples[:rows]))):
+                ranking = Ranking.of(measure(network, samples, rows=rows))
             done(ranking.describe())
         return ranking
 
@@ -254,6 +264,7 @@ class _Conversion:
             golden=min(_GOLDEN_SAMPLES, len(chosen)),
             scorer=ground.scorer,
             source_score=ground.score,
+            first=ground.first,
         )
 
 

@@ -18,6 +18,7 @@ _LARGEST_SHARE = 0.5
 # After the shortest run of the order is found, so many of its layers are tried in int8 again: the
 # order comes from layers that were quantized one at a time, and may have put an innocent one first.
 _MOST_RELEASED = 4
+_NAMED = 2  # so many layers are named; more are counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +36,8 @@ class Trial:
     fine_tuned: bool = False
 
     def __str__(self) -> str:
-        count = len(self.keep)
-        layers = "no layer" if not count else f"{count} layer{'s' if count > 1 else ''}"
+        named = " and ".join(map(repr, self.keep)) or "no layer"
+        layers = named if len(self.keep) <= _NAMED else f"{len(self.keep)} layers"
         tuned = ", fine-tuned" if self.fine_tuned else ""
         return f"{layers} in float, calibrator {self.calibrator!r}{tuned}"
 

@@ -1,7 +1,7 @@
 """Scores: the source and each variant on the same samples, with the same metric."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,9 +16,11 @@ __all__ = ["Agreement", "Outputs", "Scorer", "run_all"]
 Outputs = tuple[NDArray[Any], ...]
 
 
-def run_all(run: Callable[[NDArray[np.uint8]], Outputs], samples: Prepared) -> list[Outputs]:
-    """The outputs for every sample; `run` takes `(1, H, W, C)`."""
-    return [run(samples.picture(index)) for index in range(len(samples))]
+def run_all(
+    run: Callable[[NDArray[np.uint8]], Outputs], samples: Prepared, *, start: int = 0
+) -> list[Outputs]:
+    """The outputs for every sample from `start` on; `run` takes `(1, H, W, C)`."""
+    return [run(samples.picture(index)) for index in range(start, len(samples))]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +35,10 @@ class Scorer:
     def name(self) -> str:
         """The metric's name."""
         return self.metric.name
+
+    def first(self, count: int) -> "Scorer":
+        """The same for the first `count` samples alone."""
+        return replace(self, samples=self.samples.first(count))
 
     def score(self, outputs: Sequence[Outputs]) -> float:
         """The metric of decoded `outputs`, one tuple a sample."""
@@ -61,6 +67,10 @@ class Agreement(Scorer):
     def name(self) -> str:
         """Says that this is no score against labels."""
         return f"{self.metric.name} with the source"
+
+    def first(self, count: int) -> "Agreement":
+        """See `Scorer.first`."""
+        return replace(self, samples=self.samples.first(count), expected=self.expected[:count])
 
     def score(self, outputs: Sequence[Outputs]) -> float:
         """The agreement of `outputs` with the source's."""

@@ -1,5 +1,7 @@
 """One variant: exported, loaded again, held to the source, scored."""
 
+import dataclasses
+import math
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -19,7 +21,7 @@ from edgeprep.interfaces import Model, Options, Precision, Runner
 from edgeprep.runtime.timing import measure_burst, summarize
 from edgeprep.schema.foreign import name_fault
 
-__all__ = ["MadeVariant", "Oracle", "make_variant"]
+__all__ = ["MadeVariant", "Oracle", "make_variant", "score_hints"]
 
 # What golden outputs may differ by on another machine, relative to the largest output. They are
 # the variant's own, so that only the order of sums and the rounding of integer kernels differ.
@@ -47,6 +49,7 @@ class Oracle:
         golden: how many of them, from the first on, go into the bundle.
         scorer: scores a variant.
         source_score: what the source itself scores.
+        first: what it scores on the first so many samples, by their number.
     """
 
     inputs: Sequence[NDArray[np.uint8]]
@@ -54,6 +57,7 @@ class Oracle:
     golden: int
     scorer: Scorer
     source_score: float
+    first: tuple[int, float] = (0, 0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,8 +85,20 @@ class MadeVariant:
         return f"{record.size_bytes:,} bytes, parity {record.parity.relative:.1e}{score}"
 
 
-def make_variant(planned: PlannedVariant, source: NetworkSource, oracle: Oracle) -> MadeVariant:
+def make_variant(
+    planned: PlannedVariant,
+    source: NetworkSource,
+    oracle: Oracle,
+    *,
+    hopeless: float = math.inf,
+) -> MadeVariant:
     """Export `planned`, run what came out, and measure it.
+
+    Args:
+        planned: the variant.
+        source: the network that it is made of.
+        oracle: what it is held to.
+        hopeless: a drop on the first samples at which the others need not be looked at.
 
     Raises:
         ExportError: the exporter failed.
@@ -98,7 +114,7 @@ def make_variant(planned: PlannedVariant, source: NetworkSource, oracle: Oracle)
             f"{planned.name}: must be exported without an error, got {name_fault(error)}"
         ) from error
     try:
-        return _prove(planned, source, oracle, model)
+        return _prove(planned, source, oracle, model, hopeless)
     except EdgePrepError:
         raise
     except Exception as error:
@@ -109,34 +125,60 @@ def make_variant(planned: PlannedVariant, source: NetworkSource, oracle: Oracle)
 
 
 def _prove(
-    planned: PlannedVariant, source: NetworkSource, oracle: Oracle, model: Model
+    planned: PlannedVariant,
+    source: NetworkSource,
+    oracle: Oracle,
+    model: Model,
+    hopeless: float,
 ) -> MadeVariant:
-    exact, *others = planned.backend.options(planned.backend.devices()[0], planned.precision)
+    exact = planned.backend.options(planned.backend.devices()[0], planned.precision)[0]
     with closing(_load(planned, model, exact)) as runner:
         parity = measure_parity(
             planned.name, runner, planned.precision, oracle.inputs, oracle.expected
         )
         golden = tuple(runner.run((image,)) for image in oracle.inputs[: oracle.golden])
-        measured = _measure(runner, oracle)
+        measured = _measure(runner, oracle, hopeless)
         latency_ms = _latency(runner, oracle.inputs[0])
-    reduced = {}
-    for hint, options in {o["precision"]: o for o in others if "precision" in o}.items():
-        if hint != exact.get("precision"):
-            with closing(_load(planned, model, options)) as runner:
-                reduced[str(hint)] = _measure(runner, oracle).drop
-    record = replace(_record(planned, source, model, parity, measured), reduced=reduced)
+    record = _record(planned, source, model, parity, measured)
     return MadeVariant(record=record, model=model, golden_outputs=golden, latency_ms=latency_ms)
 
 
-def _measure(runner: Runner, oracle: Oracle) -> Measured:
-    outputs = run_all(lambda image: runner.run((image,)), oracle.scorer.samples)
-    value = oracle.scorer.score(outputs)
-    return Measured(
-        name=oracle.scorer.name,
-        value=value,
-        drop=oracle.scorer.drop(oracle.source_score, value),
-        samples=len(outputs),
-    )
+def score_hints(planned: PlannedVariant, made: MadeVariant, oracle: Oracle) -> MadeVariant:
+    """`made`, with what it loses under the hints by which its engine computes less exactly.
+
+    Raises:
+        BackendError: the engine cannot run it so.
+    """
+    exact, *others = planned.backend.options(planned.backend.devices()[0], planned.precision)
+    reduced = {}
+    for hint, options in {o["precision"]: o for o in others if "precision" in o}.items():
+        if hint != exact.get("precision"):
+            with closing(_load(planned, made.model, options)) as runner:
+                reduced[str(hint)] = _measure(runner, oracle).drop
+    return dataclasses.replace(made, record=replace(made.record, reduced=reduced))
+
+
+def _measure(runner: Runner, oracle: Oracle, hopeless: float = math.inf) -> Measured:
+    """The score on all samples; or on the first of them, where it is `hopeless` by then."""
+
+    def run(image: NDArray[np.uint8]) -> Outputs:
+        return runner.run((image,))
+
+    count, source_score = oracle.first
+    scorer, outputs = oracle.scorer.first(count), list[Outputs]()
+    if count:
+        outputs = run_all(run, scorer.samples)
+        found = _scored(scorer, outputs, source_score)
+        if found.drop > hopeless:
+            return found
+    outputs += run_all(run, oracle.scorer.samples, start=count)
+    return _scored(oracle.scorer, outputs, oracle.source_score)
+
+
+def _scored(scorer: Scorer, outputs: Sequence[Outputs], source_score: float) -> Measured:
+    value = scorer.score(outputs)
+    drop = scorer.drop(source_score, value)
+    return Measured(name=scorer.name, value=value, drop=drop, samples=len(outputs))
 
 
 def _latency(runner: Runner, image: NDArray[np.uint8]) -> float:

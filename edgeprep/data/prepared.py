@@ -1,7 +1,7 @@
 """Pictures as graphs take them: read once, prepared by the host's share of the chain."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,10 @@ class Prepared:
     def picture(self, index: int) -> NDArray[np.uint8]:
         """One graph input, `(1, H, W, C)`."""
         return self.inputs[index : index + 1]
+
+    def first(self, count: int) -> "Prepared":
+        """The first `count` of them, or all where there are fewer."""
+        return replace(self, inputs=self.inputs[:count], labels=self.labels[:count])
 
     def describe(self) -> str:
         """How many there are and how many were left out, for people."""

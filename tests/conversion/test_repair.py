@@ -106,5 +106,6 @@ def test_nothing_is_tried_where_nothing_is_allowed():
 
 def test_a_trial_says_what_it_is():
     assert str(Trial()) == "no layer in float, calibrator 'min-max'"
-    tuned = Trial(keep=("a", "b"), calibrator="mse", fine_tuned=True)
-    assert str(tuned) == "2 layers in float, calibrator 'mse', fine-tuned"
+    assert str(Trial(keep=("a", "b"))) == "'a' and 'b' in float, calibrator 'min-max'"
+    tuned = Trial(keep=("a", "b", "c"), calibrator="mse", fine_tuned=True)
+    assert str(tuned) == "3 layers in float, calibrator 'mse', fine-tuned"
