@@ -27,7 +27,12 @@ __all__ = ["OnnxExporter", "OnnxRuntimeBackend", "edgeprep_backends", "edgeprep_
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnnxExporter(Exporter):
-    """Writes ONNX: float32, float16, or int8 as QDQ with weights per channel.
+    """Writes ONNX: float32, float16, or int8 in three ways, with weights per channel.
+
+    "int8" is QDQ by ranges of the calibration samples, "int8-dynamic" takes the inputs of layers by
+    ranges of the moment, "int8-weight-only" stores weights in int8 and computes in float. ONNX
+    Runtime has no kernels on the CPU for bfloat16, nor for activations in 16 bits, which it would
+    compute in float behind a rounding each: slower than float, and no integers.
 
     The preprocessing is merged in front after quantization, so that it is float32 at every
     precision. The same source gives the same bytes.
@@ -37,7 +42,13 @@ class OnnxExporter(Exporter):
     """
 
     name: ClassVar[str] = "onnx"
-    precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "fp16", "int8")
+    precisions: ClassVar[tuple[Precision, ...]] = (
+        "fp32",
+        "fp16",
+        "int8",
+        "int8-dynamic",
+        "int8-weight-only",
+    )
     requires: ClassVar[tuple[str, ...]] = ("onnx", "onnxruntime", "ml_dtypes")
     install: ClassVar[str] = "edgeprep-onnx[convert]"
 

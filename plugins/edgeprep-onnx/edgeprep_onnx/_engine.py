@@ -11,6 +11,7 @@ from edgeprep.errors import BackendError, ClosedError
 from edgeprep.interfaces import Device, Model, Options, Runner
 from edgeprep.tensors import DType, TensorSpec
 from edgeprep_onnx._machine import cores, devices, products_saturate, provider_of
+from edgeprep_onnx._marks import has_reduced_weights
 
 __all__ = ["OnnxRuntimeRunner", "devices", "load", "options", "versions"]
 
@@ -111,7 +112,7 @@ def load(model: Model, device: Device, options: Options) -> OnnxRuntimeRunner:
     if provider is None:
         names = [known.name for known in devices()]
         raise BackendError(f"{WHERE}: device must be one of {names!r}, got {device.name!r}")
-    settings = _settings(options)
+    settings = _settings(options, exact=not has_reduced_weights(model.files[FILE]))
     try:
         session = onnxruntime.InferenceSession(
             model.files[FILE],
@@ -142,7 +143,13 @@ def versions() -> Mapping[str, str]:
     }
 
 
-def _settings(options: Options) -> onnxruntime.SessionOptions:
+def _settings(options: Options, *, exact: bool) -> onnxruntime.SessionOptions:
+    """Settings for `options`.
+
+    Args:
+        options: of a candidate.
+        exact: whether integer products may be larger than what every processor adds up.
+    """
     unknown = sorted(set(options) - {"threads", "waiting"})
     if unknown:
         raise BackendError(
@@ -160,7 +167,7 @@ def _settings(options: Options) -> onnxruntime.SessionOptions:
     entries = {
         **WAITING[str(waiting)],
         "session.record_ep_graph_assignment_info": "1",
-        "session.x64quantprecision": str(int(products_saturate())),
+        "session.x64quantprecision": str(int(exact and products_saturate())),
         # The other format that ONNX Runtime knows by its first bytes is none that we write.
         "session.load_model_format": "ONNX",
         # Weights come with the model or not at all; the default is the working directory.

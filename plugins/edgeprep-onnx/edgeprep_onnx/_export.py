@@ -11,7 +11,9 @@ from onnxruntime.transformers.float16 import (  # type: ignore[import-untyped]
 from edgeprep.errors import ExportError
 from edgeprep.interfaces import Model, Precision, Source
 from edgeprep_onnx._graph import join, sort_nodes, tidy
-from edgeprep_onnx._quantize import kept_values, quantize
+from edgeprep_onnx._marks import REDUCIBLE, WEIGHT_RANGE
+from edgeprep_onnx._quantize import kept_values, quantize, quantize_dynamic
+from edgeprep_onnx._weights import store_weights
 
 __all__ = ["export"]
 
@@ -30,14 +32,13 @@ def export(source: Source, precision: Precision, *, opset: int) -> Model:
         step = f"conversion to opset {opset}"
         network, preprocessing = _at_opset(network, opset), _at_opset(preprocessing, opset)
         step = f"conversion to {precision}"
-        if precision == "int8":
-            network = quantize(network, source, kept)
-        elif precision == "fp16":
-            network = convert_float_to_float16(network, keep_io_types=True)
+        network = _at_precision(network, precision, source, kept)
         step = "merging the preprocessing"
         sort_nodes(network.graph)
         model = join(preprocessing, network)
         tidy(model, producer="edgeprep-onnx")
+        if precision in REDUCIBLE and source.quantization.weight_range == "reduced":
+            model.metadata_props.add(key=WEIGHT_RANGE, value="reduced")
         step = "checking the result"
         checker.check_model(model, full_check=True)
     except ExportError:
@@ -47,6 +48,23 @@ def export(source: Source, precision: Precision, *, opset: int) -> Model:
         raise ExportError(f"exporter 'onnx': {step} must succeed, got {reason!r}") from error
     _check_tensors(model, source)
     return Model(format="onnx", files={"model.onnx": model.SerializeToString(deterministic=True)})
+
+
+def _at_precision(
+    network: ModelProto, precision: Precision, source: Source, kept: frozenset[str]
+) -> ModelProto:
+    match precision:
+        case "int8":
+            return quantize(network, source, kept)
+        case "int8-dynamic":
+            return quantize_dynamic(network, source, kept)
+        case "int8-weight-only":
+            return store_weights(network, kept)
+        case "fp16":
+            converted: ModelProto = convert_float_to_float16(network, keep_io_types=True)
+            return converted
+        case _:
+            return network
 
 
 def _at_opset(model: ModelProto, opset: int) -> ModelProto:

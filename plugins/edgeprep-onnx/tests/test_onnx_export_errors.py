@@ -13,7 +13,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from edgeprep.errors import ExportError
-from edgeprep.interfaces import Precision, Source
+from edgeprep.interfaces import Precision, Quantization, Source
 from edgeprep.tensors import TensorSpec
 from edgeprep_onnx import OnnxExporter
 from edgeprep_onnx._graph import sort_nodes
@@ -58,6 +58,7 @@ def source_of(scratch: Path, **changes: Any) -> Source:
         "outputs": (TensorSpec(name="scores", shape=(1, 2, 4, 4), dtype="float32"),),
         "calibration_preprocessed": np.arange(96, dtype=np.float32).reshape(2, 3, 4, 4),
         "keep_float": (),
+        "quantization": Quantization(),
         "scratch": scratch,
     }
     return cast(Source, SimpleNamespace(**{**values, **changes}))

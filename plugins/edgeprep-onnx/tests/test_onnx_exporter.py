@@ -16,7 +16,7 @@ from torch import nn
 
 from edgeprep.conversion.source import NetworkSource
 from edgeprep.interfaces import Model, Precision, Runner
-from edgeprep_onnx import OnnxExporter, _quantize
+from edgeprep_onnx import OnnxExporter, _ranges
 
 pytestmark = pytest.mark.filterwarnings(
     # torch.export copies tree specs the way that torch itself has deprecated.
@@ -197,7 +197,7 @@ def test_what_is_kept_in_float_is_more_exact(
 def test_a_search_for_layers_to_keep_calibrates_once(
     source: NetworkSource, models: dict[Precision, Model], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delattr(_quantize, "create_calibrator")
+    monkeypatch.delattr(_ranges, "create_calibrator")
     assert OnnxExporter().export(source.keeping(("head",)), "int8") != models["int8"]
     assert OnnxExporter().export(source, "int8") == models["int8"]
 
