@@ -1,7 +1,7 @@
 """What networks learn from and are chosen by: the recipe's training and validation data."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 
@@ -16,6 +16,7 @@ from edgeprep.interfaces import Task
 from edgeprep.metrics import Metric, metric_for
 from edgeprep.recipe import Recipe, TrainTable
 from edgeprep.registry import Registry
+from edgeprep.runtime.inputs import from_rgb
 from edgeprep.stages.chain import Chain
 from edgeprep.train.augment import Augment
 from edgeprep.train.preparation import Preparation
@@ -23,6 +24,7 @@ from edgeprep.train.recipe import build_augment
 from edgeprep.train.scoring import answers, in_eval_mode, score_answers
 from edgeprep.train.split import Split, open_split
 from edgeprep.train.supply import Batch, Still, Supply, Varied
+from edgeprep.train.views import View, show
 
 __all__ = ["TrainingData", "open_training"]
 
@@ -61,14 +63,16 @@ class TrainingData:
             DataError: they break a rule.
         """
         if self.augment is None:
-            return Still(prepared=self._first)
+            plain = self.varied is self.plain
+            still = self._first if plain else self._prepare(self.training, self.varied)
+            return Still(prepared=still)
         held = hold_samples(self.training.samples(0))
         return Varied(held, self.augment, self.varied.host, self.settings.workers)
 
     @cached_property
     def held_out(self) -> Prepared | None:
         """The validation pictures; None where the recipe names none."""
-        return self._prepare(self.validation) if self.validation is not None else None
+        return self._prepare(self.validation, self.plain) if self.validation is not None else None
 
     @property
     def labelled(self) -> bool:
@@ -94,6 +98,21 @@ class TrainingData:
                 inputs = self.plain.graph(torch.from_numpy(np.concatenate(pictures)))
             yield inputs, None if None in labels else torch.tensor(labels)
 
+    def showing(self, views: Sequence[View]) -> "TrainingData":
+        """The same data for an objective that looks at pictures in other ways, too.
+
+        Args:
+            views: see `Objective.views`.
+
+        Raises:
+            RecipeError: the preprocessing looks at earlier pictures.
+        """
+        picture, _ = next(iter(self.training.samples(0)))
+        picture = from_rgb(picture, self.plain.host.input)
+        if self.augment is not None:
+            picture = self.augment(picture, 0)
+        return replace(self, varied=show(self.varied, views, picture))
+
     def score(self, network: torch.nn.Module) -> float | None:
         """The recipe's metric on the validation data; None where it names none.
 
@@ -108,7 +127,7 @@ class TrainingData:
         return score_answers(outputs, self.held_out, self.task, self.metric)
 
     def _rows(self) -> Iterator[tuple[NDArray[np.uint8], int | None]]:
-        if self.augment is None:
+        if self.varied is self.plain:
             for index, label in enumerate(self._first.labels):
                 yield self._first.picture(index), label
             return
@@ -118,10 +137,10 @@ class TrainingData:
 
     @cached_property
     def _first(self) -> Prepared:
-        return self._prepare(self.training)
+        return self._prepare(self.training, self.plain)
 
-    def _prepare(self, split: Split) -> Prepared:
-        return prepare_samples(split.samples(0), self.plain.host, split.where, fps=self.fps)
+    def _prepare(self, split: Split, preparation: Preparation) -> Prepared:
+        return prepare_samples(split.samples(0), preparation.host, split.where, fps=self.fps)
 
 
 def open_training(recipe: Recipe, *, chain: Chain, task: Task, registry: Registry) -> TrainingData:

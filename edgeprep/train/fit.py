@@ -81,6 +81,8 @@ def fit(
         if not data.labelled:
             remedy = f"which task {data.task.name!r} is learned from"
             raise RecipeError(f"data.training: must have labels, {remedy}, got pictures without")
+    if views := objective.views():
+        data = data.showing(views)
     training = Training(
         network=network,
         data=data,

@@ -8,8 +8,13 @@ from edgeprep.train.parameters import norms_inside
 __all__ = ["Learner"]
 
 
+Inputs = torch.Tensor | tuple[torch.Tensor, ...]
+
+
 class Learner(torch.nn.Module):
     """`(inputs, labels)` to the loss of that batch.
+
+    Where the objective looks at pictures in other ways as well, these come with the inputs.
 
     Args:
         network: what is trained.
@@ -33,6 +38,9 @@ class Learner(torch.nn.Module):
             norm.eval()
         return self
 
-    def forward(self, inputs: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor:
+    def forward(self, inputs: Inputs, labels: torch.Tensor | None) -> torch.Tensor:
         """The loss, a scalar."""
-        return self._objective.loss(self.network, inputs, labels)
+        if isinstance(inputs, torch.Tensor):
+            return self._objective.loss(self.network, inputs, labels)
+        taken, *views = inputs
+        return self._objective.seeing(tuple(views)).loss(self.network, taken, labels)
