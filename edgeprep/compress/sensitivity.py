@@ -1,7 +1,7 @@
 """What quantizing each layer costs, found by simulated INT8 and a few samples."""
 
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,14 +9,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from edgeprep.compress.batches import make_batches
+from edgeprep.compress.noise import decibels, power, snr_db
 from edgeprep.compress.ranges import Ranges, collect_ranges, run_network
 from edgeprep.compress.simulate import Simulation, simulated
 from edgeprep.compress.watch import Place
 from edgeprep.errors import ConvertError
 
 __all__ = ["LayerCost", "Sensitivity", "confirm", "measure", "rank_layers"]
-
-_CHUNK = 16  # samples at once; more is hardly quicker on a CPU, and takes memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +97,7 @@ class Sensitivity:
     def _snr_of(self, layers: Collection[str]) -> float:
         with simulated(self.network, self.ranges, layers=layers, levels=self.levels):
             noisy = [run_network(self.network, batch) for batch in self.batches]
-        return _snr(self.expected, noisy)
+        return snr_db(self.expected, noisy)
 
 
 def rank_layers(
@@ -138,15 +138,8 @@ def measure(
         ConvertError: there are no samples, the network cannot be simulated, or it gives nothing but
             zeros.
     """
-    count = len(inputs) // rows
-    if not count:
-        raise ConvertError("sensitivity: samples are needed to measure with, got 0")
-    chosen = np.unique(np.linspace(0, count - 1, min(samples, count)).astype(int))
-    parts = inputs.reshape(count, rows, *inputs.shape[1:])
-    chunk = _CHUNK if _takes_many(network, parts) else 1
-    everything = list(_batches(parts, np.arange(count), chunk))
-    ranges = collect_ranges(network, everything)
-    batches = tuple(_batches(parts, chosen, chunk))
+    ranges = collect_ranges(network, make_batches(network, inputs, samples=len(inputs), rows=rows))
+    batches = make_batches(network, inputs, samples=samples, rows=rows)
     expected = tuple(run_network(network, batch) for batch in batches)
     if not any(float(value.abs().max()) for outputs in expected for value in outputs):
         raise ConvertError("sensitivity: outputs must differ from zero, got zeros for all samples")
@@ -200,57 +193,6 @@ def _cost(found: Sensitivity, path: str, own: float) -> LayerCost:
     )
 
 
-def _takes_many(network: torch.nn.Module, parts: NDArray[np.float32]) -> bool:
-    """Whether samples can be run at once: the outputs are those of one after the other."""
-    if len(parts) < 2:
-        return False
-    first, second = (run_network(network, torch.tensor(part)) for part in parts[:2])
-    try:
-        together = run_network(network, torch.tensor(np.concatenate(parts[:2])))
-    except ConvertError:
-        return False
-    return all(
-        one.dim() > 0
-        and both.shape == (2 * one.shape[0], *one.shape[1:])
-        and torch.allclose(both, torch.cat([one, other]), rtol=1e-3, atol=1e-4)
-        for one, other, both in zip(first, second, together, strict=True)
-    )
-
-
-def _batches(
-    parts: NDArray[np.float32], chosen: NDArray[np.intp], chunk: int
-) -> Iterator[torch.Tensor]:
-    for start in range(0, len(chosen), chunk):
-        # A copy: samples can be on the disk, and read-only.
-        yield torch.tensor(np.concatenate(parts[chosen[start : start + chunk]]))
-
-
-def _snr(
-    expected: Iterable[Sequence[torch.Tensor]], noisy: Iterable[Sequence[torch.Tensor]]
-) -> float:
-    """Of the output that has lost most, in decibels."""
-    signal: dict[int, float] = {}
-    noise: dict[int, float] = {}
-    for outputs, others in zip(expected, noisy, strict=True):
-        for index, (one, other) in enumerate(zip(outputs, others, strict=True)):
-            signal[index] = signal.get(index, 0.0) + _power(one)
-            noise[index] = noise.get(index, 0.0) + _power(one - other)
-    return min((_decibels(signal[index], noise[index]) for index in signal), default=math.inf)
-
-
-def _power(values: torch.Tensor) -> float:
-    return float(values.double().square().sum())
-
-
-def _decibels(signal: float, noise: float) -> float:
-    if noise == 0:
-        return math.inf
-    # Noise that is no number, as where an infinity is quantized away, is as bad as can be.
-    if signal == 0 or not math.isfinite(noise):
-        return -math.inf
-    return 10 * math.log10(signal / noise)
-
-
 def _own_snrs(
     network: torch.nn.Module, ranges: Ranges, batches: Iterable[torch.Tensor], levels: int
 ) -> dict[str, float]:
@@ -261,7 +203,7 @@ def _own_snrs(
             run_network(network, batch)
     found: dict[str, float] = {}
     for place, (signal, noise) in side.powers.items():
-        found[place.path] = min(found.get(place.path, math.inf), _decibels(signal, noise))
+        found[place.path] = min(found.get(place.path, math.inf), decibels(signal, noise))
     return found
 
 
@@ -290,7 +232,7 @@ class _BySide(Simulation):
             if site.end == place:
                 noisy = self.quantize_output(place, noisy)
             signal, noise = self.powers.get(place, (0.0, 0.0))
-            self.powers[place] = signal + _power(output), noise + _power(output - noisy)
+            self.powers[place] = signal + power(output), noise + power(output - noisy)
         return output
 
 

@@ -102,8 +102,8 @@ class Watch(TorchFunctionMode):
         self, path: str, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> None:
         if not self._stack:
-            self._calls.clear()
             self.begin([*args, *kwargs.values()])
+            self._calls.clear()
         self._stack.append(path)
 
     def _leave(self, path: str, module: torch.nn.Module, args: Any, outputs: Any) -> None:

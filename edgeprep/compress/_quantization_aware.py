@@ -1,0 +1,213 @@
+"""The heavy half of quantization-aware fine-tuning."""
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.utils._pytree import tree_leaves
+
+from edgeprep.compress.batches import make_batches
+from edgeprep.compress.noise import snr_db
+from edgeprep.compress.ranges import Ranges, collect_ranges, run_network
+from edgeprep.compress.simulate import Simulation, simulated
+from edgeprep.errors import ConvertError
+from edgeprep.interfaces import Objective, Workbench
+from edgeprep.train.modules import match_patterns
+
+if TYPE_CHECKING:
+    from edgeprep.compress.quantization_aware import QuantizationAware
+
+__all__ = ["Imitation", "fine_tune", "fine_tuning"]
+
+# As many as conversions usually calibrate with; measuring them costs as much as a step or two.
+_MOST_SAMPLES = 256
+# How many steps ranges hold before they are measured again.
+_STEPS = 32
+_LIMITS, _COUNT = "simulated_int8_limits", "simulated_int8_steps"
+
+
+def fine_tune(
+    settings: "QuantizationAware", network: torch.nn.Module, bench: Workbench
+) -> torch.nn.Module:
+    """See `QuantizationAware.apply`."""
+    levels = _levels(settings, bench)
+    samples = _samples(network, bench)
+    teacher = deepcopy(network).eval()
+    with bench.step("simulate int8") as done:
+        ranges = collect_ranges(network, samples)
+        kept = match_patterns(network, settings.keep_float, "compress.keep_float")
+        layers = ranges.layers_without(kept)
+        if not layers:
+            rule = "compress.keep_float: must leave a layer to be quantized"
+            raise ConvertError(f"{rule}, got {list(settings.keep_float)!r}")
+        before = _snr_db(teacher, network, ranges, samples, layers, levels[0])
+        done(f"{len(layers)} layers in int8, signal to noise {before:.1f} dB")
+    with fine_tuning(network, ranges, samples, layers=layers, levels=levels):
+        network = bench.fine_tune(
+            network,
+            name="quantization-aware",
+            epochs=settings.epochs,
+            learning_rate=settings.learning_rate,
+            objective=Imitation(teacher) if settings.learn_from == "itself" else None,
+        )
+    return network.eval()
+
+
+@contextmanager
+def fine_tuning(
+    network: torch.nn.Module,
+    ranges: Ranges,
+    samples: Sequence[torch.Tensor],
+    *,
+    layers: Collection[str],
+    levels: Sequence[int],
+) -> Iterator[None]:
+    """Inside, every call of `network` is simulated, with ranges that follow its weights.
+
+    Ranges are the least and greatest values over `samples`: that is how exporters will choose them
+    for the weights that come out, so that ranges that were learned would be lost. They are measured
+    again every few steps, and before the network is scored. They are a buffer of the network
+    meanwhile, so that what keeps and averages its state has them too. Batch normalization stays as
+    in use, because exporters fold it into weights; its weights learn.
+
+    Args:
+        network: in eval mode, or in train mode.
+        ranges: of `network`.
+        samples: batches that ranges are measured with.
+        layers: see `simulated`.
+        levels: see `simulated`; 0: all in float. Steps of training take turns, because weights that
+            are right on one grid alone can be worse elsewhere than they were before: on a finer
+            grid, and in float, which other variants need. Scores are those of the first.
+
+    Source: arXiv:1712.05877, section 3, for training with folded batch norms and simulated
+    rounding; arXiv:1806.08342, section 3, for frozen statistics.
+    """
+    simulation = _Training(network, ranges, samples, layers=layers, levels=levels)
+    limits = torch.tensor([ranges.limits[place] for place in ranges.limits], dtype=torch.float32)
+    network.register_buffer(_LIMITS, limits)
+    network.register_buffer(_COUNT, torch.zeros((), dtype=torch.int64))
+    try:
+        with simulation.on_network():
+            yield
+    finally:
+        delattr(network, _LIMITS)
+        delattr(network, _COUNT)
+
+
+class Imitation(Objective):
+    """How far outputs are from what `teacher` gives: noise by signal, the mean of all outputs."""
+
+    def __init__(self, teacher: torch.nn.Module) -> None:
+        self._teacher = teacher
+
+    def loss(
+        self, network: torch.nn.Module, inputs: torch.Tensor, labels: torch.Tensor | None
+    ) -> torch.Tensor:
+        """See `Objective.loss`; `labels` are not looked at."""
+        with torch.no_grad():
+            wanted = _floating(self._teacher.to(inputs.device)(inputs))
+        losses = [
+            (one - other).square().mean() / other.square().mean().clamp_min(1e-12)
+            for one, other in zip(_floating(network(inputs)), wanted, strict=True)
+        ]
+        return torch.stack(losses).mean()
+
+
+class _Training(Simulation):
+    def __init__(
+        self,
+        network: torch.nn.Module,
+        ranges: Ranges,
+        samples: Sequence[torch.Tensor],
+        *,
+        layers: Collection[str],
+        levels: Sequence[int],
+    ) -> None:
+        super().__init__(network, ranges, layers=layers, levels=levels[0])
+        self._samples = samples
+        self._turns = levels
+        self._measuring = False
+        self._in_float = False
+        self._stale = False
+
+    def begin(self, inputs: Sequence[Any]) -> None:
+        """Have batch norms and ranges as they are to be."""
+        if self._measuring:
+            return
+        training, count = self.network.training, getattr(self.network, _COUNT)
+        for module in self.network.modules():
+            if isinstance(module, torch.nn.modules.batchnorm._NormBase):
+                module.eval()
+        if (training and int(count) % _STEPS == 0 and int(count)) or (not training and self._stale):
+            self._measure()
+        levels = self._turns[int(count) % len(self._turns) if training else 0]
+        self._in_float = not levels
+        self._levels = levels or self._levels
+        if training:
+            count += 1
+        self._stale = training
+        self._ranges = self._ranges.with_limits(getattr(self.network, _LIMITS).tolist())
+
+    def operator(self, *given: Any) -> Any:
+        """In float while ranges are measured."""
+        if self._measuring or self._in_float:
+            _, _, function, args, kwargs = given
+            return function(*args, **kwargs)
+        return super().operator(*given)
+
+    def _measure(self) -> None:
+        limits = getattr(self.network, _LIMITS)
+        modes = {module: module.training for module in self.network.modules()}
+        self._measuring = True
+        try:
+            self.network.eval()
+            found = collect_ranges(
+                self.network, (batch.to(limits.device) for batch in self._samples)
+            )
+        finally:
+            self._measuring = False
+            for module, mode in modes.items():
+                module.training = mode
+        rows = [found.limits[place] for place in self._ranges.limits]
+        with torch.no_grad():
+            limits.copy_(torch.tensor(rows))
+
+
+def _levels(settings: "QuantizationAware", bench: Workbench) -> tuple[int, ...]:
+    """The grids that training takes turns in: one of each kind, and float."""
+    asked = settings.weight_range
+    if asked == "auto":
+        asked = bench.source.quantization.weight_range
+    return {"auto": (63, 127, 0), "full": (127, 0), "reduced": (63, 0)}[asked]
+
+
+def _samples(network: torch.nn.Module, bench: Workbench) -> tuple[torch.Tensor, ...]:
+    taken, rows = bench.source.calibration_preprocessed, bench.source.network_input.shape[0]
+    if len(taken) < rows:
+        raise ConvertError(
+            "compress: 'quantization-aware' needs data.calibration to measure ranges with, got none"
+        )
+    return make_batches(network, taken, samples=_MOST_SAMPLES, rows=rows)
+
+
+def _snr_db(
+    teacher: torch.nn.Module,
+    network: torch.nn.Module,
+    ranges: Ranges,
+    samples: Sequence[torch.Tensor],
+    layers: Collection[str],
+    levels: int,
+) -> float:
+    expected = [run_network(teacher, batch) for batch in samples]
+    with simulated(network, ranges, layers=layers, levels=levels):
+        return snr_db(expected, [run_network(network, batch) for batch in samples])
+
+
+def _floating(outputs: Any) -> list[torch.Tensor]:
+    return [
+        value
+        for value in tree_leaves(outputs)
+        if isinstance(value, torch.Tensor) and value.is_floating_point()
+    ]
