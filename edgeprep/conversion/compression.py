@@ -27,6 +27,7 @@ from edgeprep.conversion.workbench import RecipeWorkbench
 from edgeprep.errors import CheckpointError, ConvertError, EdgePrepError
 from edgeprep.interfaces import Pass
 from edgeprep.schema.foreign import name_fault
+from edgeprep.train import TrainingData
 
 __all__ = ["Compression"]
 
@@ -45,6 +46,7 @@ class Compression:
         image: a graph input, `(1, H, W, C)`, to measure latency with.
         wrap: a network as the source of exporters.
         describe: what has become of a network, in a few words.
+        training: the recipe's training data; called when a pass asks for them.
         progress: is told of every pass.
     """
 
@@ -55,6 +57,7 @@ class Compression:
     image: NDArray[uint8]
     wrap: Callable[[torch.nn.Module], NetworkSource]
     describe: Callable[[NetworkSource], str]
+    training: Callable[[], TrainingData]
     progress: Progress
 
     def run(self) -> torch.nn.Module:
@@ -92,6 +95,7 @@ class Compression:
                 storage=storage,
                 image=self.image,
                 rewrap=self.wrap,
+                training=self.training,
                 progress=self.progress,
             )
             result = _apply(step, deepcopy(network), bench, where)

@@ -32,6 +32,7 @@ from edgeprep.interfaces import Placement
 from edgeprep.recipe import Recipe, load_recipe
 from edgeprep.registry import Registry, create, default_registry
 from edgeprep.stages.chain import Chain
+from edgeprep.train import TrainingData, open_training
 
 __all__ = ["convert"]
 
@@ -230,8 +231,13 @@ class _Conversion:
             image=ground.held_out.picture(0),
             wrap=partial(self._source, placement),
             describe=describe,
+            training=cache(self._training),
             progress=self.progress,
         )
+
+    def _training(self) -> TrainingData:
+        plan = self.plan
+        return open_training(plan.recipe, chain=plan.chain, task=plan.task, registry=self.registry)
 
     def _source(self, placement: Placement, network: torch.nn.Module) -> NetworkSource:
         _, graph = self.plan.chain.cut(placement)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -14,7 +14,9 @@ from edgeprep.conversion.plan import Plan, PlannedVariant
 from edgeprep.conversion.progress import Progress
 from edgeprep.conversion.source import NetworkSource
 from edgeprep.interfaces import Objective, Stage, Task, Workbench
+from edgeprep.recipe import TrainTable
 from edgeprep.tensors import ImageSpec
+from edgeprep.train import TrainingData, fit, objective_for
 
 __all__ = ["RecipeWorkbench"]
 
@@ -29,6 +31,7 @@ class RecipeWorkbench(Workbench):
         storage: see `Workbench.storage`.
         image: a graph input, `(1, H, W, C)`, to measure latency with.
         rewrap: another network in the place of `source`'s.
+        training: the recipe's training data; called when a pass asks for them.
         progress: is told of every step.
     """
 
@@ -37,6 +40,7 @@ class RecipeWorkbench(Workbench):
     storage: Path
     image: NDArray[uint8]
     rewrap: Callable[[torch.nn.Module], NetworkSource]
+    training: Callable[[], TrainingData]
     progress: Progress
 
     @property
@@ -62,7 +66,7 @@ class RecipeWorkbench(Workbench):
     @property
     def objective(self) -> Objective:
         """See `Workbench.objective`."""
-        raise NotImplementedError
+        return objective_for(self.plan.task, self.plan.recipe.train)
 
     def step(self, title: str) -> AbstractContextManager[Callable[[str], None]]:
         """See `Workbench.step`."""
@@ -72,7 +76,7 @@ class RecipeWorkbench(Workbench):
         self, samples: int | None = None
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor | None]]:
         """See `Workbench.batches`."""
-        raise NotImplementedError
+        yield from self.training().batches(samples)
 
     def fine_tune(
         self,
@@ -84,11 +88,21 @@ class RecipeWorkbench(Workbench):
         learning_rate: float | None = None,
     ) -> torch.nn.Module:
         """See `Workbench.fine_tune`."""
-        raise NotImplementedError
+        storage = self.storage / name
+        storage.mkdir(exist_ok=True)
+        return fit(
+            network,
+            self.training(),
+            _shortened(self.plan.recipe.train, epochs),
+            storage=storage,
+            objective=objective,
+            learning_rate=learning_rate,
+            progress=self.progress,
+        ).network
 
     def score(self, network: torch.nn.Module) -> float | None:
         """See `Workbench.score`."""
-        raise NotImplementedError
+        return self.training().score(network)
 
     def speedups(self, network: torch.nn.Module) -> Mapping[str, float]:
         """See `Workbench.speedups`."""
@@ -98,6 +112,17 @@ class RecipeWorkbench(Workbench):
             before, after = latencies(planned, (self.source, other), self.image)
             found[planned.exporter.name] = before / after
         return found
+
+
+def _shortened(settings: TrainTable, epochs: int) -> TrainTable:
+    """`settings` for another number of epochs, with the same shares of warm-up and steps."""
+    share = epochs / settings.epochs
+    return replace(
+        settings,
+        epochs=epochs,
+        warmup_epochs=settings.warmup_epochs * share,
+        step_epochs=max(1, round(settings.step_epochs * share)),
+    )
 
 
 def _one_of_each_format(variants: Sequence[PlannedVariant]) -> list[PlannedVariant]:
