@@ -1,6 +1,7 @@
-"""Pictures of any size as they were read, for random access."""
+"""Pictures of any size as they are read, for random access."""
 
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,42 +10,94 @@ from numpy.typing import NDArray
 from edgeprep.data.digest import digest_of
 from edgeprep.data.on_disk import rows_on_disk
 from edgeprep.data.samples import Samples
+from edgeprep.errors import DataError, InputError, StorageError
 
 __all__ = ["Held", "hold_samples"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
-    """Samples on the disk, not in memory.
+class Held(ABC):
+    """Samples that are on the disk, and not in memory.
 
     Attributes:
-        content: `(bytes,)`, uint8, all pictures one after the other.
-        places: of each picture the number of its first byte, and its shape.
         labels: one a sample; None where the data have none.
         digests: one a sample, equal where the pictures are.
     """
 
-    content: NDArray[np.uint8]
-    places: tuple[tuple[int, tuple[int, ...]], ...]
     labels: tuple[int | None, ...]
     digests: tuple[bytes, ...]
 
     def __len__(self) -> int:
         return len(self.labels)
 
+    @abstractmethod
     def __getitem__(self, index: int) -> NDArray[np.uint8]:
-        """One picture, `(H, W, C)`, which is not to be written to."""
+        """One picture, `(H, W, C)`, which is not to be written to.
+
+        Raises:
+            DataError: it cannot be read any more.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Written(Held):
+    """`content` has all pictures; `places` where each begins, and its shape."""
+
+    content: NDArray[np.uint8]
+    places: tuple[tuple[int, tuple[int, ...]], ...]
+
+    def __getitem__(self, index: int) -> NDArray[np.uint8]:
         start, shape = self.places[index]
         return self.content[start : start + int(np.prod(shape))].reshape(shape)
 
 
-def hold_samples(samples: Samples) -> Held:
-    """All pictures of `samples`, written to a temporary file.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reread(Held):
+    """Every picture is read when it is asked for."""
+
+    read: Callable[[int], NDArray[np.uint8]]
+    places: tuple[int, ...]
+    where: str
+
+    def __getitem__(self, index: int) -> NDArray[np.uint8]:
+        try:
+            return self.read(self.places[index])
+        except (InputError, StorageError) as error:
+            rule = f"sample {index} must be there as long as it is learned from"
+            raise DataError(f"{self.where}: {rule}, got {str(error)!r}") from error
+
+
+def hold_samples(samples: Samples, where: str) -> Held:
+    """All pictures of `samples`, each read once now.
+
+    Those that can be read one by one are read again when they are asked for; a copy of the others
+    is written to a temporary file.
+
+    Args:
+        samples: to be held.
+        where: the path of the data in the recipe, for messages.
 
     Raises:
         DataError: the data break a rule.
         StorageError: the file cannot be written.
     """
+    if samples.reread is None:
+        return _write(samples)
+    labels, digests, places = [], [], []
+    for picture, label in samples:
+        labels.append(label)
+        digests.append(digest_of(picture))
+        places.append(samples.place)
+    return _Reread(
+        read=samples.reread,
+        places=tuple(places),
+        where=where,
+        labels=tuple(labels),
+        digests=tuple(digests),
+    )
+
+
+def _write(samples: Samples) -> Held:
     places: list[tuple[int, tuple[int, ...]]] = []
     labels: list[int | None] = []
     digests: list[bytes] = []
@@ -58,7 +111,7 @@ def hold_samples(samples: Samples) -> Held:
             start += picture.size
             yield np.ascontiguousarray(picture).reshape(-1)
 
-    return Held(
+    return _Written(
         content=rows_on_disk(contents()),
         places=tuple(places),
         labels=tuple(labels),

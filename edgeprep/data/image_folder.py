@@ -68,6 +68,7 @@ class ImageFolder(Reader):
             description=f"pictures in {self.path}",
             labels=labels,
             limit=self.limit,
+            reread=lambda place: read_picture(files[place][0]),
         )
 
 

@@ -35,6 +35,8 @@ class Samples(Iterable[Sample]):
     Attributes:
         description: what is read, in words, for reports.
         skipped: the pictures that the last iteration left out.
+        place: of the sample that came last, among all that were read; `reread` takes it.
+        reread: reads the picture of one place anew; None where data come in their order alone.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Samples(Iterable[Sample]):
         description: str,
         labels: Sequence[str] | None = None,
         limit: int | None = None,
+        reread: Callable[[int], NDArray[np.uint8]] | None = None,
     ) -> None:
         """Nothing is read yet.
 
@@ -56,6 +59,7 @@ class Samples(Iterable[Sample]):
             labels: the names of the classes. With them every sample must have a label, and
                 every class must have a sample, unless `limit` ends the reading before.
             limit: at most so many samples.
+            reread: see the attribute.
         """
         self._read = read
         self._where = where
@@ -63,6 +67,8 @@ class Samples(Iterable[Sample]):
         self._limit = limit
         self.description = description
         self.skipped: tuple[Skipped, ...] = ()
+        self.place = 0
+        self.reread = reread
 
     def __iter__(self) -> Iterator[Sample]:
         """The samples, in order.
@@ -73,7 +79,7 @@ class Samples(Iterable[Sample]):
         """
         self.skipped = ()
         count, seen, complete = 0, set[int](), True
-        for item in self._read():
+        for place, item in enumerate(self._read()):
             if isinstance(item, Skipped):
                 self._skip(item)
                 continue
@@ -84,6 +90,7 @@ class Samples(Iterable[Sample]):
             count += 1
             if label is not None:
                 seen.add(label)
+            self.place = place
             yield picture, label
         if count == 0:
             raise self._fault("must have at least one picture", 0, self._first_skipped())

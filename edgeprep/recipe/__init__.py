@@ -6,12 +6,20 @@ stay tables, which the rooms that own them build with `edgeprep.schema`.
 
 from edgeprep.recipe.budget import BudgetTable, QuantizeTable, Repair
 from edgeprep.recipe.recipe import Recipe, RecipeText, load_recipe
-from edgeprep.recipe.tables import DataTable, InputTable, ModelTable, TargetTable, UseTable
+from edgeprep.recipe.tables import (
+    DataTable,
+    HeadTable,
+    InputTable,
+    ModelTable,
+    TargetTable,
+    UseTable,
+)
 from edgeprep.recipe.train import TrainTable
 
 __all__ = [
     "BudgetTable",
     "DataTable",
+    "HeadTable",
     "InputTable",
     "ModelTable",
     "QuantizeTable",

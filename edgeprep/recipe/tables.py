@@ -11,7 +11,7 @@ from edgeprep.errors import RecipeError
 from edgeprep.interfaces import Precision
 from edgeprep.tensors import MOST_PIXELS, CameraColor, ImageSpec, Length, YuvRange
 
-__all__ = ["DataTable", "InputTable", "ModelTable", "TargetTable", "Text", "UseTable"]
+__all__ = ["DataTable", "HeadTable", "InputTable", "ModelTable", "TargetTable", "Text", "UseTable"]
 
 Text = Annotated[str, Meta(min_length=1)]
 # Names a class with `use`; the other keys are the fields of that class.
@@ -22,17 +22,32 @@ UseTable = Annotated[
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HeadTable:
+    """`[model.head]`: a layer of the factory's network that is replaced by a new one.
+
+    Attributes:
+        module: the path of the layer, such as "classifier.3".
+        classes: how many outputs the new one has.
+    """
+
+    module: Text
+    classes: Annotated[int, Meta(ge=1)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelTable:
     """`[model]`: where the network comes from.
 
     Attributes:
         factory: `module:function`, a `.py` file beside the recipe or an installed module.
         arguments: what the function is called with, by name.
+        head: is replaced before the weights are loaded; absent where the factory's fits.
         weights: a file of weights, relative to the recipe; absent where the factory loads them.
     """
 
     factory: Text
     arguments: Mapping[str, object] = field(default_factory=dict)
+    head: HeadTable | None = None
     weights: Text | None = None
 
 

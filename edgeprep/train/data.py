@@ -19,11 +19,13 @@ from edgeprep.registry import Registry
 from edgeprep.runtime.inputs import from_rgb
 from edgeprep.stages.chain import Chain
 from edgeprep.train.augment import Augment
+from edgeprep.train.drawn import Drawn
 from edgeprep.train.preparation import Preparation
 from edgeprep.train.recipe import build_augment
 from edgeprep.train.scoring import answers, in_eval_mode, score_answers
 from edgeprep.train.split import Split, open_split
 from edgeprep.train.supply import Batch, Still, Supply, Varied
+from edgeprep.train.variation import Variation
 from edgeprep.train.views import View, show
 
 __all__ = ["TrainingData", "open_training"]
@@ -62,12 +64,17 @@ class TrainingData:
         Raises:
             DataError: they break a rule.
         """
-        if self.augment is None:
-            plain = self.varied is self.plain
-            still = self._first if plain else self._prepare(self.training, self.varied)
-            return Still(prepared=still)
-        held = hold_samples(self.training.samples(0))
-        return Varied(held, self.augment, self.varied.host, self.settings.workers)
+        vary, where = None, self.training.where
+        if self.augment is not None:
+            vary = Variation(augment=self.augment, host=self.varied.host, where=where)
+        if self.training.changes:
+            ahead = self.settings.workers > 0
+            return Drawn(self.training, self.varied.host, vary, fps=self.fps, ahead=ahead)
+        if vary is not None:
+            held = hold_samples(self.training.samples(0), where)
+            return Varied(held, vary, self.settings.workers)
+        plain = self.varied is self.plain
+        return Still(prepared=self._first if plain else self._prepare(self.training, self.varied))
 
     @cached_property
     def held_out(self) -> Prepared | None:
@@ -127,7 +134,7 @@ class TrainingData:
         return score_answers(outputs, self.held_out, self.task, self.metric)
 
     def _rows(self) -> Iterator[tuple[NDArray[np.uint8], int | None]]:
-        if self.varied is self.plain:
+        if self.varied is self.plain and not self.training.changes:
             for index, label in enumerate(self._first.labels):
                 yield self._first.picture(index), label
             return

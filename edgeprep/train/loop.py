@@ -93,15 +93,17 @@ class Loop:
         """
         if not self.epoch and not self.step:
             self._save()
-        while not self.finished:
-            with self.progress(f"epoch {self.epoch + 1} of {self.rate.epochs}") as done:
-                row = self._epoch()
-                done(row.describe())
+        with closing(self.data.supply):
+            while not self.finished:
+                with self.progress(f"epoch {self.epoch + 1} of {self.rate.epochs}") as done:
+                    row = self._epoch()
+                    done(row.describe())
 
     def _epoch(self) -> Row:
         start = saved = monotonic()
         self.learner.train()
-        batches = self.data.supply.batches(self.epoch, self._shares())
+        upcoming = self.epoch + 1 if self.epoch + 1 < self.rate.epochs else None
+        batches = self.data.supply.batches(self.epoch, self._shares(), upcoming=upcoming)
         with closing(batches):  # type: ignore[type-var]
             for batch in batches:
                 self._step(batch)

@@ -45,7 +45,7 @@ def _of_data(training: "Training") -> str:
     data = training.data
     stages = data.augment.stages if data.augment is not None else ()
     said = [
-        repr((stages, data.varied.host.to_tables(), data.plain.host.to_tables())),
+        repr((stages, data.plain.to_tables())),
         repr(data.metric and data.metric.name),
         repr(data.supply.labels),
         repr(None if data.held_out is None else data.held_out.labels),

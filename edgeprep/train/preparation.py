@@ -33,3 +33,10 @@ class Preparation:
         """
         host, graph = chain.cut("split" if placement == "auto" else placement)
         return cls(host=host, graph=ChainModule(graph))
+
+    def to_tables(self) -> tuple[dict[str, object], ...]:
+        """Both shares as a recipe has them."""
+        shares = (self.host, getattr(self.graph, "chain", None))
+        return tuple(
+            table for share in shares if isinstance(share, Chain) for table in share.to_tables()
+        )

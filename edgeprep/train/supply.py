@@ -11,9 +11,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from edgeprep.data import Prepared
 from edgeprep.data.held import Held
-from edgeprep.runtime.inputs import from_rgb
-from edgeprep.stages.chain import Chain
-from edgeprep.train.augment import Augment
+from edgeprep.errors import EdgePrepError
+from edgeprep.train.variation import Variation
 
 __all__ = ["Batch", "Labels", "Still", "Supply", "Varied", "as_tensors"]
 
@@ -36,12 +35,22 @@ class Supply(ABC):
         """Those of the first epoch, one a picture."""
 
     @abstractmethod
-    def batches(self, epoch: int, chosen: Sequence[Indices]) -> Iterator[Batch]:
+    def batches(
+        self, epoch: int, chosen: Sequence[Indices], *, upcoming: int | None = None
+    ) -> Iterator[Batch]:
         """The pictures of `epoch` with the numbers `chosen`, batch by batch.
+
+        Args:
+            epoch: from 0.
+            chosen: of each batch.
+            upcoming: the epoch that is asked for next; None: no other.
 
         Yields:
             `(N, H, W, C)`, uint8, what the graph takes; and the labels, `(N,)`, int64, or None.
         """
+
+    def close(self) -> None:  # noqa: B027 -- most have nothing to end
+        """End what goes on in other processes. Calling it again does nothing."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -63,7 +72,9 @@ class Still(Supply):
         """See `Supply.digests`."""
         return self.prepared.digests
 
-    def batches(self, epoch: int, chosen: Sequence[Indices]) -> Iterator[Batch]:
+    def batches(
+        self, epoch: int, chosen: Sequence[Indices], *, upcoming: int | None = None
+    ) -> Iterator[Batch]:
         """See `Supply.batches`."""
         for indices in chosen:
             yield as_tensors(self.prepared, indices)
@@ -74,30 +85,30 @@ class Varied(Supply):
 
     Args:
         held: the pictures.
-        augment: varies them.
-        host: the host's share of the preprocessing, for what `augment` leaves.
+        vary: what is done to each.
         workers: how many processes do so; 0: this one.
     """
 
-    def __init__(self, held: Held, augment: Augment, host: Chain, workers: int) -> None:
-        self._held = held
-        self._pictures = _VariedPictures(held, augment, host)
+    def __init__(self, held: Held, vary: Variation, workers: int) -> None:
+        self._pictures = _VariedPictures(held, vary)
         self._workers = workers
 
     @property
     def labels(self) -> Labels:
         """See `Supply.labels`."""
-        return self._held.labels
+        return self._pictures.held.labels
 
     @property
     def digests(self) -> tuple[bytes, ...]:
         """See `Supply.digests`."""
-        return self._held.digests
+        return self._pictures.held.digests
 
-    def batches(self, epoch: int, chosen: Sequence[Indices]) -> Iterator[Batch]:
+    def batches(
+        self, epoch: int, chosen: Sequence[Indices], *, upcoming: int | None = None
+    ) -> Iterator[Batch]:
         """See `Supply.batches`."""
-        self._pictures.augment.set_epoch(epoch)
-        yield from DataLoader(
+        self._pictures.vary.augment.set_epoch(epoch)
+        loader = DataLoader(
             self._pictures,
             batch_sampler=[indices.tolist() for indices in chosen],
             num_workers=self._workers,
@@ -105,17 +116,23 @@ class Varied(Supply):
             # NOTE: a factory's module has a private name, which a fresh process could not import.
             multiprocessing_context="fork" if self._workers else None,
         )
+        for batch in loader:
+            if isinstance(batch, EdgePrepError):
+                raise batch
+            yield batch
 
 
 @dataclass(frozen=True, slots=True)
-class _VariedPictures(Dataset[tuple[NDArray[np.uint8], int | None]]):
+class _VariedPictures(Dataset[tuple[NDArray[np.uint8], int | None] | EdgePrepError]):
     held: Held
-    augment: Augment
-    host: Chain
+    vary: Variation
 
-    def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], int | None]:
-        picture = from_rgb(self.held[index], self.augment.input)
-        return self.host.prepare(self.augment(picture, index)), self.held.labels[index]
+    def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], int | None] | EdgePrepError:
+        try:
+            return self.vary(self.held[index], index), self.held.labels[index]
+        except EdgePrepError as error:
+            # As a value: what a worker raises comes with its traceback in the message.
+            return error
 
 
 def as_tensors(prepared: Prepared, indices: Indices) -> Batch:
@@ -124,7 +141,12 @@ def as_tensors(prepared: Prepared, indices: Indices) -> Batch:
     return torch.from_numpy(prepared.inputs[indices]), _labels(labels)
 
 
-def _collate(samples: Sequence[tuple[NDArray[np.uint8], int | None]]) -> Batch:
+def _collate(
+    samples: Sequence[tuple[NDArray[np.uint8], int | None] | EdgePrepError],
+) -> Batch | EdgePrepError:
+    for sample in samples:
+        if isinstance(sample, EdgePrepError):
+            return sample
     pictures, labels = zip(*samples, strict=True)
     return torch.from_numpy(np.concatenate(pictures)), _labels(labels)
 
