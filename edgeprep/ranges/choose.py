@@ -16,6 +16,7 @@ _INSIDE = 0.9
 # Parts of a step that the divergence tells apart. With more of them, there would not be enough
 # values in each of a usual calibration for its count to mean anything.
 _PARTS = 4
+_STRIDE = 8
 # What a part counts for that holds nothing where something was expected.
 _NOTHING = 1e-9
 
@@ -58,7 +59,11 @@ def choose_range(
             return min(_cut_off(low, high, limits), key=_Divergence(histogram, levels))
         case "mse":
             limits = _limits(histogram, among="numbers")
-            return min(_cut_off(low, high, limits), key=_SquaredError(histogram, levels, limits))
+            ranges = list(_cut_off(low, high, limits))
+            error = _SquaredError(histogram, levels, limits)
+            # Coarsely, then finely around the best: this error has no narrow valleys.
+            best = min(range(0, len(ranges), _STRIDE), key=lambda index: error(ranges[index]))
+            return min(ranges[max(best - _STRIDE, 0) : best + _STRIDE], key=error)
         case _:
             return low, high
 
@@ -80,7 +85,8 @@ def _limits(histogram: Histogram, *, among: Literal["values", "numbers"]) -> NDA
             fewer values a step and not more of them inside, and a divergence would take that for
             better. "numbers": all ends up to the greatest.
     """
-    magnitudes = histogram.counts[ZERO:] + histogram.counts[ZERO - 1 :: -1]
+    counts = histogram.counts
+    magnitudes = counts[ZERO:] + counts[ZERO - 1 :: -1]
     # Zeros are exact in every range, and of no interest to how far it reaches.
     magnitudes[0] = 0
     inside = np.cumsum(magnitudes)
@@ -98,9 +104,9 @@ class _Divergence:
 
     def __init__(self, histogram: Histogram, levels: int) -> None:
         # Zeros are exact in every range: that they lie close together is no detail to be lost.
-        rest = Histogram()
-        rest.low, rest.high, rest.counts = histogram.low, histogram.high, histogram.counts.copy()
-        rest.counts[ZERO - 1 : ZERO + 1] = 0
+        counts = histogram.counts
+        counts[ZERO - 1 : ZERO + 1] = 0
+        rest = Histogram.restored(histogram.low, histogram.high, counts)
         self._values = rest
         self._edges, self._shares = distribution(rest)
         self._levels = levels
@@ -133,12 +139,13 @@ class _SquaredError:
     """
 
     def __init__(self, histogram: Histogram, levels: int, limits: NDArray[np.float64]) -> None:
-        used = np.flatnonzero(histogram.counts)
+        counts = histogram.counts
+        used = np.flatnonzero(counts)
         # By magnitude, so that what a limit cuts off is what comes last.
         used = used[np.argsort(np.abs(CENTRES[used]), kind="stable")]
         self._first, self._last = EDGES[used], EDGES[used + 1]
         self._magnitudes = np.abs(CENTRES[used])
-        self._counts = histogram.counts[used].astype(np.float64)
+        self._counts = counts[used].astype(np.float64)
         # Of the magnitudes from each on: how many, their sum, and that of their squares.
         moments = [self._counts * self._magnitudes**power for power in range(3)]
         self._beyond = [np.append(np.cumsum(moment[::-1])[::-1], 0) for moment in moments]

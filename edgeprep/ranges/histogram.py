@@ -1,9 +1,11 @@
 """How often values occur, counted as they come."""
 
+from typing import Self
+
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CENTRES", "EDGES", "ZERO", "Histogram", "distribution"]
+__all__ = ["BINS", "CENTRES", "EDGES", "ZERO", "Histogram", "distribution"]
 
 BINS = 2**16
 # The first bin of numbers that are not negative: zero, and what is next to it.
@@ -20,15 +22,15 @@ class Histogram:
     Attributes:
         low: the least value of all, exactly; `inf` before the first. NaN if one was.
         high: the greatest value of all, exactly; `-inf` before the first. NaN if one was.
-        counts: `(65536,)`, int64, how many values fell into each bin, in ascending order.
     """
 
-    __slots__ = ("counts", "high", "low")
+    __slots__ = ("_patterns", "high", "low")
 
     def __init__(self) -> None:
         self.low = np.inf
         self.high = -np.inf
-        self.counts = np.zeros(BINS, np.int64)
+        # By the first 16 bits, in the order of which negative numbers come last and backwards.
+        self._patterns = np.zeros(BINS, np.int64)
 
     def add(self, values: NDArray[np.float32]) -> None:
         """Count `values`, of any shape."""
@@ -40,7 +42,21 @@ class Histogram:
         self.high = float(np.maximum(self.high, flat.max()))
         # The high half of each number, without a copy.
         halves = flat.view(np.uint16)[_HIGH::2]
-        self.counts += np.bincount(halves, minlength=BINS)[_ORDER]
+        self._patterns += np.bincount(halves, minlength=BINS)
+
+    @property
+    def counts(self) -> NDArray[np.int64]:
+        """`(65536,)`, int64, how many values fell into each bin, in ascending order."""
+        counts: NDArray[np.int64] = self._patterns[_ORDER]
+        return counts
+
+    @classmethod
+    def restored(cls, low: float, high: float, counts: NDArray[np.int64]) -> Self:
+        """The histogram that has these attributes."""
+        histogram = cls()
+        histogram.low, histogram.high = low, high
+        histogram._patterns[_ORDER] = counts
+        return histogram
 
     @property
     def is_finite(self) -> bool:
@@ -50,7 +66,7 @@ class Histogram:
     @property
     def total(self) -> int:
         """How many values were counted."""
-        return int(self.counts.sum())
+        return int(self._patterns.sum())
 
     def share_outside(self, low: float, high: float) -> float:
         """The share of values below `low` or above `high`, 0 to 1.
@@ -69,9 +85,10 @@ def distribution(histogram: Histogram) -> tuple[NDArray[np.float64], NDArray[np.
     The first and the last edge are the least and the greatest value, where the next ones may be
     too: many values are often at an end, such as the 6 of a ReLU6.
     """
-    used = np.flatnonzero(histogram.counts)
+    counts = histogram.counts
+    used = np.flatnonzero(counts)
     near = np.unique(np.concatenate([used, used + 1]))
-    below = np.concatenate([[0], np.cumsum(histogram.counts)])
+    below = np.concatenate([[0], np.cumsum(counts)])
     return np.clip(EDGES[near], histogram.low, histogram.high), below[near] / below[-1]
 
 
@@ -84,7 +101,6 @@ def _edges() -> NDArray[np.float64]:
     return np.concatenate([-positive[:0:-1], positive])
 
 
-# From the order of bit patterns, in which negative numbers come last and backwards.
 _ORDER = np.concatenate([np.arange(BINS - 1, ZERO - 1, -1), np.arange(ZERO)])
 _HIGH = int(np.little_endian)
 EDGES = _edges()

@@ -5,14 +5,15 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeprep.ranges.histogram import Histogram
+from edgeprep.ranges.histogram import BINS, Histogram
 
 __all__ = ["load_histograms", "save_histograms"]
 
 
 def save_histograms(histograms: Mapping[str, Histogram], path: Path) -> None:
     """Write `histograms`, by the names of tensors, to `path`, whole or not at all."""
-    used = [np.flatnonzero(one.counts) for one in histograms.values()]
+    counted = [one.counts for one in histograms.values()]
+    used = [np.flatnonzero(counts) for counts in counted]
     part = path.with_name(f"{path.name}.part")
     with part.open("wb") as file:
         np.savez(
@@ -23,7 +24,7 @@ def save_histograms(histograms: Mapping[str, Histogram], path: Path) -> None:
             bins=np.concatenate([np.empty(0, np.int64), *used]),
             counts=np.concatenate(
                 [np.empty(0, np.int64)]
-                + [one.counts[bins] for one, bins in zip(histograms.values(), used, strict=True)]
+                + [counts[bins] for counts, bins in zip(counted, used, strict=True)]
             ),
         )
     part.replace(path)
@@ -39,8 +40,7 @@ def load_histograms(path: Path) -> dict[str, Histogram]:
         *(arrays[key].tolist() for key in ("names", "ends", "lengths")), strict=True
     ):
         start, stop = stop, stop + length
-        histogram = Histogram()
-        histogram.low, histogram.high = low, high
-        histogram.counts[arrays["bins"][start:stop]] = arrays["counts"][start:stop]
-        histograms[name] = histogram
+        counts = np.zeros(BINS, np.int64)
+        counts[arrays["bins"][start:stop]] = arrays["counts"][start:stop]
+        histograms[name] = Histogram.restored(low, high, counts)
     return histograms
