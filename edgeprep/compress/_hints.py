@@ -51,7 +51,11 @@ class Hints:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(_SEED)
             self.adapters = tuple(
-                _adapter(ours.get(hint.student), theirs.get(hint.teacher), index)
+                _adapter(
+                    _seen(ours, hint.student, f"hints[{index}].student"),
+                    _seen(theirs, hint.teacher, f"hints[{index}].teacher"),
+                    index,
+                )
                 for index, hint in enumerate(self._hints)
             )
 
@@ -117,11 +121,14 @@ def recorded(modules: Mapping[str, torch.nn.Module]) -> Iterator[Seen]:
             handle.remove()
 
 
-def _adapter(ours: torch.Tensor | None, theirs: torch.Tensor | None, index: int) -> torch.nn.Module:
-    if ours is None or theirs is None:
-        whose = "student" if ours is None else "teacher"
+def _seen(seen: Seen, path: str, where: str) -> torch.Tensor:
+    if path not in seen:
         rule = "must be a module that is called, and returns one tensor"
-        raise RecipeError(f"distil.hints[{index}].{whose}: {rule}, got one that does not")
+        raise RecipeError(f"distil.{where}: {rule}, got {path!r}, which does not")
+    return seen[path]
+
+
+def _adapter(ours: torch.Tensor | None, theirs: torch.Tensor | None, index: int) -> torch.nn.Module:
     if ours.ndim != theirs.ndim or ours.ndim not in (2, 3, 4):
         rule = "must join outputs of two, three or four axes, as many on both sides"
         got = f"{tuple(ours.shape)} and {tuple(theirs.shape)}"
