@@ -1,5 +1,6 @@
 """The conversion: recipe in, one bundle out, every gate in between."""
 
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cache, partial
@@ -12,6 +13,7 @@ import torch
 from edgeprep.compress.sensitivity import measure
 from edgeprep.conversion.budget import check_budget
 from edgeprep.conversion.compression import Compression
+from edgeprep.conversion.limits import check_limits, measure_cost
 from edgeprep.conversion.network import load_network
 from edgeprep.conversion.pack import pack
 from edgeprep.conversion.parity import check_oracle
@@ -93,6 +95,7 @@ def convert(
             )
             made = conversion.make()
             check_budget(plan.recipe.budget, made)
+            conversion.check_limits(made)
             with progress("pack") as done:
                 manifest = pack(
                     plan, conversion.sources, conversion.oracles, made, overwrite=overwrite
@@ -171,6 +174,19 @@ class _Conversion:
         )
         maker.check()
         return [maker.make(planned) for planned in self.plan.variants]
+
+    def check_limits(self, made: Sequence[MadeVariant]) -> None:
+        """Hold what the variants cost here against the recipe's limits."""
+        budget = self.plan.recipe.budget
+        if budget is None or not budget.has_limits:
+            return
+        costs = {}
+        for planned, variant in zip(self.plan.variants, made, strict=True):
+            with self.progress(f"measure what {planned.name} costs") as done:
+                image = self.oracles[planned.placement].inputs[0]
+                costs[planned.name] = measure_cost(budget, planned, variant, image)
+                done(costs[planned.name].describe())
+        check_limits(budget, costs, {one.name: one.exporter.name for one in self.plan.variants})
 
     def skipped(self) -> dict[str, int]:
         """How many pictures of each kind of data could not be read."""

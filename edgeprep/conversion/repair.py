@@ -51,6 +51,7 @@ class Tried:
         value: its score; None where it could not be scored.
         drop: how far that is below the source's; infinite where it could not be scored.
         fault: why it could not be scored.
+        samples: how many it was scored on; fewer than there are where that was hopeless.
         size_bytes: of its files.
         latency_ms: of one picture, on the engine's most exact options.
     """
@@ -59,6 +60,7 @@ class Tried:
     value: float | None = None
     drop: float = float("inf")
     fault: str = ""
+    samples: int = 0
     size_bytes: int = 0
     latency_ms: float = 0.0
 

@@ -70,6 +70,7 @@ def _tried_to_json(tried: Tried) -> dict[str, Any]:
         "value": tried.value,
         "drop": tried.drop,
         "fault": tried.fault,
+        "samples": tried.samples,
         "size_bytes": tried.size_bytes,
         "latency_ms": tried.latency_ms,
     }

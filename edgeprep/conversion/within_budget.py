@@ -10,6 +10,7 @@ from msgspec.structs import replace as replace_fields
 
 from edgeprep.compress.sensitivity import Sensitivity
 from edgeprep.conversion.keep_float import match_modules
+from edgeprep.conversion.named_operators import modules_named_in
 from edgeprep.conversion.plan import Plan, PlannedVariant
 from edgeprep.conversion.progress import Progress
 from edgeprep.conversion.repair import Trial, Tried, repair
@@ -125,8 +126,8 @@ class VariantMaker:
                 first=first,
                 allowed=self.allowed,
                 max_drop=self.max_drop,
-                order=lambda: self._order(planned),
-                guess=lambda: len(self.enough) or self.rank().enough,
+                order=lambda: self._order(planned, tried.fault),
+                guess=lambda: self._guess(tried.fault),
             )
             if found is not None:
                 self.enough = found.trial.keep
@@ -142,14 +143,25 @@ class VariantMaker:
         record = replace_fields(made.record, keep_float=trial.keep, calibrator=trial.calibrator)
         return replace(made, record=record)
 
-    def _order(self, planned: PlannedVariant) -> Sequence[str]:
+    def _order(self, planned: PlannedVariant, fault: str) -> Sequence[str]:
         """The layers that may stay in float beside those that do so anyway.
 
-        What was enough for the variant before is likely to be so for this one.
+        Those come first that compute what an engine complains of; then what was enough for the
+        variant before, which is likely to be enough for this one.
         """
         kept = tuple(f"{path}." for path in self.kept[planned.name])
-        order = dict.fromkeys((*self.enough, *self.rank().order))
+        order = dict.fromkeys((*self._named_in(fault), *self.enough, *self.rank().order))
         return [path for path in order if not f"{path}.".startswith(kept)]
+
+    def _guess(self, fault: str) -> int:
+        return len(self._named_in(fault)) or len(self.enough) or self.rank().enough
+
+    def _named_in(self, fault: str) -> tuple[str, ...]:
+        """The modules that compute an operator which `fault` names."""
+        if not fault:
+            return ()
+        taken = next(iter(self.sources.values())).network_input
+        return modules_named_in(fault, self.network, torch.zeros(taken.shape))
 
     @property
     def _hopeless(self) -> float:
@@ -229,4 +241,5 @@ def _what_came(trial: Trial, made: MadeVariant) -> Tried:
         drop=metric.drop if metric else 0.0,
         size_bytes=record.size_bytes,
         latency_ms=made.latency_ms,
+        samples=metric.samples if metric else 0,
     )

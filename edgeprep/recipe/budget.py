@@ -68,6 +68,12 @@ class BudgetTable:
     max_size_mb: Limit | None = None
     max_memory_mb: Limit | None = None
 
+    @property
+    def has_limits(self) -> bool:
+        """Whether there is a limit for what a variant costs on this machine."""
+        limits = self.max_latency_ms, self.max_size_mb, self.max_memory_mb
+        return any(limit is not None for limit in limits)
+
     def __post_init__(self) -> None:
         for step in self.repair:
             if self.repair.count(step) > 1:
