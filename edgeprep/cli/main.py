@@ -24,6 +24,7 @@ COMMANDS = {
     "benchmark": ("benchmark", "Measure every way in which this machine can run a bundle."),
     "evaluate": ("evaluate", "Score a bundle on the evaluation data of a recipe."),
     "check": ("check", "Measure preprocessing, and warn of what is costly."),
+    "sensitivity": ("sensitivity", "Rank layers by what quantizing each one costs."),
     "preprocess": ("preprocess", "Show what each stage of a recipe makes of a picture."),
     "import": ("importing", "Print the preprocessing that another library has written down."),
     "inspect": ("inspect", "Show what is in a bundle."),

@@ -6,11 +6,10 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.utils._pytree import tree_leaves
 
 from edgeprep.compress.batches import make_batches
 from edgeprep.compress.noise import snr_db
-from edgeprep.compress.ranges import Ranges, collect_ranges, run_network
+from edgeprep.compress.ranges import Ranges, collect_ranges, floating_outputs, run_network
 from edgeprep.compress.simulate import Simulation, simulated
 from edgeprep.errors import ConvertError
 from edgeprep.interfaces import Objective, Workbench
@@ -107,10 +106,10 @@ class Imitation(Objective):
     ) -> torch.Tensor:
         """See `Objective.loss`; `labels` are not looked at."""
         with torch.no_grad():
-            wanted = _floating(self._teacher.to(inputs.device)(inputs))
+            wanted = floating_outputs(self._teacher.to(inputs.device)(inputs))
         losses = [
             (one - other).square().mean() / other.square().mean().clamp_min(1e-12)
-            for one, other in zip(_floating(network(inputs)), wanted, strict=True)
+            for one, other in zip(floating_outputs(network(inputs)), wanted, strict=True)
         ]
         return torch.stack(losses).mean()
 
@@ -203,11 +202,3 @@ def _snr_db(
     expected = [run_network(teacher, batch) for batch in samples]
     with simulated(network, ranges, layers=layers, levels=levels):
         return snr_db(expected, [run_network(network, batch) for batch in samples])
-
-
-def _floating(outputs: Any) -> list[torch.Tensor]:
-    return [
-        value
-        for value in tree_leaves(outputs)
-        if isinstance(value, torch.Tensor) and value.is_floating_point()
-    ]

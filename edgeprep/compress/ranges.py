@@ -12,8 +12,9 @@ from edgeprep.compress.operators import QUANTIZED, WEIGHTED, OperatorKind
 from edgeprep.compress.watch import Place, Watch
 from edgeprep.errors import ConvertError, EdgePrepError
 from edgeprep.schema.foreign import name_fault
+from edgeprep.train.outputs import flatten_outputs
 
-__all__ = ["Operand", "Ranges", "Site", "collect_ranges", "run_network"]
+__all__ = ["Operand", "Ranges", "Site", "collect_ranges", "floating_outputs", "run_network"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +124,16 @@ def run_network(network: torch.nn.Module, batch: torch.Tensor) -> list[torch.Ten
             f"simulated int8: the network must take float32 {tuple(batch.shape)}, "
             f"got {name_fault(error)}"
         ) from error
-    return [value for value in tree_leaves(outputs) if _is_floating(value)]
+    return floating_outputs(outputs)
+
+
+def floating_outputs(outputs: object) -> list[torch.Tensor]:
+    """The tensors that a network has returned, without those of integers.
+
+    Raises:
+        RecipeError: it has returned something else.
+    """
+    return [value for value in flatten_outputs(outputs).values() if value.is_floating_point()]
 
 
 class _Collector(Watch):
@@ -149,8 +159,8 @@ class _Collector(Watch):
             self._values[value] = Place("", "input", index)
 
     def end(self, outputs: Any) -> None:
-        for value in tree_leaves(outputs):
-            if isinstance(value, torch.Tensor) and value in self._values:
+        for value in floating_outputs(outputs):
+            if value in self._values:
                 self._outputs.add(self._values[value])
         if self._before is not None and self._before.keys() != self._sites.keys():
             other = next(iter(self._before.keys() ^ self._sites.keys()))

@@ -56,6 +56,7 @@ class Sensitivity:
             in float by, and is none of them.
         batches: the samples, as the network takes them.
         expected: what it gives for them in float.
+        rows: see `measure`.
         levels: see `simulated`.
     """
 
@@ -64,35 +65,50 @@ class Sensitivity:
     layers: tuple[LayerCost, ...]
     batches: tuple[torch.Tensor, ...]
     expected: tuple[Sequence[torch.Tensor], ...]
+    rows: int = 1
     levels: int = 127
+
+    @property
+    def samples(self) -> int:
+        """How many were run for every layer."""
+        return sum(len(batch) for batch in self.batches) // self.rows
+
+    def candidates(self, always: Iterable[str] = ()) -> tuple[str, ...]:
+        """The paths of `layers` but those in modules of `always`."""
+        left = set(self.ranges.layers_without(always))
+        return tuple(layer.path for layer in self.layers if layer.path in left)
 
     def snr_db(self, keep_float: Iterable[str] = ()) -> float:
         """Signal to noise at the outputs with all layers quantized but those of `keep_float`."""
         return self._snr_of(self.ranges.layers_without(keep_float))
 
-    def fewest(self, threshold_db: float) -> tuple[str, ...] | None:
-        """The fewest layers, most costly first, without which `threshold_db` is reached.
+    def fewest(self, threshold_db: float, always: Sequence[str] = ()) -> tuple[str, ...] | None:
+        """The fewest layers, most costly first, that reach `threshold_db` when they stay in float.
 
         They are found by bisection, and those that turn out not to be needed are left out again.
 
-        Returns: None where no layers but all of them do.
+        Args:
+            threshold_db: signal to noise at the outputs.
+            always: paths of modules that stay in float anyway.
+
+        Returns: None where the threshold is reached by no choice that leaves something to quantize.
         """
-        order = [layer.path for layer in self.layers]
+        order = self.candidates(always)
         low, high = 0, len(order)
         while low < high:
             middle = (low + high) // 2
-            if self.snr_db(order[:middle]) >= threshold_db:
+            if self.snr_db((*always, *order[:middle])) >= threshold_db:
                 high = middle
             else:
                 low = middle + 1
         kept = order[:high]
-        if not self.ranges.layers_without(kept) or self.snr_db(kept) < threshold_db:
+        if self.snr_db((*always, *kept)) < threshold_db or not self.candidates((*always, *kept)):
             return None
         for path in reversed(kept[:-1]):
-            fewer = [other for other in kept if other != path]
-            if self.snr_db(fewer) >= threshold_db:
+            fewer = tuple(other for other in kept if other != path)
+            if self.snr_db((*always, *fewer)) >= threshold_db:
                 kept = fewer
-        return tuple(kept)
+        return kept
 
     def _snr_of(self, layers: Collection[str]) -> float:
         with simulated(self.network, self.ranges, layers=layers, levels=self.levels):
@@ -149,6 +165,7 @@ def measure(
         layers=(),
         batches=batches,
         expected=expected,
+        rows=rows,
         levels=levels,
     )
     own = _own_snrs(network, ranges, batches, levels)
@@ -160,22 +177,18 @@ def measure(
     return replace(found, layers=tuple(sorted(costs, key=lambda cost: cost.snr_db)))
 
 
-def confirm(
-    found: Sensitivity, score: Callable[[], float], worst: int, *, baseline: float | None = None
-) -> tuple[LayerCost, ...]:
+def confirm(found: Sensitivity, drop: Callable[[], float], worst: int) -> tuple[LayerCost, ...]:
     """`found.layers`, with what the metric loses for the first `worst` of them.
 
     Args:
         found: what `measure` gave.
-        score: the metric of `found.network`, where more is better.
+        drop: how much worse the metric of `found.network` is now than in float.
         worst: how many layers are looked at.
-        baseline: what `score` gives in float; None: it is asked.
     """
-    before = score() if baseline is None else baseline
     layers = list(found.layers)
     for index, layer in enumerate(layers[:worst]):
         with simulated(found.network, found.ranges, layers={layer.path}, levels=found.levels):
-            layers[index] = replace(layer, drop=before - score())
+            layers[index] = replace(layer, drop=drop())
     return tuple(layers)
 
 

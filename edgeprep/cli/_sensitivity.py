@@ -1,0 +1,116 @@
+"""The heavy half of `edgeprep sensitivity`."""
+
+import math
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from edgeprep.cli.progress import Steps, stopping
+from edgeprep.compress.sensitivity import LayerCost
+from edgeprep.conversion import Progress, silent
+from edgeprep.conversion.sensitivity import SensitivityReport, analyze
+from edgeprep.files import atomic_write
+from edgeprep.recipe import Recipe
+from edgeprep.runtime.explain import format_table
+
+__all__ = ["draw", "run"]
+
+# More bars than these cannot be told apart; the others are counted.
+_MOST_DRAWN = 60
+_INCHES_PER_LAYER, _SMALLEST, _WIDTH = 0.22, 3.0, 8.0
+
+
+def run(
+    recipe: Recipe,
+    *,
+    samples: int,
+    worst: int,
+    subset: int,
+    keep: int | None,
+    threshold_db: float,
+    quiet: bool,
+) -> tuple[str, dict[str, Any], SensitivityReport]:
+    """The layers as a table, as a document, and as they were found."""
+    progress: Progress = silent if quiet else Steps()
+    report = analyze(
+        recipe,
+        samples=samples,
+        worst=worst,
+        subset=subset,
+        keep=keep,
+        threshold_db=threshold_db,
+        progress=stopping(progress),
+    )
+    return _text(report), report.to_json(), report
+
+
+def draw(report: SensitivityReport, path: Path, *, overwrite: bool) -> None:
+    """Write a picture of the layers, the most costly one on top; those kept in float in red.
+
+    Raises:
+        StorageError: `path` cannot be written.
+    """
+    layers = report.layers[:_MOST_DRAWN]
+    most = max((layer.snr_db for layer in layers if math.isfinite(layer.snr_db)), default=0.0)
+    height = max(_SMALLEST, 1.2 + _INCHES_PER_LAYER * len(layers))
+    # NOTE: no pyplot, which would keep every figure and might open a window.
+    figure = Figure(figsize=(_WIDTH, height), layout="constrained")
+    axes = figure.add_subplot()
+    axes.barh(
+        range(len(layers)),
+        [min(max(layer.snr_db, 0.0), most) for layer in layers],
+        color=["tab:red" if layer.path in report.keep_float else "tab:blue" for layer in layers],
+    )
+    axes.set_yticks(range(len(layers)), [layer.path for layer in layers], fontsize="small")
+    axes.invert_yaxis()
+    more = len(report.layers) - len(layers)
+    axes.set_xlabel("signal to noise at the outputs in dB, with this layer alone in int8")
+    axes.set_title(f"least first; {more} more are not drawn" if more else "least first")
+    if report.threshold_db is not None:
+        axes.axvline(report.threshold_db, color="black", linewidth=0.8)
+    picture = BytesIO()
+    figure.savefig(picture, format="png", dpi=120)
+    atomic_write(path, [picture.getvalue()], overwrite=overwrite)
+
+
+def _text(report: SensitivityReport) -> str:
+    drop = report.metric is not None
+    head = ("rank", "layer", "kind", "parameters", "MACs", "SNR dB", "own SNR dB")
+    rows = [
+        (*_row(rank, layer), *((_drop(layer),) if drop else ()))
+        for rank, layer in enumerate(report.layers, 1)
+    ]
+    lines = [format_table((*head, f"{report.metric} drop") if drop else head, rows)]
+    lines.append(f"all in int8: {_decibels(report.snr_db)} dB on {report.samples} samples")
+    if report.metric is not None:
+        lines.append(f"in float: {report.metric} {report.source:.4f} on {report.confirmed} samples")
+    if report.block:
+        lines.append(f"with these in float: {_decibels(report.kept_snr_db)} dB\n\n{report.block}")
+    elif report.threshold_db is not None and report.snr_db >= report.threshold_db:
+        lines.append(f"no layer needs to stay in float for {report.threshold_db:g} dB")
+    else:
+        lines.append("no choice of layers that leaves something to quantize is enough")
+    return "\n".join(lines)
+
+
+def _row(rank: int, layer: LayerCost) -> tuple[str, ...]:
+    inside = f" and {layer.inside} inside" if layer.inside else ""
+    return (
+        str(rank),
+        f"{layer.path}{inside}",
+        ", ".join(layer.kinds),
+        f"{layer.parameters:,}",
+        f"{100 * layer.macs:.1f} %",
+        _decibels(layer.snr_db),
+        _decibels(layer.own_snr_db),
+    )
+
+
+def _drop(layer: LayerCost) -> str:
+    return "" if layer.drop is None else f"{layer.drop:z.4f}"
+
+
+def _decibels(value: float | None) -> str:
+    return "" if value is None or not math.isfinite(value) else f"{value:.1f}"

@@ -1,0 +1,277 @@
+"""The layers of a recipe's network, by what quantizing each one costs."""
+
+import json
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from edgeprep.compress.ranges import run_network
+from edgeprep.compress.sensitivity import LayerCost, Sensitivity, confirm, measure
+from edgeprep.conversion.compression import Compression
+from edgeprep.conversion.keep_float import match_modules
+from edgeprep.conversion.network import load_network
+from edgeprep.conversion.plan import Plan, make_plan
+from edgeprep.conversion.progress import Progress, silent
+from edgeprep.conversion.samples import Prepared, prepare_samples
+from edgeprep.conversion.score import Scorer, run_all
+from edgeprep.conversion.scratch import scratch_directory
+from edgeprep.conversion.source import NetworkSource
+from edgeprep.conversion.steps import Steps
+from edgeprep.conversion.threads import fastest_threads
+from edgeprep.data import Samples
+from edgeprep.errors import RecipeError
+from edgeprep.recipe import Recipe
+from edgeprep.registry import Registry, default_registry
+from edgeprep.train import TrainingData, open_training
+
+__all__ = ["SensitivityReport", "analyze"]
+
+# At 20 dB noise is a tenth of the signal, where few answers of a classifier change.
+_CLEAN_DB = 20.0
+_LEVELS = {"auto": 127, "full": 127, "reduced": 63}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SensitivityReport:
+    """What was found, and what the recipe can do about it.
+
+    Attributes:
+        layers: most costly first.
+        samples: how many were run for every layer.
+        snr_db: signal to noise with all layers quantized but those that the recipe keeps.
+        keep_float: what to write into the recipe's `[quantize]`, with what it has there already.
+        kept_snr_db: signal to noise with these in float; None where nothing is proposed.
+        threshold_db: what was to be reached; None where a number of layers was asked for.
+        metric: that `LayerCost.drop` is of; None where none was asked for.
+        source: the metric's value in float, on `confirmed` samples.
+        confirmed: how many samples the metric was measured on.
+    """
+
+    layers: tuple[LayerCost, ...]
+    samples: int
+    snr_db: float
+    keep_float: tuple[str, ...]
+    kept_snr_db: float | None
+    threshold_db: float | None
+    metric: str | None = None
+    source: float | None = None
+    confirmed: int = 0
+
+    @property
+    def block(self) -> str:
+        """`[quantize]` for the recipe, in TOML; "" where it can stay as it is."""
+        if self.kept_snr_db is None:
+            return ""
+        # A path is letters, digits, underscores and dots, which JSON writes as TOML does.
+        listed = "".join(f"    {json.dumps(path)},\n" for path in self.keep_float)
+        return f"[quantize]\nkeep_float = [\n{listed}]"
+
+    def to_json(self) -> dict[str, Any]:
+        """As `edgeprep sensitivity --format json` prints it."""
+        return {
+            "samples": self.samples,
+            "snr_db": self.snr_db,
+            "keep_float": list(self.keep_float),
+            "kept_snr_db": self.kept_snr_db,
+            "threshold_db": self.threshold_db,
+            "metric": self.metric,
+            "source": self.source,
+            "confirmed": self.confirmed,
+            "layers": [
+                {
+                    "path": layer.path,
+                    "kinds": list(layer.kinds),
+                    "parameters": layer.parameters,
+                    "macs": layer.macs,
+                    "snr_db": layer.snr_db,
+                    "own_snr_db": layer.own_snr_db,
+                    "inside": layer.inside,
+                    "drop": layer.drop,
+                }
+                for layer in self.layers
+            ],
+        }
+
+
+def analyze(
+    recipe: Recipe,
+    *,
+    samples: int = 32,
+    worst: int = 0,
+    subset: int = 256,
+    keep: int | None = None,
+    threshold_db: float = _CLEAN_DB,
+    registry: Registry | None = None,
+    progress: Progress = silent,
+) -> SensitivityReport:
+    """Rank the layers of the network that `recipe` quantizes, and choose what to keep in float.
+
+    The recipe's compression steps are done first, or taken from a conversion before this one.
+
+    Args:
+        recipe: names calibration data.
+        samples: how many of them are run for every layer; ranges are of all.
+        worst: for how many layers the metric is measured, too.
+        subset: on how many evaluation samples.
+        keep: propose so many layers, the most costly ones; None: the fewest that reach
+            `threshold_db`.
+        threshold_db: signal to noise at the outputs, in decibels.
+        registry: where plugins are looked up; None: the installed ones.
+        progress: is told of every step.
+
+    Raises:
+        RecipeError: the recipe breaks a rule, or names no data that are needed.
+        CheckpointError: the weights do not fit, or are not safe to read.
+        DataError: the data cannot be used.
+        ConvertError: the network cannot be simulated, or a compression step failed.
+    """
+    if recipe.data.calibration is None:
+        remedy = "ranges of values are measured with it"
+        raise RecipeError(f"data.calibration: required key is missing; {remedy}")
+    if worst and recipe.data.evaluation is None:
+        remedy = "the metric is measured with it; leave --confirm out to do without"
+        raise RecipeError(f"data.evaluation: required key is missing; {remedy}")
+    registry = registry or default_registry()
+    with scratch_directory() as scratch:
+        plan = make_plan(recipe, scratch / "none.edgeprep", overwrite=False, registry=registry)
+        with closing(plan.chain):
+            analysis = _Analysis(plan=plan, registry=registry, progress=progress, scratch=scratch)
+            source = analysis.load()
+            found = analysis.measure(source, samples)
+            report = analysis.propose(found, keep, threshold_db)
+            return analysis.confirm(report, found, source, worst, subset) if worst else report
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Analysis:
+    plan: Plan
+    registry: Registry
+    progress: Progress
+    scratch: Path
+
+    def load(self) -> NetworkSource:
+        """The network that is quantized, with its calibration samples."""
+        with self.progress("load the network") as done:
+            network = load_network(self.plan.recipe.model, self.plan.recipe.directory)
+            count = sum(parameter.numel() for parameter in network.parameters())
+            done(f"{count:,} parameters")
+        with self.progress("read the data") as done:
+            calibration = self._prepare(self.plan.calibration, "data.calibration")
+            done(calibration.describe())
+        _, graph = self.plan.chain.cut(self.plan.placements[0])
+
+        def wrap(network: torch.nn.Module) -> NetworkSource:
+            return NetworkSource(network, graph, calibration.inputs, scratch=self.scratch)
+
+        compression = Compression(
+            loaded=network,
+            plan=self.plan,
+            steps=Steps(),
+            scratch=self.scratch,
+            image=calibration.picture(0),
+            wrap=wrap,
+            describe=_describe,
+            training=cache(self._training),
+            progress=self.progress,
+        )
+        return wrap(compression.run())
+
+    def measure(self, source: NetworkSource, samples: int) -> Sensitivity:
+        """The layers of `source`, by cost."""
+        inputs, rows = source.calibration_preprocessed, source.network_input.shape[0]
+        policy = self.plan.recipe.quantize.policies[0]
+        network = _users(source)
+        with self.progress("quantize each layer alone") as done:
+            with fastest_threads(lambda: run_network(network, torch.tensor(inputs[:rows]))):
+                found = measure(
+                    network,
+                    inputs,
+                    samples=samples,
+                    rows=rows,
+                    levels=_LEVELS[policy.weight_range],
+                )
+            done(f"{len(found.layers)} layers on {found.samples} samples")
+        return found
+
+    def propose(
+        self, found: Sensitivity, keep: int | None, threshold_db: float
+    ) -> SensitivityReport:
+        """What to keep in float beside what the recipe keeps already."""
+        patterns = self.plan.recipe.quantize.keep_float
+        always = match_modules(found.network, {"quantize.keep_float": patterns})
+        with self.progress("choose layers to keep in float") as done:
+            before = found.snr_db(always)
+            order = found.candidates(always)
+            chosen = found.fewest(threshold_db, always) if keep is None else order[:keep]
+            after = found.snr_db((*always, *chosen)) if chosen else None
+            done(f"{len(chosen or ())} of {len(order)}")
+        return SensitivityReport(
+            layers=found.layers,
+            samples=found.samples,
+            snr_db=before,
+            keep_float=(*patterns, *chosen) if chosen else patterns,
+            kept_snr_db=after,
+            threshold_db=threshold_db if keep is None else None,
+        )
+
+    def confirm(
+        self,
+        report: SensitivityReport,
+        found: Sensitivity,
+        source: NetworkSource,
+        worst: int,
+        subset: int,
+    ) -> SensitivityReport:
+        """`report` with what the metric loses for the `worst` layers."""
+        with self.progress("read the evaluation data") as done:
+            held_out = _spread(self._prepare(self.plan.evaluation, "data.evaluation"), subset)
+            done(held_out.describe())
+        if self.plan.metric is None:
+            raise RecipeError(f"task: must be one that can be scored, got {self.plan.task.name!r}")
+        scorer = Scorer(task=self.plan.task, metric=self.plan.metric, samples=held_out)
+        with self.progress(f"measure {scorer.name} for the worst layers") as done:
+            with fastest_threads(lambda: source.run(held_out.picture(0))):
+                before = scorer.score(run_all(source.run, held_out))
+                layers = confirm(
+                    found,
+                    lambda: scorer.drop(before, scorer.score(run_all(source.run, held_out))),
+                    worst,
+                )
+            done(f"{before:.4f} in float on {len(held_out)} samples")
+        return replace(
+            report, layers=layers, metric=scorer.name, source=before, confirmed=len(held_out)
+        )
+
+    def _prepare(self, samples: Samples | None, where: str) -> Prepared:
+        if samples is None:  # `analyze` has seen that there are some
+            raise RecipeError(f"{where}: required key is missing")
+        host, _ = self.plan.chain.cut(self.plan.placements[0])
+        return prepare_samples(samples, host, where, fps=self.plan.recipe.data.fps)
+
+    def _training(self) -> TrainingData:
+        plan = self.plan
+        return open_training(plan.recipe, chain=plan.chain, task=plan.task, registry=self.registry)
+
+
+def _spread(samples: Prepared, count: int) -> Prepared:
+    """So many of them at most, from the first to the last: many data are sorted by class."""
+    chosen = np.unique(np.linspace(0, len(samples) - 1, min(count, len(samples))).astype(int))
+    return replace(
+        samples,
+        inputs=samples.inputs[chosen],
+        labels=tuple(samples.labels[index] for index in chosen),
+    )
+
+
+def _users(source: NetworkSource) -> torch.nn.Module:
+    """The network itself, so that paths are those which recipes have."""
+    return source.network.get_submodule("network")
+
+
+def _describe(source: NetworkSource) -> str:
+    return f"{sum(parameter.numel() for parameter in source.network.parameters()):,} parameters"
