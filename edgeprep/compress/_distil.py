@@ -27,9 +27,8 @@ def distil(step: Distil, network: torch.nn.Module, bench: Workbench) -> torch.nn
         _modules_of_teacher(step, teacher)
         done(teacher.description)
     with bench.step("prepare the student") as done:
-        shape = bench.source.network_input.shape
-        student = derive_student(step, network, torch.zeros(shape))
-        hints = _hints(step, student, teacher, torch.zeros(shape)) if step.hints else None
+        student = derive_student(step, network, bench)
+        hints = _hints(step, student, teacher, bench) if step.hints else None
         count = sum(parameter.numel() for parameter in student.parameters())
         done(f"{count:,} parameters")
     objective = Imitation(
@@ -49,14 +48,12 @@ def distil(step: Distil, network: torch.nn.Module, bench: Workbench) -> torch.nn
     )
 
 
-def _hints(
-    step: Distil, student: torch.nn.Module, teacher: Teacher, example: torch.Tensor
-) -> Hints:
+def _hints(step: Distil, student: torch.nn.Module, teacher: Teacher, bench: Workbench) -> Hints:
     """The hints, with adapters for what both networks give for an example."""
     students = find_modules(student, step.hints, "student")
     teachers = _modules_of_teacher(step, teacher)
     with recorded(students) as ours, recorded(teachers) as theirs, torch.no_grad():
-        student.eval()(example)
+        student.eval()(torch.zeros(bench.source.network_input.shape))
         teacher.answer(teacher.example())
     return Hints(step.hints, students, teachers, ours, theirs)
 

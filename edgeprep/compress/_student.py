@@ -5,7 +5,9 @@ from math import ceil
 import torch
 
 from edgeprep.compress.distil import Distil
+from edgeprep.compress.prune import Prune
 from edgeprep.errors import RecipeError
+from edgeprep.interfaces import Workbench
 
 __all__ = ["derive_student"]
 
@@ -16,23 +18,22 @@ _SEED = 0
 _NAMED = 5  # so many names are listed in a message
 
 
-def derive_student(
-    step: Distil, network: torch.nn.Module, example: torch.Tensor
-) -> torch.nn.Module:
+def derive_student(step: Distil, network: torch.nn.Module, bench: Workbench) -> torch.nn.Module:
     """The student that `step` describes.
 
     Args:
         step: says how much is kept, and how weights start.
         network: it is changed in its place.
-        example: one input.
+        bench: says what it takes.
 
     Raises:
         RecipeError: nothing of the network can be left out, or its weights cannot start anew.
+        ConvertError: no channel of it can go.
     """
     if step.depth < 1:
-        drop_blocks(network, step.depth, example)
+        drop_blocks(network, step.depth, torch.zeros(bench.source.network_input.shape))
     if step.width < 1:
-        narrow(network, step.width, example)
+        network = Prune(ratio=1 - step.width).apply(network, bench)
     if step.start == "scratch":
         start_anew(network)
     return network
@@ -59,21 +60,17 @@ def drop_blocks(network: torch.nn.Module, depth: float, example: torch.Tensor) -
         raise RecipeError(f"distil.depth: {rule}, got {depth!r} and {count} such blocks")
 
 
-def narrow(network: torch.nn.Module, width: float, example: torch.Tensor) -> None:
-    raise NotImplementedError
-
-
 def start_anew(network: torch.nn.Module) -> None:
     """Initialize every module as torch does, always the same way.
 
     Raises:
         RecipeError: a module holds weights and does not say how they start.
     """
-    # Where a module was made from others, as attention is, it starts these by itself.
     stubborn = [
-        path
+        f"{path}.{name}" if path else name
         for path, module in network.named_modules()
-        if not hasattr(module, "reset_parameters") and [*module.parameters(recurse=False)]
+        if not hasattr(module, "reset_parameters")
+        for name, _ in module.named_parameters(recurse=False)
     ]
     if stubborn:
         rule = "needs modules that can be initialized anew"

@@ -23,16 +23,24 @@ class _HostView:
     """A picture in the colours of the student, as the teacher's graph takes it.
 
     It goes to processes that read pictures.
+
+    Attributes:
+        converts: whether the teacher has other colours.
+        to_rgb: what is done first to convert, where the student's are not red, green and blue.
+        host: the teacher's share before its graph.
     """
 
-    colors: Chain | None
+    converts: bool
+    to_rgb: Chain | None
     host: Chain
 
     def __call__(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """`(H, W, C)`, uint8, to another such array, of one size."""
-        if self.colors is not None:
-            picture = np.ascontiguousarray(self.colors.prepare(picture)[0])
-        prepared: NDArray[np.uint8] = self.host.prepare(from_rgb(picture, self.host.input))[0]
+        if self.to_rgb is not None:
+            picture = self.to_rgb.prepare(picture)[0]
+        if self.converts:
+            picture = from_rgb(picture, self.host.input)
+        prepared: NDArray[np.uint8] = self.host.prepare(picture)[0]
         return prepared
 
 
@@ -53,12 +61,8 @@ def view_of(host: Chain, taken: ImageSpec) -> View:
         rule = "must be that of the student, or free"
         got = [wanted.height, wanted.width]
         raise RecipeError(f"input.size: {rule}, got {got!r} for {[taken.height, taken.width]!r}")
-    same = (wanted.color, wanted.yuv_range) == (taken.color, taken.yuv_range)
-    if same or taken.color == "rgb":
-        return _HostView(colors=None, host=host)
-    try:
-        colors = Chain(input=taken, stages=(Color(to="rgb"),))
-    except RecipeError as error:
-        rule = f"must be {taken.color!r}, that of the student"
-        raise RecipeError(f"input.color: {rule}, got {wanted.color!r}") from error
-    return _HostView(colors=colors, host=host)
+    converts = (wanted.color, wanted.yuv_range) != (taken.color, taken.yuv_range)
+    to_rgb = None
+    if converts and taken.color != "rgb":
+        to_rgb = Chain(input=taken, stages=(Color(to="rgb"),))
+    return _HostView(converts=converts, to_rgb=to_rgb, host=host)
