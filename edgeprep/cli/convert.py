@@ -22,13 +22,17 @@ __all__ = ["command"]
     help="The bundle, or a directory for it; NAME.edgeprep, by the recipe's name, by default.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace the output if it is there.")
+@click.option("--fresh", is_flag=True, help="Do compression steps again that are kept from before.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
 @verbose_option
 @format_option
-def command(recipe: Path, output: Path | None, overwrite: bool, quiet: bool, form: str) -> None:
+def command(
+    recipe: Path, output: Path | None, overwrite: bool, fresh: bool, quiet: bool, form: str
+) -> None:
     """Make a bundle from RECIPE, a TOML file, or say why not.
 
-    The bundle appears when every variant has passed every gate, or not at all.
+    The bundle appears when every variant has passed every gate, or not at all. What compression
+    steps had done when a conversion was ended, even killed, the next one goes on from.
 
     Exit codes: 0 done, 1 a step failed, 2 wrong usage or recipe, 3 over budget, 4 parity failed.
     """
@@ -40,5 +44,5 @@ def command(recipe: Path, output: Path | None, overwrite: bool, quiet: bool, for
     target = output or Path()
     if target.is_dir():
         target /= f"{loaded.name}.edgeprep"
-    text, document = run(loaded, target, overwrite=overwrite, quiet=quiet)
+    text, document = run(loaded, target, overwrite=overwrite, fresh=fresh, quiet=quiet)
     emit(text, document, form)
