@@ -20,10 +20,11 @@ __all__ = ["COMMANDS", "main"]
 COMMANDS = {
     "convert": ("convert", "Make a bundle from a recipe."),
     "export": ("convert", "Another name of convert."),
+    "train": ("train", "Train the network of a recipe."),
     "run": ("run", "Run a bundle on pictures."),
     "benchmark": ("benchmark", "Measure every way in which this machine can run a bundle."),
-    "evaluate": ("evaluate", "Score a bundle on the evaluation data of a recipe."),
-    "check": ("check", "Measure preprocessing, and warn of what is costly."),
+    "evaluate": ("evaluate", "Score a bundle, and its source, on the evaluation data of a recipe."),
+    "check": ("check", "Warn of costly preprocessing, and of what breaks int8 in a network."),
     "sensitivity": ("sensitivity", "Rank layers by what quantizing each one costs."),
     "preprocess": ("preprocess", "Show what each stage of a recipe makes of a picture."),
     "import": ("importing", "Print the preprocessing that another library has written down."),

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import perf_counter
 
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.status import Status
 from rich.text import Text
 
 from edgeprep.cli.stopping import check_stopped
@@ -21,6 +22,12 @@ class Steps:
         plain = self._console.options.ascii_only
         self._spinner = "line" if plain else "dots"
         self._marks = ("ok", "failed") if plain else ("✓", "✗")
+        self._status: Status | None = None
+
+    def show(self, content: RenderableType) -> None:
+        """Say of the step that runs what it is at, in the place of its title."""
+        if self._status is not None:
+            self._status.update(content)
 
     @contextmanager
     def __call__(self, title: str) -> Iterator[Callable[[str], None]]:
@@ -28,9 +35,10 @@ class Steps:
         start = perf_counter()
         results: list[str] = []
         try:
-            with self._console.status(Text(title), spinner=self._spinner):
+            with self._console.status(Text(title), spinner=self._spinner) as self._status:
                 yield results.append
         finally:
+            self._status = None
             seconds = perf_counter() - start
             done, failed = self._marks
             mark = (done, "green") if results else (failed, "red")

@@ -17,8 +17,8 @@ from edgeprep.stages.chain import Chain
 from edgeprep.stages.primitives.numpy import NumpyPrimitives
 from edgeprep.stages.primitives.onnx import build_onnx
 from edgeprep.stages.primitives.torch import ChainModule
-from edgeprep.tensors import DType, TensorSpec
-from edgeprep.train.outputs import flatten_outputs
+from edgeprep.tensors import TensorSpec
+from edgeprep.train.outputs import flatten_outputs, trace_outputs
 
 __all__ = ["NetworkSource", "flatten_outputs"]
 
@@ -74,7 +74,7 @@ class NetworkSource(Source):
         self._scratch = scratch
         self._keep_float: tuple[str, ...] = ()
         self._quantization = Quantization()
-        self._outputs = _trace_outputs(network, self.network_input)
+        self._outputs = trace_outputs(network, self.network_input)
 
     def keeping(self, keep_float: tuple[str, ...]) -> "NetworkSource":
         """The same source with other layers kept in float."""
@@ -191,34 +191,3 @@ class NetworkSource(Source):
                 f"got {name_fault(error)}"
             ) from error
         return tuple(output.numpy() for output in outputs)
-
-
-def _trace_outputs(network: torch.nn.Module, taken: TensorSpec) -> tuple[TensorSpec, ...]:
-    example = torch.zeros(taken.shape)
-    try:
-        with torch.inference_mode():
-            outputs = network(example)
-    except (Exception, SystemExit) as error:  # the user's forward may raise anything
-        raise RecipeError(
-            f"model.factory: the network must take {taken.dtype} {taken.shape}, which is what the "
-            f"preprocessing gives, got {name_fault(error)}"
-        ) from error
-    return tuple(
-        TensorSpec(name=name, shape=tuple(value.shape), dtype=_dtype(name, value))
-        for name, value in flatten_outputs(outputs).items()
-    )
-
-
-def _dtype(name: str, value: torch.Tensor) -> DType:
-    dtypes: dict[torch.dtype, DType] = {
-        torch.float32: "float32",
-        torch.int64: "int64",
-        torch.int32: "int32",
-        torch.uint8: "uint8",
-    }
-    if value.dtype not in dtypes:
-        raise RecipeError(
-            f"model.factory: output {name!r} must be float32, int64, int32 or uint8, "
-            f"got {value.dtype}"
-        )
-    return dtypes[value.dtype]

@@ -28,8 +28,10 @@ from edgeprep.train.augment import Augment
 from edgeprep.train.augment_module import AugmentModule
 from edgeprep.train.data import TrainingData, open_training
 from edgeprep.train.fit import Fitted, fit
+from edgeprep.train.from_recipe import train_recipe
 from edgeprep.train.network import load_network
 from edgeprep.train.objective import objective_for
+from edgeprep.train.output import Trained, holds_training
 from edgeprep.train.recipe import build_augment
 
 __all__ = [
@@ -37,10 +39,13 @@ __all__ = [
     "AugmentModule",
     "ChainModule",
     "Fitted",
+    "Trained",
     "TrainingData",
     "build_augment",
     "fit",
+    "holds_training",
     "load_network",
     "objective_for",
     "open_training",
+    "train_recipe",
 ]

@@ -18,8 +18,10 @@ from edgeprep.recipe import Recipe, TrainTable
 from edgeprep.registry import Registry
 from edgeprep.runtime.inputs import from_rgb
 from edgeprep.stages.chain import Chain
+from edgeprep.tensors import TensorSpec
 from edgeprep.train.augment import Augment
 from edgeprep.train.drawn import Drawn
+from edgeprep.train.outputs import trace_outputs
 from edgeprep.train.preparation import Preparation
 from edgeprep.train.recipe import build_augment
 from edgeprep.train.scoring import answers, in_eval_mode, score_answers
@@ -28,7 +30,7 @@ from edgeprep.train.supply import Batch, Still, Supply, Varied
 from edgeprep.train.variation import Variation
 from edgeprep.train.views import View, show
 
-__all__ = ["TrainingData", "open_training"]
+__all__ = ["TrainingData", "check_learnable", "open_training"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +41,7 @@ class TrainingData:
         task: what labels and outputs mean.
         plain: the preprocessing of pictures as they are.
         varied: that of pictures as `augment` leaves them.
+        taken: what networks take of one picture.
         training: what is learned from.
         validation: what is chosen by; None where the recipe names none.
         metric: how a network is scored on `validation`; None where there is nothing to score by.
@@ -50,6 +53,7 @@ class TrainingData:
     task: Task
     plain: Preparation
     varied: Preparation
+    taken: TensorSpec
     training: Split
     validation: Split | None
     metric: Metric | None
@@ -126,12 +130,23 @@ class TrainingData:
         Args:
             network: it is scored in eval mode, on the device on which it is.
         """
-        if self.held_out is None or self.metric is None:
+        if self.held_out is None:
+            return None
+        return self.score_on(network, self.held_out)
+
+    def score_on(self, network: torch.nn.Module, samples: Prepared) -> float | None:
+        """The recipe's metric on `samples`; None where the task cannot be scored.
+
+        Args:
+            network: it is scored in eval mode, on the device on which it is.
+            samples: after the host's share of `plain`, with labels.
+        """
+        if self.metric is None:
             return None
         with in_eval_mode(network):
-            chosen = range(len(self.held_out))
-            outputs = answers(network, self.plain.graph, self.held_out, chosen, self.settings.batch)
-        return score_answers(outputs, self.held_out, self.task, self.metric)
+            chosen = range(len(samples))
+            outputs = answers(network, self.plain.graph, samples, chosen, self.settings.batch)
+        return score_answers(outputs, samples, self.task, self.metric)
 
     def _rows(self) -> Iterator[tuple[NDArray[np.uint8], int | None]]:
         if self.varied is self.plain and not self.training.changes:
@@ -182,12 +197,18 @@ def open_training(recipe: Recipe, *, chain: Chain, task: Task, registry: Registr
         leaving = Chain(input=augment.output, stages=chain.stages)
         varied = Preparation.of(leaving, recipe.placement)
     validation = open_split(recipe, "validation", task)
+    if recipe.train.patience is not None and validation is None:
+        got, remedy = "none", "name pictures there, or leave patience out"
+        raise RecipeError(
+            f"train.patience: needs data.validation to be judged by, got {got}; {remedy}"
+        )
     if validation is not None and not validation.labelled:
         raise DataError("data.validation: must have labels, got pictures without")
     return TrainingData(
         task=task,
         plain=plain,
         varied=varied,
+        taken=TensorSpec(name="preprocessed", shape=chain.output.shape(), dtype="float32"),
         training=training,
         validation=validation,
         metric=_metric(recipe, task),
@@ -201,3 +222,17 @@ def _metric(recipe: Recipe, task: Task) -> Metric | None:
     if recipe.budget is not None:
         return metric_for(task, recipe.budget.metric)
     return metric_for(task, task.metrics[0]) if task.metrics else None
+
+
+def check_learnable(network: torch.nn.Module, data: TrainingData) -> None:
+    """Refuse a network or data from which the task of `data` cannot be learned.
+
+    Raises:
+        RecipeError: outputs are not what the task needs, the network cannot take what the
+            preprocessing gives, or there are no labels.
+    """
+    with in_eval_mode(network):
+        data.task.check_outputs(trace_outputs(network, data.taken))
+    if not data.labelled:
+        rule = f"must have labels, which task {data.task.name!r} is learned from"
+        raise RecipeError(f"{data.training.where}: {rule}, got pictures without")

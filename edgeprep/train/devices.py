@@ -12,7 +12,7 @@ from edgeprep.errors import RecipeError
 from edgeprep.recipe import TrainTable
 from edgeprep.schema.foreign import name_fault
 
-__all__ = ["check_forks", "open_fabric", "seeded"]
+__all__ = ["check_forks", "children_of", "open_fabric", "seeded"]
 
 
 def open_fabric(settings: TrainTable) -> Fabric:
@@ -65,3 +65,19 @@ def seeded(device: torch.device) -> Iterator[None]:
             yield
     finally:
         torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = before
+
+
+@contextmanager
+def children_of(fabric: Fabric) -> Iterator[None]:
+    """Inside, an exception ends the programs that `fabric` has started for other devices.
+
+    They would wait for this one for half an hour.
+    """
+    try:
+        yield
+    except BaseException:
+        launcher = fabric.strategy.launcher
+        if isinstance(launcher, _SubprocessScriptLauncher):
+            for child in launcher.procs:
+                child.kill()
+        raise

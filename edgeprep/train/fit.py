@@ -6,10 +6,9 @@ from pathlib import Path
 import torch
 
 from edgeprep.data import Progress, silent
-from edgeprep.errors import RecipeError
 from edgeprep.interfaces import Objective
 from edgeprep.recipe import TrainTable
-from edgeprep.train.data import TrainingData
+from edgeprep.train.data import TrainingData, check_learnable
 from edgeprep.train.history import Row
 from edgeprep.train.objective import objective_for
 from edgeprep.train.watching import Watch, unwatched
@@ -78,9 +77,7 @@ def fit(
 
     if objective is None:
         objective = objective_for(data.task, settings)
-        if not data.labelled:
-            remedy = f"which task {data.task.name!r} is learned from"
-            raise RecipeError(f"data.training: must have labels, {remedy}, got pictures without")
+        check_learnable(network, data)
     if views := objective.views():
         data = data.showing(views)
     training = Training(
@@ -93,6 +90,7 @@ def fit(
         learning_rate=learning_rate or settings.learning_rate,
         progress=progress,
         watch=watch,
+        otherwise="begin anew",
     )
     fabric = open_fabric(settings)
     check_forks(fabric, settings)

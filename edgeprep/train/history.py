@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeprep.files import atomic_write
+from edgeprep.train.files import ROWS, TABLE
 
 __all__ = ["Row", "write_history"]
 
@@ -49,12 +50,12 @@ def write_history(directory: Path, rows: Sequence[Row]) -> None:
         StorageError: they cannot be written.
     """
     lines = [f"{json.dumps(_flat(row))}\n".encode() for row in rows]
-    atomic_write(directory / "metrics.jsonl", lines, overwrite=True)
+    atomic_write(directory / ROWS, lines, overwrite=True)
     text = io.StringIO()
     writer = csv.DictWriter(text, list(_flat(rows[0])), lineterminator="\n")
     writer.writeheader()
     writer.writerows(map(_flat, rows))
-    atomic_write(directory / "metrics.csv", [text.getvalue().encode()], overwrite=True)
+    atomic_write(directory / TABLE, [text.getvalue().encode()], overwrite=True)
 
 
 def _flat(row: Row) -> dict[str, Any]:

@@ -18,19 +18,19 @@ from edgeprep.schema.foreign import name_fault
 from edgeprep.train.checkpoint import Checkpoint, write_checkpoint, write_weights
 from edgeprep.train.data import TrainingData
 from edgeprep.train.ema import MovingAverage
+from edgeprep.train.files import CHECKPOINT, WEIGHTS
 from edgeprep.train.history import Row, write_history
 from edgeprep.train.learner import Learner
 from edgeprep.train.optimizer_state import optimizer_state, restore_optimizer
 from edgeprep.train.parameters import set_rate
 from edgeprep.train.schedules import LearningRate
 from edgeprep.train.seeds import order_of, seed_of
+from edgeprep.train.stopping import stop_between_steps
 from edgeprep.train.supply import Batch
 from edgeprep.train.validation import Verdict, validate
 from edgeprep.train.watching import Tick, Watch
 
-__all__ = ["CHECKPOINT", "WEIGHTS", "Loop"]
-
-CHECKPOINT, WEIGHTS = "checkpoint.safetensors", "weights.safetensors"
+__all__ = ["Loop"]
 
 
 @dataclass(kw_only=True)
@@ -104,9 +104,10 @@ class Loop:
         self.learner.train()
         upcoming = self.epoch + 1 if self.epoch + 1 < self.rate.epochs else None
         batches = self.data.supply.batches(self.epoch, self._shares(), upcoming=upcoming)
-        with closing(batches):  # type: ignore[type-var]
+        with closing(batches), stop_between_steps(self._save) as stop:  # type: ignore[type-var]
             for batch in batches:
                 self._step(batch)
+                stop()
                 if monotonic() - saved > self.settings.save_minutes * 60:
                     now = monotonic()
                     self.seconds, start, saved = self.seconds + now - start, now, now

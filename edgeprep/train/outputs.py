@@ -5,8 +5,10 @@ from collections.abc import Mapping
 import torch
 
 from edgeprep.errors import RecipeError
+from edgeprep.schema.foreign import name_fault
+from edgeprep.tensors import DType, TensorSpec
 
-__all__ = ["flatten_outputs"]
+__all__ = ["flatten_outputs", "trace_outputs"]
 
 
 def flatten_outputs(outputs: object) -> dict[str, torch.Tensor]:
@@ -29,3 +31,43 @@ def flatten_outputs(outputs: object) -> dict[str, torch.Tensor]:
             f"got {type(outputs).__name__!r}"
         )
     return named
+
+
+def trace_outputs(network: torch.nn.Module, taken: TensorSpec) -> tuple[TensorSpec, ...]:
+    """The outputs of `network`, found out by running it once.
+
+    Args:
+        network: in eval mode.
+        taken: what it takes.
+
+    Raises:
+        RecipeError: it cannot take that, or returns no tensors.
+    """
+    example = torch.zeros(taken.shape)
+    try:
+        with torch.inference_mode():
+            outputs = network(example)
+    except (Exception, SystemExit) as error:  # the user's forward may raise anything
+        raise RecipeError(
+            f"model.factory: the network must take {taken.dtype} {taken.shape}, which is what the "
+            f"preprocessing gives, got {name_fault(error)}"
+        ) from error
+    return tuple(
+        TensorSpec(name=name, shape=tuple(value.shape), dtype=_dtype(name, value))
+        for name, value in flatten_outputs(outputs).items()
+    )
+
+
+def _dtype(name: str, value: torch.Tensor) -> DType:
+    dtypes: dict[torch.dtype, DType] = {
+        torch.float32: "float32",
+        torch.int64: "int64",
+        torch.int32: "int32",
+        torch.uint8: "uint8",
+    }
+    if value.dtype not in dtypes:
+        raise RecipeError(
+            f"model.factory: output {name!r} must be float32, int64, int32 or uint8, "
+            f"got {value.dtype}"
+        )
+    return dtypes[value.dtype]

@@ -6,22 +6,24 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from typing import Literal
 
 import safetensors.torch
 import torch
 from lightning_fabric import Fabric
 
 from edgeprep.data import Progress, silent
-from edgeprep.errors import EdgePrepError, RecipeError
+from edgeprep.errors import EdgePrepError, OutputExists, RecipeError, StorageError
 from edgeprep.interfaces import Objective
 from edgeprep.recipe import TrainTable
 from edgeprep.train.checkpoint import Checkpoint, read_checkpoint
 from edgeprep.train.data import TrainingData
 from edgeprep.train.devices import seeded
 from edgeprep.train.ema import MovingAverage
+from edgeprep.train.files import CHECKPOINT, KEPT, WEIGHTS
 from edgeprep.train.history import Row
 from edgeprep.train.learner import Learner
-from edgeprep.train.loop import CHECKPOINT, WEIGHTS, Loop
+from edgeprep.train.loop import Loop
 from edgeprep.train.made_from import differences, digests_of
 from edgeprep.train.parameters import build_optimizer, freeze
 from edgeprep.train.schedules import LearningRate
@@ -29,14 +31,17 @@ from edgeprep.train.threads import threads_for, using_threads
 from edgeprep.train.validation import Verdict
 from edgeprep.train.watching import Watch, unwatched
 
-__all__ = ["FILES", "Outcome", "Training", "train_on"]
-
-FILES = (CHECKPOINT, WEIGHTS, "metrics.jsonl", "metrics.csv")
+__all__ = ["Outcome", "Training", "train_on"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Training:
-    """What `fit` was asked for; see there."""
+    """What `fit` was asked for; see there.
+
+    Attributes:
+        otherwise: what is done where the storage holds a training of other settings, data or
+            weights.
+    """
 
     network: torch.nn.Module
     data: TrainingData
@@ -47,6 +52,7 @@ class Training:
     learning_rate: float
     progress: Progress
     watch: Watch
+    otherwise: Literal["begin anew", "refuse"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +66,9 @@ class Outcome:
 def train_on(fabric: Fabric, training: Training) -> Outcome:
     """Run `training` on the devices of `fabric`, and leave the best weights in its network.
 
+    Where `fabric` starts this program again for each device, the network of those that it started
+    is left as it is.
+
     Raises:
         EdgePrepError: as `fit`.
     """
@@ -69,26 +78,28 @@ def train_on(fabric: Fabric, training: Training) -> Outcome:
     outcome = fabric.launch(partial(_train, training=training))
     if isinstance(outcome, EdgePrepError):
         raise outcome
+    finished: Outcome = outcome
+    if not fabric.is_global_zero:
+        return finished
     # Fabric has moved the network, and "true" half precision has made another type of it.
     network.to(device)
     for name, tensor in _tensors(network):
         tensor.data = tensor.data.to(dtypes[name])
     network.load_state_dict(safetensors.torch.load_file(training.storage / WEIGHTS))
     network.eval().requires_grad_(requires_grad=False)
-    finished: Outcome = outcome
     return finished
 
 
 def _check(training: Training) -> None:
     """Read the data, in this process and not in each one that forks from it."""
+    data, size = training.data, training.settings.batch
     with training.progress("read the training data") as done:
-        count = len(training.data.supply)
-        held_out = training.data.held_out
-        more = "" if held_out is None else f", {len(held_out)} to choose by"
+        count = len(data.supply)
+        more = "" if data.held_out is None else f", {len(data.held_out)} to choose by"
         done(f"{count} pictures to learn from{more}")
-    if training.settings.batch > count:
-        rule = f"must be at most the {count} pictures of data.training"
-        raise RecipeError(f"train.batch: {rule}, got {training.settings.batch}")
+    if size > count:
+        rule = f"must be at most the {count} pictures of {data.training.where}"
+        raise RecipeError(f"train.batch: {rule}, got {size}")
 
 
 def _train(fabric: Fabric, training: Training) -> Outcome | EdgePrepError:
@@ -147,19 +158,40 @@ def _resumable(
     fabric: Fabric, training: Training, made_from: Mapping[str, str]
 ) -> Checkpoint | None:
     """The checkpoint to go on from; None where training begins."""
-    checkpoint = None
+    found: Checkpoint | EdgePrepError | None = None
     if fabric.is_global_zero:
-        checkpoint = read_checkpoint(training.storage / CHECKPOINT)
-        if checkpoint is not None and (differing := differences(checkpoint.made_from, made_from)):
-            with training.progress("begin anew") as done:
-                done(f"what was kept was made from other {differing}")
-            checkpoint = None
-        if checkpoint is None:
-            for name in FILES:
-                (training.storage / name).unlink(missing_ok=True)
-    # A disk need not be shared by all machines.
-    found: Checkpoint | None = fabric.broadcast(checkpoint)
-    return found
+        try:
+            found = _look(training, made_from)
+        except EdgePrepError as error:
+            found = error
+    # A disk need not be shared by all machines, and none of them shall wait for one that failed.
+    answer: Checkpoint | EdgePrepError | None = fabric.broadcast(found)
+    if isinstance(answer, EdgePrepError):
+        raise answer
+    return answer
+
+
+def _look(training: Training, made_from: Mapping[str, str]) -> Checkpoint | None:
+    storage = training.storage
+    checkpoint = read_checkpoint(storage / CHECKPOINT)
+    differing = "" if checkpoint is None else differences(checkpoint.made_from, made_from)
+    if differing and training.otherwise == "refuse":
+        raise OutputExists(
+            f"{storage}: holds a training of other {differing}; pass --overwrite (overwrite=True) "
+            "to train anew, or name another directory"
+        )
+    if checkpoint is not None and not differing:
+        return checkpoint
+    if differing:
+        with training.progress("begin anew") as done:
+            done(f"what was kept was made from other {differing}")
+    try:
+        for name in KEPT:
+            (storage / name).unlink(missing_ok=True)
+    except OSError as error:
+        rule = "must be a directory that can be written"
+        raise StorageError(f"{storage}: {rule}, got {error.strerror!r}") from error
+    return None
 
 
 def _device(network: torch.nn.Module) -> torch.device:

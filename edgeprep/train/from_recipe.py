@@ -1,0 +1,156 @@
+"""`edgeprep train`: a recipe becomes weights."""
+
+from contextlib import closing
+from os import PathLike
+from pathlib import Path
+
+import torch
+
+from edgeprep.data import Prepared, Progress, prepare_samples, silent
+from edgeprep.errors import RecipeError, UnknownName
+from edgeprep.interfaces import Task
+from edgeprep.recipe import Recipe, load_recipe
+from edgeprep.registry import Registry, default_registry
+from edgeprep.schema import build
+from edgeprep.stages.chain import Chain
+from edgeprep.train.data import TrainingData, check_learnable, open_training
+from edgeprep.train.network import start_network
+from edgeprep.train.objective import objective_for
+from edgeprep.train.output import Trained, claim, finish, prepare
+from edgeprep.train.overlap import overlaps
+from edgeprep.train.split import open_split
+from edgeprep.train.watching import Watch, unwatched
+
+__all__ = ["train_recipe"]
+
+
+def train_recipe(
+    recipe: Recipe | str | PathLike[str],
+    output: str | PathLike[str],
+    *,
+    overwrite: bool = False,
+    registry: Registry | None = None,
+    progress: Progress = silent,
+    watch: Watch = unwatched,
+) -> Trained | None:
+    """Train the network that `recipe` describes, as its `[train]` says.
+
+    A training that was ended in `output`, at any moment, goes on there and comes to the same
+    weights. The evaluation data are scored once, at the end.
+
+    Args:
+        recipe: a recipe, or the path of its TOML file.
+        output: the directory for weights, checkpoint, metrics and curve.
+        overwrite: whether a training that is there already may be replaced.
+        registry: where plugins are looked up; None: the installed ones.
+        progress: is told of every epoch.
+        watch: is told of every step.
+
+    Returns:
+        What came out; None in a process that only helped another one.
+
+    Raises:
+        RecipeError: the recipe breaks a rule, or fits neither its network nor its data.
+        CheckpointError: the weights to start from do not fit, or what is in `output` is damaged.
+        DataError: the data cannot be used.
+        TrainingError: the loss is NaN or infinite, or memory does not suffice; the message says
+            where, and the last good weights are in `output`.
+        OutputExists: a training was finished in `output`, or one of other settings, data or
+            weights is under way there.
+        StorageError: a file cannot be read or written.
+    """
+    # Here, as Fabric takes a second to import, which no other user of this room shall wait for.
+    from edgeprep.train.devices import children_of, open_fabric
+    from edgeprep.train.training import Training, train_on
+
+    if not isinstance(recipe, Recipe):
+        recipe = load_recipe(recipe)
+    registry = registry or default_registry()
+    directory = Path(output)
+    claim(directory, overwrite=overwrite)
+    chain = Chain.of_recipe(recipe, registry)
+    task = _task(recipe, registry)
+    objective = objective_for(task, recipe.train)
+    with closing(chain):
+        data = open_training(recipe, chain=chain, task=task, registry=registry)
+        settings = recipe.train
+        network = start_network(
+            recipe.model, settings.weights, recipe.directory, seed=settings.seed
+        )
+        check_learnable(network, data)
+        tested = _evaluation(recipe, data)
+        warnings = _warnings(data, tested, progress)
+        training = Training(
+            network=network,
+            data=data,
+            settings=settings,
+            storage=directory,
+            objective=objective,
+            epochs=settings.epochs,
+            learning_rate=settings.learning_rate,
+            progress=progress,
+            watch=watch,
+            otherwise="refuse",
+        )
+        fabric = open_fabric(settings)
+        prepare(directory, overwrite=overwrite)
+        with children_of(fabric):
+            outcome = train_on(fabric, training)
+        if not fabric.is_global_zero:
+            return None
+        score = None
+        if tested is not None:
+            score = _score(network.to(fabric.device), data, tested, progress)
+        trained = Trained(
+            directory=directory,
+            epochs=len(outcome.rows),
+            best=outcome.verdict.epoch,
+            metric="" if data.metric is None else data.metric.name,
+            validation=outcome.verdict.score,
+            evaluation=score,
+            warnings=warnings,
+        )
+        finish(trained, outcome.rows)
+    return trained
+
+
+def _task(recipe: Recipe, registry: Registry) -> Task:
+    try:
+        cls = registry.get("task", str(recipe.task["use"]))
+    except UnknownName as error:
+        raise RecipeError(f"task.use: {error}") from error
+    options = {name: value for name, value in recipe.task.items() if name != "use"}
+    task: Task = build(cls, options, "task")
+    return task
+
+
+def _evaluation(recipe: Recipe, data: TrainingData) -> Prepared | None:
+    """The evaluation data; None where there are none, or none with labels."""
+    split = open_split(recipe, "evaluation", data.task)
+    if split is None or not split.labelled:
+        return None
+    return prepare_samples(split.samples(0), data.plain.host, split.where, fps=data.fps)
+
+
+def _warnings(data: TrainingData, tested: Prepared | None, progress: Progress) -> tuple[str, ...]:
+    digests = {data.training.where: data.supply.digests}
+    if data.held_out is not None:
+        digests["data.validation"] = data.held_out.digests
+    if tested is not None:
+        digests["data.evaluation"] = tested.digests
+    found = overlaps(digests)
+    for warning in found:
+        with progress("compare the data") as done:
+            done(warning)
+    return found
+
+
+def _score(
+    network: torch.nn.Module, data: TrainingData, tested: Prepared, progress: Progress
+) -> float | None:
+    if data.metric is None:
+        return None
+    with progress("score the best weights on the evaluation data") as done:
+        score = data.score_on(network, tested)
+        done(f"{data.metric.name} {score:.4f} on {tested.describe()}")
+    return score

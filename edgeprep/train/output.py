@@ -1,0 +1,123 @@
+"""The directory of a training: what may go on in it, and what is left in the end."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgeprep.errors import OutputExists, StorageError
+from edgeprep.files import atomic_write
+from edgeprep.train.files import CHECKPOINT, CURVE, KEPT, RESULT, TABLE, WEIGHTS
+from edgeprep.train.history import Row
+
+__all__ = ["Trained", "claim", "finish", "holds_training", "prepare"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """A finished training of a recipe.
+
+    Attributes:
+        directory: where everything lies.
+        epochs: how many there were.
+        best: the number of the one whose weights are kept, from 1.
+        metric: how networks were scored; "" where nothing was.
+        validation: the score of these weights on the data by which they were chosen.
+        evaluation: their score on the evaluation data, which nothing was chosen by.
+        warnings: what a user should know of the data.
+    """
+
+    directory: Path
+    epochs: int
+    best: int
+    metric: str
+    validation: float | None
+    evaluation: float | None
+    warnings: tuple[str, ...]
+
+    @property
+    def weights(self) -> Path:
+        """The best weights, as `[model]` reads them."""
+        return self.directory / WEIGHTS
+
+    @property
+    def checkpoint(self) -> Path:
+        """The state after the last epoch."""
+        return self.directory / CHECKPOINT
+
+    @property
+    def metrics(self) -> Path:
+        """A line an epoch."""
+        return self.directory / TABLE
+
+    @property
+    def curve(self) -> Path:
+        """The same as a picture."""
+        return self.directory / CURVE
+
+    def to_json(self) -> dict[str, Any]:
+        """As `edgeprep train --format json` prints it, and `result.json` keeps it."""
+        return {
+            "directory": str(self.directory),
+            "weights": str(self.weights),
+            "checkpoint": str(self.checkpoint),
+            "metrics": str(self.metrics),
+            "curve": str(self.curve),
+            "epochs": self.epochs,
+            "best_epoch": self.best,
+            "metric": self.metric,
+            "validation": self.validation,
+            "evaluation": self.evaluation,
+            "warnings": list(self.warnings),
+        }
+
+
+def claim(directory: Path, *, overwrite: bool) -> None:
+    """Make sure that a training may begin or go on in `directory`; nothing is written yet.
+
+    Raises:
+        OutputExists: a training was finished there, and `overwrite` is False.
+        StorageError: it is no directory.
+    """
+    if directory.exists() and not directory.is_dir():
+        raise StorageError(f"{directory}: must be a directory, got a file")
+    if (directory / RESULT).exists() and not overwrite:
+        raise OutputExists(
+            f"{directory}: holds a finished training; pass --overwrite (overwrite=True) to train "
+            "anew, or name another directory"
+        )
+
+
+def holds_training(directory: Path) -> bool:
+    """Whether a training was begun in `directory`."""
+    return (directory / CHECKPOINT).exists()
+
+
+def prepare(directory: Path, *, overwrite: bool) -> None:
+    """Make `directory`; with `overwrite`, remove what a training before has left in it.
+
+    Raises:
+        StorageError: it cannot be made or written to.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for name in KEPT if overwrite else ():
+            (directory / name).unlink(missing_ok=True)
+    except OSError as error:
+        rule = "must be a directory that can be written"
+        raise StorageError(f"{directory}: {rule}, got {error.strerror!r}") from error
+
+
+def finish(trained: Trained, rows: Sequence[Row]) -> None:
+    """Draw the curve of `rows`, and write what says that a training is finished.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    # Here, as matplotlib is slow to import, and only the end of a training draws.
+    from edgeprep.train.curve import draw_curve
+
+    draw_curve(trained.directory / CURVE, rows, trained.best)
+    content = json.dumps({"schema_version": 1, **trained.to_json()}, indent=1)
+    atomic_write(trained.directory / RESULT, [content.encode()], overwrite=True)

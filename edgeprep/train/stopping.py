@@ -1,0 +1,49 @@
+"""Signals wait for the end of a step, where what is kept is whole."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+__all__ = ["stop_between_steps"]
+
+_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows has no SIGHUP
+
+Handler = Callable[[int, FrameType | None], object]
+
+
+@contextmanager
+def stop_between_steps(save: Callable[[], object]) -> Iterator[Callable[[], None]]:
+    """Inside, signals that Python would act on wait; what is entered is called after each step.
+
+    It lets the handler of a signal that has come do its work, after a call of `save`. Who signals
+    a second time does not wait.
+    """
+    before: dict[int, Handler] = {}
+    came: list[int] = []
+
+    def wait(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+        if len(came) > 1:
+            before[number](number, frame)
+
+    def reached() -> None:
+        if came:
+            save()
+            number = came.pop()
+            before[number](number, None)
+
+    if threading.current_thread() is threading.main_thread():
+        for name in _SIGNALS:
+            number = getattr(signal, name, None)
+            handler = None if number is None else signal.getsignal(number)
+            # What is no function is ignored, or ends the process at once.
+            if number is not None and callable(handler):
+                before[number] = handler
+                signal.signal(number, wait)
+    try:
+        yield reached
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
