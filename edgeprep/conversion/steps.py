@@ -59,7 +59,7 @@ def _place(directory: Path, key: str, scratch: Path, stack: ExitStack) -> Path:
             place = scratch / key
             place.mkdir(exist_ok=True)
             return place
-        os.utime(place)
+        os.utime(lock.name)
         _throw_away(directory)
     except OSError as error:
         rule = "must be a directory that can be written, for steps that go on after a kill"
@@ -80,11 +80,10 @@ def _alone(lock: int) -> bool:
 
 def _throw_away(directory: Path) -> None:
     """Remove the steps that were not used for longest."""
-    steps = [(step.stat().st_mtime, step) for step in directory.iterdir() if step.is_dir()]
-    for _, step in sorted(steps, reverse=True)[_KEPT:]:
-        lock = step.with_suffix(".lock")
+    locks = [(lock.stat().st_mtime, lock) for lock in directory.glob("*.lock")]
+    for _, lock in sorted(locks, reverse=True)[_KEPT:]:
         # Another process may be at it, or be quicker to remove it.
         with suppress(OSError), lock.open("w") as file:
             if _alone(file.fileno()):
-                shutil.rmtree(step)
+                shutil.rmtree(lock.with_suffix(""))
                 lock.unlink()

@@ -1,0 +1,75 @@
+"""Where steps lie that outlive a kill."""
+
+import subprocess
+import sys
+
+import pytest
+
+from edgeprep.conversion.steps import Steps
+from edgeprep.errors import StorageError
+
+HOLD = """
+import sys
+from pathlib import Path
+from edgeprep.conversion.steps import Steps
+with Steps(Path(sys.argv[1])).open("key", Path(sys.argv[2])) as place:
+    (place / "half").write_text("done")
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_what_a_step_wrote_is_there_when_it_is_opened_again(tmp_path):
+    steps = Steps(tmp_path / "steps")
+    with steps.open("key", tmp_path) as place:
+        (place / "half").write_text("done")
+    with steps.open("key", tmp_path) as place:
+        assert (place / "half").read_text() == "done"
+    with steps.open("other", tmp_path) as place:
+        assert list(place.iterdir()) == []
+
+
+def test_a_fresh_one_begins_with_nothing(tmp_path):
+    with Steps(tmp_path / "steps").open("key", tmp_path) as place:
+        (place / "half").write_text("done")
+        (place / "more").mkdir()
+    with Steps(tmp_path / "steps", fresh=True).open("key", tmp_path) as place:
+        assert list(place.iterdir()) == []
+
+
+def test_a_step_that_another_process_is_at_is_done_in_the_scratch_directory(tmp_path):
+    (tmp_path / "scratch").mkdir()
+    command = [sys.executable, "-c", HOLD, tmp_path / "steps", tmp_path / "scratch"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout.readline() == b"held\n"
+        with Steps(tmp_path / "steps").open("key", tmp_path / "scratch") as place:
+            assert place.parent == tmp_path / "scratch"
+            assert list(place.iterdir()) == []
+        other.kill()
+    # The system lets go of what a killed process held.
+    with Steps(tmp_path / "steps").open("key", tmp_path / "scratch") as place:
+        assert (place / "half").read_text() == "done"
+
+
+def test_the_steps_that_were_not_used_for_longest_are_thrown_away(tmp_path, monkeypatch):
+    monkeypatch.setattr("edgeprep.conversion.steps._KEPT", 3)
+    clock = iter(range(1, 100))
+    utime = __import__("os").utime
+    monkeypatch.setattr("os.utime", lambda path: utime(path, (now := next(clock), now)))
+    steps = Steps(tmp_path / "steps")
+    for key in ("a", "b", "c", "a", "d", "e"):
+        with steps.open(key, tmp_path) as place:
+            (place / "file").write_text(key)
+    assert sorted(path.name for path in (tmp_path / "steps").iterdir() if path.is_dir()) == [
+        *("a", "d", "e")
+    ]
+
+
+def test_a_cache_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "steps").write_text("a file")
+    with pytest.raises(StorageError) as fault, Steps(tmp_path / "steps").open("key", tmp_path):  # noqa: PT011 -- whole, below
+        pass
+    assert str(fault.value) == (
+        f"{tmp_path}/steps/key: must be a directory that can be written, for steps that go on after a "
+        "kill, got 'Not a directory'; set EDGEPREP_CACHE"
+    )

@@ -1,0 +1,70 @@
+"""Memory that a model adds, measured in a process of its own."""
+
+import numpy as np
+import pytest
+
+from edgeprep.errors import BackendError
+from edgeprep.interfaces import Backend, Device, Model, Runner
+from edgeprep.runtime.footprint import measure_footprint
+
+MIB = 2**20
+CPU = Device(name="cpu", kind="cpu")
+IMAGE = np.zeros((1, 2, 2, 3), np.uint8)
+
+
+class Hungry(Backend):
+    """Holds as many bytes as its model says, and as many again while it runs."""
+
+    name = "hungry"
+    formats = ("bytes",)
+
+    def devices(self):
+        return (CPU,)
+
+    def options(self, device, precision):
+        return ({},)
+
+    def load(self, model, device, options):
+        size = int(model.files["size"])
+        if size < 0:
+            raise BackendError("must be fed")
+        return Eating(size)
+
+    def versions(self):
+        return {}
+
+
+class Eating(Runner):
+    inputs = outputs = ()
+
+    def __init__(self, size):
+        self.held = np.ones(size, np.uint8)
+
+    def run(self, inputs):
+        return (self.held + inputs[0][0, 0, 0, 0],)
+
+    def close(self):
+        pass
+
+
+def footprint(size):
+    model = Model(format="bytes", files={"size": str(size).encode()})
+    return measure_footprint(Hungry(), model, CPU, {}, IMAGE)
+
+
+def test_what_is_held_and_what_running_takes_count_once():
+    # The second array of a call is there before the first is gone.
+    assert 2 * 64 * MIB <= footprint(64 * MIB) <= 3.2 * 64 * MIB
+
+
+def test_a_small_model_adds_little():
+    assert footprint(1024) < 8 * MIB
+
+
+def test_an_engine_that_fails_there_is_told_of_with_its_last_words():
+    with pytest.raises(BackendError, match=r"^backend 'hungry': must run in a process") as fault:
+        footprint(-1)
+    assert str(fault.value) == (
+        "backend 'hungry': must run in a process of its own, for its memory to be measured, got "
+        "'edgeprep.errors.BackendError: must be fed'"
+    )
