@@ -1,70 +1,59 @@
 """INT8 by NNCF. Importing this module imports nncf, which takes seconds."""
 
-import contextlib
-import io
-import logging
-import sys
+from unittest import mock
 
-import numpy as np
 import openvino as ov  # type: ignore[import-untyped]
+from nncf.quantization.advanced_parameters import (  # type: ignore[import-untyped]
+    OverflowFix,
+)
+from nncf.quantization.algorithms import pipeline  # type: ignore[import-untyped]
+from nncf.quantization.range_estimator import (  # type: ignore[import-untyped]
+    RangeEstimatorParametersSet,
+)
 
-from edgeprep.errors import ExportError
 from edgeprep.interfaces import Source
+from edgeprep_openvino._convert import Converted
 from edgeprep_openvino._modules import operations_of
-from edgeprep_openvino._reason import reason
-
-# nncf's logger keeps the stdout that it finds when it is imported, which is for results.
-with contextlib.redirect_stdout(sys.stderr):
-    import nncf  # type: ignore[import-untyped]
-    from nncf.quantization.advanced_parameters import (  # type: ignore[import-untyped]
-        OverflowFix,
-    )
+from edgeprep_openvino._nncf import nncf, quiet
+from edgeprep_openvino._statistics import statistics_of
 
 __all__ = ["quantize"]
 
 
-def quantize(network: ov.Model, source: Source, road: str) -> ov.Model:
+def quantize(network: ov.Model, source: Source, converted: Converted) -> ov.Model:
     """`network` with INT8 weights and activations, but for the modules of `source.keep_float`.
 
-    Weights are symmetric per output channel, with 7 bits. Activations are asymmetric ("mixed"),
-    which spends all 256 levels on the one-sided outputs of hard-swish and leaky activations too.
+    Weights are symmetric per output channel. Activations are asymmetric ("mixed"), which spends all
+    256 levels on the one-sided outputs of hard-swish and leaky activations too.
+
+    Weights have 7 bits, in every layer and not the first alone, unless `weight_range` is "full": on
+    x86 without VNNI, OpenVINO's sums of two products saturate at 16 bits, without an error, and
+    nothing makes it add exactly.
 
     Args:
-        network: the network alone, in float.
+        network: the network alone, in float; it may be changed in its place.
         source: where the calibration samples come from.
-        road: how `network` was converted, which tells how its operations are named.
+        converted: tells how the operations of `network` are named.
 
     Raises:
         ExportError: there are no samples, nncf fails, or a module to keep in float is not found.
     """
-    if not len(source.calibration_preprocessed):
-        raise ExportError("exporter 'openvino': int8 needs calibration samples, got 0")
-    pictures = len(source.calibration_preprocessed) // source.network_input.shape[0]
-    samples = np.split(source.calibration_preprocessed, pictures)
-    kept = operations_of(source.keep_float, network, source, road)
-    logger = logging.getLogger("nncf")
-    level = logger.level
-    # `edgeprep --verbose` has its own logger at DEBUG, and shows all.
-    if not logging.getLogger("edgeprep").isEnabledFor(logging.DEBUG):
-        logger.setLevel(logging.ERROR)
-    try:
-        # Its progress bars go to stdout, whatever they are told.
-        with contextlib.redirect_stdout(io.StringIO()):
-            return nncf.quantize(
-                network,
-                nncf.Dataset(samples),
-                preset=nncf.QuantizationPreset.MIXED,
-                subset_size=len(samples),
-                ignored_scope=nncf.IgnoredScope(names=list(kept)),
-                advanced_parameters=nncf.AdvancedQuantizationParameters(
-                    # Half the range of the weights, in every layer and not the first alone: on x86
-                    # without VNNI, sums of two products saturate at 16 bits, without an error.
-                    overflow_fix=OverflowFix.ENABLE
-                ),
-            )
-    except Exception as error:
-        raise ExportError(
-            f"exporter 'openvino': nncf must quantize the network, got {reason(error)!r}"
-        ) from error
-    finally:
-        logger.setLevel(level)
+    statistics = statistics_of(source, converted)
+    kept = operations_of(source.keep_float, converted.network, source, converted.road)
+    is_full = source.quantization.weight_range == "full"
+    with (
+        quiet("quantize the network"),
+        mock.patch.object(pipeline, "collect_statistics", statistics.collect),
+    ):
+        return nncf.quantize(
+            network,
+            nncf.Dataset(statistics.samples),
+            preset=nncf.QuantizationPreset.MIXED,
+            subset_size=len(statistics.samples),
+            ignored_scope=nncf.IgnoredScope(names=list(kept)),
+            advanced_parameters=nncf.AdvancedQuantizationParameters(
+                overflow_fix=OverflowFix.DISABLE if is_full else OverflowFix.ENABLE,
+                # The least and the greatest of all samples, where nncf would take their means.
+                activations_range_estimator_params=RangeEstimatorParametersSet.MINMAX,
+            ),
+        )
