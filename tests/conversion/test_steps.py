@@ -70,6 +70,6 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path):
     with pytest.raises(StorageError) as fault, Steps(tmp_path / "steps").open("key", tmp_path):  # noqa: PT011 -- whole, below
         pass
     assert str(fault.value) == (
-        f"{tmp_path}/steps/key: must be a directory that can be written, for steps that go on after a "
-        "kill, got 'Not a directory'; set EDGEPREP_CACHE"
+        f"{tmp_path}/steps/key: must be a directory that can be written, for steps that go on "
+        "after a kill, got 'Not a directory'; set EDGEPREP_CACHE"
     )
