@@ -1,5 +1,6 @@
 """Lightning Fabric: devices, processes and arithmetic, by its own words in `[train]`."""
 
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from edgeprep.errors import RecipeError
 from edgeprep.recipe import TrainTable
 from edgeprep.schema.foreign import name_fault
 
-__all__ = ["check_forks", "children_of", "open_fabric", "seeded"]
+__all__ = ["check_forks", "children_of", "fabric_in_silence", "open_fabric", "seeded"]
 
 
 def open_fabric(settings: TrainTable) -> Fabric:
@@ -81,3 +82,19 @@ def children_of(fabric: Fabric) -> Iterator[None]:
             for child in launcher.procs:
                 child.kill()
         raise
+
+
+@contextmanager
+def fabric_in_silence() -> Iterator[None]:
+    """Inside, Fabric does not tell which processes it starts.
+
+    Nothing is held back where the logger "edgeprep" is at DEBUG, as `--verbose` has it.
+    """
+    logger = logging.getLogger("lightning_fabric")
+    before = logger.level
+    if not logging.getLogger("edgeprep").isEnabledFor(logging.DEBUG):
+        logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)

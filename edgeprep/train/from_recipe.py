@@ -71,9 +71,12 @@ def train_recipe(
     chain = Chain.of_recipe(recipe, registry)
     task = _task(recipe, registry)
     objective = objective_for(task, recipe.train)
+    settings = recipe.train
+    fabric = open_fabric(settings)
+    if not fabric.is_global_zero:
+        progress, watch = silent, unwatched
     with closing(chain):
         data = open_training(recipe, chain=chain, task=task, registry=registry)
-        settings = recipe.train
         network = start_network(
             recipe.model, settings.weights, recipe.directory, seed=settings.seed
         )
@@ -92,7 +95,6 @@ def train_recipe(
             watch=watch,
             otherwise="refuse",
         )
-        fabric = open_fabric(settings)
         prepare(directory, overwrite=overwrite)
         with children_of(fabric):
             outcome = train_on(fabric, training)

@@ -18,7 +18,7 @@ from edgeprep.interfaces import Objective
 from edgeprep.recipe import TrainTable
 from edgeprep.train.checkpoint import Checkpoint, read_checkpoint
 from edgeprep.train.data import TrainingData
-from edgeprep.train.devices import seeded
+from edgeprep.train.devices import fabric_in_silence, seeded
 from edgeprep.train.ema import MovingAverage
 from edgeprep.train.files import CHECKPOINT, KEPT, WEIGHTS
 from edgeprep.train.history import Row
@@ -63,6 +63,18 @@ class Outcome:
     verdict: Verdict
 
 
+class _Answer:
+    """An outcome or an error on its way from another process, into which Fabric does not look."""
+
+    def __init__(self, content: Outcome | EdgePrepError) -> None:
+        self._content = content
+
+    def outcome(self) -> Outcome:
+        if isinstance(self._content, EdgePrepError):
+            raise self._content
+        return self._content
+
+
 def train_on(fabric: Fabric, training: Training) -> Outcome:
     """Run `training` on the devices of `fabric`, and leave the best weights in its network.
 
@@ -75,10 +87,8 @@ def train_on(fabric: Fabric, training: Training) -> Outcome:
     network, device = training.network, _device(training.network)
     dtypes = {name: tensor.dtype for name, tensor in _tensors(network)}
     _check(training)
-    outcome = fabric.launch(partial(_train, training=training))
-    if isinstance(outcome, EdgePrepError):
-        raise outcome
-    finished: Outcome = outcome
+    with fabric_in_silence():
+        finished: Outcome = fabric.launch(partial(_train, training=training)).outcome()
     if not fabric.is_global_zero:
         return finished
     # Fabric has moved the network, and "true" half precision has made another type of it.
@@ -102,7 +112,7 @@ def _check(training: Training) -> None:
         raise RecipeError(f"train.batch: {rule}, got {size}")
 
 
-def _train(fabric: Fabric, training: Training) -> Outcome | EdgePrepError:
+def _train(fabric: Fabric, training: Training) -> _Answer:
     """In one process of those that train."""
     try:
         with ExitStack() as inside:
@@ -112,8 +122,8 @@ def _train(fabric: Fabric, training: Training) -> Outcome | EdgePrepError:
             loop.run()
     except EdgePrepError as error:
         # As a value: of an exception that ends a forked process, only its text is left.
-        return error
-    return Outcome(rows=tuple(loop.rows), verdict=loop.verdict)
+        return _Answer(error)
+    return _Answer(Outcome(rows=tuple(loop.rows), verdict=loop.verdict))
 
 
 def _prepare(fabric: Fabric, training: Training) -> Loop:
