@@ -100,8 +100,9 @@ class NetworkGraph:
             with torch.enable_grad():
                 self._graph: Any = DependencyGraph().build_dependency(
                     network,
-                    # A tuple: what is no tuple is first tried without its first axis.
-                    example_inputs=(example,),
+                    example_inputs=example,
+                    # Otherwise it tries several ways, and hides what the first one raised.
+                    forward_fn=lambda called, given: called(given),
                     output_transform=_traced,
                     verbose=False,
                 )

@@ -25,31 +25,25 @@ _NAMED = 3  # so many layers are named in a message; the rest are counted
 
 def prune(settings: Prune, network: torch.nn.Module, bench: Workbench) -> torch.nn.Module:
     """See `Prune.apply`."""
-    kept_as_they_are = match_patterns(network, settings.keep, "prune.keep")
-    limited = {
-        path: ratio
+    keep = match_patterns(network, settings.keep, "prune.keep")
+    limits = tuple(
+        (match_pattern(network, pattern, f"prune.limits.{pattern}"), ratio)
         for pattern, ratio in settings.limits.items()
-        for path in match_pattern(network, pattern, f"prune.limits.{pattern}")
-    }
+    )
+    if settings.ratio == 0:
+        return network
     learning = {name: value.requires_grad for name, value in network.named_parameters()}
     example = torch.randn(
         bench.source.network_input.shape, generator=torch.Generator().manual_seed(0)
     )
     shapes = _shapes(network, example)
-    work = _Work(
-        settings=settings,
-        bench=bench,
-        example=example,
-        limits=limited,
-    )
+    work = _Work(settings=settings, bench=bench, example=example, limits=limits)
     with bench.step("prune: find groups of channels") as done:
-        groups = work.open(network, kept_as_they_are)
+        groups = work.open(network, keep)
         free = [group for group in groups if not group.fixed]
         done(_tell(groups))
     if not free:
         raise ConvertError(f"prune: must find channels that can go, got {_tell(groups)}")
-    if settings.ratio == 0:
-        return _restore(network, learning)
     kept = work.choose(network, free)
     for step in range(1, settings.steps + 1):
         title = f"prune: step {step} of {settings.steps}"
@@ -78,7 +72,7 @@ class _Work:
     settings: Prune
     bench: Workbench
     example: torch.Tensor
-    limits: Mapping[str, float]
+    limits: Sequence[tuple[Sequence[str], float]]
 
     def open(self, network: torch.nn.Module, keep: Sequence[str]) -> list[Group]:
         """The groups of channels, with the reason of each that stays."""
@@ -142,12 +136,9 @@ class _Work:
     def _limits(self, groups: Sequence[Group]) -> dict[str, float]:
         return {
             group.path: min(
-                (
-                    ratio
-                    for path, ratio in self.limits.items()
-                    if any(inside(layer, (path,)) for layer in group.layers)
-                ),
-                default=1.0,
+                ratio
+                for paths, ratio in ((group.layers, 1.0), *self.limits)
+                if any(inside(layer, paths) for layer in group.layers)
             )
             for group in groups
         }
@@ -189,7 +180,7 @@ def _restore(network: torch.nn.Module, learning: Mapping[str, bool]) -> torch.nn
 
 
 def _shapes(network: torch.nn.Module, example: torch.Tensor) -> list[tuple[int, ...]]:
-    with torch.inference_mode():
+    with torch.no_grad():
         return [tuple(value.shape) for value in flatten_outputs(network(example)).values()]
 
 
