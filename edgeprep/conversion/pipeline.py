@@ -1,48 +1,21 @@
 """The conversion: recipe in, one bundle out, every gate in between."""
 
-from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
-from functools import cache, partial
 from os import PathLike
-from pathlib import Path
 
-import numpy as np
-import torch
-
-from edgeprep.compress.sensitivity import measure
 from edgeprep.conversion.budget import check_budget
-from edgeprep.conversion.compression import Compression
-from edgeprep.conversion.limits import check_limits, measure_cost
-from edgeprep.conversion.network import load_network
 from edgeprep.conversion.pack import pack
-from edgeprep.conversion.parity import check_oracle
-from edgeprep.conversion.plan import Plan, make_plan
+from edgeprep.conversion.plan import make_plan
 from edgeprep.conversion.progress import Progress, silent
 from edgeprep.conversion.result import Result
-from edgeprep.conversion.samples import Prepared, prepare_samples
-from edgeprep.conversion.score import Agreement, Scorer, run_all
 from edgeprep.conversion.scratch import scratch_directory
-from edgeprep.conversion.source import NetworkSource
 from edgeprep.conversion.steps import Steps
-from edgeprep.conversion.threads import fastest_threads
-from edgeprep.conversion.variants import MadeVariant, Oracle
-from edgeprep.conversion.within_budget import Ranking, VariantMaker
-from edgeprep.data import Samples
-from edgeprep.errors import EdgePrepError, ParityError, StorageError
-from edgeprep.interfaces import Placement
+from edgeprep.conversion.underway import Conversion
+from edgeprep.errors import EdgePrepError, StorageError
 from edgeprep.recipe import Recipe, load_recipe
-from edgeprep.registry import Registry, create, default_registry
-from edgeprep.stages.chain import Chain
-from edgeprep.train import TrainingData, open_training
+from edgeprep.registry import Registry, default_registry
 
 __all__ = ["convert"]
-
-# Enough to see a border or a rare branch, few enough to cost nothing beside the export.
-_PARITY_SAMPLES = 16
-_GOLDEN_SAMPLES = 8
-# What is far over budget shows on so many.
-_FIRST_SAMPLES = 256
 
 
 def convert(
@@ -86,7 +59,7 @@ def convert(
     plan = make_plan(recipe, output, overwrite=overwrite, registry=registry)
     try:
         with scratch_directory() as scratch, closing(plan.chain):
-            conversion = _Conversion(
+            conversion = Conversion(
                 plan=plan,
                 registry=registry,
                 progress=progress,
@@ -113,184 +86,3 @@ def convert(
         place = error.filename or "conversion"
         rule = "must be a file that can be used"
         raise StorageError(f"{place}: {rule}, got {error.strerror!r}") from error
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Ground:
-    """What all variants of one placement stand on.
-
-    Attributes:
-        calibration: None where the recipe names none.
-        held_out: what parity is proved on: evaluation data, or calibration data without them.
-        scorer: scores outputs on the held-out samples.
-        score: that of the network before anything was done to it.
-        first: how many samples a trial is scored on first, and the network's score on them.
-    """
-
-    calibration: Prepared | None
-    held_out: Prepared
-    scorer: Scorer
-    score: float
-    first: tuple[int, float]
-
-
-@dataclass(slots=True, kw_only=True)
-class _Conversion:
-    """One conversion under way."""
-
-    plan: Plan
-    registry: Registry
-    progress: Progress
-    scratch: Path
-    steps: Steps
-    grounds: dict[Placement, _Ground] = field(default_factory=dict)
-    sources: dict[Placement, NetworkSource] = field(default_factory=dict)
-    oracles: dict[Placement, Oracle] = field(default_factory=dict)
-
-    def make(self) -> list[MadeVariant]:
-        """All variants, each past the parity gate."""
-        loaded = self._load()
-        for placement in self.plan.placements:
-            self.grounds[placement] = self._ground(placement, loaded)
-        compression = self._compression(loaded)
-        network = compression.run()
-        for placement in self.plan.placements:
-            self.sources[placement] = self._source(placement, network)
-            self.oracles[placement] = self._oracle(placement)
-
-        @cache
-        def fine_tuned() -> torch.nn.Module:
-            step = create(self.registry.get("pass", "quantization-aware"))
-            return compression.apply(step, network, where="budget.repair")
-
-        maker = VariantMaker(
-            plan=self.plan,
-            network=network,
-            sources=self.sources,
-            oracles=self.oracles,
-            rank=cache(partial(self._rank, network)),
-            fine_tune=cache(lambda placement: self._source(placement, fine_tuned())),
-            progress=self.progress,
-        )
-        maker.check()
-        return [maker.make(planned) for planned in self.plan.variants]
-
-    def check_limits(self, made: Sequence[MadeVariant]) -> None:
-        """Hold what the variants cost here against the recipe's limits."""
-        budget = self.plan.recipe.budget
-        if budget is None or not budget.has_limits:
-            return
-        costs = {}
-        for planned, variant in zip(self.plan.variants, made, strict=True):
-            with self.progress(f"measure what {planned.name} costs") as done:
-                image = self.oracles[planned.placement].inputs[0]
-                costs[planned.name] = measure_cost(budget, planned, variant, image)
-                done(costs[planned.name].describe())
-        check_limits(budget, costs, {one.name: one.exporter.name for one in self.plan.variants})
-
-    def skipped(self) -> dict[str, int]:
-        """How many pictures of each kind of data could not be read."""
-        ground = next(iter(self.grounds.values()))
-        data = {"evaluation": ground.held_out if self.plan.evaluation else None}
-        known = {"calibration": ground.calibration, **data}
-        return {name: len(samples.skipped) for name, samples in known.items() if samples}
-
-    def _load(self) -> torch.nn.Module:
-        with self.progress("load the network") as done:
-            network = load_network(self.plan.recipe.model, self.plan.recipe.directory)
-            count = sum(parameter.numel() for parameter in network.parameters())
-            done(f"{count:,} parameters")
-        return network
-
-    def _ground(self, placement: Placement, network: torch.nn.Module) -> _Ground:
-        plan = self.plan
-        host, graph = plan.chain.cut(placement)
-        with self.progress(f"read the data, placement {placement!r}") as done:
-            calibration = _prepare(plan, plan.calibration, host, "data.calibration")
-            evaluation = _prepare(plan, plan.evaluation, host, "data.evaluation")
-            known = {"calibration": calibration, "evaluation": evaluation}
-            done("; ".join(f"{name}: {data.describe()}" for name, data in known.items() if data))
-        held_out = evaluation or calibration
-        if held_out is None:  # the plan has seen that there is one
-            raise ParityError("data: must have samples to prove parity on, got none")
-        source = NetworkSource(network, graph, held_out.inputs, scratch=self.scratch)
-        plan.task.check_outputs(source.outputs)
-        with self.progress("score the source") as done:
-            with fastest_threads(lambda: source.run(held_out.picture(0))):
-                outputs = run_all(source.run, held_out)
-            scorer: Scorer = Agreement.with_source(plan.task, held_out, outputs)
-            if evaluation is not None and plan.metric is not None:
-                scorer = Scorer(task=plan.task, metric=plan.metric, samples=evaluation)
-            score = scorer.score(outputs)
-            first = 0, 0.0
-            if len(held_out) > 2 * _FIRST_SAMPLES:
-                first = _FIRST_SAMPLES, scorer.first(_FIRST_SAMPLES).score(outputs[:_FIRST_SAMPLES])
-            done(f"{scorer.name} {score:.4f} on {len(held_out)} samples")
-        return _Ground(
-            calibration=calibration, held_out=held_out, scorer=scorer, score=score, first=first
-        )
-
-    def _compression(self, loaded: torch.nn.Module) -> Compression:
-        placement = self.plan.placements[0]
-        ground = self.grounds[placement]
-
-        def describe(source: NetworkSource) -> str:
-            score = ground.scorer.score(run_all(source.run, ground.held_out))
-            count = sum(parameter.numel() for parameter in source.network.parameters())
-            return f"{ground.scorer.name} {score:.4f}, {count:,} parameters"
-
-        return Compression(
-            loaded=loaded,
-            plan=self.plan,
-            steps=self.steps,
-            scratch=self.scratch,
-            image=ground.held_out.picture(0),
-            wrap=partial(self._source, placement),
-            describe=describe,
-            training=cache(self._training),
-            progress=self.progress,
-        )
-
-    def _training(self) -> TrainingData:
-        plan = self.plan
-        return open_training(plan.recipe, chain=plan.chain, task=plan.task, registry=self.registry)
-
-    def _source(self, placement: Placement, network: torch.nn.Module) -> NetworkSource:
-        _, graph = self.plan.chain.cut(placement)
-        calibration = self.grounds[placement].calibration
-        empty = np.empty((0, *graph.input.shape()[1:]), np.uint8)
-        inputs = empty if calibration is None else calibration.inputs
-        return NetworkSource(network, graph, inputs, scratch=self.scratch)
-
-    def _rank(self, network: torch.nn.Module) -> Ranking:
-        """The layers of `network`, those first that cost most when they are quantized."""
-        source = self.sources[self.plan.placements[0]]
-        rows = source.network_input.shape[0]
-        with self.progress("rank the layers by what quantizing each one costs") as done:
-            samples = source.calibration_preprocessed
-            with fastest_threads(lambda: network(torch.from_numpy(samples[:rows]))):
-                ranking = Ranking.of(measure(network, samples, rows=rows))
-            done(ranking.describe())
-        return ranking
-
-    def _oracle(self, placement: Placement) -> Oracle:
-        ground = self.grounds[placement]
-        last = len(ground.held_out) - 1
-        chosen = np.unique(np.linspace(0, last, _PARITY_SAMPLES).astype(int)).tolist()
-        inputs = [ground.held_out.picture(index) for index in chosen]
-        expected = [self.sources[placement].run(image) for image in inputs]
-        check_oracle(expected, self.sources[placement].outputs)
-        return Oracle(
-            inputs=inputs,
-            expected=expected,
-            golden=min(_GOLDEN_SAMPLES, len(chosen)),
-            scorer=ground.scorer,
-            source_score=ground.score,
-            first=ground.first,
-        )
-
-
-def _prepare(plan: Plan, samples: Samples | None, host: Chain, where: str) -> Prepared | None:
-    if samples is None:
-        return None
-    return prepare_samples(samples, host, where, fps=plan.recipe.data.fps)
