@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 import torch
 
 from edgeprep.compress._teacher import Teacher
-from edgeprep.errors import RecipeError
+from edgeprep.errors import EdgePrepError, RecipeError
 from edgeprep.interfaces import Objective, Workbench
+from edgeprep.schema.foreign import name_fault
 
 __all__ = ["Answers", "check_imitation", "match_answers"]
 
@@ -35,7 +36,7 @@ def match_answers(teacher: Teacher, bench: Workbench) -> Answers:
     Raises:
         RecipeError: the outputs of the two do not fit together.
     """
-    example = teacher.answer(teacher.example())
+    example = _try(teacher)
     order = _order(teacher, bench)
     convert = _conversion(teacher, bench)
 
@@ -57,6 +58,20 @@ def match_answers(teacher: Teacher, bench: Workbench) -> Answers:
             rule = f"must have output {index} of shape {ours}, as the network has"
             raise RecipeError(f"distil.teacher: {rule}, got {theirs} from {teacher.description}")
     return answer
+
+
+def _try(teacher: Teacher) -> Outputs:
+    """What the teacher answers to an example."""
+    taken = teacher.example()
+    try:
+        return teacher.answer(taken)
+    except EdgePrepError as error:
+        raise RecipeError(f"distil.teacher: {teacher.description}: {error}") from error
+    except (Exception, SystemExit) as error:  # the user's forward may raise anything
+        rule = f"must take {str(taken.dtype).removeprefix('torch.')} {tuple(taken.shape)}"
+        raise RecipeError(
+            f"distil.teacher: {teacher.description} {rule}, got {name_fault(error)}"
+        ) from error
 
 
 def _order(teacher: Teacher, bench: Workbench) -> list[int] | None:

@@ -22,7 +22,21 @@ __all__ = ["Objective", "Pass", "Workbench"]
 
 
 class Objective(ABC):
-    """What training makes small."""
+    """What training makes small.
+
+    A task names its own by `Task.objective`. One that has `loss` can be trained for; with
+    `imitation` as well, networks can be distilled for it:
+
+        class Heights(Objective):
+            def __init__(self, task, settings):  # of the recipe: its task, and its [train]
+                self.task = task
+
+            def loss(self, network, inputs, labels):
+                return mse_loss(network(inputs)[:, 0], labels.float())
+
+            def imitation(self, outputs, wanted, temperature):
+                return mse_loss(outputs[0], wanted[0])
+    """
 
     @abstractmethod
     def loss(

@@ -202,6 +202,28 @@ def test_a_teacher_whose_answers_do_not_fit_is_refused(
         match_answers(teacher, bench)
 
 
+def test_a_teacher_that_cannot_take_what_it_is_given_is_refused() -> None:
+    teacher = NetworkTeacher(nn.Linear(3, 3), "recipe 'wise'", taken=(1, 2))
+    bench: Any = Bench(task=Classify(labels=LABELS))
+    message = r"^distil\.teacher: recipe 'wise' must take float32 \(1, 2\), got RuntimeError: mat1"
+    with pytest.raises(RecipeError, match=message):
+        match_answers(teacher, bench)
+
+
+def test_a_teacher_that_returns_no_tensor_is_refused() -> None:
+    class Words(nn.Module):
+        def forward(self, inputs: torch.Tensor) -> str:
+            return "cat"
+
+    bench: Any = Bench(task=Classify(labels=LABELS))
+    message = (
+        r"^distil\.teacher: recipe 'wise': model\.factory: the network must return a tensor, or a "
+        r"sequence or mapping of tensors, got 'str'$"
+    )
+    with pytest.raises(RecipeError, match=message):
+        match_answers(NetworkTeacher(Words(), "recipe 'wise'", taken=(1, 2)), bench)
+
+
 def test_many_missing_labels_are_counted() -> None:
     bench: Any = Bench(task=Classify(labels=tuple("abcdefg")))
     message = "got none for 'a', 'b', 'c', 'd', 'e' and 2 more from recipe 'wise'$"
