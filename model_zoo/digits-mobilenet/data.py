@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from sklearn.datasets import load_digits, load_sample_image
 
-__all__ = ["calibration", "evaluation", "pictures"]
+__all__ = ["calibration", "evaluation", "pictures", "training", "validation"]
 
 Part = Literal["training", "held-out"]
 Picture = NDArray[np.uint8]
@@ -40,7 +40,8 @@ PHOTOGRAPHS: dict[Part, tuple[str, ...]] = {
     ),
     "held-out": ("flower.jpg", "chelsea.png", "coffee.png", "rocket.jpg"),
 }
-SPLIT_SEED, CALIBRATION_SEED, EVALUATION_SEED = 0, 1, 2
+SPLIT_SEED, CALIBRATION_SEED, EVALUATION_SEED, VALIDATION_SEED = 0, 1, 2, 3
+TRAINING_SEED = 1000  # of the first epoch; far from the others
 HELD_OUT_SHARE = 0.2
 SIDES = (80, 160)  # of a picture, in pixels
 DIGIT_SHARE = (0.6, 0.9)  # of the shorter side
@@ -58,6 +59,16 @@ def calibration() -> Iterator[Sample]:
 def evaluation() -> Iterator[Sample]:
     """Pictures of held-out digits on held-out photographs."""
     return pictures("held-out", seed=EVALUATION_SEED, count=1000)
+
+
+def training(epoch: int = 0, count: int = 8192) -> Iterator[Sample]:
+    """New training pictures for each epoch."""
+    return pictures("training", seed=TRAINING_SEED + epoch, count=count)
+
+
+def validation() -> Iterator[Sample]:
+    """Training pictures that training itself never drew, by which it chooses."""
+    return pictures("training", seed=VALIDATION_SEED, count=500)
 
 
 def pictures(
