@@ -1,4 +1,4 @@
-"""nncf, kept off stdout. Importing this module takes seconds."""
+"""nncf and parts of it, kept off stdout. Importing this module takes seconds."""
 
 import contextlib
 import io
@@ -12,8 +12,33 @@ from edgeprep_openvino._reason import reason
 # nncf's logger keeps the stdout that it finds when it is imported, which is for results.
 with contextlib.redirect_stdout(sys.stderr):
     import nncf  # type: ignore[import-untyped]
+    from nncf.common.tensor_statistics.statistic_point import (  # type: ignore[import-untyped]
+        StatisticPoint,
+        StatisticPointsContainer,
+    )
+    from nncf.common.tensor_statistics.statistics import (  # type: ignore[import-untyped]
+        MinMaxTensorStatistic,
+    )
+    from nncf.quantization.advanced_parameters import (  # type: ignore[import-untyped]
+        OverflowFix,
+    )
+    from nncf.quantization.algorithms import pipeline  # type: ignore[import-untyped]
+    from nncf.quantization.range_estimator import (  # type: ignore[import-untyped]
+        RangeEstimatorParametersSet,
+    )
+    from nncf.tensor import Tensor  # type: ignore[import-untyped]
 
-__all__ = ["nncf", "quiet"]
+__all__ = [
+    "MinMaxTensorStatistic",
+    "OverflowFix",
+    "RangeEstimatorParametersSet",
+    "StatisticPoint",
+    "StatisticPointsContainer",
+    "Tensor",
+    "nncf",
+    "pipeline",
+    "quiet",
+]
 
 
 @contextlib.contextmanager

@@ -3,18 +3,17 @@
 from unittest import mock
 
 import openvino as ov  # type: ignore[import-untyped]
-from nncf.quantization.advanced_parameters import (  # type: ignore[import-untyped]
-    OverflowFix,
-)
-from nncf.quantization.algorithms import pipeline  # type: ignore[import-untyped]
-from nncf.quantization.range_estimator import (  # type: ignore[import-untyped]
-    RangeEstimatorParametersSet,
-)
 
 from edgeprep.interfaces import Source
 from edgeprep_openvino._convert import Converted
 from edgeprep_openvino._modules import operations_of
-from edgeprep_openvino._nncf import nncf, quiet
+from edgeprep_openvino._nncf import (
+    OverflowFix,
+    RangeEstimatorParametersSet,
+    nncf,
+    pipeline,
+    quiet,
+)
 from edgeprep_openvino._statistics import statistics_of
 
 __all__ = ["quantize"]

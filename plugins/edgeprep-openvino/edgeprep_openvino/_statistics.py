@@ -10,21 +10,19 @@ from typing import Any
 
 import numpy as np
 import openvino as ov  # type: ignore[import-untyped]
-from nncf.common.tensor_statistics.statistic_point import (  # type: ignore[import-untyped]
-    StatisticPoint,
-    StatisticPointsContainer,
-)
-from nncf.common.tensor_statistics.statistics import (  # type: ignore[import-untyped]
-    MinMaxTensorStatistic,
-)
-from nncf.quantization.algorithms import pipeline  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
 from edgeprep.errors import ExportError
 from edgeprep.interfaces import Quantization, Source
 from edgeprep.ranges import Histogram, choose_range
 from edgeprep_openvino._convert import Converted
-from edgeprep_openvino._nncf import nncf
+from edgeprep_openvino._nncf import (
+    MinMaxTensorStatistic,
+    StatisticPoint,
+    StatisticPointsContainer,
+    Tensor,
+    pipeline,
+)
 
 __all__ = ["Statistics", "Value", "count", "statistics_of"]
 
@@ -99,7 +97,7 @@ class Statistics:
             statistic = collector.get_statistics()
             for name, end in zip(("min_values", "max_values"), ranges[value], strict=True):
                 known = getattr(statistic, name)
-                setattr(statistic, name, nncf.Tensor(np.full(known.shape, end, np.float32)))
+                setattr(statistic, name, Tensor(np.full(known.shape, end, np.float32)))
             collector.set_cache(statistic)
 
 
