@@ -21,6 +21,7 @@ from msgspec import Struct
 from edgeprep.errors import CheckpointError
 from edgeprep.files import atomic_write
 from edgeprep.schema.foreign import name_fault
+from edgeprep.train.modules import inside
 
 __all__ = [
     "ModuleShape",
@@ -106,6 +107,8 @@ def rebuild(
 ) -> torch.nn.Module:
     """`network`, with the shapes and the state of another one of the same factory.
 
+    Where the other one has an identity in the place of a module, it has so too.
+
     Args:
         network: it is changed in its place; its own shapes and values do not matter.
         shapes: of the other one.
@@ -115,11 +118,14 @@ def rebuild(
         CheckpointError: the two differ in more than shapes; the message names the path. `network`
             is then as it was.
     """
-    modules = dict(network.named_modules())
-    _check_names("modules", modules, shapes.modules)
+    dropped = _dropped(network, shapes)
+    modules = {
+        path: module for path, module in network.named_modules() if not inside(path, dropped)
+    }
+    _check_names("modules", [*modules, *dropped], shapes.modules)
     for path, module in modules.items():
         _check_module(path, module, shapes.modules[path])
-    before = _state(network)
+    before = {name: value for name, value in _state(network).items() if not inside(name, dropped)}
     _check_names("state", before, state)
     _check_names("state", shapes.tensors, state)
     for name, value in state.items():
@@ -128,6 +134,8 @@ def rebuild(
             raise CheckpointError(f"state.{name}: {rule}, got {tuple(value.shape)}")
         if value.dtype != before[name].dtype:
             raise CheckpointError(f"state.{name}: must be {before[name].dtype}, got {value.dtype}")
+    for path in dropped:
+        network.set_submodule(path, torch.nn.Identity())
     for path, module in modules.items():
         for name, numbers in shapes.modules[path].numbers.items():
             as_it_was = list if isinstance(vars(module).get(name), list) else tuple
@@ -194,6 +202,18 @@ def _state(network: torch.nn.Module) -> dict[str, torch.Tensor]:
         if not isinstance(value, torch.Tensor):
             raise CheckpointError(f"state.{name}: must be a tensor, got {type(value).__name__!r}")
     return state
+
+
+def _dropped(network: torch.nn.Module, shapes: Shapes) -> list[str]:
+    """The paths of modules that are an identity in the other network alone."""
+    return [
+        path
+        for path, module in network.named_modules()
+        if path in shapes.modules
+        and shapes.modules[path].kind == torch.nn.Identity.__name__
+        and not isinstance(module, torch.nn.Identity)
+        and path
+    ]
 
 
 def _numbers(module: torch.nn.Module) -> Iterator[tuple[str, Numbers]]:

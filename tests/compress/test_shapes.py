@@ -359,3 +359,24 @@ def test_a_description_that_cannot_be_used_is_refused(tmp_path: Path, metadata, 
     with pytest.raises(CheckpointError, match="must") as caught:
         load_compressed(nn.Sequential(nn.ReLU()), path)
     assert str(caught.value) == message
+
+
+def test_a_network_without_some_blocks_is_rebuilt(tmp_path: Path):
+    network = residual(4)
+    network[1] = nn.Identity()
+    save_compressed(network, tmp_path / "network.safetensors")
+    rebuilt = load_compressed(residual(6), tmp_path / "network.safetensors")
+    assert [type(module).__name__ for module in rebuilt][:3] == ["Conv2d", "Identity", "Block"]
+    x = torch.rand(2, 3, 9, 9)
+    assert torch.equal(rebuilt.eval()(x), network.eval()(x))
+
+
+def test_a_network_that_does_not_fit_keeps_its_blocks(tmp_path: Path):
+    network = residual(4)
+    network[1] = nn.Identity()
+    shapes = describe(network)
+    state = {name: value for name, value in network.state_dict().items() if name != "5.bias"}
+    other = residual(4)
+    with pytest.raises(CheckpointError, match=r"^state: must be .* got missing: 5\.bias$"):
+        rebuild(other, shapes, state)
+    assert isinstance(other[1], Block)
