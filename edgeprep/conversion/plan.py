@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from edgeprep.data import Samples, build_reader
 from edgeprep.errors import BackendUnavailable, RecipeError, StorageError, UnknownName
@@ -27,7 +27,10 @@ from edgeprep.schema import build
 from edgeprep.stages.chain import Chain
 from edgeprep.train import build_augment
 
-__all__ = ["Plan", "PlannedVariant", "make_plan"]
+__all__ = ["Held", "Plan", "PlannedVariant", "make_plan"]
+
+# Labelled data: those that a conversion is held to, and those that one may choose by before.
+Held = Literal["evaluation", "validation"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,9 +71,21 @@ class Plan:
 
 
 def make_plan(
-    recipe: Recipe, output: str | PathLike[str], *, overwrite: bool, registry: Registry
+    recipe: Recipe,
+    output: str | PathLike[str],
+    *,
+    overwrite: bool,
+    registry: Registry,
+    held_out: Held = "evaluation",
 ) -> Plan:
     """What a conversion of `recipe` to `output` will do.
+
+    Args:
+        recipe: what is converted.
+        output: where to.
+        overwrite: whether a file that is there may be replaced.
+        registry: where names are looked up.
+        held_out: which data scores are measured on.
 
     Raises:
         RecipeError: a name, an option or a combination in the recipe is wrong.
@@ -98,7 +113,7 @@ def make_plan(
             "data: must name calibration or evaluation pictures, got neither; every variant is "
             "held to the source on them"
         )
-    evaluation = _open(recipe, recipe.data.evaluation, "data.evaluation", labels)
+    evaluation = _open(recipe, getattr(recipe.data, held_out), f"data.{held_out}", labels)
     metric = None
     if recipe.budget is not None and evaluation is not None:
         metric = metric_for(task, recipe.budget.metric)

@@ -8,20 +8,27 @@ from collections.abc import Iterable, Mapping
 __all__ = ["to_toml"]
 
 
-def to_toml(tables: Iterable[Mapping[str, object]]) -> str:
-    """`tables` as `[[preprocess]]` blocks of TOML, one a stage, without a newline at the end.
+def to_toml(
+    tables: Iterable[Mapping[str, object]], head: str = "[[preprocess]]", *, between: str = "\n"
+) -> str:
+    """`tables` as blocks of TOML, without a newline at the end.
+
+    Args:
+        tables: one a block, such as one a stage.
+        head: what each block begins with; "": nothing.
+        between: what is between blocks.
 
     Raises:
         TypeError: a value is one that TOML has no word for, such as None.
     """
-    return "\n".join(_block(table) for table in tables)
+    return between.join(_block(table, head) for table in tables)
 
 
-def _block(table: Mapping[str, object]) -> str:
+def _block(table: Mapping[str, object], head: str) -> str:
     keys = {_key(key): value for key, value in table.items()}
     width = max(map(len, keys), default=0)
     lines = [f"{key:<{width}} = {_value(value)}" for key, value in keys.items()]
-    return "\n".join(["[[preprocess]]", *lines])
+    return "\n".join([head, *lines] if head else lines)
 
 
 def _key(key: str) -> str:

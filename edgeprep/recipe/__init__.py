@@ -6,6 +6,7 @@ stay tables, which the rooms that own them build with `edgeprep.schema`.
 
 from edgeprep.recipe.budget import BudgetTable, QuantizeTable, Repair
 from edgeprep.recipe.recipe import Recipe, RecipeText, load_recipe
+from edgeprep.recipe.search import SearchTable
 from edgeprep.recipe.tables import (
     DataTable,
     HeadTable,
@@ -26,6 +27,7 @@ __all__ = [
     "Recipe",
     "RecipeText",
     "Repair",
+    "SearchTable",
     "TargetTable",
     "TrainTable",
     "UseTable",

@@ -19,6 +19,7 @@ from edgeprep.errors import RecipeError, StorageError
 from edgeprep.files import open_regular
 from edgeprep.interfaces import CALIBRATED, Placement
 from edgeprep.recipe.budget import BudgetTable, QuantizeTable
+from edgeprep.recipe.search import SearchTable
 from edgeprep.recipe.tables import DataTable, InputTable, ModelTable, TargetTable, UseTable
 from edgeprep.recipe.train import TrainTable
 
@@ -49,6 +50,7 @@ class RecipeText:
         compress: compression steps, in order.
         quantize: how int8 targets become integers, in every format alike.
         budget: what may be lost.
+        search: which combinations `edgeprep search` tries.
     """
 
     name: Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9-]*$")]
@@ -64,6 +66,7 @@ class RecipeText:
     compress: tuple[UseTable, ...] = ()
     quantize: QuantizeTable = field(default_factory=QuantizeTable)
     budget: BudgetTable | None = None
+    search: SearchTable = field(default_factory=SearchTable)
 
     def __post_init__(self) -> None:
         _check_use("task", self.task)

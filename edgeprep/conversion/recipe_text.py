@@ -1,0 +1,56 @@
+"""A recipe as the text of a TOML file."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from typing import Any
+
+from edgeprep.importers.toml import to_toml
+from edgeprep.recipe import Recipe, RecipeText, TargetTable
+from edgeprep.schema import to_table
+
+__all__ = ["recipe_text"]
+
+
+def recipe_text(recipe: Recipe, comment: str) -> str:
+    """The file that `load_recipe` reads `recipe` from; what is as by default is left out.
+
+    Args:
+        recipe: comments that its own file had are not part of it.
+        comment: one line to begin with.
+    """
+    return "\n\n".join([f"# {comment}", *_blocks(recipe)]) + "\n"
+
+
+def _blocks(recipe: Recipe) -> Iterator[str]:
+    values = {
+        field.name: getattr(recipe, field.name)
+        for field in fields(RecipeText)
+        if getattr(recipe, field.name) != _default(field)
+    }
+    plain = {name: value for name, value in values.items() if isinstance(value, str)}
+    yield to_toml([plain], "")
+    for name, value in values.items():
+        if isinstance(value, tuple):
+            yield to_toml([_table(item) for item in value], f"[[{name}]]", between="\n\n")
+        elif not isinstance(value, str):
+            yield to_toml([_table(value)], f"[{name}]")
+
+
+def _table(value: Any) -> Mapping[str, object]:
+    """The keys of one table, without those that are as by default."""
+    if not is_dataclass(value):
+        return dict(value)
+    defaults = {field.name: _default(field) for field in fields(value)}
+    kept = {name: getattr(value, name) for name in defaults if name != "options"}
+    table = {
+        name: to_table(item) if is_dataclass(item) else item
+        for name, item in kept.items()
+        if item != defaults[name]
+    }
+    return {**table, **value.options} if isinstance(value, TargetTable) else table
+
+
+def _default(field: Any) -> object:
+    if field.default_factory is not MISSING:
+        return field.default_factory()
+    return field.default
