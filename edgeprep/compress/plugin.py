@@ -11,6 +11,7 @@ __all__ = ["HOMES", "edgeprep_passes"]
 # By name. Each module is light; what does the work is its twin, `_NAME.py`.
 HOMES: Mapping[str, str] = {
     "prune": "edgeprep.compress.prune:Prune",
+    "sparsify": "edgeprep.compress.sparsify:Sparsify",
     "distil": "edgeprep.compress.distil:Distil",
     "quantization-aware": "edgeprep.compress.quantization_aware:QuantizationAware",
 }
