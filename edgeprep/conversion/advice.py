@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from edgeprep.conversion.graph_cost import GraphBench
 from edgeprep.conversion.progress import Progress, silent
+from edgeprep.conversion.stage_cost import Advice, StageCost
 from edgeprep.conversion.torch_cache import torch_cache_in
 from edgeprep.errors import EdgePrepError, RecipeError
 from edgeprep.recipe import Recipe
@@ -30,66 +31,6 @@ _WORTH_MS = 1.0
 # Another order is worth a word if it saves so much, and so many times as much.
 _SAVES_MS, _SAVES_TIMES = 1.0, 2.0
 _CAMERA = (720, 1280)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StageCost:
-    """What one stage costs here, in milliseconds a picture.
-
-    Attributes:
-        name: of the stage, with its version.
-        place: where the recipe's placement puts it, "host" or "graph".
-        height: of the pictures that arrive; `width` likewise.
-        numpy_ms: on the host.
-        graph_ms: in the graph of each format that was measured, one thread.
-        unmeasured: why it could not be measured in the graph of a format, by its name.
-    """
-
-    name: str
-    place: str
-    height: int
-    width: int
-    numpy_ms: float
-    graph_ms: Mapping[str, float] = field(default_factory=dict)
-    unmeasured: Mapping[str, str] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, object]:
-        """As `edgeprep check --format json` prints it."""
-        return {
-            "stage": self.name,
-            "place": self.place,
-            "height": self.height,
-            "width": self.width,
-            "numpy_ms": self.numpy_ms,
-            "graph_ms": dict(self.graph_ms),
-            "unmeasured": dict(self.unmeasured),
-        }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Advice:
-    """What was measured, and what is worth a change.
-
-    Attributes:
-        size: `(height, width)` of the pictures that were measured.
-        costs: one a stage, in their order.
-        warnings: sentences that begin with the path of a stage.
-        unmeasured: why no stage could be measured in a format, by its name.
-    """
-
-    size: tuple[int, int]
-    costs: tuple[StageCost, ...]
-    warnings: tuple[str, ...]
-    unmeasured: Mapping[str, str]
-
-    def to_json(self) -> dict[str, object]:
-        """As `edgeprep check --format json` prints it."""
-        return {
-            "size": list(self.size),
-            "stages": [cost.to_json() for cost in self.costs],
-            "warnings": list(self.warnings),
-            "unmeasured": dict(self.unmeasured),
-        }
 
 
 def advise(

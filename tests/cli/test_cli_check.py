@@ -1,4 +1,4 @@
-"""`edgeprep check`: what people and machines are told."""
+"""`edgeprep check`: what people and machines are told of preprocessing."""
 
 import json
 from collections.abc import Callable
@@ -60,10 +60,13 @@ def test_people_see_costs_and_warnings(edgeprep: Run, recipe: Path) -> None:
 
 def test_machines_get_the_same(edgeprep: Run, recipe: Path) -> None:
     document = json.loads(edgeprep("check", recipe, "-q", "--format", "json").stdout)
-    assert list(document) == ["schema_version", "size", "stages", "warnings", "unmeasured"]
+    keys = ["schema_version", "size", "stages", "warnings", "unmeasured", "network"]
+    assert list(document) == keys
     assert document["size"] == [720, 1280]
     assert document["stages"][0]["stage"] == "unsharp@1"
     assert len(document["warnings"]) == 1
+    # No target is int8, which is what a network is looked into for.
+    assert document["network"] is None
 
 
 def test_a_strict_check_fails_where_there_is_a_warning(edgeprep: Run, recipe: Path) -> None:
