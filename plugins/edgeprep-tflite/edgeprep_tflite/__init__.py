@@ -20,11 +20,20 @@ class TFLiteExporter(Exporter):
 
     `fp16` stores weights in half precision and computes in float32. `int8` is static: weights per
     channel, activations per tensor, preprocessing and `source.keep_float` in float32; a plain
-    bilinear resize of the camera's uint8 is done in uint8, half a level off at most.
+    bilinear resize of the camera's uint8 is done in uint8, half a level off at most. `int8-int16`
+    is the same with activations in 16 bits, symmetric. `int8-dynamic` takes the inputs of layers by
+    ranges of the moment; `int8-weight-only` stores weights in int8 and computes in float32.
     """
 
     name: ClassVar[str] = "tflite"
-    precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "fp16", "int8")
+    precisions: ClassVar[tuple[Precision, ...]] = (
+        "fp32",
+        "fp16",
+        "int8",
+        "int8-int16",
+        "int8-dynamic",
+        "int8-weight-only",
+    )
     requires: ClassVar[tuple[str, ...]] = ("litert_torch", "ai_edge_quantizer", "ai_edge_litert")
     install: ClassVar[str] = "edgeprep-tflite[convert]"
 

@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 import torch
 
 from edgeprep.errors import BackendError, ExportError
-from edgeprep.interfaces import Model, Precision, Source
+from edgeprep.interfaces import CALIBRATED, Model, Precision, Source
 from edgeprep_tflite._engine import InterpreterRunner
 from edgeprep_tflite._quiet import quiet
 
@@ -17,13 +17,14 @@ with quiet():
     from litert_torch.backend import debuginfo  # type: ignore[import-untyped]
 
     from edgeprep_tflite import _quantize
+    from edgeprep_tflite._ranges import Converted, activation_ranges
     from edgeprep_tflite._resize import resize_levels
 
 __all__ = ["export"]
 
 # The float file is where every precision starts, and a conversion takes seconds. By network, then
 # by what else it was made of.
-_converted: WeakKeyDictionary[torch.nn.Module, dict[str, bytes]] = WeakKeyDictionary()
+_converted: WeakKeyDictionary[torch.nn.Module, dict[str, Converted]] = WeakKeyDictionary()
 
 
 def export(source: Source, precision: Precision) -> Model:
@@ -33,12 +34,9 @@ def export(source: Source, precision: Precision) -> Model:
         ExportError: an operator has no TFLite form, or the file cannot be quantized.
     """
     with quiet():
-        content = _float(source)
+        converted = _float(source)
         try:
-            if precision == "fp16":
-                content = _quantize.cast_weights(content)
-            elif precision == "int8":
-                content = resize_levels(_quantize.quantize(content, source))
+            content = _at_precision(converted, source, precision)
         except ExportError:
             raise
         except Exception as error:  # the quantizer lets out errors of every kind
@@ -48,6 +46,17 @@ def export(source: Source, precision: Precision) -> Model:
             ) from error
         _check_tensors(content, source)
     return Model(format="tflite", files={"model.tflite": content})
+
+
+def _at_precision(converted: Converted, source: Source, precision: Precision) -> bytes:
+    content = converted.content
+    if precision == "fp32":
+        return content
+    if precision == "fp16":
+        return _quantize.cast_weights(content)
+    ranges = activation_ranges(converted, source, precision) if precision in CALIBRATED else {}
+    quantized = _quantize.quantize(content, source, ranges, precision)
+    return resize_levels(quantized) if precision == "int8" else quantized
 
 
 def _check_tensors(content: bytes, source: Source) -> None:
@@ -77,11 +86,11 @@ class _Named(torch.nn.Module):
         return dict(zip(self._names, self.deployed(image), strict=True))
 
 
-def _float(source: Source) -> bytes:
+def _float(source: Source) -> Converted:
     known = _converted.setdefault(source.deployed.get_submodule("network"), {})
     key = _fingerprint(source)
     if key not in known:
-        known[key] = _convert(source)
+        known[key] = Converted(content=_convert(source))
     return known[key]
 
 
