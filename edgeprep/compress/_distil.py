@@ -25,7 +25,7 @@ def distil(step: Distil, network: torch.nn.Module, bench: Workbench) -> torch.nn
         # What is misspelt is said before a student is derived.
         find_modules(network, step.hints, "student")
         _modules_of_teacher(step, teacher)
-        done(teacher.description)
+        done(_describe(teacher, bench))
     with bench.step("prepare the student") as done:
         student = derive_student(step, network, bench)
         hints = _hints(step, student, teacher, bench) if step.hints else None
@@ -46,6 +46,16 @@ def distil(step: Distil, network: torch.nn.Module, bench: Workbench) -> torch.nn
         objective=objective,
         learning_rate=step.learning_rate,
     )
+
+
+def _describe(teacher: Teacher, bench: Workbench) -> str:
+    """What it is, and how it does where that can be told as of the student."""
+    alike = teacher.view is None and all(
+        getattr(teacher, name) == getattr(bench.task, name, None) for name in ("labels", "scores")
+    )
+    score = bench.score(teacher.network) if alike and teacher.network is not None else None
+    scored = "" if score is None else f", {score:.4f} on the validation data"
+    return f"{teacher.description}{scored}"
 
 
 def _hints(step: Distil, student: torch.nn.Module, teacher: Teacher, bench: Workbench) -> Hints:

@@ -107,7 +107,7 @@ def test_what_is_done_is_told(taught: float, build: Make, workbench: Bench) -> N
     Distil(teacher=FACTORY, epochs=2, learning_rate=0.02).apply(student, bench)
     count = sum(parameter.numel() for parameter in student.parameters())
     assert bench.told == [
-        ("open the teacher", "factory 'model:build'"),
+        ("open the teacher", f"factory 'model:build', {taught:.4f} on the validation data"),
         ("prepare the student", f"{count:,} parameters"),
     ]
     assert bench.trained == [("distil", 2)]
