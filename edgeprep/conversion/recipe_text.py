@@ -10,6 +10,12 @@ from edgeprep.schema import to_table
 
 __all__ = ["recipe_text"]
 
+# As people write them: from what comes in to what goes out.
+_ORDER = (
+    *("name", "placement", "model", "input", "task", "augment", "preprocess", "data", "train"),
+    *("compress", "quantize", "target", "budget", "search"),
+)
+
 
 def recipe_text(recipe: Recipe, comment: str) -> str:
     """The file that `load_recipe` reads `recipe` from; what is as by default is left out.
@@ -22,10 +28,11 @@ def recipe_text(recipe: Recipe, comment: str) -> str:
 
 
 def _blocks(recipe: Recipe) -> Iterator[str]:
+    known = {field.name: field for field in fields(RecipeText)}
     values = {
-        field.name: getattr(recipe, field.name)
-        for field in fields(RecipeText)
-        if getattr(recipe, field.name) != _default(field)
+        name: getattr(recipe, name)
+        for name in dict.fromkeys((*_ORDER, *known))
+        if getattr(recipe, name) != _default(known[name])
     }
     plain = {name: value for name, value in values.items() if isinstance(value, str)}
     yield to_toml([plain], "")
