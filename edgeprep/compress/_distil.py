@@ -1,5 +1,7 @@
 """Distillation: the student, its teacher, and the training of the one by the other."""
 
+from contextlib import ExitStack, closing
+
 import torch
 
 from edgeprep.compress._answers import check_imitation, match_answers
@@ -17,35 +19,37 @@ __all__ = ["distil"]
 
 def distil(step: Distil, network: torch.nn.Module, bench: Workbench) -> torch.nn.Module:
     """The student, trained; see `Distil.apply`."""
-    task = bench.objective
-    check_imitation(task, bench)
-    with bench.step("open the teacher") as done:
-        teacher = open_teacher(step.teacher, bench, default_registry())
-        answers = match_answers(teacher, bench)
-        # What is misspelt is said before a student is derived.
-        find_modules(network, step.hints, "student")
-        _modules_of_teacher(step, teacher)
-        done(_describe(teacher, bench))
-    with bench.step("prepare the student") as done:
-        student = derive_student(step, network, bench)
-        hints = _hints(step, student, teacher, bench) if step.hints else None
-        count = sum(parameter.numel() for parameter in student.parameters())
-        done(f"{count:,} parameters")
-    objective = Imitation(
-        task,
-        answers,
-        view=teacher.view,
-        temperature=step.temperature,
-        weight=step.weight,
-        hints=hints,
-    )
-    return bench.fine_tune(
-        student.requires_grad_(),
-        name="distil",
-        epochs=step.epochs,
-        objective=objective,
-        learning_rate=step.learning_rate,
-    )
+    check_imitation(bench.objective, bench)
+    with ExitStack() as stack:
+        with bench.step("open the teacher") as done:
+            teacher = stack.enter_context(
+                closing(open_teacher(step.teacher, bench, default_registry()))
+            )
+            answers = match_answers(teacher, bench)
+            # What is misspelt is said before a student is derived.
+            find_modules(network, step.hints, "student")
+            _modules_of_teacher(step, teacher)
+            done(_describe(teacher, bench))
+        with bench.step("prepare the student") as done:
+            student = derive_student(step, network, bench)
+            hints = _hints(step, student, teacher, bench) if step.hints else None
+            count = sum(parameter.numel() for parameter in student.parameters())
+            done(f"{count:,} parameters")
+        objective = Imitation(
+            bench.objective,
+            answers,
+            view=teacher.view,
+            temperature=step.temperature,
+            weight=step.weight,
+            hints=hints,
+        )
+        return bench.fine_tune(
+            student.requires_grad_(),
+            name="distil",
+            epochs=step.epochs,
+            objective=objective,
+            learning_rate=step.learning_rate,
+        )
 
 
 def _describe(teacher: Teacher, bench: Workbench) -> str:

@@ -56,6 +56,10 @@ class Teacher(ABC):
     def example(self) -> torch.Tensor:
         """One input for `answer`, of zeros."""
 
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of all that it holds. Calling it again does nothing."""
+
 
 class NetworkTeacher(Teacher):
     """A module of torch.
@@ -80,6 +84,7 @@ class NetworkTeacher(Teacher):
         self.network = network.eval().requires_grad_(requires_grad=False)
         self._whole: torch.nn.Module = network
         self._example = torch.zeros(taken)
+        self._chain = chain
         if chain is not None:
             _, graph = chain.cut("split")
             self._whole = torch.nn.Sequential(ChainModule(graph), network)
@@ -95,6 +100,11 @@ class NetworkTeacher(Teacher):
     def example(self) -> torch.Tensor:
         """See `Teacher.example`."""
         return self._example
+
+    def close(self) -> None:
+        """See `Teacher.close`."""
+        if self._chain is not None:
+            self._chain.close()
 
 
 class BundleTeacher(Teacher):
@@ -121,7 +131,7 @@ class BundleTeacher(Teacher):
         reachable, left_out = list_candidates(opened.variants, registry, rules)
         with opened.prober(left_out) as prober:
             trial = prober.first(reachable)
-        host = opened.hosts[trial.reachable.variant.placement].chain
+        host = self._chain = opened.hosts[trial.reachable.variant.placement].chain
         self._runner: Runner = trial.runner
         try:
             self.view = view_of(host, taken)
@@ -140,6 +150,11 @@ class BundleTeacher(Teacher):
     def example(self) -> torch.Tensor:
         """See `Teacher.example`."""
         return torch.zeros(self._shape, dtype=torch.uint8)
+
+    def close(self) -> None:
+        """See `Teacher.close`."""
+        self._runner.close()
+        self._chain.close()
 
 
 def open_teacher(teacher: str | TeacherFactory, bench: Workbench, registry: Registry) -> Teacher:

@@ -14,7 +14,7 @@ from edgeprep.compress._answers import match_answers
 from edgeprep.compress._teacher import BundleTeacher, Teacher, open_teacher, teacher_files
 from edgeprep.compress._views import view_of
 from edgeprep.compress.distil import Distil, Hint, TeacherFactory
-from edgeprep.errors import BundleError, RecipeError
+from edgeprep.errors import BundleError, ClosedError, RecipeError
 from edgeprep.registry import default_registry
 from edgeprep.stages.chain import Chain
 from edgeprep.stages.resize import Resize
@@ -151,6 +151,9 @@ def test_a_bundle_answers_on_its_engine(
         blue, red, green = means_of_own(shown)
         # In the order of the student's labels.
         assert answer.tolist() == pytest.approx([red, green, blue], abs=1e-5)
+    teacher.close()
+    with pytest.raises(ClosedError, match="close"):
+        teacher.answer(views)
 
     hints = (Hint(student="0", teacher="0"),)
     message = (
