@@ -64,11 +64,13 @@ class Ranges:
     Attributes:
         sites: what is quantized, in the order in which it runs.
         limits: the least and greatest value that each place gave; infinite where it stays in float.
+        outputs: what the network gave.
         places: all that was computed.
     """
 
     sites: tuple[Site, ...]
     limits: Mapping[Place, tuple[float, float]]
+    outputs: frozenset[Place]
     places: frozenset[Place] = field(repr=False)
 
     @property
@@ -163,8 +165,9 @@ class _Collector(Watch):
             if value in self._values:
                 self._outputs.add(self._values[value])
         if self._before is not None and self._before.keys() != self._sites.keys():
-            other = next(iter(self._before.keys() ^ self._sites.keys()))
-            raise _other_operators(other)
+            new = [place for place in self._sites if place not in self._before]
+            gone = [place for place in self._before if place not in self._sites]
+            raise _other_operators((new + gone)[0])
         self._before = self._sites
 
     def operator(
@@ -225,7 +228,12 @@ class _Collector(Watch):
                 "simulated int8: the network must compute something that can be quantized, "
                 f"got {names!r}; what torch.jit has compiled cannot be seen"
             )
-        return Ranges(sites=tuple(sites), limits=self._limits, places=frozenset(self._places))
+        return Ranges(
+            sites=tuple(sites),
+            limits=self._limits,
+            outputs=frozenset(self._outputs),
+            places=frozenset(self._places),
+        )
 
     def _inexact(self, operand: Operand | None) -> bool:
         return operand is not None and operand.value is not None

@@ -1,6 +1,6 @@
 """Simulated INT8: any network computes what engines would, without being rewritten."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -29,7 +29,8 @@ def simulated(
 
     Weights are symmetric and per output channel, with batch norms folded into the convolutions
     before them; activations are asymmetric and per tensor. What an int8 operator reads and what it
-    gives is on the grid; outputs of the network are not. Gradients go straight through rounding.
+    gives is on the grid, for all that read it; outputs of the network are not. Gradients go
+    straight through rounding.
 
     Args:
         network: that of `ranges`.
@@ -76,7 +77,7 @@ class Simulation(Watch):
         self._ranges = ranges
         self._levels = levels
         self._sites = {site.place: site for site in active}
-        self._ends = {site.end: site for site in active if site.end is not None}
+        self._stored = _stored(active) - ranges.outputs
         self._tensors = dict([*network.named_parameters(), *network.named_buffers()])
 
     def operator(
@@ -94,7 +95,7 @@ class Simulation(Watch):
                 f"got {place}, which had not been computed before; engines run one fixed graph"
             )
         site = self._sites.get(place)
-        if site is None and place not in self._ends:
+        if site is None and place not in self._stored:
             return function(*args, **kwargs)
         written = args[0] if _in_place(function, kwargs) else None
         if written is not None:
@@ -119,7 +120,7 @@ class Simulation(Watch):
 
     def quantize_output(self, place: Place, output: Any) -> Any:
         """What `place` gives, on the grid where it is stored in int8."""
-        if place not in self._ends or not isinstance(output, torch.Tensor):
+        if place not in self._stored or not isinstance(output, torch.Tensor):
             return output
         return self._on_grid(output, place)
 
@@ -147,9 +148,15 @@ class Simulation(Watch):
         return on_weight_grid(weight * factor, axis, self._levels) / factor
 
     def _on_grid(self, tensor: torch.Tensor, value: Place) -> torch.Tensor:
-        low, high = self._ranges.limits[value]
+        low, high = self._ranges.limits.get(value, (0.0, 0.0))  # no value was ever seen
         # Where a range has no end, as with a mask of minus infinity, engines stay in float.
         return on_activation_grid(tensor, low, high) if _finite(low, high) else tensor
+
+
+def _stored(sites: Iterable[Site]) -> set[Place]:
+    """Where what is computed is stored in int8, for whoever reads it: what `sites` read or give."""
+    read = {one.value for site in sites for one in site.operands if one is not None}
+    return {place for place in read | {site.end for site in sites} if place is not None}
 
 
 def _finite(low: float, high: float) -> bool:

@@ -108,5 +108,6 @@ class Watch(TorchFunctionMode):
 
     def _leave(self, path: str, module: torch.nn.Module, args: Any, outputs: Any) -> None:
         self._stack.pop()
-        if not self._stack:
+        # NOTE: torch has None for what a module that raised has given.
+        if not self._stack and outputs is not None:
             self.end(outputs)
