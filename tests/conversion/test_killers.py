@@ -276,8 +276,8 @@ def activated(activation, outlier):
 def test_a_tail_below_one_level_is_found_and_a_usual_one_is_not(activation):
     findings = found(activated(activation, 300.0), 3, 24, 24)
     (finding,) = (f for f in findings if f.killer == "activation-tail")
-    assert (finding.paths, finding.keep_float) == (("1",), ("1",))
-    assert 'calibrator = "percentile"' in finding.remedy
+    assert (finding.paths, finding.keep_float) == (("1",), ("0", "1", "2"))
+    assert '[quantize] calibrator = "percentile" and percentile = 99.9,' in finding.remedy
     assert names(found(activated(activation, 0.0), 3, 24, 24)) == []
 
 

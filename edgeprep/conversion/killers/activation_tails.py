@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from edgeprep.conversion.killers.finding import Finding
+from edgeprep.conversion.killers.neighbours import paths_around
 from edgeprep.conversion.killers.observed import Observed, kind, path_of
 
 __all__ = ["find_activation_tails"]
@@ -29,14 +30,14 @@ def find_activation_tails(network: Observed) -> Iterator[Finding]:
         # Where the range is not wider than the values are, nothing is gained by cutting it.
         if steps >= _LEAST_STEPS or seen.high < 2 * limit:
             continue
-        path = path_of(node)
         yield Finding(
             killer="activation-tail",
-            paths=(path,),
+            paths=(path_of(node),),
             measured=f"{kind(node)} gives {seen.low:.3g}..{seen.high:.3g}, but {_INNER_PERCENT} % "
             f"of it is below {limit:.3g}: its negative side has {-seen.low / seen.step:.1f} of 255 "
-            "levels, and half of that where ranges are symmetric",
-            remedy='cut the range, [quantize] calibrator = "percentile" or "mse", keep ranges '
-            "asymmetric, as this package's int8 does, or train with ReLU6 or hard-swish",
-            keep_float=(path,) if path else (),
+            "levels, or half of that where ranges are symmetric",
+            # Not "mse": its ranges are as wide, because of what cutting costs the few.
+            remedy='cut the range, by [quantize] calibrator = "percentile" and percentile = '
+            f"{_INNER_PERCENT}, or train with an activation that ends, such as ReLU6",
+            keep_float=paths_around(node, list(node.users)),
         )

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch.fx import Node
 
 from edgeprep.conversion.killers.finding import Finding, quote
+from edgeprep.conversion.killers.neighbours import paths_around
 from edgeprep.conversion.killers.observed import CONVOLUTIONS, LAYERS, Observed, kind, path_of
 
 __all__ = ["find_channel_ranges"]
@@ -40,17 +41,15 @@ def find_channel_ranges(network: Observed) -> Iterator[Finding]:
         middle, widest = 255 * float(np.median(steps[steps > 0])), 255 * float(steps.max())
         if shared >= _LEAST_DB or own - shared < _GAIN_DB or widest < _SPREAD * middle:
             continue
-        path = path_of(node)
-        kept = tuple(dict.fromkeys(filter(None, (*_producers(node), path))))
         yield Finding(
             killer="channel-ranges",
-            paths=(path,),
+            paths=(path_of(node),),
             measured=f"{kind(node)} takes channels that are {quote([middle, widest])} "
             f"wide, in the middle and at most: with one scale for all, eight bits leave "
             f"{shared:.0f} dB of its result, with one for each {own:.0f} dB",
             remedy="equalize the layer with the one before it (divide the wide channels there, "
             "multiply their weights here)",
-            keep_float=kept,
+            keep_float=paths_around(node.all_input_nodes[0], [node]),
         )
 
 
@@ -77,15 +76,3 @@ def _decibel(power: NDArray[np.float64], noise: NDArray[np.float64]) -> float:
     """Signal to noise in the middle of the channels that are not 0."""
     alive = power > 0
     return float(10 * np.log10(np.median(power[alive] / np.maximum(noise[alive], 1e-300))))
-
-
-def _producers(layer: Node) -> list[str]:
-    """The modules from the last layer with weights up to `layer`, whose values it takes."""
-    paths: list[str] = []
-    node = layer.all_input_nodes[0]
-    while node.op == "call_function":
-        paths.append(path_of(node))
-        if kind(node) in LAYERS or not node.all_input_nodes:
-            break
-        node = node.all_input_nodes[0]
-    return paths[::-1]
