@@ -7,6 +7,7 @@ in float. In 8 bits, one scale for all channels leaves nothing of the narrow one
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,10 +23,9 @@ PLACE = 3  # of eight blocks
 FACTOR = 3e4
 
 
-def build(width: float = 1.5) -> nn.Module:
+def build(width: float = 1.5) -> Any:
     """The network with its weights; `width` is the zoo's."""
-    network = load_factory("model:build", ZOO, "model.factory")(classes=10, width=width)
-    assert isinstance(network, nn.Module)
+    network: Any = load_factory("model:build", ZOO, "model.factory")(classes=10, width=width)
     network.load_state_dict(load_file(ZOO / "weights.safetensors"))
     block = network.features[PLACE]
     channels = block[-1][0].out_channels
