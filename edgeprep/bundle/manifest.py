@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct, field
 
 from edgeprep.errors import BundleFormatError, IncompatibleBundle
-from edgeprep.interfaces import Placement, Precision
+from edgeprep.interfaces import Placement, Precision, WeightRange
 from edgeprep.tensors import ImageSpec, TensorSpec
 
 __all__ = [
@@ -92,6 +92,8 @@ class Variant(Struct, frozen=True, kw_only=True):
         metric: score on labelled samples; None where there were none.
         keep_float: the modules that stayed in float for its score, where it is quantized.
         calibrator: how the ranges of its activations were chosen; "" where it has none.
+        weight_range: how its weights became integers, where they did: what is "full" is wrong on
+            some processors.
         reduced: the drop of that score by precision hint, such as "bf16", for the hints below its
             own precision that the variant was run with.
         tolerance: largest relative error (see `Parity`) at which the golden outputs count as
@@ -113,6 +115,7 @@ class Variant(Struct, frozen=True, kw_only=True):
     metric: Measured | None = None
     keep_float: tuple[str, ...] = ()
     calibrator: str = ""
+    weight_range: WeightRange = "auto"
     reduced: Mapping[str, float] = field(default_factory=dict)
     tolerance: float
     golden_outputs: tuple[str, ...]

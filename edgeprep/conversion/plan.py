@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
+
+from msgspec.structs import replace
 
 from edgeprep.data import Samples, build_reader
 from edgeprep.errors import BackendUnavailable, RecipeError, StorageError, UnknownName
@@ -173,8 +176,11 @@ def _variants(
                 raise RecipeError(
                     f"{where}.precision: {target.format!r} offers {known}, got {precision!r}"
                 )
-            for placement in placements:
+            # Only these can saturate: all others have float in their products, or 32 bits.
+            policies = recipe.quantize.policies if precision == "int8" else (_policy(recipe),)
+            for placement, policy in product(placements, policies):
                 suffix = f"-{placement}" if len(placements) > 1 else ""
+                suffix += f"-{policy.weight_range}" if len(policies) > 1 else ""
                 planned.append(
                     PlannedVariant(
                         name=f"{target.format}-{precision}{suffix}",
@@ -184,10 +190,16 @@ def _variants(
                         precision=precision,
                         placement=placement,
                         keep_float=target.keep_float,
-                        quantization=recipe.quantize.policies[0],
+                        quantization=policy,
                     )
                 )
     return planned
+
+
+def _policy(recipe: Recipe) -> Quantization:
+    """That of precisions which have no use for two weight ranges."""
+    first, *others = recipe.quantize.policies
+    return replace(first, weight_range="auto") if others else first
 
 
 def _backend(format: str, registry: Registry, where: str) -> Backend:  # noqa: A002

@@ -205,6 +205,7 @@ def _record(
         format=model.format,
         precision=planned.precision,
         placement=planned.placement,
+        weight_range=planned.quantization.weight_range,
         requires=(planned.backend.install,) if planned.backend.install else (),
         files=tuple(f"variants/{planned.name}/{name}" for name in sorted(model.files)),
         size_bytes=model.size_bytes,

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from edgeprep.interfaces.quantization import WeightRange
 from edgeprep.tensors import TensorSpec
 
 __all__ = [
@@ -107,6 +108,16 @@ class Backend(ABC):
     @abstractmethod
     def options(self, device: Device, precision: Precision) -> tuple[Options, ...]:
         """The ways worth measuring on `device`, the numerically most exact one first."""
+
+    def refuse(self, device: Device, precision: Precision, weight_range: WeightRange) -> str | None:
+        """Why a variant's numbers would be wrong on `device`, which no error tells; None: right.
+
+        Args:
+            device: one of `devices()`.
+            precision: of the variant.
+            weight_range: how its weights became integers, where they did.
+        """
+        return None
 
     @abstractmethod
     def load(self, model: Model, device: Device, options: Options) -> Runner:

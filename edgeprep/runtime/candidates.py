@@ -140,6 +140,9 @@ def list_candidates(
                 continue
             for item in ways:
                 refusal = rules.refuse(variant, item.candidate, item.device)
+                refusal = refusal or backend.refuse(
+                    item.device, variant.precision, variant.weight_range
+                )
                 if refusal is None:
                     reachable.append(item)
                 else:

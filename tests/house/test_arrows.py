@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 # Each room may import the rooms above it. Rooms in one row do not import each other.
 ROWS = (
     ("collector", "errors", "version"),
-    ("tensors", "files", "geometry"),
+    ("tensors", "files", "geometry", "processor"),
     ("interfaces",),
     ("schema", "ranges"),
     ("recipe", "bundle", "pictures"),
@@ -35,6 +35,8 @@ MODULES = {
     "geometry",
     "hookspecs",
     "interfaces",
+    # What the instruction sets of the processor mean for integers, to every engine alike.
+    "processor",
     # How a calibrator chooses a range, so that all formats mean the same by its name.
     "ranges",
     "schema",

@@ -11,6 +11,7 @@ ROOMS = (
     "errors",
     "tensors",
     "geometry",
+    "processor",
     "files",
     "interfaces",
     "schema",

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from edgeprep.errors import BackendError, ClosedError
 from edgeprep.interfaces import Device, Model, Options, Runner
+from edgeprep.processor import sums_saturate
 from edgeprep.tensors import DType, TensorSpec
-from edgeprep_onnx._machine import cores, devices, products_saturate, provider_of
+from edgeprep_onnx._machine import cores, devices, provider_of
 from edgeprep_onnx._marks import has_reduced_weights
 
 __all__ = ["OnnxRuntimeRunner", "devices", "load", "options", "versions"]
@@ -148,7 +149,10 @@ def _settings(options: Options, *, exact: bool) -> onnxruntime.SessionOptions:
 
     Args:
         options: of a candidate.
-        exact: whether integer products may be larger than what every processor adds up.
+        exact: whether sums of products may saturate, if it is not seen to that they do not.
+
+    Source: MobileNetV2 on an emulated Haswell: 25 dB from the exact result, and no difference with
+        `session.x64quantprecision`, which halves the speed where it is not due.
     """
     unknown = sorted(set(options) - {"threads", "waiting"})
     if unknown:
@@ -167,7 +171,7 @@ def _settings(options: Options, *, exact: bool) -> onnxruntime.SessionOptions:
     entries = {
         **WAITING[str(waiting)],
         "session.record_ep_graph_assignment_info": "1",
-        "session.x64quantprecision": str(int(exact and products_saturate())),
+        "session.x64quantprecision": str(int(exact and sums_saturate())),
         # The other format that ONNX Runtime knows by its first bytes is none that we write.
         "session.load_model_format": "ONNX",
         # Weights come with the model or not at all; the default is the working directory.

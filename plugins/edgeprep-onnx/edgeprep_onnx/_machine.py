@@ -1,16 +1,13 @@
-"""What this machine offers to ONNX Runtime: execution providers, cores, exact int8 products."""
+"""What this machine offers to ONNX Runtime: execution providers and cores."""
 
 import os
-import platform
 from collections.abc import Mapping
-from functools import cache
-from os import PathLike
 
 import onnxruntime  # type: ignore[import-untyped]
 
 from edgeprep.interfaces import Device, DeviceKind
 
-__all__ = ["cores", "devices", "products_saturate", "provider_of"]
+__all__ = ["cores", "devices", "provider_of"]
 
 # Azure is left out: it sends the pictures to a server. Several names may stand for one chip: they
 # are different libraries, with different speed and different numbers.
@@ -36,9 +33,6 @@ DEVICES: Mapping[str, tuple[str, DeviceKind]] = {
     "XnnpackExecutionProvider": ("xnnpack", "cpu"),
 }
 
-X86 = ("x86_64", "amd64", "i386", "i686")
-VNNI = {"avx512_vnni", "avx_vnni"}
-
 
 def devices() -> tuple[Device, ...]:
     """The devices of the execution providers in this build; the CPU comes first."""
@@ -62,26 +56,6 @@ def cores() -> int:
     except AttributeError:  # not on every system
         return os.cpu_count() or 1
     return len({_siblings(cpu) for cpu in usable})
-
-
-@cache
-def products_saturate(cpuinfo: str | PathLike[str] = "/proc/cpuinfo") -> bool:
-    """Whether fast int8 products are wrong here: on x86 without VNNI, their 16-bit sums saturate.
-
-    Where the processor does not say what it can, the answer is yes, which is slow and right.
-
-    Source: https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html, "When and
-    why do I need to try U8U8?". MobileNetV2 on an emulated Haswell: 25 dB from the exact result,
-    and no difference with `session.x64quantprecision`, which halves the speed where it is not due.
-    """
-    if platform.machine().lower() not in X86:
-        return False
-    try:
-        with open(cpuinfo, encoding="utf-8") as file:
-            flags = file.read()
-    except OSError:
-        return True
-    return VNNI.isdisjoint(flags.split())
 
 
 def _siblings(cpu: int) -> str:

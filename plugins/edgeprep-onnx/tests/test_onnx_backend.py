@@ -98,31 +98,6 @@ def test_hardware_threads_of_one_core_count_once(monkeypatch: pytest.MonkeyPatch
     assert _machine.cores() == 2
 
 
-@pytest.mark.parametrize(
-    ("machine", "flags", "expected"),
-    [
-        pytest.param("x86_64", "sse4_2 avx2 fma", True, id="avx2"),
-        pytest.param("x86_64", "avx2 avx512f avx512_vnni", False, id="avx512 vnni"),
-        pytest.param("AMD64", "avx2 avx_vnni", False, id="avx vnni"),
-        pytest.param("x86_64", "avx2 not_avx_vnni", True, id="a longer name"),
-        pytest.param("x86_64", None, True, id="unknown"),
-        pytest.param("aarch64", "asimd", False, id="arm"),
-    ],
-)
-def test_int8_products_saturate_on_x86_without_vnni(
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    machine: str,
-    flags: str | None,
-    expected: bool,
-) -> None:
-    monkeypatch.setattr("platform.machine", lambda: machine)
-    cpuinfo = tmp_path / "cpuinfo"
-    if flags is not None:
-        cpuinfo.write_text(f"model name : any\nflags : {flags}\nbogomips : 1\n")
-    assert _machine.products_saturate(cpuinfo) is expected
-
-
 def test_versions_name_the_library_and_its_providers(backend: OnnxRuntimeBackend) -> None:
     versions = backend.versions()
     assert versions["onnxruntime"] == onnxruntime.__version__

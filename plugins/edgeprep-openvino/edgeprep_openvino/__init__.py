@@ -18,6 +18,7 @@ from edgeprep.interfaces import (
     Precision,
     Runner,
     Source,
+    WeightRange,
 )
 
 __all__ = ["OpenVINOBackend", "OpenVINOExporter", "edgeprep_backends", "edgeprep_exporters"]
@@ -72,6 +73,10 @@ class OpenVINOBackend(Backend):
     def options(self, device: Device, precision: Precision) -> tuple[Options, ...]:
         """See `Backend.options`; the same for every `precision` of the model."""
         return self._engine.options(device)
+
+    def refuse(self, device: Device, precision: Precision, weight_range: WeightRange) -> str | None:
+        """See `Backend.refuse`: full-range int8 on an x86 processor without VNNI."""
+        return self._engine.refuse(device, precision, weight_range)
 
     def load(self, model: Model, device: Device, options: Options) -> Runner:
         """See `Backend.load`."""

@@ -9,7 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprep.errors import BackendError, ClosedError
-from edgeprep.interfaces import Device, DeviceKind, Model, Options, Runner
+from edgeprep.interfaces import (
+    Device,
+    DeviceKind,
+    Model,
+    Options,
+    Precision,
+    Runner,
+    WeightRange,
+)
+from edgeprep.processor import sums_saturate
 from edgeprep.tensors import DType, TensorSpec
 from edgeprep_openvino._reason import reason
 from edgeprep_openvino._signals import kept_signal_stack
@@ -76,6 +85,17 @@ class Engine:
             for precision in precisions
             for threads in sorted({1, max(1, cores // 2), cores})
         )
+
+    def refuse(self, device: Device, precision: Precision, weight_range: WeightRange) -> str | None:
+        """Why sums of int8 products would be wrong on `device`.
+
+        Without VNNI, oneDNN adds two products up in 16 bits and offers no other way. "auto" is what
+        the exporter makes of it: 7 bits.
+        """
+        saturates = device.kind == "cpu" and precision == "int8" and weight_range == "full"
+        if saturates and sums_saturate():
+            return "sums of full-range int8 saturate on x86 without VNNI"
+        return None
 
     def load(self, model: Model, device: Device, options: Options) -> "CompiledRunner":
         """`model` on `device`, from its bytes."""
