@@ -41,7 +41,7 @@ def answers(
             pictures, _ = as_tensors(samples, np.asarray(chosen[start : start + batch]))
             inputs = preprocessing(pictures.to(first.device))
             outputs = flatten_outputs(network(inputs.to(first.dtype))).values()
-            parts.append([output.float() for output in outputs])
+            parts.append([output.detach().float() for output in outputs])
     return tuple(torch.cat(output) for output in zip(*parts, strict=True))
 
 

@@ -58,6 +58,9 @@ def open_split(recipe: Recipe, name: Name, task: Task) -> Split | None:
         return None
     where, directory = f"data.{name}", recipe.directory
     reader = build_reader(table, where)
+    if name != "training":
+        # What changes from epoch to epoch is refused here.
+        reader.open(directory=directory, where=where)
     labelled = next(iter(_open(reader, 0, directory, where, None)))[1] is not None
     labels = getattr(task, "labels", None)
     return Split(where=where, reader=reader, directory=directory, labels=labels, labelled=labelled)

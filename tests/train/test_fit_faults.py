@@ -1,0 +1,175 @@
+"""What can go wrong in a training, in whole messages."""
+
+import pytest
+import torch
+
+from edgeprep.errors import CheckpointError, DataError, RecipeError, TrainingError
+from edgeprep.interfaces import Objective
+from edgeprep.train.checkpoint import read_checkpoint
+
+# Workers are forks. Where other tests have loaded jax, it warns of them; no worker touches it.
+pytestmark = pytest.mark.filterwarnings(r"ignore:os\.fork\(\) was called:RuntimeWarning")
+
+STEPS = 3  # of an epoch: 24 pictures in batches of 8
+UNLABELLED = {
+    'training   = { factory = "data:pictures" }': 'training = { factory = "data:unlabelled" }'
+}
+
+
+class Ending(Objective):
+    """A loss that is no number from some step on."""
+
+    def __init__(self, step, value):
+        self.left, self.value = step, value
+
+    def loss(self, network, inputs, labels):
+        self.left -= 1
+        loss = torch.nn.functional.cross_entropy(network(inputs), labels)
+        return loss if self.left else loss * self.value
+
+
+@pytest.mark.parametrize(
+    ("step", "value", "place", "got", "rate", "kept"),
+    [
+        (2, float("nan"), "epoch 1, step 2", "nan", "0.0485", "the first ones"),
+        (8, float("inf"), "epoch 3, step 2", "inf", "0.00585", "those of the end of epoch 2"),
+    ],
+)
+def test_a_loss_that_is_no_number_ends_a_training_and_keeps_the_last_good_weights(
+    project, train, storage, step, value, place, got, rate, kept
+):
+    with pytest.raises(TrainingError, match="the loss must be finite") as fault:
+        train(project(), objective=Ending(step, value))
+    assert str(fault.value) == (
+        f"train: {place}: the loss must be finite, got {got} at learning rate {rate}; the last "
+        f"good weights, {kept}, are in {str(storage)!r}; lower train.learning_rate, or set "
+        "train.clip_norm"
+    )
+    tensors = read_checkpoint(storage / "checkpoint.safetensors").tensors
+    assert all(bool(torch.isfinite(value).all()) for value in tensors.values())
+
+
+class Exploding(Objective):
+    """A finite loss with gradients that are not, in the last step of an epoch."""
+
+    def __init__(self):
+        self.left = STEPS
+
+    def loss(self, network, inputs, labels):
+        self.left -= 1
+        answers = network(inputs)
+        # The square root of 0 has no finite slope.
+        return answers.sum() if self.left else (answers - answers.detach()).abs().sqrt().sum()
+
+
+def test_weights_that_are_no_numbers_are_not_kept(project, train, storage):
+    with pytest.raises(TrainingError, match="the weights must be finite") as fault:
+        train(project(), objective=Exploding())
+    assert str(fault.value) == (
+        "train: epoch 1, step 4: the weights must be finite, got NaN or infinity in "
+        "'features.0.weight' at learning rate 0.0375; the last good weights, the first ones, are "
+        f"in {str(storage)!r}; lower train.learning_rate, or set train.clip_norm"
+    )
+    assert [path.name for path in storage.iterdir()] == ["checkpoint.safetensors"]
+
+
+def test_a_batch_of_more_pictures_than_there_are_is_refused(project, train):
+    with pytest.raises(RecipeError, match=r"^train\.batch") as fault:
+        train(project({"batch         = 8": "batch = 25"}))
+    assert (
+        str(fault.value) == "train.batch: must be at most the 24 pictures of data.training, got 25"
+    )
+
+
+def test_pictures_without_labels_are_no_lesson_for_the_tasks_own_loss(project, train):
+    with pytest.raises(RecipeError, match=r"^data\.training") as fault:
+        train(project(UNLABELLED))
+    assert str(fault.value) == (
+        "data.training: must have labels, which task 'classify' is learned from, got pictures "
+        "without"
+    )
+
+
+def test_a_network_that_does_not_fit_the_task_is_refused(project, train):
+    recipe = project({'"model:build"': '"model:build"\narguments = { classes = 4 }'})
+    with pytest.raises(RecipeError, match=r"^task\.labels") as fault:
+        train(recipe)
+    assert (
+        str(fault.value) == "task.labels: must name each of the network's 4 classes, got 3 labels"
+    )
+
+
+class Failing(Objective):
+    def __init__(self, error):
+        self.error = error
+
+    def loss(self, network, inputs, labels):
+        raise self.error
+
+
+def test_a_fault_of_the_network_is_told(project, train):
+    with pytest.raises(RecipeError, match=r"^model\.factory") as fault:
+        train(project(), objective=Failing(KeyError("hub")))
+    assert str(fault.value) == (
+        "model.factory: the network must learn from every picture of the data, got "
+        f"KeyError: 'hub' (test_fit_faults.py:{Failing.loss.__code__.co_firstlineno + 1})"
+    )
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:118] DefaultCPUAllocator: can't allocate"),
+    ],
+    ids=["accelerator", "processor"],
+)
+def test_memory_that_does_not_suffice_is_told_with_a_remedy(project, train, error):
+    with pytest.raises(TrainingError, match="must fit into memory") as fault:
+        train(project(), objective=Failing(error))
+    assert str(fault.value).startswith(
+        f"train: epoch 1, step 1 must fit into memory, got {type(error).__name__}: {error} ("
+    )
+    assert str(fault.value).endswith("); a smaller train.batch needs less")
+
+
+def test_a_damaged_checkpoint_is_refused(project, train, storage):
+    train(project())
+    path = storage / "checkpoint.safetensors"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(CheckpointError, match="must be a checkpoint of a training"):
+        train(project())
+
+
+@pytest.mark.parametrize(
+    ("factory", "message"),
+    [
+        (
+            "shrinking",
+            (
+                "data.training: must give 24 pictures in every epoch, as in the first, got 23 in "
+                "epoch 2"
+            ),
+        ),
+        (
+            "failing",
+            (
+                "data.training.factory: 'data:failing' must give its samples without an error, got "
+                "KeyError: 'hub' (data.py:26)"
+            ),
+        ),
+        (
+            "dying",
+            "data.training: the process that draws epoch 2 must come to its end, got exit code 7",
+        ),
+    ],
+)
+def test_a_fault_of_a_later_epoch_is_told_from_the_process_that_draws_it(
+    project, train, factory, message
+):
+    old = 'training   = { factory = "data:pictures" }'
+    new = f'training = {{ factory = "data:{factory}", per_epoch = true }}'
+    recipe = project({old: new, "batch         = 8": "batch = 6"}, train="workers = 1")
+    with pytest.raises(DataError, match=r"^data\.training") as fault:
+        train(recipe)
+    assert str(fault.value) == message

@@ -1,0 +1,196 @@
+"""`train_recipe`: what it leaves in a directory, and in which it begins, goes on or refuses."""
+
+import json
+
+import numpy as np
+import pytest
+import safetensors.torch
+from PIL import Image
+
+from edgeprep.errors import DataError, OutputExists, RecipeError, StorageError
+from edgeprep.train import load_network, train_recipe
+
+FILES = [
+    "checkpoint.safetensors",
+    "curve.png",
+    "metrics.csv",
+    "metrics.jsonl",
+    "result.json",
+    "weights.safetensors",
+]
+EVALUATION = 'evaluation = { factory = "data:pictures", arguments = { count = 15, seed = 7 } }'
+
+COUNTED = """
+
+def counted():
+    with open("{calls}", "a") as file:
+        file.write("x")
+    return pictures(15, 7)
+"""
+
+
+@pytest.fixture
+def output(tmp_path):
+    return tmp_path / "output"
+
+
+class Stop(Exception):
+    pass
+
+
+def stop(tick):
+    if tick.epoch == 2:
+        raise Stop("killed")
+
+
+def test_a_training_leaves_weights_that_the_recipe_can_name(project, output):
+    recipe = project({"epochs        = 3": "epochs = 12"})
+    trained = train_recipe(recipe, output)
+    assert sorted(path.name for path in output.iterdir()) == FILES
+    assert json.loads((output / "result.json").read_text()) == {
+        "schema_version": 1,
+        **trained.to_json(),
+    }
+    assert trained.to_json() == {
+        "directory": str(output),
+        "weights": str(output / "weights.safetensors"),
+        "checkpoint": str(output / "checkpoint.safetensors"),
+        "metrics": str(output / "metrics.csv"),
+        "curve": str(output / "curve.png"),
+        "epochs": 12,
+        "best_epoch": trained.best,
+        "metric": "accuracy",
+        "validation": 1.0,
+        "evaluation": 1.0,
+        "warnings": [],
+    }
+    named = project({'"model:build"': f'"model:build"\nweights = "{trained.weights}"'})
+    weights = load_network(named.model, named.directory).state_dict()
+    assert weights.keys() == safetensors.torch.load_file(trained.weights).keys()
+
+
+def test_evaluation_data_decide_nothing_and_are_scored_once(project, output, told):
+    recipe = project({EVALUATION: 'evaluation = { factory = "data:counted" }'})
+    calls = recipe.directory / "calls"
+    data = recipe.directory / "data.py"
+    data.write_text(f"{data.read_text()}{COUNTED.format(calls=calls)}")
+    trained = train_recipe(recipe, output, progress=told)
+    # Once for the first sample, which shows that there are labels.
+    assert calls.read_text() == "xx"
+    titles = [title for title, _ in told.steps]
+    assert titles[-1] == "score the best weights on the evaluation data"
+    assert titles.count(titles[-1]) == 1
+    line = f"accuracy {trained.evaluation:.4f} on 15 samples"
+    assert told.steps[-1][1] == line
+
+
+def test_the_curve_is_a_picture_of_what_was_kept(project, output, tmp_path):
+    train_recipe(project(), output)
+    train_recipe(project(), tmp_path / "again")
+    curve = Image.open(output / "curve.png")
+    assert curve.size == (700, 600)
+    assert len(np.unique(np.asarray(curve))) > 10
+    assert (output / "curve.png").read_bytes() == (tmp_path / "again" / "curve.png").read_bytes()
+
+
+def test_a_training_that_was_ended_goes_on(project, output, tmp_path):
+    with pytest.raises(Stop, match="killed"):
+        train_recipe(project(), output, watch=stop)
+    epochs = []
+    train_recipe(project(), output, watch=lambda tick: epochs.append(tick.epoch))
+    assert epochs[0] == 2
+    train_recipe(project(), tmp_path / "straight")
+    one, other = (path / "weights.safetensors" for path in (output, tmp_path / "straight"))
+    assert one.read_bytes() == other.read_bytes()
+
+
+def test_a_finished_training_is_replaced_only_on_purpose(project, output):
+    train_recipe(project(), output)
+    with pytest.raises(OutputExists, match="holds a finished training") as fault:
+        train_recipe(project(), output)
+    assert str(fault.value) == (
+        f"{output}: holds a finished training; pass --overwrite (overwrite=True) to train anew, or "
+        "name another directory"
+    )
+    (output / "notes.txt").write_text("mine")
+    train_recipe(project(train="label_smoothing = 0.1"), output, overwrite=True)
+    assert sorted(path.name for path in output.iterdir()) == sorted([*FILES, "notes.txt"])
+
+
+def test_a_training_of_other_settings_is_replaced_only_on_purpose(project, output):
+    with pytest.raises(Stop, match="killed"):
+        train_recipe(project(), output, watch=stop)
+    recipe = project({"seed = 5": "seed = 6"}, train="ema = 0.9")
+    with pytest.raises(OutputExists, match="holds a training of other") as fault:
+        train_recipe(recipe, output)
+    assert str(fault.value) == (
+        f"{output}: holds a training of other settings and data; pass --overwrite (overwrite=True) "
+        "to train anew, or name another directory"
+    )
+    epochs = []
+    train_recipe(recipe, output, overwrite=True, watch=lambda tick: epochs.append(tick.epoch))
+    assert epochs[0] == 1
+
+
+def test_a_kill_between_the_last_epoch_and_the_score_costs_nothing(project, output):
+    train_recipe(project(), output)
+    (output / "result.json").unlink()
+    steps = []
+    trained = train_recipe(project(), output, watch=steps.append)
+    assert (steps, trained.epochs) == ([], 3)
+
+
+def test_data_that_overlap_are_warned_of_with_the_count(project, output, told):
+    new = 'evaluation = { factory = "data:pictures", arguments = { count = 6 } }'
+    trained = train_recipe(project({EVALUATION: new}), output, progress=told)
+    warning = (
+        "6 of the 6 pictures of data.evaluation are in data.training, too; a score on them says "
+        "little of new pictures"
+    )
+    assert trained.warnings == (warning,)
+    assert ("compare the data", warning) in told.steps
+
+
+def test_an_output_that_is_a_file_is_refused(project, tmp_path):
+    path = tmp_path / "file"
+    path.write_text("mine")
+    with pytest.raises(StorageError, match="must be a directory") as fault:
+        train_recipe(project(), path)
+    assert str(fault.value) == f"{path}: must be a directory, got a file"
+
+
+def test_an_output_that_cannot_be_made_is_refused(project, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    path = tmp_path / "file" / "below"
+    with pytest.raises(StorageError, match="must be a directory that can be written") as fault:
+        train_recipe(project(), path)
+    assert str(fault.value) == (
+        f"{path}: must be a directory that can be written, got 'Not a directory'"
+    )
+
+
+def test_a_task_that_is_not_there_is_told(project, output):
+    with pytest.raises(RecipeError, match=r"^task\.use") as fault:
+        train_recipe(project({'"classify"': '"clasify"'}), output)
+    assert str(fault.value).startswith("task.use: ")
+    assert "'classify'" in str(fault.value)
+
+
+def test_nothing_is_left_where_the_data_are_at_fault(project, output):
+    new = 'evaluation = { factory = "data:failing", arguments = { epoch = 1 } }'
+    recipe = project({EVALUATION: new})
+    with pytest.raises(DataError, match=r"^data\.evaluation"):
+        train_recipe(recipe, output)
+    assert not output.exists()
+
+
+def test_training_starts_from_weights_that_have_learned_other_classes(project, output):
+    recipe = project({'"model:build"': '"model:build"\narguments = { classes = 7 }'})
+    old = load_network(recipe.model, recipe.directory).state_dict()
+    safetensors.torch.save_file(old, recipe.directory / "old.safetensors")
+    model = '"model:build"\narguments = { classes = 7 }\nhead = { module = "head", classes = 3 }'
+    settings = 'weights = "old.safetensors"\nfreeze = ["features"]'
+    trained = train_recipe(project({'"model:build"': model}, train=settings), output)
+    weights = safetensors.torch.load_file(trained.weights)
+    assert weights["head.weight"].shape == (3, 4)
+    assert (weights["features.0.weight"] == old["features.0.weight"]).all()
