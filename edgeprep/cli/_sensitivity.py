@@ -3,7 +3,6 @@
 import math
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -15,7 +14,7 @@ from edgeprep.files import atomic_write
 from edgeprep.recipe import Recipe
 from edgeprep.runtime.explain import format_table
 
-__all__ = ["draw", "run"]
+__all__ = ["describe", "draw", "run"]
 
 # More bars than these cannot be told apart; the others are counted.
 _MOST_DRAWN = 60
@@ -31,10 +30,10 @@ def run(
     keep: int | None,
     threshold_db: float,
     quiet: bool,
-) -> tuple[str, dict[str, Any], SensitivityReport]:
-    """The layers as a table, as a document, and as they were found."""
+) -> SensitivityReport:
+    """What was found."""
     progress: Progress = silent if quiet else Steps()
-    report = analyze(
+    return analyze(
         recipe,
         samples=samples,
         worst=worst,
@@ -43,7 +42,6 @@ def run(
         threshold_db=threshold_db,
         progress=stopping(progress),
     )
-    return _text(report), report.to_json(), report
 
 
 def draw(report: SensitivityReport, path: Path, *, overwrite: bool) -> None:
@@ -75,7 +73,8 @@ def draw(report: SensitivityReport, path: Path, *, overwrite: bool) -> None:
     atomic_write(path, [picture.getvalue()], overwrite=overwrite)
 
 
-def _text(report: SensitivityReport) -> str:
+def describe(report: SensitivityReport) -> str:
+    """The layers as a table, and what comes of keeping some of them in float."""
     drop = report.metric is not None
     head = ("rank", "layer", "kind", "parameters", "MACs", "SNR dB", "own SNR dB")
     rows = [
@@ -87,7 +86,7 @@ def _text(report: SensitivityReport) -> str:
     if report.metric is not None:
         lines.append(f"in float: {report.metric} {report.source:.4f} on {report.confirmed} samples")
     if report.block:
-        lines.append(f"with these in float: {_decibels(report.kept_snr_db)} dB\n\n{report.block}")
+        lines.append(f"with the layers below in float: {_decibels(report.kept_snr_db)} dB")
     elif report.threshold_db is not None and report.snr_db >= report.threshold_db:
         lines.append(f"no layer needs to stay in float for {report.threshold_db:g} dB")
     else:

@@ -78,8 +78,8 @@ def command(
     """Rank the layers of RECIPE's network by what quantizing each one alone costs.
 
     INT8 is simulated in torch: the signal-to-noise ratio of the outputs is measured on calibration
-    samples, once a layer. Layers that share it out worst come first, with a block for the recipe
-    that keeps the fewest of them in float, in every format alike.
+    samples, once a layer. The worst layers come first, and a block for the recipe
+    keeps the fewest of them in float, in every format alike.
     """
     # First, as it takes no time: a recipe with a fault need not wait for torch.
     loaded = load_recipe(recipe)
@@ -87,8 +87,8 @@ def command(
         check_output(output, overwrite=overwrite)
         check_no_input(output, recipe)
     with workstation_only("sensitivity"):
-        from edgeprep.cli._sensitivity import draw, run
-    text, document, report = run(
+        from edgeprep.cli._sensitivity import describe, draw, run
+    report = run(
         loaded,
         samples=samples,
         worst=worst,
@@ -97,7 +97,10 @@ def command(
         threshold_db=threshold,
         quiet=quiet,
     )
+    text = describe(report)
     if output is not None:
         draw(report, output, overwrite=overwrite)
         text = f"{text}\n{output}"
-    emit(text, {"output": None if output is None else str(output), **document}, form)
+    # Last, so that it is easily taken from the screen.
+    text = f"{text}\n\n{report.block}" if report.block else text
+    emit(text, {"output": None if output is None else str(output), **report.to_json()}, form)
