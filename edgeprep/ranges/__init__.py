@@ -5,8 +5,8 @@ of the range to `choose_range`.
 """
 
 from edgeprep.ranges.choose import choose_range
-from edgeprep.ranges.cover import measure_use
+from edgeprep.ranges.cover import measure_coverage
 from edgeprep.ranges.histogram import Histogram
 from edgeprep.ranges.store import load_histograms, save_histograms
 
-__all__ = ["Histogram", "choose_range", "load_histograms", "measure_use", "save_histograms"]
+__all__ = ["Histogram", "choose_range", "load_histograms", "measure_coverage", "save_histograms"]

@@ -5,7 +5,7 @@ Importing this module is cheap; the libraries are imported when a class is used.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from msgspec import Meta
 
@@ -17,10 +17,15 @@ from edgeprep.interfaces import (
     Model,
     Options,
     Precision,
+    RangeCoverage,
     Runner,
     Source,
 )
 from edgeprep_onnx._telemetry import silence_telemetry
+
+if TYPE_CHECKING:
+    from numpy import uint8
+    from numpy.typing import NDArray
 
 __all__ = ["OnnxExporter", "OnnxRuntimeBackend", "edgeprep_backends", "edgeprep_exporters"]
 
@@ -64,6 +69,17 @@ class OnnxExporter(Exporter):
         from edgeprep_onnx import _export
 
         return _export.export(source, precision, opset=self.opset)
+
+    def coverage(
+        self, source: Source, precision: Precision, evaluation: "NDArray[uint8] | None" = None
+    ) -> tuple[RangeCoverage, ...]:
+        """See `Exporter.coverage`; of int8 alone."""
+        if precision != "int8":
+            return ()
+        silence_telemetry()
+        from edgeprep_onnx._coverage import coverage
+
+        return coverage(source, evaluation)
 
 
 class OnnxRuntimeBackend(Backend):

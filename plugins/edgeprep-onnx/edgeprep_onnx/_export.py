@@ -15,7 +15,7 @@ from edgeprep_onnx._marks import REDUCIBLE, WEIGHT_RANGE
 from edgeprep_onnx._quantize import kept_values, quantize, quantize_dynamic
 from edgeprep_onnx._weights import store_weights
 
-__all__ = ["export"]
+__all__ = ["export", "read_network"]
 
 
 def export(source: Source, precision: Precision, *, opset: int) -> Model:
@@ -26,8 +26,7 @@ def export(source: Source, precision: Precision, *, opset: int) -> Model:
     """
     step = "reading the network"
     try:
-        network = inliner.inline_local_functions(onnx.load_from_string(source.network_onnx))
-        kept = kept_values(network, source.keep_float)
+        network, kept = read_network(source)
         preprocessing = onnx.load_from_string(source.preprocessing_onnx)
         step = f"conversion to opset {opset}"
         network, preprocessing = _at_opset(network, opset), _at_opset(preprocessing, opset)
@@ -48,6 +47,12 @@ def export(source: Source, precision: Precision, *, opset: int) -> Model:
         raise ExportError(f"exporter 'onnx': {step} must succeed, got {reason!r}") from error
     _check_tensors(model, source)
     return Model(format="onnx", files={"model.onnx": model.SerializeToString(deterministic=True)})
+
+
+def read_network(source: Source) -> tuple[ModelProto, frozenset[str]]:
+    """The network of `source` without local functions, and the values to be kept in float."""
+    network = inliner.inline_local_functions(onnx.load_from_string(source.network_onnx))
+    return network, kept_values(network, source.keep_float)
 
 
 def _at_precision(

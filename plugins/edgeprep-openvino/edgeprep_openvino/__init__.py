@@ -6,7 +6,7 @@ This module is light. What needs openvino lies in the heavy twins `_export`, `_q
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from edgeprep import hookimpl
 from edgeprep.interfaces import (
@@ -16,10 +16,15 @@ from edgeprep.interfaces import (
     Model,
     Options,
     Precision,
+    RangeCoverage,
     Runner,
     Source,
     WeightRange,
 )
+
+if TYPE_CHECKING:
+    from numpy import uint8
+    from numpy.typing import NDArray
 
 __all__ = ["OpenVINOBackend", "OpenVINOExporter", "edgeprep_backends", "edgeprep_exporters"]
 
@@ -51,6 +56,16 @@ class OpenVINOExporter(Exporter):
         from edgeprep_openvino._export import export
 
         return export(source, precision)
+
+    def coverage(
+        self, source: Source, precision: Precision, evaluation: "NDArray[uint8] | None" = None
+    ) -> tuple[RangeCoverage, ...]:
+        """See `Exporter.coverage`; of int8 alone."""
+        if precision != "int8":
+            return ()
+        from edgeprep_openvino._coverage import coverage
+
+        return coverage(source, evaluation)
 
 
 class OpenVINOBackend(Backend):

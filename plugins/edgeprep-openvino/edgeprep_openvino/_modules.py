@@ -11,7 +11,7 @@ import torch
 from edgeprep.errors import ExportError
 from edgeprep.interfaces import Source
 
-__all__ = ["operations_of"]
+__all__ = ["operations_of", "owners_of"]
 
 # openvino's frontend for torch names its nodes `__module.features.0/aten::_convolution/…`.
 _TRACED = re.compile(r"__module\.([^/]+)/")
@@ -43,13 +43,8 @@ def operations_of(
     """
     if not modules:
         return ()
-    scopes = _onnx_scopes(source.network_onnx) if road == "onnx" else {}
     producers = _producers(source)
-    owners = {
-        node.friendly_name: _owner(node, scopes, producers, source.network)
-        for node in network.get_ordered_ops()
-        if node.get_type_name() not in _ENDS
-    }
+    owners = _owners(network, source, road, producers)
     kept: dict[str, None] = {}
     for module in modules:
         found = [name for name, owner in owners.items() if f"{owner}.".startswith(f"{module}.")]
@@ -68,6 +63,22 @@ def operations_of(
             ]
         kept |= dict.fromkeys(found)
     return tuple(kept)
+
+
+def owners_of(network: ov.Model, source: Source, road: str) -> dict[str, str]:
+    """The path of the module that each operation of `network` computes; "" where nothing tells."""
+    return _owners(network, source, road, _producers(source))
+
+
+def _owners(
+    network: ov.Model, source: Source, road: str, producers: Mapping[str, str]
+) -> dict[str, str]:
+    scopes = _onnx_scopes(source.network_onnx) if road == "onnx" else {}
+    return {
+        node.friendly_name: _owner(node, scopes, producers, source.network)
+        for node in network.get_ordered_ops()
+        if node.get_type_name() not in _ENDS
+    }
 
 
 def _owner(

@@ -95,9 +95,11 @@ class Statistics:
         }
         for value, collector in found:
             statistic = collector.get_statistics()
-            for name, end in zip(("min_values", "max_values"), ranges[value], strict=True):
-                known = getattr(statistic, name)
-                setattr(statistic, name, Tensor(np.full(known.shape, end, np.float32)))
+            # One range, or one a channel, as nncf has it before depthwise convolutions: no channel
+            # needs more than what occurs in it.
+            low, high = ranges[value]
+            statistic.min_values = Tensor(np.clip(statistic.min_values.data, low, high))
+            statistic.max_values = Tensor(np.clip(statistic.max_values.data, low, high))
             collector.set_cache(statistic)
 
 

@@ -6,10 +6,25 @@ This module is imported whenever plugins are listed, so it is light: what needs 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from edgeprep import hookimpl
-from edgeprep.interfaces import Backend, Device, Exporter, Model, Options, Precision, Runner, Source
+from edgeprep.interfaces import (
+    CALIBRATED,
+    Backend,
+    Device,
+    Exporter,
+    Model,
+    Options,
+    Precision,
+    RangeCoverage,
+    Runner,
+    Source,
+)
+
+if TYPE_CHECKING:
+    from numpy import uint8
+    from numpy.typing import NDArray
 
 __all__ = ["LiteRTBackend", "TFLiteExporter", "edgeprep_backends", "edgeprep_exporters"]
 
@@ -42,6 +57,16 @@ class TFLiteExporter(Exporter):
         from edgeprep_tflite import _export
 
         return _export.export(source, precision)
+
+    def coverage(
+        self, source: Source, precision: Precision, evaluation: "NDArray[uint8] | None" = None
+    ) -> tuple[RangeCoverage, ...]:
+        """See `Exporter.coverage`."""
+        if precision not in CALIBRATED:
+            return ()
+        from edgeprep_tflite import _export
+
+        return _export.coverage(source, precision, evaluation)
 
 
 class LiteRTBackend(Backend):

@@ -5,10 +5,12 @@ import re
 from unittest import mock
 from weakref import WeakKeyDictionary
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from edgeprep.errors import BackendError, ExportError
-from edgeprep.interfaces import CALIBRATED, Model, Precision, Source
+from edgeprep.interfaces import CALIBRATED, Model, Precision, RangeCoverage, Source
 from edgeprep_tflite._engine import InterpreterRunner
 from edgeprep_tflite._quiet import quiet
 
@@ -17,10 +19,11 @@ with quiet():
     from litert_torch.backend import debuginfo  # type: ignore[import-untyped]
 
     from edgeprep_tflite import _quantize
+    from edgeprep_tflite._coverage import measure_ranges
     from edgeprep_tflite._ranges import Converted, activation_ranges
     from edgeprep_tflite._resize import resize_levels
 
-__all__ = ["export"]
+__all__ = ["coverage", "export"]
 
 # The float file is where every precision starts, and a conversion takes seconds. By network, then
 # by what else it was made of.
@@ -46,6 +49,21 @@ def export(source: Source, precision: Precision) -> Model:
             ) from error
         _check_tensors(content, source)
     return Model(format="tflite", files={"model.tflite": content})
+
+
+def coverage(
+    source: Source, precision: Precision, evaluation: NDArray[np.uint8] | None
+) -> tuple[RangeCoverage, ...]:
+    """One for each activation that is quantized at `precision`, in the order of the graph.
+
+    Raises:
+        ExportError: the network cannot be written at this precision.
+    """
+    with quiet():
+        converted = _float(source)
+        ranges = activation_ranges(converted, source, precision)
+        quantized = _quantize.quantize(converted.content, source, ranges, precision)
+        return measure_ranges(converted, quantized, source, evaluation)
 
 
 def _at_precision(converted: Converted, source: Source, precision: Precision) -> bytes:
