@@ -107,6 +107,8 @@ class Watch(TorchFunctionMode):
         self._stack.append(path)
 
     def _leave(self, path: str, module: torch.nn.Module, args: Any, outputs: Any) -> None:
+        if not self._stack:  # `begin` has raised
+            return
         self._stack.pop()
         # NOTE: torch has None for what a module that raised has given.
         if not self._stack and outputs is not None:
