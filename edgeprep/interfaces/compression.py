@@ -114,19 +114,19 @@ class Workbench(ABC):
         """
 
     @property
+    @abstractmethod
     def input(self) -> ImageSpec:
         """The pictures that an application hands over."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def stages(self) -> tuple[Stage, ...]:
         """The preprocessing of those pictures, in order."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def objective(self) -> Objective:
         """The task's own loss, as `[train]` sets it."""
-        raise NotImplementedError
 
     @abstractmethod
     def step(self, title: str) -> "AbstractContextManager[Callable[[str], None]]":
