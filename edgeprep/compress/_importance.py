@@ -33,8 +33,9 @@ def rank_units(graph: NetworkGraph, group: Group, importance: Importance) -> tor
     # The library answers for another layer's channels where that one has several for each.
     if values is None or len(values) != group.channels:
         return None
-    units = [values[group.indices([unit])].mean() for unit in range(group.units)]
-    return torch.stack(units).detach()
+    units = [group.indices([unit]) for unit in range(group.units)]
+    ranks: torch.Tensor = values[torch.tensor(units)].mean(1).detach()
+    return ranks
 
 
 def collect_gradients(network: torch.nn.Module, bench: Workbench, samples: int) -> None:

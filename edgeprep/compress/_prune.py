@@ -99,7 +99,7 @@ class _Work:
     def choose(self, network: torch.nn.Module, free: Sequence[Group]) -> Kept:
         """How many units each group keeps in the end."""
         settings = self.settings
-        ranks = self._rank(network, free)
+        ranks = self._rank(network, NetworkGraph(network, self.example), free)
 
         def share(ratio: float, *, strict: bool = False) -> Kept:
             return share_out(
@@ -143,13 +143,13 @@ class _Work:
             for group in groups
         }
 
-    def _rank(self, network: torch.nn.Module, groups: Sequence[Group]) -> dict[str, torch.Tensor]:
+    def _rank(
+        self, network: torch.nn.Module, graph: NetworkGraph, groups: Sequence[Group]
+    ) -> dict[str, torch.Tensor]:
         """How much each unit of each group matters now."""
-        network.requires_grad_()
         network.zero_grad()
         if self.settings.importance == "taylor":
             collect_gradients(network, self.bench, self.settings.samples)
-        graph = NetworkGraph(network, self.example)
         paths = {group.path for group in groups}
         ranks = {}
         for group in graph.groups:
@@ -164,7 +164,7 @@ class _Work:
         network.requires_grad_()
         graph = NetworkGraph(network, self.example)
         losing = [g for g in graph.groups if kept.get(g.path, g.units) < g.units]
-        ranks = self._rank(network, losing)
+        ranks = self._rank(network, graph, losing)
         for group in losing:
             order = torch.argsort(ranks[group.path], stable=True).tolist()
             graph.remove(group, order[: group.units - kept[group.path]])
