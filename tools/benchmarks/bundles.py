@@ -12,6 +12,8 @@ WORKSPACE = ROOT / "build" / "bench"
 MODELS = Path(__file__).parent / "models"
 RECIPES = {
     "digits-mobilenet": ROOT / "model_zoo" / "digits-mobilenet" / "recipe.toml",
+    "digits-pipeline": ROOT / "model_zoo" / "digits-mobilenet" / "pipeline.toml",
+    "digits-resnet": ROOT / "model_zoo" / "digits-resnet" / "recipe.toml",
     **{path.stem: path for path in MODELS.glob("*.toml")},
 }
 # `--reuse` sets it: a bundle that is there is taken as it is.
