@@ -159,3 +159,17 @@ def test_a_join_inside_the_network_is_none_in_an_output():
 
     torch.manual_seed(0)
     assert found(Dense(), noise(3, 8, 8)) == []
+
+
+def test_ranges_of_what_a_network_shrinks_to_nothing_are_not_judged():
+    torch.manual_seed(0)
+    layers = [layer for _ in range(4) for layer in (nn.Conv2d(16, 16, 1), nn.SiLU())]
+    network = nn.Sequential(nn.Conv2d(3, 16, 1), *layers)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter *= 1e-5
+        # Some channel is always the widest; here by far.
+        network[0].weight[3] *= 100
+    samples = noise(3, 8, 8)
+    killers = [f.killer for f in find_killers(observe(network, samples[0], samples))]
+    assert killers == ["channel-weights", "constant-output"]

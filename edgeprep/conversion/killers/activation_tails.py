@@ -27,8 +27,9 @@ def find_activation_tails(network: Observed) -> Iterator[Finding]:
         limit = float(np.percentile(values, _INNER_PERCENT))
         inner = values[values <= limit]
         steps = float(np.sqrt(np.mean(np.square(inner, dtype=np.float64)))) / seen.step
-        # Where the range is not wider than the values are, nothing is gained by cutting it.
-        if steps >= _LEAST_STEPS or seen.high < 2 * limit:
+        # Where the range is not wider than the values are, nothing is gained by cutting it; and
+        # below 1 these activations are not one-sided.
+        if steps >= _LEAST_STEPS or seen.high < max(2 * limit, 1.0):
             continue
         yield Finding(
             killer="activation-tail",

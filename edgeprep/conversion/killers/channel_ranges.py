@@ -18,6 +18,8 @@ __all__ = ["find_channel_ranges"]
 _LEAST_DB, _GAIN_DB = 20.0, 10.0
 # The widest channel is so many times as wide as the middle one; 2 is usual, and 4 nothing rare.
 _SPREAD = 8.0
+# Channels that are no wider are rounding noise, as in networks that were never trained.
+_SMALLEST = 1e-3
 
 
 def find_channel_ranges(network: Observed) -> Iterator[Finding]:
@@ -39,7 +41,9 @@ def find_channel_ranges(network: Observed) -> Iterator[Finding]:
         )
         shared, own = (_decibel(power, noise) for noise in noises)
         middle, widest = 255 * float(np.median(steps[steps > 0])), 255 * float(steps.max())
-        if shared >= _LEAST_DB or own - shared < _GAIN_DB or widest < _SPREAD * middle:
+        if shared >= _LEAST_DB or own - shared < _GAIN_DB:
+            continue
+        if widest < _SPREAD * middle or widest < _SMALLEST:
             continue
         yield Finding(
             killer="channel-ranges",

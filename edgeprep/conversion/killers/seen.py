@@ -27,12 +27,18 @@ class Seen:
     def add(self, tensor: torch.Tensor) -> None:
         """One more sample."""
         values = tensor.detach().flatten().float()
-        finite = values[values.isfinite()]
-        self.infinite |= finite.numel() < values.numel()
-        if finite.numel():
-            self.low = min(self.low, float(finite.min()))
-            self.high = max(self.high, float(finite.max()))
-            self._kept.append(finite[:: max(1, finite.numel() // _KEPT)].numpy())
+        if not values.numel():
+            return
+        low, high = (float(end) for end in values.aminmax())
+        if not (isfinite(low) and isfinite(high)):
+            # Rarely: to look for what is finite takes longer than all the rest.
+            self.infinite = True
+            values = values[values.isfinite()]
+            if not values.numel():
+                return
+            low, high = (float(end) for end in values.aminmax())
+        self.low, self.high = min(self.low, low), max(self.high, high)
+        self._kept.append(values[:: max(1, values.numel() // _KEPT)].clone().numpy())
 
     @property
     def largest(self) -> float:
@@ -70,9 +76,10 @@ class ChannelsSeen:
 
     def add(self, tensor: torch.Tensor) -> None:
         """One more sample."""
-        rows = tensor.detach().double().movedim(self._axis, 0).flatten(1)
-        found = (rows.amin(1), rows.amax(1), rows.square().sum(1))
-        low, high, squares = (one.numpy() for one in found)
+        rows = tensor.detach().float().movedim(self._axis, 0).flatten(1)
+        found = (*rows.aminmax(dim=1), torch.linalg.vector_norm(rows, dim=1))
+        low, high, norm = (one.double().numpy() for one in found)
+        squares = norm**2
         if not self._count:
             self.low, self.high, self._squares = low, high, squares
         else:
