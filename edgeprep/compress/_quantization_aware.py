@@ -49,7 +49,7 @@ def fine_tune(
             name="quantization-aware",
             epochs=settings.epochs,
             learning_rate=settings.learning_rate,
-            objective=Imitation(teacher) if settings.learn_from == "itself" else None,
+            objective=Imitation(teacher) if _learns_from_itself(settings, bench) else None,
         )
     return network.eval()
 
@@ -172,6 +172,12 @@ class _Training(Simulation):
         rows = [found.limits[place] for place in self._ranges.limits]
         with torch.no_grad():
             limits.copy_(torch.tensor(rows))
+
+
+def _learns_from_itself(settings: "QuantizationAware", bench: Workbench) -> bool:
+    if settings.learn_from != "auto":
+        return settings.learn_from == "itself"
+    return any(labels is None for _, labels in bench.batches(1))
 
 
 def _levels(settings: "QuantizationAware", bench: Workbench) -> tuple[int, ...]:

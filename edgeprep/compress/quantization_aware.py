@@ -25,7 +25,8 @@ class QuantizationAware(Pass):
         epochs: how often the training data are gone through.
         learning_rate: the highest one.
         learn_from: what is learned: the task's own loss on "labels", or to give what the network
-            "itself" gave in float, for which no labels are needed.
+            "itself" gave in float, for which no labels are needed; "auto": from labels where the
+            training data have some.
         weight_range: how much of int8 the weights use, as in `[quantize]`; "auto": as that says,
             or, where it says "auto" too, both in turns, because formats differ.
         keep_float: patterns of module paths that stay in float, as in `[quantize]`.
@@ -37,7 +38,7 @@ class QuantizationAware(Pass):
 
     epochs: Annotated[int, Meta(ge=1)] = 10
     learning_rate: Annotated[float, Meta(gt=0)] = 1e-4
-    learn_from: Literal["labels", "itself"] = "labels"
+    learn_from: Literal["auto", "labels", "itself"] = "auto"
     weight_range: Literal["auto", "full", "reduced"] = "auto"
     keep_float: tuple[Annotated[str, Meta(min_length=1)], ...] = ()
 

@@ -62,17 +62,28 @@ def test_int8_gets_better_and_float_stays(learn_from, workbench):
     assert int8_accuracy(tuned, bench, 63) > 0.9
 
 
-def test_labels_are_not_needed_to_learn_from_itself(workbench):
+@pytest.mark.parametrize("learn_from", ["itself", "auto"])
+def test_labels_are_not_needed_to_learn_from_itself(learn_from, workbench):
     network = Fragile().eval()
     bench = workbench(network, labelled=False)
-    QuantizationAware(epochs=1, learn_from="itself").apply(deepcopy(network), bench)
+    QuantizationAware(epochs=1, learn_from=learn_from).apply(deepcopy(network), bench)
     assert bench.trained == [("quantization-aware", 1)]
 
 
 def test_labels_are_needed_to_learn_from_labels(workbench):
     network = Fragile().eval()
     with pytest.raises(RecipeError, match=r"^data\.training: must have labels"):
-        QuantizationAware(epochs=1).apply(deepcopy(network), workbench(network, labelled=False))
+        QuantizationAware(epochs=1, learn_from="labels").apply(
+            network, workbench(network, labelled=False)
+        )
+
+
+def test_labels_are_learned_from_where_there_are_some(workbench, monkeypatch):
+    monkeypatch.setattr(Imitation, "loss", None)
+    network = Fragile().eval()
+    bench = workbench(network)
+    QuantizationAware(epochs=1).apply(network, bench)
+    assert bench.trained == [("quantization-aware", 1)]
 
 
 def test_the_network_comes_out_as_it_went_in_but_for_its_weights(workbench):
