@@ -100,13 +100,14 @@ class TrainingData:
             What the preprocessing gives, float32, at most `train.batch` pictures; and the labels,
             `(N,)`, int64, or None.
         """
-        size = self.settings.batch
-        rows = self._rows()
+        size, rows = self.settings.batch, self._rows()
+        # A training may have taken it to its device.
+        preprocessing = self.plain.graph.to("cpu")
         rest = iter(islice(rows, samples) if samples is not None else rows)
         while batch := list(islice(rest, size)):
             pictures, labels = zip(*batch, strict=True)
             with torch.no_grad():
-                inputs = self.plain.graph(torch.from_numpy(np.concatenate(pictures)))
+                inputs = preprocessing(torch.from_numpy(np.concatenate(pictures)))
             yield inputs, None if None in labels else torch.tensor(labels)
 
     def showing(self, views: Sequence[View]) -> "TrainingData":

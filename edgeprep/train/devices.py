@@ -23,13 +23,16 @@ def open_fabric(settings: TrainTable) -> Fabric:
         RecipeError: Fabric refuses a word, or the combination; or a batch cannot be shared out.
     """
     try:
-        fabric = Fabric(
-            accelerator=settings.accelerator,
-            devices=settings.devices,
-            num_nodes=settings.nodes,
-            strategy=settings.strategy,
-            precision=settings.precision,
-        )
+        with warnings.catch_warnings():
+            # It would go on with another precision than the one asked for.
+            warnings.filterwarnings("error", ".*AMP with fp16 is not supported", UserWarning)
+            fabric = Fabric(
+                accelerator=settings.accelerator,
+                devices=settings.devices,
+                num_nodes=settings.nodes,
+                strategy=settings.strategy,
+                precision=settings.precision,
+            )
     except Exception as error:  # Fabric lets out errors of every kind
         rule = "must name what Lightning Fabric has on this machine"
         raise RecipeError(f"train: {rule}, got {name_fault(error)}") from error
@@ -62,7 +65,7 @@ def seeded(device: torch.device) -> Iterator[None]:
     # The fastest kernel of the moment may be another one after a resume.
     torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
     try:
-        with torch.random.fork_rng(devices), warnings.catch_warnings():
+        with torch.random.fork_rng(devices):
             yield
     finally:
         torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = before

@@ -35,6 +35,7 @@ def answers(
         Each output, `(N, …)`, on the network's device.
     """
     first = next(network.parameters())
+    preprocessing.to(first.device)
     parts = []
     with torch.no_grad():
         for start in range(0, len(chosen), batch):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeprep.data import load_factory
+from edgeprep.data import build_reader, load_factory
 from edgeprep.errors import RecipeError
 
 WHERE = "model.factory"
@@ -145,3 +145,26 @@ def test_a_file_that_failed_is_tried_again(tmp_path: Path) -> None:
     error("model:build", tmp_path)
     write(tmp_path, edgeprep_test_later="")
     assert load_factory("model:build", tmp_path, WHERE)() == 7
+
+
+def test_a_factory_is_told_the_epoch_where_samples_change_with_it(tmp_path):
+    (tmp_path / "data.py").write_text(
+        "import numpy as np\n"
+        "def pictures(first, epoch):\n"
+        "    yield np.full((1, 1, 3), first + epoch, np.uint8)\n"
+    )
+    table = {"factory": "data:pictures", "arguments": {"first": 7}, "per_epoch": True}
+    reader = build_reader(table, "data.training")
+    samples = reader.at_epoch(3).open(directory=tmp_path, where="data.training")
+    assert [int(picture[0, 0, 0]) for picture, _ in samples] == [10]
+
+
+def test_a_factory_that_changes_with_the_epoch_is_refused_where_there_is_none(tmp_path):
+    (tmp_path / "data.py").write_text("def pictures(epoch):\n    return []\n")
+    reader = build_reader({"factory": "data:pictures", "per_epoch": True}, "data.calibration")
+    with pytest.raises(RecipeError, match=r"^data\.calibration") as fault:
+        reader.open(directory=tmp_path, where="data.calibration")
+    assert str(fault.value) == (
+        "data.calibration.per_epoch: must be false here, got true; only data.training changes from "
+        "epoch to epoch"
+    )

@@ -28,6 +28,12 @@ def test_a_word_that_fabric_does_not_know_is_told_with_what_it_said():
     )
 
 
+def test_a_precision_that_fabric_would_exchange_for_another_is_refused():
+    with pytest.raises(RecipeError, match=r"^train: must name") as fault:
+        open_fabric(TrainTable(accelerator="cpu", precision="16-mixed"))
+    assert "AMP with fp16 is not supported on CPU" in str(fault.value)
+
+
 def test_a_batch_that_devices_cannot_share_is_refused():
     with pytest.raises(RecipeError, match=r"^train\.batch") as fault:
         open_fabric(TrainTable(accelerator="cpu", devices=2, strategy="ddp", batch=7))

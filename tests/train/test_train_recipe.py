@@ -1,5 +1,6 @@
 """`train_recipe`: what it leaves in a directory, and in which it begins, goes on or refuses."""
 
+import errno
 import json
 
 import numpy as np
@@ -167,6 +168,29 @@ def test_an_output_that_cannot_be_made_is_refused(project, tmp_path):
     assert str(fault.value) == (
         f"{path}: must be a directory that can be written, got 'Not a directory'"
     )
+
+
+def test_a_full_disk_ends_a_training_and_leaves_what_was_kept(project, output, monkeypatch):
+    calls = []
+
+    def fsync(descriptor):
+        calls.append(descriptor)
+        # Each file has one, and its directory; before it are three files and the first checkpoint.
+        if len(calls) > 8:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", fsync)
+    with pytest.raises(StorageError, match="No space left") as fault:
+        train_recipe(project(), output)
+    assert str(fault.value).startswith(
+        f"{output}/checkpoint.safetensors: must be a file that can be written, got 'No space "
+        "left on device'; "
+    )
+    monkeypatch.undo()
+    epochs = []
+    train_recipe(project(), output, watch=lambda tick: epochs.append(tick.epoch))
+    # What was kept of the first epoch was the first file without room.
+    assert epochs[0] == 1
 
 
 def test_a_task_that_is_not_there_is_told(project, output):
