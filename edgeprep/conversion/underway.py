@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from edgeprep.compress.sensitivity import measure
+from edgeprep.conversion.calibration import check_calibration
 from edgeprep.conversion.compression import Compression
 from edgeprep.conversion.limits import check_limits, measure_cost
 from edgeprep.conversion.network import load_network
@@ -24,7 +25,7 @@ from edgeprep.conversion.variants import MadeVariant, Oracle
 from edgeprep.conversion.within_budget import Ranking, VariantMaker
 from edgeprep.data import Samples
 from edgeprep.errors import ParityError
-from edgeprep.interfaces import Placement
+from edgeprep.interfaces import CALIBRATED, Placement
 from edgeprep.registry import Registry, create
 from edgeprep.stages.chain import Chain
 from edgeprep.train import TrainingData, open_training
@@ -138,6 +139,11 @@ class Conversion:
             evaluation = _prepare(plan, plan.evaluation, host, "data.evaluation")
             known = {"calibration": calibration, "evaluation": evaluation}
             done("; ".join(f"{name}: {data.describe()}" for name, data in known.items() if data))
+        if calibration and any(one.precision in CALIBRATED for one in plan.variants):
+            seen = evaluation.inputs if evaluation else None
+            if warning := check_calibration(calibration.inputs, seen):
+                with self.progress("compare the data") as done:
+                    done(warning)
         held_out = evaluation or calibration
         if held_out is None:  # the plan has seen that there is one
             raise ParityError("data: must have samples to prove parity on, got none")
