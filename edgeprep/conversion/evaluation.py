@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprep.bundle import SourceRecord
-from edgeprep.metrics.per_class import ClassScore
+from edgeprep.metrics.class_score import ClassScore
 from edgeprep.runtime.candidates import Candidate, Outcome
 from edgeprep.runtime.timing import Timing
 

@@ -10,7 +10,6 @@ from edgeprep.conversion.score import Outputs, Scorer
 from edgeprep.errors import DataError, NonFiniteOutput, RecipeError
 from edgeprep.interfaces import Task
 from edgeprep.metrics import Metric, metric_for, metrics_of
-from edgeprep.metrics.per_class import confusion, score_classes
 from edgeprep.recipe import Recipe
 from edgeprep.runtime.candidates import Candidate
 from edgeprep.runtime.outputs import all_finite
@@ -106,6 +105,9 @@ class Scoring:
             if metric.name in source:
                 scorer = Scorer(task=self.task, metric=metric, samples=samples)
                 drops[metric.name] = scorer.drop(source[metric.name], value)
+        # Here, and not above: it imports scikit-learn.
+        from edgeprep.metrics.per_class import confusion, score_classes
+
         count = len(self.labels)
         labels: list[int] = [label for label in samples.labels if label is not None]
         return Score(

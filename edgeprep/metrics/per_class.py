@@ -3,32 +3,16 @@
 from collections.abc import Sequence
 
 import numpy as np
-from msgspec import Struct
 from numpy.typing import NDArray
 from sklearn.metrics import (  # type: ignore[import-untyped]
     confusion_matrix,
     precision_recall_fscore_support,
 )
 
+from edgeprep.metrics.class_score import ClassScore
 from edgeprep.metrics.classified import Classified
 
-__all__ = ["ClassScore", "confusion", "score_classes"]
-
-
-class ClassScore(Struct, frozen=True, kw_only=True):
-    """How one class fares, in 0..1; None where there is no such number.
-
-    Attributes:
-        precision: of the samples that were taken for this class, how many are; None where none was.
-        recall: of the samples of this class, how many were taken for it; None where there is none.
-        f1: the harmonic mean of both, None where there is neither.
-        samples: how many are of this class.
-    """
-
-    precision: float | None
-    recall: float | None
-    f1: float | None
-    samples: int
+__all__ = ["confusion", "score_classes"]
 
 
 def score_classes(

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 from edgeprep.conversion.evaluation import SOURCE, Evaluation, Score
 from edgeprep.conversion.evaluation_report import write_report
 from edgeprep.errors import OutputExists, StorageError
-from edgeprep.metrics.per_class import ClassScore
+from edgeprep.metrics.class_score import ClassScore
 from edgeprep.pictures import read_picture
 from edgeprep.runtime.candidates import Candidate
 from edgeprep.runtime.timing import Timing
@@ -138,3 +140,11 @@ def test_what_cannot_become_a_directory_is_refused(evaluation: Evaluation, tmp_p
         write_report(evaluation, file, overwrite=True)
     with pytest.raises(StorageError, match="must lie in an existing directory, got "):
         write_report(evaluation, tmp_path / "no" / "where", overwrite=True)
+
+
+def test_libraries_that_score_and_draw_wait_until_they_are_needed() -> None:
+    code = (
+        "import sys, edgeprep.conversion.evaluate, edgeprep.conversion.evaluation_report\n"
+        "sys.exit('sklearn' in sys.modules or 'matplotlib' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

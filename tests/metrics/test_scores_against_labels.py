@@ -12,7 +12,8 @@ from sklearn.metrics import top_k_accuracy_score
 
 from edgeprep.errors import DataError, NonFiniteOutput
 from edgeprep.metrics import metric_for
-from edgeprep.metrics.per_class import ClassScore, confusion, score_classes
+from edgeprep.metrics.class_score import ClassScore
+from edgeprep.metrics.per_class import confusion, score_classes
 from edgeprep.tasks.classify import Classification, Classify
 
 MEASURED = (
