@@ -2,7 +2,7 @@
 
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -187,7 +187,9 @@ def _draw_in_child(
     # A terminal interrupts the whole group; the parent ends this process when it ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    try:
-        answer.send(_write(file, rows(epoch)))
-    except EdgePrepError as error:
-        answer.send(error)
+    # Nobody is told any more where the parent was killed.
+    with suppress(BrokenPipeError):
+        try:
+            answer.send(_write(file, rows(epoch)))
+        except EdgePrepError as error:
+            answer.send(error)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
 from time import monotonic
@@ -15,16 +15,16 @@ from edgeprep.data import Progress
 from edgeprep.errors import EdgePrepError, RecipeError, TrainingError
 from edgeprep.recipe import TrainTable
 from edgeprep.schema.foreign import name_fault
-from edgeprep.train.checkpoint import Checkpoint, write_checkpoint, write_weights
+from edgeprep.train.checkpoint import write_checkpoint, write_weights
 from edgeprep.train.data import TrainingData
 from edgeprep.train.ema import MovingAverage
 from edgeprep.train.files import CHECKPOINT, WEIGHTS
 from edgeprep.train.history import Row, write_history
 from edgeprep.train.learner import Learner
-from edgeprep.train.optimizer_state import optimizer_state, restore_optimizer
 from edgeprep.train.parameters import set_rate
 from edgeprep.train.schedules import LearningRate
 from edgeprep.train.seeds import order_of, seed_of
+from edgeprep.train.snapshot import snapshot
 from edgeprep.train.stopping import stop_between_steps
 from edgeprep.train.supply import Batch
 from edgeprep.train.validation import Verdict, validate
@@ -230,58 +230,8 @@ class Loop:
                 raise TrainingError(self._fault("the weights must be finite", got))
 
     def _save(self) -> None:
-        if not self.fabric.is_global_zero:
-            return
-        tensors, others = optimizer_state(self.optimizer)
-        average = {} if self.average is None else self.average.weights
-        write_checkpoint(
-            self.storage / CHECKPOINT,
-            Checkpoint(
-                tensors={
-                    **_prefixed("learner", self.learner.state_dict()),
-                    **_prefixed("average", average),
-                    **_prefixed("optimizer", tensors),
-                },
-                state={
-                    "epoch": self.epoch,
-                    "step": self.step,
-                    "loss": self.loss,
-                    "seconds": self.seconds,
-                    "rows": [row.to_json() for row in self.rows],
-                    "verdict": asdict(self.verdict),
-                    "optimizer": others,
-                    "precision": self.fabric.strategy.precision.state_dict(),
-                    "threads": self.threads,
-                },
-                made_from=self.made_from,
-            ),
-        )
-
-    def restore(self, checkpoint: Checkpoint) -> None:
-        """Go on from `checkpoint`, as if there had been no end."""
-        state = checkpoint.state
-        self.learner.load_state_dict(_without_prefix("learner", checkpoint.tensors))
-        if self.average is not None:
-            self.average.load(_without_prefix("average", checkpoint.tensors))
-        restore_optimizer(
-            self.optimizer, _without_prefix("optimizer", checkpoint.tensors), state["optimizer"]
-        )
-        self.fabric.strategy.precision.load_state_dict(state["precision"])
-        self.epoch, self.step = state["epoch"], state["step"]
-        self.loss, self.seconds = state["loss"], state["seconds"]
-        self.rows = [Row(**row) for row in state["rows"]]
-        self.verdict = Verdict(**state["verdict"])
-
-
-def _prefixed(prefix: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {f"{prefix}.{name}": value for name, value in tensors.items()}
-
-
-def _without_prefix(prefix: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    start = f"{prefix}."
-    return {
-        name.removeprefix(start): value for name, value in tensors.items() if name.startswith(start)
-    }
+        if self.fabric.is_global_zero:
+            write_checkpoint(self.storage / CHECKPOINT, snapshot(self))
 
 
 def _is_memory(error: BaseException) -> bool:

@@ -27,6 +27,7 @@ from edgeprep.train.loop import Loop
 from edgeprep.train.made_from import differences, digests_of
 from edgeprep.train.parameters import build_optimizer, freeze
 from edgeprep.train.schedules import LearningRate
+from edgeprep.train.snapshot import restore
 from edgeprep.train.threads import threads_for, using_threads
 from edgeprep.train.validation import Verdict
 from edgeprep.train.watching import Watch, unwatched
@@ -160,7 +161,7 @@ def _prepare(fabric: Fabric, training: Training) -> Loop:
         watch=training.watch if fabric.is_global_zero else unwatched,
     )
     if checkpoint is not None:
-        loop.restore(checkpoint)
+        restore(loop, checkpoint)
     return loop
 
 
