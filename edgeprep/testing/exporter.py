@@ -14,10 +14,9 @@ from edgeprep.testing.source import small_source
 __all__ = ["check_exporter"]
 
 # Relative to the largest output. fp32: engines sum in other orders. fp16: 11 bits of mantissa.
-# bf16: 8 bits. int8: 256 steps for each tensor; `small_source` is off by 0.03 in all three formats
-# of edgeprep's own plugins, and was by 0.12 with ranges that cut off peaks. The others: by 0.02 with
-# activations in 16 bits, by 0.01 with ranges of the moment and with weights alone; by 0.005 in bf16.
-# Another network is off by 1 or more.
+# bf16: 8 bits. int8: 256 steps for each tensor; `small_source` is off by 0.03 in three formats, and
+# by 0.12 with ranges that cut off peaks. The others: by 0.02 with activations in 16 bits, by 0.01
+# with ranges of the moment and with weights alone; by 0.005 in bf16. Another network is off by 1.
 TOLERANCE: Mapping[Precision, float] = {
     "fp32": 1e-4,
     "fp16": 2e-2,

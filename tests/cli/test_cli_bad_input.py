@@ -58,8 +58,8 @@ def test_a_recipe_that_is_none(
             '"int8"]',
             '"int7"]',
             (
-                "target[0].precision[1]: must be one of 'bf16', 'fp16', 'fp32', 'int8', 'int8-dynamic', "
-                "'int8-int16', 'int8-weight-only', got 'int7'; "
+                "target[0].precision[1]: must be one of 'bf16', 'fp16', 'fp32', 'int8', "
+                "'int8-dynamic', 'int8-int16', 'int8-weight-only', got 'int7'; "
                 "did you mean 'int8'?"
             ),
         ),
