@@ -9,8 +9,9 @@ import torch
 
 from edgeprep.compress.batches import make_batches
 from edgeprep.compress.noise import snr_db
-from edgeprep.compress.ranges import Ranges, collect_ranges, floating_outputs, run_network
+from edgeprep.compress.ranges import collect_ranges, floating_outputs, run_network
 from edgeprep.compress.simulate import Simulation, simulated
+from edgeprep.compress.sites import Ranges
 from edgeprep.errors import ConvertError
 from edgeprep.interfaces import Objective, Workbench
 from edgeprep.train.modules import match_patterns

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from edgeprep.compress.batches import make_batches
 from edgeprep.compress.noise import decibels, power, snr_db
-from edgeprep.compress.ranges import Ranges, collect_ranges, run_network
+from edgeprep.compress.ranges import collect_ranges, run_network
 from edgeprep.compress.simulate import Simulation, simulated
+from edgeprep.compress.sites import Ranges
 from edgeprep.compress.watch import Place
 from edgeprep.errors import ConvertError
 

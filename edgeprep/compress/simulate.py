@@ -9,7 +9,8 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from edgeprep.compress.grid import on_activation_grid, on_weight_grid
 from edgeprep.compress.operators import QUANTIZED, OperatorKind
-from edgeprep.compress.ranges import Operand, Ranges, Site, collect_ranges
+from edgeprep.compress.ranges import collect_ranges
+from edgeprep.compress.sites import Operand, Ranges, Site
 from edgeprep.compress.watch import Place, Watch
 from edgeprep.errors import ConvertError
 from edgeprep.schema import nearest
