@@ -26,6 +26,11 @@ strength = 3
 [data]
 calibration = { use = "random", samples = 64 }
 evaluation = { factory = "data:evaluation" }
+training = { factory = "data:training", per_epoch = true }
+fps = 12.5
+[train]
+rates = { "features.*" = 0.1 }
+schedule = "one-cycle"
 [[target]]
 format = "onnx"
 precision = ["fp32", "int8"]
