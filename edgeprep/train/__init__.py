@@ -1,6 +1,11 @@
-"""The training side: the preprocessing of the device, and pictures that vary.
+"""The training side: one loop, the preprocessing of the device, and pictures that vary.
 
-Training sees the numbers that the device will compute when it runs the very same chain. Its share
+`train_recipe` is `edgeprep train`. `fit` is its loop, for any network and any `Objective`:
+
+    data = open_training(recipe, chain=chain, task=task, registry=default_registry())
+    fitted = fit(network, data, recipe.train, storage=Path("kept"))
+
+Who has a loop already needs the rest of this page only. Training sees the numbers that the device will compute when it runs the very same chain. Its share
 before the cut is numpy's, for a `Dataset`; the rest is a torch module, for the `Dataset` or for the
 model:
 

@@ -11,6 +11,7 @@ from edgeprep.recipe import TrainTable
 from edgeprep.train.data import TrainingData, check_learnable
 from edgeprep.train.history import Row
 from edgeprep.train.objective import objective_for
+from edgeprep.train.reading import read_data
 from edgeprep.train.watching import Watch, unwatched
 
 __all__ = ["Fitted", "fit"]
@@ -80,6 +81,7 @@ def fit(
         check_learnable(network, data)
     if views := objective.views():
         data = data.showing(views)
+    read_data(data, progress)
     training = Training(
         network=network,
         data=data,

@@ -17,7 +17,7 @@ from edgeprep.train.data import TrainingData, check_learnable, open_training
 from edgeprep.train.network import start_network
 from edgeprep.train.objective import objective_for
 from edgeprep.train.output import Trained, claim, finish, prepare
-from edgeprep.train.overlap import overlaps
+from edgeprep.train.reading import read_data
 from edgeprep.train.split import open_split
 from edgeprep.train.watching import Watch, unwatched
 
@@ -82,7 +82,7 @@ def train_recipe(
         )
         check_learnable(network, data)
         tested = _evaluation(recipe, data)
-        warnings = _warnings(data, tested, progress)
+        warnings = read_data(data, progress, tested)
         training = Training(
             network=network,
             data=data,
@@ -132,19 +132,6 @@ def _evaluation(recipe: Recipe, data: TrainingData) -> Prepared | None:
     if split is None or not split.labelled:
         return None
     return prepare_samples(split.samples(0), data.plain.host, split.where, fps=data.fps)
-
-
-def _warnings(data: TrainingData, tested: Prepared | None, progress: Progress) -> tuple[str, ...]:
-    digests = {data.training.where: data.supply.digests}
-    if data.held_out is not None:
-        digests["data.validation"] = data.held_out.digests
-    if tested is not None:
-        digests["data.evaluation"] = tested.digests
-    found = overlaps(digests)
-    for warning in found:
-        with progress("compare the data") as done:
-            done(warning)
-    return found
 
 
 def _score(

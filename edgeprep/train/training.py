@@ -87,7 +87,7 @@ def train_on(fabric: Fabric, training: Training) -> Outcome:
     """
     network, device = training.network, _device(training.network)
     dtypes = {name: tensor.dtype for name, tensor in _tensors(network)}
-    _check(training)
+    _check_batch(training)
     with fabric_in_silence():
         finished: Outcome = fabric.launch(partial(_train, training=training)).outcome()
     if not fabric.is_global_zero:
@@ -101,13 +101,10 @@ def train_on(fabric: Fabric, training: Training) -> Outcome:
     return finished
 
 
-def _check(training: Training) -> None:
-    """Read the data, in this process and not in each one that forks from it."""
+def _check_batch(training: Training) -> None:
     data, size = training.data, training.settings.batch
-    with training.progress("read the training data") as done:
-        count = len(data.supply)
-        more = "" if data.held_out is None else f", {len(data.held_out)} to choose by"
-        done(f"{count} pictures to learn from{more}")
+    # Read now, in this process, and not in each one that forks from it.
+    count = len(data.supply)
     if size > count:
         rule = f"must be at most the {count} pictures of {data.training.where}"
         raise RecipeError(f"train.batch: {rule}, got {size}")

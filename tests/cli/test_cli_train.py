@@ -71,10 +71,10 @@ def test_a_training_prints_its_scores_and_where_the_weights_are(edgeprep: Run, r
     assert sorted(path.name for path in Path("out").iterdir()) == FILES
     titles = [line.split(": ")[0] for line in ended.stderr.splitlines()]
     assert titles == [
-        "✓ compare the data",
-        "✓ compare the data",
-        "✓ compare the data",
         "✓ read the training data",
+        "✓ compare the data",
+        "✓ compare the data",
+        "✓ compare the data",
         *(f"✓ epoch {epoch} of 4" for epoch in range(1, 5)),
         "✓ score the best weights on the evaluation data",
     ]

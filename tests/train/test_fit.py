@@ -53,6 +53,16 @@ def test_progress_is_told_of_data_and_epochs(project, train, told):
     assert row.endswith(", learning rate 0.013")
 
 
+def test_validation_pictures_that_are_learned_from_are_warned_of(project, train, told):
+    recipe = project({"arguments = { count = 12, seed = 5 }": "arguments = { count = 12 }"})
+    train(recipe, progress=told)
+    warning = (
+        "12 of the 12 pictures of data.validation are in data.training, too; a score on them says "
+        "little of new pictures"
+    )
+    assert told.steps[1] == ("compare the data", warning)
+
+
 class Falling(Objective):
     """A loss that makes the network's answers worse, so that its first epoch is its best."""
 
