@@ -136,6 +136,7 @@ class _Training(Simulation):
         """Have batch norms and ranges as they are to be."""
         if self._measuring:
             return
+        super().begin(inputs)
         training, count = self.network.training, getattr(self.network, _COUNT)
         for module in self.network.modules():
             if isinstance(module, torch.nn.modules.batchnorm._NormBase):

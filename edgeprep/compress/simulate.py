@@ -1,6 +1,6 @@
 """Simulated INT8: any network computes what engines would, without being rewritten."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -79,7 +79,11 @@ class Simulation(Watch):
         self._levels = levels
         self._sites = {site.place: site for site in active}
         self._stored = _stored(active) - ranges.outputs
-        self._tensors = dict([*network.named_parameters(), *network.named_buffers()])
+        self._tensors: dict[str, torch.Tensor] = {}
+
+    def begin(self, inputs: Sequence[Any]) -> None:
+        """Look for the network's tensors: moving it to another device makes new ones."""
+        self._tensors = dict([*self.network.named_parameters(), *self.network.named_buffers()])
 
     def operator(
         self,

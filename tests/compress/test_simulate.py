@@ -310,6 +310,17 @@ def test_the_network_is_left_as_it_was():
     assert not any(module._forward_pre_hooks for module in network.modules())
 
 
+def test_tensors_that_are_replaced_are_the_ones_that_count():
+    # As moving a network to another device replaces its buffers.
+    network, x = Folded().eval(), noise(2, 3, 6, 6)
+    found = ranges_of(network, x)
+    with torch.no_grad(), simulated(network, found):
+        network.norm.running_var = network.norm.running_var * torch.tensor([1.0, 7.0, 0.3, 2.0])
+        inside = network(x)
+    with torch.no_grad(), simulated(network, found):
+        assert torch.equal(network(x), inside)
+
+
 def test_other_pictures_of_another_size_can_be_simulated():
     network = Folded().eval()
     found = ranges_of(network, noise(4, 3, 6, 6))
