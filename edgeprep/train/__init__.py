@@ -5,9 +5,9 @@
     data = open_training(recipe, chain=chain, task=task, registry=default_registry())
     fitted = fit(network, data, recipe.train, storage=Path("kept"))
 
-Who has a loop already needs the rest of this page only. Training sees the numbers that the device will compute when it runs the very same chain. Its share
-before the cut is numpy's, for a `Dataset`; the rest is a torch module, for the `Dataset` or for the
-model:
+Who has a loop already needs the rest of this page only. Training sees the numbers that the device
+will compute when it runs the very same chain. Its share before the cut is numpy's, for a `Dataset`;
+the rest is a torch module, for the `Dataset` or for the model:
 
     chain = Chain.of_recipe(recipe, default_registry())
     host, graph = chain.cut("split")        # as the recipe's placement says

@@ -1,6 +1,6 @@
 """One training from its parts: begun, or gone on with, in one process or in many."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -20,7 +20,7 @@ from edgeprep.train.checkpoint import Checkpoint, read_checkpoint
 from edgeprep.train.data import TrainingData
 from edgeprep.train.devices import fabric_in_silence, seeded
 from edgeprep.train.ema import MovingAverage
-from edgeprep.train.files import CHECKPOINT, KEPT, WEIGHTS
+from edgeprep.train.files import CHECKPOINT, KEPT, UNFINISHED, WEIGHTS
 from edgeprep.train.history import Row
 from edgeprep.train.learner import Learner
 from edgeprep.train.loop import Loop
@@ -181,6 +181,7 @@ def _resumable(
 
 def _look(training: Training, made_from: Mapping[str, str]) -> Checkpoint | None:
     storage = training.storage
+    _remove(storage.glob(UNFINISHED), storage)
     checkpoint = read_checkpoint(storage / CHECKPOINT)
     differing = "" if checkpoint is None else differences(checkpoint.made_from, made_from)
     if differing and training.otherwise == "refuse":
@@ -193,13 +194,17 @@ def _look(training: Training, made_from: Mapping[str, str]) -> Checkpoint | None
     if differing:
         with training.progress("begin anew") as done:
             done(f"what was kept was made from other {differing}")
+    _remove((storage / name for name in KEPT), storage)
+    return None
+
+
+def _remove(paths: Iterable[Path], storage: Path) -> None:
     try:
-        for name in KEPT:
-            (storage / name).unlink(missing_ok=True)
+        for path in paths:
+            path.unlink(missing_ok=True)
     except OSError as error:
         rule = "must be a directory that can be written"
         raise StorageError(f"{storage}: {rule}, got {error.strerror!r}") from error
-    return None
 
 
 def _device(network: torch.nn.Module) -> torch.device:

@@ -123,3 +123,11 @@ def test_settings_that_change_no_result_do_not_begin_anew(project, train):
     train(project())
     recipe = project(train="workers = 1\nsave_minutes = 1.0\nthreads = 2")
     assert len(train(recipe, watch=stopping_after(1)).history) == 3
+
+
+def test_what_a_kill_left_half_written_goes(project, train, storage):
+    (storage / ".edgeprep-0123456789abcdef.tmp").write_bytes(b"half")
+    (storage / "notes.tmp").write_text("mine")
+    train(project())
+    names = {"notes.tmp", "checkpoint.safetensors", "weights.safetensors"}
+    assert {path.name for path in storage.iterdir()} == {*names, "metrics.csv", "metrics.jsonl"}
