@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.metrics import top_k_accuracy_score
@@ -192,6 +192,7 @@ def cases(draw: st.DrawFn) -> tuple[NDArray[np.float64], list[int]]:
     return scores, draw(labels)
 
 
+@settings(deadline=None)
 @given(cases())
 def test_averages_are_those_of_a_slow_implementation(
     case: tuple[NDArray[np.float64], list[int]],
@@ -216,6 +217,7 @@ def test_averages_are_those_of_a_slow_implementation(
     assert all(matrix[cell] == pairs.count(cell) for cell in np.ndindex(*matrix.shape))
 
 
+@settings(deadline=None)
 @given(cases())
 def test_the_area_is_that_of_counted_pairs(case: tuple[NDArray[np.float64], list[int]]) -> None:
     scores, labels = case
@@ -231,6 +233,7 @@ def test_the_area_is_that_of_counted_pairs(case: tuple[NDArray[np.float64], list
     assert score("roc-auc", results(scores), labels) == pytest.approx(expected, abs=1e-12)
 
 
+@settings(deadline=None)
 @given(cases())
 def test_the_calibration_error_is_that_of_exact_fractions(
     case: tuple[NDArray[np.float64], list[int]],
@@ -248,6 +251,7 @@ def test_the_calibration_error_is_that_of_exact_fractions(
     assert got == pytest.approx(float(expected), abs=1e-12)
 
 
+@settings(deadline=None)
 @given(st.integers(3, 6), st.integers(0, 2**32 - 1))
 def test_top_k_is_scikit_learns_where_no_scores_are_equal(classes: int, seed: int) -> None:
     generator = np.random.default_rng(seed)
