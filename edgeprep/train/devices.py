@@ -7,13 +7,14 @@ from contextlib import contextmanager
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.strategies.launchers.multiprocessing import _MultiProcessingLauncher
 from lightning_fabric.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 
 from edgeprep.errors import RecipeError
 from edgeprep.recipe import TrainTable
 from edgeprep.schema.foreign import name_fault
 
-__all__ = ["check_forks", "children_of", "fabric_in_silence", "open_fabric", "seeded"]
+__all__ = ["check_forks", "children_of", "fabric_in_silence", "is_forked", "open_fabric", "seeded"]
 
 
 def open_fabric(settings: TrainTable) -> Fabric:
@@ -55,6 +56,15 @@ def check_forks(fabric: Fabric, settings: TrainTable) -> None:
             f"got {settings.strategy!r}, which starts the program again for each device; "
             "use 'ddp_fork'"
         )
+
+
+def is_forked(fabric: Fabric) -> bool:
+    """Whether `fabric` trains in forks of this process.
+
+    In a fork of a process that has used several threads, OpenMP waits forever for more than one.
+    """
+    launcher = fabric.strategy.launcher
+    return isinstance(launcher, _MultiProcessingLauncher) and launcher._start_method == "fork"
 
 
 @contextmanager

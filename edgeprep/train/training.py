@@ -18,7 +18,7 @@ from edgeprep.interfaces import Objective
 from edgeprep.recipe import TrainTable
 from edgeprep.train.checkpoint import Checkpoint, read_checkpoint
 from edgeprep.train.data import TrainingData
-from edgeprep.train.devices import fabric_in_silence, seeded
+from edgeprep.train.devices import fabric_in_silence, is_forked, seeded
 from edgeprep.train.ema import MovingAverage
 from edgeprep.train.files import CHECKPOINT, KEPT, UNFINISHED, WEIGHTS
 from edgeprep.train.history import Row
@@ -115,6 +115,8 @@ def _train(fabric: Fabric, training: Training) -> _Answer:
     try:
         with ExitStack() as inside:
             inside.enter_context(seeded(fabric.device))
+            if is_forked(fabric):
+                inside.enter_context(using_threads(1))
             loop = _prepare(fabric, training)
             inside.enter_context(using_threads(loop.threads))
             loop.run()
@@ -130,8 +132,10 @@ def _prepare(fabric: Fabric, training: Training) -> Loop:
     checkpoint = _resumable(fabric, training, made_from)
     frozen = freeze(network, settings)
     dtypes = {name: value.dtype for name, value in network.state_dict().items()}
-    inputs, _ = next(data.batches(1))
-    threads = threads_for(network.eval(), inputs) if settings.threads is None else settings.threads
+    threads = settings.threads
+    if threads is None:
+        inputs, _ = next(data.batches(1))
+        threads = 1 if is_forked(fabric) else threads_for(network.eval(), inputs)
     learner = Learner(network, training.objective, frozen)
     optimizer = build_optimizer(network, learner.others, settings, rate=training.learning_rate)
     wrapped, wrapped_optimizer = fabric.setup(learner, optimizer)
