@@ -16,11 +16,9 @@ __all__ = ["Agreement", "Outputs", "Scorer", "run_all"]
 Outputs = tuple[NDArray[Any], ...]
 
 
-def run_all(
-    run: Callable[[NDArray[np.uint8]], Outputs], samples: Prepared, *, start: int = 0
-) -> list[Outputs]:
-    """The outputs for every sample from `start` on; `run` takes `(1, H, W, C)`."""
-    return [run(samples.picture(index)) for index in range(start, len(samples))]
+def run_all(run: Callable[[NDArray[np.uint8]], Outputs], samples: Prepared) -> list[Outputs]:
+    """The outputs for every sample; `run` takes `(1, H, W, C)`."""
+    return [run(samples.picture(index)) for index in range(len(samples))]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,9 +34,9 @@ class Scorer:
         """The metric's name."""
         return self.metric.name
 
-    def first(self, count: int) -> "Scorer":
-        """The same for the first `count` samples alone."""
-        return replace(self, samples=self.samples.first(count))
+    def some(self, indices: Sequence[int]) -> "Scorer":
+        """The same for the samples at `indices` alone."""
+        return replace(self, samples=self.samples.some(indices))
 
     def score(self, outputs: Sequence[Outputs]) -> float:
         """The metric of decoded `outputs`, one tuple a sample."""
@@ -68,9 +66,10 @@ class Agreement(Scorer):
         """Says that this is no score against labels."""
         return f"{self.metric.name} with the source"
 
-    def first(self, count: int) -> "Agreement":
-        """See `Scorer.first`."""
-        return replace(self, samples=self.samples.first(count), expected=self.expected[:count])
+    def some(self, indices: Sequence[int]) -> "Agreement":
+        """See `Scorer.some`."""
+        expected = tuple(self.expected[index] for index in indices)
+        return replace(self, samples=self.samples.some(indices), expected=expected)
 
     def score(self, outputs: Sequence[Outputs]) -> float:
         """The agreement of `outputs` with the source's."""

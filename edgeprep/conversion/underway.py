@@ -17,7 +17,7 @@ from edgeprep.conversion.parity import check_oracle
 from edgeprep.conversion.plan import Plan
 from edgeprep.conversion.progress import Progress
 from edgeprep.conversion.samples import Prepared, prepare_samples
-from edgeprep.conversion.score import Agreement, Scorer, run_all
+from edgeprep.conversion.score import Agreement, Outputs, Scorer, run_all
 from edgeprep.conversion.source import NetworkSource
 from edgeprep.conversion.steps import Steps
 from edgeprep.conversion.threads import fastest_threads
@@ -36,7 +36,7 @@ __all__ = ["Conversion"]
 _PARITY_SAMPLES = 16
 _GOLDEN_SAMPLES = 8
 # What is far over budget shows on so many.
-_FIRST_SAMPLES = 256
+_SAMPLED = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,14 +48,14 @@ class _Ground:
         held_out: what parity is proved on: evaluation data, or calibration data without them.
         scorer: scores outputs on the held-out samples.
         score: that of the network before anything was done to it.
-        first: how many samples a trial is scored on first, and the network's score on them.
+        sampled: the samples that a trial is scored on first, and the network's score on them.
     """
 
     calibration: Prepared | None
     held_out: Prepared
     scorer: Scorer
     score: float
-    first: tuple[int, float]
+    sampled: tuple[tuple[int, ...], float]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -156,12 +156,10 @@ class Conversion:
             if evaluation is not None and plan.metric is not None:
                 scorer = Scorer(task=plan.task, metric=plan.metric, samples=evaluation)
             score = scorer.score(outputs)
-            first = 0, 0.0
-            if len(held_out) > 2 * _FIRST_SAMPLES:
-                first = _FIRST_SAMPLES, scorer.first(_FIRST_SAMPLES).score(outputs[:_FIRST_SAMPLES])
+            sampled = _sample(scorer, outputs)
             done(f"{scorer.name} {score:.4f} on {len(held_out)} samples")
         return _Ground(
-            calibration=calibration, held_out=held_out, scorer=scorer, score=score, first=first
+            calibration=calibration, held_out=held_out, scorer=scorer, score=score, sampled=sampled
         )
 
     def _compression(self, loaded: torch.nn.Module) -> Compression:
@@ -220,8 +218,18 @@ class Conversion:
             golden=min(_GOLDEN_SAMPLES, len(chosen)),
             scorer=ground.scorer,
             source_score=ground.score,
-            first=ground.first,
+            sampled=ground.sampled,
         )
+
+
+def _sample(scorer: Scorer, outputs: Sequence[Outputs]) -> tuple[tuple[int, ...], float]:
+    """Samples that stand for all, and the score of their `outputs`."""
+    count = len(outputs)
+    if count <= 2 * _SAMPLED:
+        return (), 0.0
+    # From end to end: data often come class by class.
+    chosen = tuple(np.linspace(0, count - 1, _SAMPLED).astype(int).tolist())
+    return chosen, scorer.some(chosen).score([outputs[index] for index in chosen])
 
 
 def _prepare(plan: Plan, samples: Samples | None, host: Chain, where: str) -> Prepared | None:

@@ -14,7 +14,7 @@ from edgeprep.bundle import Measured, Parity, Variant
 from edgeprep.conversion.parity import measure_parity
 from edgeprep.conversion.plan import PlannedVariant
 from edgeprep.conversion.repair import Tried
-from edgeprep.conversion.score import Outputs, Scorer, run_all
+from edgeprep.conversion.score import Outputs, Scorer
 from edgeprep.conversion.source import NetworkSource
 from edgeprep.errors import BackendError, EdgePrepError, ExportError
 from edgeprep.interfaces import Model, Options, Precision, Runner
@@ -51,7 +51,8 @@ class Oracle:
         golden: how many of them, from the first on, go into the bundle.
         scorer: scores a variant.
         source_score: what the source itself scores.
-        first: what it scores on the first so many samples, by their number.
+        sampled: the samples that a trial is scored on first, and what the source scores on them;
+            none where there are few anyway.
     """
 
     inputs: Sequence[NDArray[np.uint8]]
@@ -59,7 +60,7 @@ class Oracle:
     golden: int
     scorer: Scorer
     source_score: float
-    first: tuple[int, float] = (0, 0.0)
+    sampled: tuple[tuple[int, ...], float] = ((), 0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +101,7 @@ def make_variant(
         planned: the variant.
         source: the network that it is made of.
         oracle: what it is held to.
-        hopeless: a drop on the first samples at which the others need not be looked at.
+        hopeless: a drop on a part of the samples at which the others need not be looked at.
 
     Raises:
         ExportError: the exporter failed.
@@ -161,20 +162,19 @@ def score_hints(planned: PlannedVariant, made: MadeVariant, oracle: Oracle) -> M
 
 
 def _measure(runner: Runner, oracle: Oracle, hopeless: float = math.inf) -> Measured:
-    """The score on all samples; or on the first of them, where it is `hopeless` by then."""
-
-    def run(image: NDArray[np.uint8]) -> Outputs:
-        return runner.run((image,))
-
-    count, source_score = oracle.first
-    scorer, outputs = oracle.scorer.first(count), list[Outputs]()
-    if count:
-        outputs = run_all(run, scorer.samples)
-        found = _scored(scorer, outputs, source_score)
+    """The score on all samples; or on a part of them, where it is `hopeless` by then."""
+    scorer, samples = oracle.scorer, oracle.scorer.samples
+    chosen, source_score = oracle.sampled
+    known = {index: runner.run((samples.picture(index),)) for index in chosen}
+    if known:
+        found = _scored(scorer.some(chosen), [*known.values()], source_score)
         if found.drop > hopeless:
             return found
-    outputs += run_all(run, oracle.scorer.samples, start=count)
-    return _scored(oracle.scorer, outputs, oracle.source_score)
+    outputs = [
+        known[index] if index in known else runner.run((samples.picture(index),))
+        for index in range(len(samples))
+    ]
+    return _scored(scorer, outputs, oracle.source_score)
 
 
 def _scored(scorer: Scorer, outputs: Sequence[Outputs], source_score: float) -> Measured:

@@ -16,19 +16,26 @@ from edgeprep.conversion.progress import Progress
 from edgeprep.conversion.repair import Trial, Tried, repair
 from edgeprep.conversion.source import NetworkSource
 from edgeprep.conversion.variants import MadeVariant, Oracle, make_variant, score_hints
-from edgeprep.errors import BackendError, ConvertError, ExportError, ParityError
+from edgeprep.errors import (
+    BackendError,
+    ConvertError,
+    EdgePrepError,
+    ExportError,
+    OutputError,
+    ParityError,
+)
 from edgeprep.interfaces import Placement
 from edgeprep.recipe import Repair
 
 __all__ = ["VariantMaker"]
 
 # Faults of a quantized variant that another choice of layers may mend.
-_MENDABLE = (BackendError, ExportError, ParityError)
+_MENDABLE = (BackendError, ExportError, OutputError, ParityError)
 # Noise of a tenth of the outputs: networks keep their answers there, and lose them below. Only
 # where the search begins depends on it.
 _CLEAN_DB = 20.0
-# A trial that loses so much on the first samples is not scored on the others. Of 256 samples with
-# one answer in twenty changed, chance alone shifts an accuracy by 0.014.
+# A trial that loses so much on a part of the samples is not scored on the others. Of 256 samples
+# with one answer in twenty changed, chance alone shifts an accuracy by 0.014.
 _HOPELESS_TIMES, _HOPELESS_MARGIN = 4.0, 0.02
 _NAMED = 3  # so many layers are named; the rest are counted
 # Where the first trials all fail, as without samples to calibrate on, it is not for the layers.
@@ -165,7 +172,7 @@ class VariantMaker:
 
     @property
     def _hopeless(self) -> float:
-        """A drop on the first samples that more of them cannot make up for."""
+        """A drop on a part of the samples that the others cannot make up for."""
         return _HOPELESS_TIMES * self.max_drop + _HOPELESS_MARGIN if self.allowed else math.inf
 
     @property
@@ -189,7 +196,7 @@ class _Trials:
     planned: PlannedVariant
     tried: list[Tried] = field(default_factory=list)
     held: tuple[Tried, MadeVariant] | None = None
-    fault: ConvertError | BackendError | None = None
+    fault: EdgePrepError | None = None
 
     def run(self, trial: Trial) -> Tried:
         """Make the variant, quantized as `trial` says."""
@@ -225,7 +232,7 @@ class _Trials:
         over = tried.drop > self.maker.max_drop
         return over, tried.drop if over else len(tried.trial.keep), tried.drop
 
-    def _count(self, fault: ConvertError | BackendError) -> None:
+    def _count(self, fault: EdgePrepError) -> None:
         """Give up where no trial has an effect; the first fault is the one to tell of."""
         self.fault = self.fault or fault
         most = _MOST_FAULTS if self.maker.allowed else 1

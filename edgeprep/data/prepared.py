@@ -1,6 +1,6 @@
 """Pictures as graphs take them: read once, prepared by the host's share of the chain."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -42,9 +42,12 @@ class Prepared:
         """One graph input, `(1, H, W, C)`."""
         return self.inputs[index : index + 1]
 
-    def first(self, count: int) -> "Prepared":
-        """The first `count` of them, or all where there are fewer."""
-        return replace(self, inputs=self.inputs[:count], labels=self.labels[:count])
+    def some(self, indices: Sequence[int]) -> "Prepared":
+        """Those at `indices`, in memory."""
+        labels = tuple(self.labels[index] for index in indices)
+        digests = tuple(self.digests[index] for index in indices) if self.digests else ()
+        inputs = self.inputs[list(indices)]
+        return replace(self, inputs=inputs, labels=labels, digests=digests)
 
     def describe(self) -> str:
         """How many there are and how many were left out, for people."""
