@@ -15,6 +15,7 @@ __all__ = ["find_fewest", "find_speedup"]
 
 _LARGEST = 0.98
 _MEASUREMENTS = 10
+_CONFIRMING = 3  # so many of them are kept for measuring once more what was quick enough
 # Measured speedups of one network differ by a few percent from one run to the next: what is aimed
 # at, and what is near enough, as multiples of what is asked for.
 _AIM = 1.03
@@ -105,24 +106,29 @@ def _search(
     target: float,
 ) -> Kept:
     low, high = _Point(0.0, share(0.0), 1.0), None
-    best = low
-    for _ in range(_MEASUREMENTS):
+    missed = []
+    for remaining in reversed(range(_MEASUREMENTS)):
         low, ratio = _other(share, low, high, _next(low, high, target))
-        if high is not None and (ratio >= high.ratio or high.speedup <= target * _NEAR):
+        if high is not None and (
+            high.speedup <= target * _NEAR
+            or high.ratio - low.ratio <= _FINEST
+            or remaining < _CONFIRMING
+        ):
             ratio = high.ratio
         candidate = share(ratio)
         point = _measure(ratio, candidate, shrunk, bench)
         if high is not None and candidate == high.kept and point.speedup >= target:
             return candidate
-        best = max(best, point, key=lambda point: point.speedup)
         if point.speedup >= target:
             high = point
-        elif ratio >= _LARGEST:
-            break
         else:
+            missed.append(point)
+            if ratio >= _LARGEST:
+                break
             # Where it seemed quick enough the first time, that was luck.
             high = None if high is not None and candidate == high.kept else high
             low = point
+    best = max(missed, key=lambda point: point.speedup)
     raise ConvertError(
         f"prune: speedup must be at least {target:g} in every format, got at most "
         f"{best.speedup:.3f}, in {best.format!r} at ratio {best.ratio:.2f}"
