@@ -17,13 +17,13 @@ class MovingAverage:
             past, as in TensorFlow's ExponentialMovingAverage: `(1 + step) / (10 + step)`.
 
     Attributes:
-        weights: the average, by the names of the network's state; they are the network's own
-            tensors for what is no float, such as the counters of batch normalization.
+        weights: the average, by the names of the network's state, in float32 or better; of what is
+            no float, such as the counters of batch normalization, the last values.
     """
 
     def __init__(self, network: torch.nn.Module, decay: float) -> None:
         self._decay = decay
-        self.weights = {name: value.clone() for name, value in network.state_dict().items()}
+        self.weights = {name: _precise(value) for name, value in network.state_dict().items()}
 
     @torch.no_grad()
     def update(self, network: torch.nn.Module, step: int) -> None:
@@ -32,7 +32,7 @@ class MovingAverage:
         for name, value in network.state_dict().items():
             average = self.weights[name]
             if average.is_floating_point():
-                average.lerp_(value, 1 - decay)
+                average.lerp_(value.to(average.dtype), 1 - decay)
             else:
                 average.copy_(value)
 
@@ -50,3 +50,9 @@ class MovingAverage:
             yield
         finally:
             network.load_state_dict(own)
+
+
+def _precise(value: torch.Tensor) -> torch.Tensor:
+    """A copy in which a thousandth of a weight is not rounded away."""
+    half = value.dtype in (torch.float16, torch.bfloat16)
+    return value.float() if half else value.clone()

@@ -48,3 +48,14 @@ def test_an_average_does_not_share_memory_with_the_network():
     average = MovingAverage(network, 0.9)
     average.load({"weight": torch.tensor([[3.0]])})
     assert (average.weights["weight"].item(), network.weight.item()) == (3.0, 2.0)
+
+
+def test_an_average_of_weights_in_half_precision_is_kept_in_float32():
+    network = single(1.0).to(torch.bfloat16)
+    average = MovingAverage(network, 0.999)
+    torch.nn.init.constant_(network.weight, 2.0)
+    average.update(network, 10**6)
+    # One and a thousandth is one in bfloat16.
+    assert average.weights["weight"].item() == pytest.approx(1.001)
+    with average.inside(network):
+        assert network.weight.dtype == torch.bfloat16
