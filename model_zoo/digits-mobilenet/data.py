@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from sklearn.datasets import load_digits, load_sample_image
 
-__all__ = ["calibration", "evaluation", "pictures", "training", "validation"]
+__all__ = ["calibration", "evaluation", "pictures", "training"]
 
 Part = Literal["training", "held-out"]
 Picture = NDArray[np.uint8]
@@ -40,7 +40,7 @@ PHOTOGRAPHS: dict[Part, tuple[str, ...]] = {
     ),
     "held-out": ("flower.jpg", "chelsea.png", "coffee.png", "rocket.jpg"),
 }
-SPLIT_SEED, CALIBRATION_SEED, EVALUATION_SEED, VALIDATION_SEED = 0, 1, 2, 3
+SPLIT_SEED, CALIBRATION_SEED, EVALUATION_SEED = 0, 1, 2
 TRAINING_SEED = 1000  # of the first epoch; far from the others
 HELD_OUT_SHARE = 0.2
 SIDES = (80, 160)  # of a picture, in pixels
@@ -64,11 +64,6 @@ def evaluation() -> Iterator[Sample]:
 def training(epoch: int = 0, count: int = 8192) -> Iterator[Sample]:
     """New training pictures for each epoch."""
     return pictures("training", seed=TRAINING_SEED + epoch, count=count)
-
-
-def validation() -> Iterator[Sample]:
-    """Training pictures that training itself never drew, by which it chooses."""
-    return pictures("training", seed=VALIDATION_SEED, count=500)
 
 
 def pictures(

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from data import Sample, evaluation, pictures
+from data import Sample, evaluation, training
 from model import build
 from numpy.typing import NDArray
 from safetensors.torch import save_file
@@ -30,7 +30,6 @@ from edgeprep.stages.primitives.torch import ChainModule
 Prepared = tuple[NDArray[np.uint8], NDArray[np.int64]]
 
 HERE = Path(__file__).resolve().parent
-FIRST_SEED = 1000  # far from those of calibration and evaluation
 SAMPLES, BATCH = 8192, 64
 PEAK_RATE, WEIGHT_DECAY, SMOOTHING = 4e-3, 1e-2, 0.05
 
@@ -86,16 +85,16 @@ def train(model: nn.Module, epochs: int) -> None:
 def drawn(epochs: int) -> Iterator[tuple[Tensor, Tensor]]:
     """New training pictures for each epoch."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        upcoming = pool.submit(draw, FIRST_SEED)
-        for seed in range(FIRST_SEED + 1, FIRST_SEED + epochs):
-            current, upcoming = upcoming, pool.submit(draw, seed)
+        upcoming = pool.submit(draw, 0)
+        for epoch in range(1, epochs):
+            current, upcoming = upcoming, pool.submit(draw, epoch)
             yield tensors(*current.result())
         yield tensors(*upcoming.result())
 
 
-def draw(seed: int) -> Prepared:
+def draw(epoch: int) -> Prepared:
     """The training pictures of one epoch."""
-    return prepared(pictures("training", seed=seed, count=SAMPLES))
+    return prepared(training(epoch, SAMPLES))
 
 
 def prepared(samples: Iterator[Sample]) -> Prepared:
