@@ -132,10 +132,7 @@ def _prepare(fabric: Fabric, training: Training) -> Loop:
     checkpoint = _resumable(fabric, training, made_from)
     frozen = freeze(network, settings)
     dtypes = {name: value.dtype for name, value in network.state_dict().items()}
-    threads = settings.threads
-    if threads is None:
-        inputs, _ = next(data.batches(1))
-        threads = 1 if is_forked(fabric) else threads_for(network.eval(), inputs)
+    threads = _threads(fabric, training, checkpoint)
     learner = Learner(network, training.objective, frozen)
     optimizer = build_optimizer(network, learner.others, settings, rate=training.learning_rate)
     wrapped, wrapped_optimizer = fabric.setup(learner, optimizer)
@@ -156,7 +153,7 @@ def _prepare(fabric: Fabric, training: Training) -> Loop:
         ),
         storage=training.storage,
         made_from=made_from,
-        threads=threads if checkpoint is None else checkpoint.state["threads"],
+        threads=threads,
         dtypes=dtypes,
         progress=training.progress if fabric.is_global_zero else silent,
         watch=training.watch if fabric.is_global_zero else unwatched,
@@ -164,6 +161,17 @@ def _prepare(fabric: Fabric, training: Training) -> Loop:
     if checkpoint is not None:
         restore(loop, checkpoint)
     return loop
+
+
+def _threads(fabric: Fabric, training: Training, checkpoint: Checkpoint | None) -> int:
+    if is_forked(fabric):
+        return 1
+    if training.settings.threads is not None:
+        return training.settings.threads
+    if checkpoint is not None:
+        # Whatever this process may use now: another number gives other roundings.
+        return int(checkpoint.state["threads"])
+    return threads_for(training.network.eval(), torch.zeros(training.data.taken.shape))
 
 
 def _resumable(

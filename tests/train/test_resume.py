@@ -131,3 +131,10 @@ def test_what_a_kill_left_half_written_goes(project, train, storage):
     train(project())
     names = {"notes.tmp", "checkpoint.safetensors", "weights.safetensors"}
     assert {path.name for path in storage.iterdir()} == {*names, "metrics.csv", "metrics.jsonl"}
+
+
+def test_a_training_goes_on_with_the_threads_with_which_it_began(project, train, storage):
+    with pytest.raises(Stop, match="killed"):
+        train(project(train="threads = 2"), watch=stopping_after(1))
+    train(project())
+    assert read_checkpoint(storage / CHECKPOINT).state["threads"] == 2
