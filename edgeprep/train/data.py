@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgeprep.data import Prepared, prepare_each, prepare_samples
 from edgeprep.data.held import hold_samples
-from edgeprep.errors import DataError, RecipeError
+from edgeprep.errors import RecipeError
 from edgeprep.interfaces import Task
 from edgeprep.metrics import Metric, metric_for
 from edgeprep.recipe import Recipe, TrainTable
@@ -203,8 +203,6 @@ def open_training(recipe: Recipe, *, chain: Chain, task: Task, registry: Registr
         raise RecipeError(
             f"train.patience: needs data.validation to be judged by, got {got}; {remedy}"
         )
-    if validation is not None and not validation.labelled:
-        raise DataError("data.validation: must have labels, got pictures without")
     return TrainingData(
         task=task,
         plain=plain,

@@ -127,9 +127,9 @@ def _task(recipe: Recipe, registry: Registry) -> Task:
 
 
 def _evaluation(recipe: Recipe, data: TrainingData) -> Prepared | None:
-    """The evaluation data; None where there are none, or none with labels."""
+    """The evaluation data; None where the recipe names none."""
     split = open_split(recipe, "evaluation", data.task)
-    if split is None or not split.labelled:
+    if split is None:
         return None
     return prepare_samples(split.samples(0), data.plain.host, split.where, fps=data.fps)
 

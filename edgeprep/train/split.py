@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from edgeprep.data import FromFactory, Reader, Samples, build_reader
+from edgeprep.errors import DataError
 from edgeprep.interfaces import Task
 from edgeprep.recipe import Recipe
 
@@ -51,7 +52,7 @@ def open_split(recipe: Recipe, name: Name, task: Task) -> Split | None:
 
     Raises:
         RecipeError: the table breaks a rule.
-        DataError: there is nothing to read.
+        DataError: there is nothing to read, or there are no labels to score by.
     """
     table = getattr(recipe.data, name)
     if table is None:
@@ -62,6 +63,8 @@ def open_split(recipe: Recipe, name: Name, task: Task) -> Split | None:
         # What changes from epoch to epoch is refused here.
         reader.open(directory=directory, where=where)
     labelled = next(iter(_open(reader, 0, directory, where, None)))[1] is not None
+    if name != "training" and not labelled:
+        raise DataError(f"{where}: must have labels, got pictures without")
     labels = getattr(task, "labels", None)
     return Split(where=where, reader=reader, directory=directory, labels=labels, labelled=labelled)
 

@@ -200,6 +200,19 @@ def test_a_task_that_is_not_there_is_told(project, output):
     assert "'classify'" in str(fault.value)
 
 
+def test_evaluation_data_without_labels_are_refused(project, output):
+    recipe = project({EVALUATION: 'evaluation = { factory = "data:unlabelled" }'})
+    with pytest.raises(DataError, match=r"^data\.evaluation") as fault:
+        train_recipe(recipe, output)
+    assert str(fault.value) == "data.evaluation: must have labels, got pictures without"
+
+
+def test_without_evaluation_data_there_is_no_score(project, output):
+    trained = train_recipe(project({EVALUATION: ""}), output)
+    assert trained.evaluation is None
+    assert trained.validation is not None
+
+
 def test_nothing_is_left_where_the_data_are_at_fault(project, output):
     new = 'evaluation = { factory = "data:failing", arguments = { epoch = 1 } }'
     recipe = project({EVALUATION: new})
