@@ -24,7 +24,7 @@ _INCHES_PER_LAYER, _SMALLEST, _WIDTH = 0.22, 3.0, 8.0
 def run(
     recipe: Recipe,
     *,
-    samples: int,
+    samples: int | None,
     worst: int,
     subset: int,
     keep: int | None,

@@ -27,9 +27,7 @@ __all__ = ["command"]
 @click.option(
     "--samples",
     type=click.IntRange(min=1),
-    default=32,
-    show_default=True,
-    help="Calibration samples that are run for every layer.",
+    help="Calibration samples that are run for every layer. [default: 32, fewer of large networks]",
 )
 @click.option(
     "--confirm",
@@ -67,7 +65,7 @@ def command(
     recipe: Path,
     output: Path | None,
     overwrite: bool,
-    samples: int,
+    samples: int | None,
     worst: int,
     subset: int,
     threshold: float,

@@ -1,5 +1,7 @@
 """Samples as batches that a network takes."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -7,7 +9,7 @@ from numpy.typing import NDArray
 from edgeprep.compress.ranges import run_network
 from edgeprep.errors import ConvertError
 
-__all__ = ["make_batches"]
+__all__ = ["each_batch", "make_batches"]
 
 _CHUNK = 16  # samples at once; more is hardly quicker on a CPU, and takes memory
 
@@ -15,6 +17,13 @@ _CHUNK = 16  # samples at once; more is hardly quicker on a CPU, and takes memor
 def make_batches(
     network: torch.nn.Module, inputs: NDArray[np.float32], *, samples: int, rows: int
 ) -> tuple[torch.Tensor, ...]:
+    """Batches of `samples` of `inputs`; see `each_batch`, of which these are all."""
+    return tuple(each_batch(network, inputs, samples=samples, rows=rows))
+
+
+def each_batch(
+    network: torch.nn.Module, inputs: NDArray[np.float32], *, samples: int, rows: int
+) -> Iterator[torch.Tensor]:
     """Batches of `samples` of `inputs`, spread evenly, several at once where that is the same.
 
     Args:
@@ -32,11 +41,9 @@ def make_batches(
     parts = inputs[: count * rows].reshape(count, rows, *inputs.shape[1:])
     chosen = np.unique(np.linspace(0, count - 1, min(samples, count)).astype(int))
     chunk = _CHUNK if _takes_many(network, parts) else 1
-    # A copy: samples can be on the disk, and read-only.
-    return tuple(
-        torch.tensor(np.concatenate(parts[chosen[start : start + chunk]]))
-        for start in range(0, len(chosen), chunk)
-    )
+    for start in range(0, len(chosen), chunk):
+        # A copy: samples can be on the disk, and read-only.
+        yield torch.tensor(np.concatenate(parts[chosen[start : start + chunk]]))
 
 
 def _takes_many(network: torch.nn.Module, parts: NDArray[np.float32]) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from edgeprep.compress.batches import make_batches
+from edgeprep.compress.batches import each_batch, make_batches
 from edgeprep.compress.noise import decibels, power, snr_db
 from edgeprep.compress.ranges import collect_ranges, run_network
 from edgeprep.compress.simulate import Simulation, simulated
@@ -18,6 +18,11 @@ from edgeprep.compress.watch import Place
 from edgeprep.errors import ConvertError
 
 __all__ = ["LayerCost", "Sensitivity", "confirm", "measure", "rank_layers"]
+
+# Noise is a mean over all values of all samples: few are enough for an order of layers.
+_SAMPLES, _FEWEST_SAMPLES = 32, 4
+# What a ranking may take, in multiplications: a minute or so on two cores.
+_MACS = 1_000_000_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +126,7 @@ def rank_layers(
     network: torch.nn.Module,
     inputs: NDArray[np.float32],
     *,
-    samples: int = 32,
+    samples: int | None = None,
     rows: int = 1,
     levels: int = 127,
 ) -> tuple[LayerCost, ...]:
@@ -136,27 +141,27 @@ def measure(
     network: torch.nn.Module,
     inputs: NDArray[np.float32],
     *,
-    samples: int = 32,
+    samples: int | None = None,
     rows: int = 1,
     levels: int = 127,
-    told: Callable[[str], None] = lambda _: None,
 ) -> Sensitivity:
     """Quantize each layer of `network` alone, and see what that does to its outputs.
 
     Args:
         network: in eval mode, float32.
         inputs: `(samples, …)`, float32, as the network takes them. Ranges are of all of them.
-        samples: how many of them, spread evenly, are run for every layer.
+        samples: how many of them, spread evenly, are run for every layer; None: 32, or as few as 4
+            of a large network.
         rows: so many of `inputs` are one sample, which the network takes at once.
         levels: see `simulated`.
-        told: is called with the path of each layer before it is measured.
 
     Raises:
         ConvertError: there are no samples, the network cannot be simulated, or it gives nothing but
             zeros.
     """
-    ranges = collect_ranges(network, make_batches(network, inputs, samples=len(inputs), rows=rows))
-    batches = make_batches(network, inputs, samples=samples, rows=rows)
+    ranges = collect_ranges(network, each_batch(network, inputs, samples=len(inputs), rows=rows))
+    count = _affordable(ranges) if samples is None else samples
+    batches = make_batches(network, inputs, samples=count, rows=rows)
     expected = tuple(run_network(network, batch) for batch in batches)
     if not any(float(value.abs().max()) for outputs in expected for value in outputs):
         raise ConvertError("sensitivity: outputs must differ from zero, got zeros for all samples")
@@ -172,7 +177,6 @@ def measure(
     own = _own_snrs(network, ranges, batches, levels)
     costs = []
     for path in filter(None, ranges.layers):
-        told(path)
         costs.append(_cost(found, path, own.get(path, math.inf)))
     # NOTE: sorted keeps the order in which layers run where they cost the same.
     return replace(found, layers=tuple(sorted(costs, key=lambda cost: cost.snr_db)))
@@ -191,6 +195,12 @@ def confirm(found: Sensitivity, drop: Callable[[], float], worst: int) -> tuple[
         with simulated(found.network, found.ranges, layers={layer.path}, levels=found.levels):
             layers[index] = replace(layer, drop=drop())
     return tuple(layers)
+
+
+def _affordable(ranges: Ranges) -> int:
+    """How many samples a ranking is to take: every layer has them run once."""
+    macs = sum(site.macs for site in ranges.sites) * len(ranges.layers)
+    return min(_SAMPLES, max(_FEWEST_SAMPLES, _MACS // max(macs, 1)))
 
 
 def _cost(found: Sensitivity, path: str, own: float) -> LayerCost:

@@ -101,7 +101,7 @@ class SensitivityReport:
 def analyze(
     recipe: Recipe,
     *,
-    samples: int = 32,
+    samples: int | None = None,
     worst: int = 0,
     subset: int = 256,
     keep: int | None = None,
@@ -115,7 +115,8 @@ def analyze(
 
     Args:
         recipe: names calibration data.
-        samples: how many of them are run for every layer; ranges are of all.
+        samples: how many of them are run for every layer; None: 32, or fewer of a large network.
+            Ranges are of all.
         worst: for how many layers the metric is measured, too.
         subset: on how many evaluation samples.
         keep: propose so many layers, the most costly ones; None: the fewest that reach
@@ -181,7 +182,7 @@ class _Analysis:
         )
         return wrap(compression.run())
 
-    def measure(self, source: NetworkSource, samples: int) -> Sensitivity:
+    def measure(self, source: NetworkSource, samples: int | None) -> Sensitivity:
         """The layers of `source`, by cost."""
         inputs, rows = source.calibration_preprocessed, source.network_input.shape[0]
         policy = self.plan.recipe.quantize.policies[0]

@@ -217,6 +217,16 @@ def test_samples_are_run_together_where_that_is_the_same():
     assert [len(batch) for batch in found.batches] == [16, 4]
 
 
+@pytest.mark.parametrize(("width", "count"), [(8, 32), (250, 18), (2000, 4)])
+def test_a_large_network_is_ranked_on_fewer_samples(width, count, monkeypatch):
+    network = nn.Sequential(nn.Linear(8, width), nn.Linear(width, 8)).eval()
+    # Two layers of 8 × width multiplications each.
+    monkeypatch.setattr("edgeprep.compress.sensitivity._MACS", 2 * 2 * 8 * 250 * 18)
+    inputs = np.random.default_rng(0).standard_normal((40, 8), np.float32)
+    assert measure(network, inputs).samples == count
+    assert measure(network, inputs, samples=9).samples == 9
+
+
 def test_ranges_are_of_all_samples_and_not_of_those_alone_that_are_run():
     inputs = samples(9)
     inputs[1] *= 100  # neither the first, the middle one, nor the last
