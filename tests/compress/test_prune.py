@@ -13,6 +13,7 @@ from torch.nn import functional
 from edgeprep.compress.prune import Prune
 from edgeprep.compress.shapes import load_compressed, save_compressed
 from edgeprep.errors import RecipeError
+from edgeprep.registry import Registry
 from edgeprep.schema import build
 from edgeprep.train.outputs import flatten_outputs
 
@@ -344,6 +345,10 @@ def test_pruning_is_repeatable(workbench):
     settings = Prune(ratio=0.5, scope="global", importance="taylor")
     first, second = (settings.apply(copy.deepcopy(network), workbench(network)) for _ in range(2))
     assert torch.equal(first(IMAGE), second(IMAGE))
+
+
+def test_recipes_find_it_by_its_name():
+    assert Registry(installed=False).get("pass", "prune") is Prune
 
 
 @pytest.mark.parametrize(

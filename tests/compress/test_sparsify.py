@@ -9,6 +9,7 @@ from torch import nn
 from edgeprep.compress.shapes import load_compressed, save_compressed
 from edgeprep.compress.sparsify import Sparsify
 from edgeprep.errors import ConvertError, RecipeError
+from edgeprep.registry import Registry
 from edgeprep.schema import build
 
 IMAGE = torch.randn(2, 3, 12, 12, generator=torch.Generator().manual_seed(0))
@@ -100,6 +101,10 @@ def test_zeros_stay_zeros_while_the_rest_learns(workbench, tmp_path):
     save_compressed(sparse, tmp_path / "sparse.safetensors")
     again = load_compressed(network(), tmp_path / "sparse.safetensors")
     assert torch.equal(again(IMAGE), sparse(IMAGE))
+
+
+def test_recipes_find_it_by_its_name():
+    assert Registry(installed=False).get("pass", "sparsify") is Sparsify
 
 
 @pytest.mark.parametrize(
