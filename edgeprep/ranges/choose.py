@@ -16,6 +16,8 @@ _INSIDE = 0.9
 # Parts of a step that the divergence tells apart. With more of them, there would not be enough
 # values in each of a usual calibration for its count to mean anything.
 _PARTS = 4
+# Of steps, for a divergence: finer ones would hold no more than a value each.
+_MOST_LEVELS = 2**10
 _STRIDE = 8
 # What a part counts for that holds nothing where something was expected.
 _NOTHING = 1e-9
@@ -56,7 +58,9 @@ def choose_range(
             return min(first, 0.0), max(last, 0.0)
         case "entropy":
             limits = _limits(histogram, among="values")
-            return min(_cut_off(low, high, limits), key=_Divergence(histogram, levels))
+            return min(
+                _cut_off(low, high, limits), key=_Divergence(histogram, min(levels, _MOST_LEVELS))
+            )
         case "mse":
             limits = _limits(histogram, among="numbers")
             ranges = list(_cut_off(low, high, limits))

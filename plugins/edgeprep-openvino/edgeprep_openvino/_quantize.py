@@ -27,7 +27,7 @@ def quantize(network: ov.Model, source: Source, converted: Converted) -> ov.Mode
 
     Weights have 7 bits, in every layer and not the first alone, unless `weight_range` is "full": on
     x86 without VNNI, OpenVINO's sums of two products saturate at 16 bits, without an error, and
-    nothing makes it add exactly.
+    nothing makes it add exactly. Depthwise convolutions add up no such pairs and keep 8.
 
     Args:
         network: the network alone, in float; it may be changed in its place.
