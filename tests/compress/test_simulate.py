@@ -449,3 +449,18 @@ def test_a_layer_that_is_not_there_is_refused():
         simulated(network, ranges_of(network, x), layers={"hed"}),
     ):
         pass
+
+
+def test_a_channel_of_zeros_stays_one():
+    network, x = nn.Linear(4, 3, bias=False).eval(), noise(5, 4)
+    with torch.no_grad():
+        network.weight[1] = 0.0
+    assert not int8(network, x)[:, 1].any()
+
+
+def test_a_network_in_inference_mode_is_simulated_too():
+    network, x = Folded(in_place=True).eval(), noise(2, 3, 6, 6)
+    found = ranges_of(network, x)
+    with torch.inference_mode(), simulated(network, found):
+        inside = network(x)
+    assert torch.equal(inside, int8(network, x))
