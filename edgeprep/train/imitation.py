@@ -41,5 +41,5 @@ def separate_divergence(
         temperature: from 1.
     """
     # The logits 0 and x of two classes have the softmax that x has as a sigmoid.
-    pairs = (torch.stack((torch.zeros_like(x), x), 1) for x in (logits, wanted))
-    return class_divergence(*pairs, temperature)
+    student, teacher = (torch.stack((torch.zeros_like(x), x), 1) for x in (logits, wanted))
+    return class_divergence(student, teacher, temperature)
