@@ -37,8 +37,7 @@ def test_the_table_has_a_line_an_activation():
     other = RangeCoverage(
         tensor="relu", module="stem.2", low=0.0, high=6.0, calibration=use, evaluation=use
     )
-    _, *lines = describe_coverage((one, other)).splitlines()
-    assert [line.split() for line in lines] == [
-        ["add", "-1", "to", "8", "-1", "to", "9.5", "0.100%", "0.250%"],
-        ["stem.2", "0", "to", "6", "-1", "to", "9.5", "0.100%", "0.250%", "-1", "to", "9.5", "0.100%"],
-    ]
+    _, first, second = describe_coverage((one, other)).splitlines()
+    numbers = ["-1", "to", "9.5", "0.100%"]
+    assert first.split() == ["add", "-1", "to", "8", *numbers, "0.250%"]
+    assert second.split() == ["stem.2", "0", "to", "6", *numbers, "0.250%", *numbers]

@@ -70,3 +70,12 @@ def test_calibration_scaled_to_0_and_1_is_refused(project, output, registry):
         DataError, match=r"^data\.calibration: must hold pixels in 0\.\.255, got 0\.\.1 in 24"
     ):
         convert(with_calibration(project, "scaled"), output, registry=registry)
+
+
+def test_calibration_pictures_of_another_size_than_a_fixed_input_are_refused(
+    project, output, registry
+):
+    recipe = project()
+    recipe.write_text(recipe.read_text().replace("[data]", "[input]\nsize = [12, 12]\n\n[data]"))
+    with pytest.raises(DataError, match=r"^data\.calibration: sample \d+: .*12.*got .*13"):
+        convert(recipe, output, registry=registry)
