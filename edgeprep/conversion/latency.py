@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprep.conversion.plan import PlannedVariant
-from edgeprep.conversion.source import NetworkSource
-from edgeprep.interfaces import Precision, Runner
+from edgeprep.interfaces import Model, Precision, Runner
 from edgeprep.runtime.timing import measure_burst, summarize
 
 __all__ = ["latencies"]
@@ -19,28 +18,26 @@ _ROUNDS = 9
 
 def latencies(
     planned: PlannedVariant,
-    sources: Sequence[NetworkSource],
+    models: Sequence[Model],
     image: NDArray[np.uint8],
     precision: Precision = "fp32",
 ) -> tuple[float, ...]:
-    """The latency of each source, in milliseconds, measured in turns on one thread.
+    """The latency of each model, in milliseconds, measured in turns on one thread.
 
     Args:
-        planned: gives the exporter and the backend; its own precision does not matter.
-        sources: the networks to compare.
+        planned: gives the backend; its own precision does not matter.
+        models: of one format.
         image: `(1, H, W, C)`, uint8, what all of them take.
-        precision: what they are exported in.
+        precision: what they compute in.
 
     Raises:
-        ExportError: one of them cannot be written.
         BackendError: one of them cannot be run.
     """
     device = planned.backend.devices()[0]
     options = planned.backend.options(device, precision)[0]
     with ExitStack() as stack:
         runners = []
-        for source in sources:
-            model = planned.exporter.export(source, precision)
+        for model in models:
             runner = planned.backend.load(model, device, options)
             runners.append(stack.enter_context(closing(runner)))
         # In turns: whatever else the machine does disturbs all of them.

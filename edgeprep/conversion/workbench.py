@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -13,7 +13,7 @@ from edgeprep.conversion.latency import latencies
 from edgeprep.conversion.plan import Plan, PlannedVariant
 from edgeprep.conversion.progress import Progress
 from edgeprep.conversion.source import NetworkSource
-from edgeprep.interfaces import Objective, Stage, Task, Workbench
+from edgeprep.interfaces import Model, Objective, Stage, Task, Workbench
 from edgeprep.recipe import TrainTable
 from edgeprep.tensors import ImageSpec
 from edgeprep.train import TrainingData, fit, objective_for
@@ -33,6 +33,7 @@ class RecipeWorkbench(Workbench):
         rewrap: another network in the place of `source`'s.
         training: the recipe's training data; called when a pass asks for them.
         progress: is told of every step.
+        exported: the network that came, by format; filled when speed is measured.
     """
 
     plan: Plan
@@ -42,6 +43,7 @@ class RecipeWorkbench(Workbench):
     rewrap: Callable[[torch.nn.Module], NetworkSource]
     training: Callable[[], TrainingData]
     progress: Progress
+    exported: dict[str, Model] = field(default_factory=dict)
 
     @property
     def task(self) -> Task:
@@ -109,8 +111,12 @@ class RecipeWorkbench(Workbench):
         other = self.rewrap(network)
         found = {}
         for planned in _one_of_each_format(self.plan.variants):
-            before, after = latencies(planned, (self.source, other), self.image)
-            found[planned.exporter.name] = before / after
+            exporter = planned.exporter
+            if exporter.name not in self.exported:
+                self.exported[exporter.name] = exporter.export(self.source, "fp32")
+            models = self.exported[exporter.name], exporter.export(other, "fp32")
+            before, after = latencies(planned, models, self.image)
+            found[exporter.name] = before / after
         return found
 
 

@@ -1,0 +1,177 @@
+"""What a pass can do with the workbench of a recipe."""
+
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+import pytest
+import torch
+
+import edgeprep
+from edgeprep.errors import RecipeError
+from edgeprep.hookspecs import hookimpl
+from edgeprep.interfaces import Pass, Workbench
+from edgeprep.registry import Registry
+
+TRAINING = """
+training   = { factory = "data:pictures", arguments = { count = 24 } }
+validation = { factory = "data:pictures", arguments = { count = 12 } }
+"""
+TRAIN = "[train]\nepochs = 8\nbatch = 8\nwarmup_epochs = 4\nstep_epochs = 4\n"
+COMPRESS = '[[compress]]\nuse = "try"'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Try(Pass):
+    """Does what a test asks for."""
+
+    name: ClassVar[str] = "try"
+    work: ClassVar[Callable[[Any, Workbench], Any]]
+
+    def apply(self, network: Any, bench: Workbench) -> Any:
+        return type(self).work(network, bench)
+
+
+class Plugin:
+    @staticmethod
+    @hookimpl
+    def edgeprep_passes() -> list[type[Pass]]:
+        return [Try]
+
+
+@pytest.fixture
+def convert(
+    project: Any, output: Path, registry: Registry, fake: SimpleNamespace
+) -> Callable[..., Any]:
+    """Converts the small project with a pass that does `work(network, bench)`."""
+    registry.register("try", Plugin)
+
+    def run(work: Callable[[Any, Workbench], Any], *, more: str = "", data: str = TRAINING) -> Any:
+        Try.work = staticmethod(work)  # type: ignore[assignment]
+        evaluation = 'evaluation  = { factory = "data:pictures" }'
+        recipe = project(more=f"{TRAIN}\n{COMPRESS}\n{more}", data=f"{evaluation}\n{data}")
+        return edgeprep.convert(recipe, output, registry=registry, overwrite=True)
+
+    return run
+
+
+def test_training_data_come_as_the_network_takes_them(convert: Callable[..., Any]) -> None:
+    seen: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    def work(network: Any, bench: Workbench) -> Any:
+        seen.extend(bench.batches(10))  # type: ignore[arg-type]
+        return network
+
+    convert(work)
+    inputs = torch.cat([inputs for inputs, _ in seen])
+    labels = torch.cat([labels for _, labels in seen])
+    assert inputs.shape == (10, 3, 8, 8)
+    assert inputs.dtype == torch.float32
+    assert labels.tolist() == [index % 3 for index in range(10)]
+    # Normalized: the brightest channel is the class.
+    assert inputs.mean((2, 3)).argmax(1).tolist() == labels.tolist()
+
+
+def test_a_network_learns_and_its_training_is_not_done_twice(convert: Callable[..., Any]) -> None:
+    weights, epochs = [], []
+
+    def work(network: Any, bench: Workbench) -> Any:
+        start = deepcopy(network.state_dict())
+        for _ in range(2):
+            network.load_state_dict(start)
+            trained = bench.fine_tune(network, name="once", epochs=2, learning_rate=0.05)
+            weights.append(deepcopy(trained.state_dict()))
+        rows = (bench.storage / "once" / "metrics.jsonl").read_text().splitlines()
+        epochs.append(len(rows))
+        assert not torch.equal(weights[0]["head.weight"], start["head.weight"])
+        assert not trained.training
+        return trained
+
+    convert(work)
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    # Warm-up and steps are cut down with the epochs, or two would all be warm-up.
+    assert epochs == [2]
+
+
+def test_a_network_is_scored_on_the_validation_data(convert: Callable[..., Any]) -> None:
+    scores = []
+
+    def work(network: Any, bench: Workbench) -> Any:
+        scores.append(bench.score(network))
+        broken = deepcopy(network)
+        broken.head.bias.data = torch.tensor([100.0, 0.0, 0.0])
+        scores.append(bench.score(broken))
+        return network
+
+    convert(work)
+    assert scores == [1.0, pytest.approx(1 / 3)]
+
+
+def test_without_validation_data_there_is_no_score(convert: Callable[..., Any]) -> None:
+    scores = []
+
+    def work(network: Any, bench: Workbench) -> Any:
+        scores.append(bench.score(network))
+        return network
+
+    convert(work, data=TRAINING.splitlines()[1])
+    assert scores == [None]
+
+
+def test_speed_is_measured_in_every_format_and_what_came_is_exported_once(
+    convert: Callable[..., Any], registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exporter = registry.get("exporter", "fake")
+    export, exported = exporter.export, []
+
+    def counted(self: Any, source: Any, precision: Any) -> Any:
+        exported.append(source)
+        return export(self, source, precision)
+
+    monkeypatch.setattr(exporter, "export", counted)
+    found = []
+
+    def work(network: Any, bench: Workbench) -> Any:
+        found.append(bench.speedups(network))
+        found.append(bench.speedups(network))
+        assert exported.count(bench.source) == 1
+        assert len(exported) == 3
+        return network
+
+    convert(work)
+    assert [set(one) for one in found] == [{"fake"}, {"fake"}]
+    # The same network twice.
+    assert all(0.2 < one["fake"] < 5 for one in found)
+
+
+def test_a_pass_that_needs_training_data_says_so_where_there_are_none(
+    convert: Callable[..., Any],
+) -> None:
+    def work(network: Any, bench: Workbench) -> Any:
+        return bench.fine_tune(network, name="none", epochs=1)
+
+    with pytest.raises(RecipeError, match=r"^data\.training: required key is missing"):
+        convert(work, data="")
+
+
+def test_a_result_is_kept_until_something_that_it_depends_on_is_changed(
+    convert: Callable[..., Any], project: Any
+) -> None:
+    calls = []
+
+    def work(network: Any, bench: Workbench) -> Any:
+        calls.append(1)
+        network.head.bias.data += 0.5
+        return network
+
+    first, second = convert(work), convert(work)
+    assert len(calls) == 1
+    assert first.manifest == second.manifest
+    # Another target is none of its business, training is.
+    convert(work, more="[quantize]\npercentile = 99.0")
+    assert len(calls) == 1
+    convert(work, data=TRAINING.replace("count = 24", "count = 21"))
+    assert len(calls) == 2
