@@ -16,7 +16,7 @@ from edgeprep.stages.normalize import Normalize
 from edgeprep.stages.resize import Resize
 from edgeprep.tensors import ImageSpec
 
-__all__ = ["reference", "small_source"]
+__all__ = ["randomise", "reference", "small_source"]
 
 
 class _Network(torch.nn.Module):
@@ -45,7 +45,7 @@ def small_source(scratch: Path) -> Source:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = _Network().eval()
-        _randomise(network.features[1])
+        randomise(network.features[1])
     chain = Chain(
         # Odd sizes, that no power of two divides and that are not square.
         input=ImageSpec(height=21, width=17),
@@ -63,7 +63,7 @@ def small_source(scratch: Path) -> Source:
     return NetworkSource(network, chain, pictures, scratch=scratch)
 
 
-def _randomise(norm: torch.nn.Module) -> None:
+def randomise(norm: torch.nn.Module) -> None:
     """Give a batch norm something to do: as it is made it scales nothing and shifts nothing."""
     for name, tensor in norm.state_dict().items():
         if name != "num_batches_tracked":

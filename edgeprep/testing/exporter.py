@@ -6,9 +6,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from edgeprep.interfaces import Backend, Exporter, Model, Precision, Source
-from edgeprep.registry import missing_requirements
 from edgeprep.runtime.golden import relative_error
-from edgeprep.testing.rules import forbid_errors, require, require_value
+from edgeprep.testing.rules import forbid_errors, require, require_installed, require_value
 from edgeprep.testing.source import small_source
 
 __all__ = ["check_exporter"]
@@ -54,12 +53,7 @@ def check_exporter(
         exporter.name in backend.formats,
         f"{what}: {backend.name!r} must run its format, got one for {', '.join(backend.formats)}",
     )
-    missing = missing_requirements(type(exporter))
-    require(
-        not missing,
-        f"{what}: must be checked where all that it requires is installed, got none of "
-        f"{', '.join(missing)}",
-    )
+    require_installed(what, type(exporter))
     unknown = sorted({*precisions} - {*exporter.precisions})
     require(not unknown, f"{what}: must offer {', '.join(unknown)}, got {exporter.precisions!r}")
     with _sources(source) as (first, second):

@@ -7,7 +7,7 @@ from typing import Any
 
 from edgeprep.errors import PluginError
 from edgeprep.interfaces import FileStage
-from edgeprep.registry import default_registry
+from edgeprep.registry import default_registry, missing_requirements
 from edgeprep.registry.kinds import Kind, check_class
 from edgeprep.registry.offers import in_one_line
 from edgeprep.schema import build, show, to_table
@@ -16,7 +16,9 @@ __all__ = [
     "ConformanceError",
     "forbid_errors",
     "require",
+    "require_installed",
     "require_instance",
+    "require_rebuilt",
     "require_value",
 ]
 
@@ -61,9 +63,25 @@ def require_value(kind: Kind, value: Any) -> str:
     what = require_instance(kind, value)
     with forbid_errors(f"{what}: must be hashable"):
         hash(value)
+    require_rebuilt(what, value)
+    return what
+
+
+def require_rebuilt(what: str, value: Any) -> Any:
+    """Refuse a `value` that its own fields, as a table of JSON, do not build; returns the other."""
     with forbid_errors(f"{what}: must be built again from its own fields"):
         again = build(type(value), json.loads(json.dumps(to_table(value))), "")
         if isinstance(value, FileStage):
             again = again.opened(value.content, default_registry())
     require(again == value, f"{what}: must equal what its own fields build, got {show(again)}")
-    return what
+    return again
+
+
+def require_installed(what: str, cls: Any) -> None:
+    """Refuse a class that requires what is not installed."""
+    missing = missing_requirements(cls)
+    require(
+        not missing,
+        f"{what}: must be checked where all that it requires is installed, got none of "
+        f"{', '.join(missing)}",
+    )
