@@ -1,4 +1,4 @@
-"""What the whole way gives: from a teacher in float to a taught, pruned student in INT8."""
+"""What the whole way gives: from a teacher in float to a pruned, taught student in INT8."""
 
 from statistics import median
 from time import perf_counter
@@ -24,7 +24,7 @@ def measure() -> Report:
     scores = [variant.metric.value for variant in variants]
     others = [one for one in opened[1][0].manifest.variants if one.name != student.name]
     return Report(
-        title="pipeline: digits-resnet in float against its student, pruned, in INT8",
+        title="pipeline: digits-resnet in float against its pruned student in INT8",
         figures=(
             Figure(
                 name="ONNX Runtime defaults, how many times as fast",
