@@ -1,7 +1,7 @@
 """What `check_pass` applies, and compares. Importing this module imports torch."""
 
-from collections.abc import Mapping
-from contextlib import chdir, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import chdir, contextmanager, suppress
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,6 +65,7 @@ class _Trial:
         with (
             chdir(self.directory),  # so that what it writes beside nothing is seen
             torch.random.fork_rng(devices=[]),
+            _one_thread(),
             forbid_errors(f"{self.what}: apply() must compress the network"),
         ):
             torch.manual_seed(seed)
@@ -107,6 +108,17 @@ class _Trial:
             result = result.eval().requires_grad_(requires_grad=False)
         _check_mode(rule, result)
         return result
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """A second one takes longer to wake than so small networks run."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _check_mode(rule: str, network: torch.nn.Module) -> None:
