@@ -3,18 +3,21 @@
 import math
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 from matplotlib.figure import Figure
+from msgspec import to_builtins
 
 from edgeprep.cli.progress import Steps, stopping
 from edgeprep.compress.sensitivity import LayerCost
 from edgeprep.conversion import Progress, silent
+from edgeprep.conversion.coverage import describe_coverage, measure_coverage
 from edgeprep.conversion.sensitivity import SensitivityReport, analyze
 from edgeprep.files import atomic_write
 from edgeprep.recipe import Recipe
 from edgeprep.runtime.explain import format_table
 
-__all__ = ["describe", "draw", "run"]
+__all__ = ["describe", "draw", "measure_ranges", "run"]
 
 # More bars than these cannot be told apart; the others are counted.
 _MOST_DRAWN = 60
@@ -42,6 +45,17 @@ def run(
         threshold_db=threshold_db,
         progress=stopping(progress),
     )
+
+
+def measure_ranges(recipe: Recipe, *, quiet: bool) -> tuple[str, dict[str, Any]]:
+    """The ranges of each variant's activations, as tables and as a document."""
+    progress: Progress = silent if quiet else Steps()
+    found = measure_coverage(recipe, progress=stopping(progress))
+    tables = [f"{name}\n{describe_coverage(ranges)}" for name, ranges in found.items()]
+    none = "no target has ranges that are measured before"
+    return "\n\n".join(tables) or none, {
+        name: [to_builtins(one) for one in ranges] for name, ranges in found.items()
+    }
 
 
 def draw(report: SensitivityReport, path: Path, *, overwrite: bool) -> None:

@@ -58,6 +58,11 @@ __all__ = ["command"]
     type=click.IntRange(min=1),
     help="Propose the N worst layers instead.",
 )
+@click.option(
+    "--ranges",
+    is_flag=True,
+    help="Show the ranges of every variant's activations, too, and what they clip.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 @verbose_option
 @format_option
@@ -70,6 +75,7 @@ def command(
     subset: int,
     threshold: float,
     keep: int | None,
+    ranges: bool,
     quiet: bool,
     form: str,
 ) -> None:
@@ -85,7 +91,7 @@ def command(
         check_output(output, overwrite=overwrite)
         check_no_input(output, recipe)
     with workstation_only("sensitivity"):
-        from edgeprep.cli._sensitivity import describe, draw, run
+        from edgeprep.cli._sensitivity import describe, draw, measure_ranges, run
     report = run(
         loaded,
         samples=samples,
@@ -99,6 +105,10 @@ def command(
     if output is not None:
         draw(report, output, overwrite=overwrite)
         text = f"{text}\n{output}"
+    document = {"output": None if output is None else str(output), **report.to_json()}
+    if ranges:
+        tables, document["ranges"] = measure_ranges(loaded, quiet=quiet)
+        text = f"{text}\n\n{tables}"
     # Last, so that it is easily taken from the screen.
     text = f"{text}\n\n{report.block}" if report.block else text
-    emit(text, {"output": None if output is None else str(output), **report.to_json()}, form)
+    emit(text, document, form)
