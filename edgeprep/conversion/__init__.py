@@ -2,8 +2,8 @@
 
 from edgeprep.conversion.evaluate import Evaluation, evaluate, evaluate_source
 from edgeprep.conversion.pipeline import convert
-from edgeprep.conversion.progress import Progress, silent
 from edgeprep.conversion.result import Result
+from edgeprep.data import Progress, silent
 
 __all__ = [
     "Evaluation",

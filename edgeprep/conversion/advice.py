@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprep.conversion.graph_cost import GraphBench
-from edgeprep.conversion.progress import Progress, silent
 from edgeprep.conversion.stage_cost import Advice, StageCost
 from edgeprep.conversion.torch_cache import torch_cache_in
+from edgeprep.data import Progress, silent
 from edgeprep.errors import EdgePrepError, RecipeError
 from edgeprep.recipe import Recipe
 from edgeprep.registry import Registry, default_registry

@@ -20,10 +20,10 @@ from edgeprep.conversion.digests import (
     digest_program,
 )
 from edgeprep.conversion.plan import Plan
-from edgeprep.conversion.progress import Progress
 from edgeprep.conversion.source import NetworkSource
 from edgeprep.conversion.steps import Steps
 from edgeprep.conversion.workbench import RecipeWorkbench
+from edgeprep.data import Progress
 from edgeprep.errors import CheckpointError, ConvertError, EdgePrepError
 from edgeprep.interfaces import Pass
 from edgeprep.schema.foreign import name_fault

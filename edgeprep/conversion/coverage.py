@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from contextlib import closing
 
 from edgeprep.conversion.plan import make_plan
-from edgeprep.conversion.progress import Progress, silent
 from edgeprep.conversion.scratch import scratch_directory
 from edgeprep.conversion.steps import Steps
 from edgeprep.conversion.underway import Conversion
+from edgeprep.data import Progress, silent
 from edgeprep.interfaces import CALIBRATED, RangeCoverage
 from edgeprep.recipe import Recipe
 from edgeprep.registry import Registry, default_registry

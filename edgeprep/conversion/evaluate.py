@@ -11,15 +11,13 @@ from numpy.typing import NDArray
 
 from edgeprep.bundle import SourceRecord
 from edgeprep.conversion.evaluation import SOURCE, Evaluation, Score
-from edgeprep.conversion.network import load_network
 from edgeprep.conversion.plan import build_named
-from edgeprep.conversion.samples import Prepared, prepare_samples
 from edgeprep.conversion.score import Outputs
 from edgeprep.conversion.scoring import Scoring, choose_metrics
 from edgeprep.conversion.scratch import scratch_directory
 from edgeprep.conversion.source import NetworkSource
 from edgeprep.conversion.threads import fastest_threads
-from edgeprep.data import Samples, build_reader
+from edgeprep.data import Prepared, Samples, build_reader, prepare_samples
 from edgeprep.errors import BackendError, DataError, NonFiniteOutput, NoUsableBackend, RecipeError
 from edgeprep.interfaces import Task
 from edgeprep.recipe import Recipe
@@ -28,6 +26,7 @@ from edgeprep.runtime.candidates import Outcome, Reachable, list_candidates
 from edgeprep.runtime.opened import OpenedBundle
 from edgeprep.runtime.timing import Timing, summarize
 from edgeprep.stages.chain import Chain
+from edgeprep.train import load_network
 
 __all__ = ["Evaluation", "evaluate", "evaluate_source"]
 

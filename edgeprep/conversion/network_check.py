@@ -8,18 +8,16 @@ import numpy as np
 import torch
 
 from edgeprep.conversion.killers import Finding, find_killers, observe
-from edgeprep.conversion.network import load_network
 from edgeprep.conversion.plan import build_named
-from edgeprep.conversion.progress import Progress, silent
-from edgeprep.conversion.samples import prepare_samples
 from edgeprep.conversion.scratch import scratch_directory
 from edgeprep.conversion.source import NetworkSource
-from edgeprep.data import build_reader
+from edgeprep.data import Progress, build_reader, prepare_samples, silent
 from edgeprep.errors import EdgePrepError
 from edgeprep.interfaces import Task
 from edgeprep.recipe import Recipe
 from edgeprep.registry import Registry, default_registry
 from edgeprep.stages.chain import Chain
+from edgeprep.train import load_network
 
 __all__ = ["NetworkCheck", "check_network"]
 

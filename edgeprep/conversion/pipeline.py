@@ -6,11 +6,11 @@ from os import PathLike
 from edgeprep.conversion.budget import check_budget
 from edgeprep.conversion.pack import pack
 from edgeprep.conversion.plan import make_plan
-from edgeprep.conversion.progress import Progress, silent
 from edgeprep.conversion.result import Result
 from edgeprep.conversion.scratch import scratch_directory
 from edgeprep.conversion.steps import Steps
 from edgeprep.conversion.underway import Conversion
+from edgeprep.data import Progress, silent
 from edgeprep.errors import EdgePrepError, StorageError
 from edgeprep.recipe import Recipe, load_recipe
 from edgeprep.registry import Registry, default_registry

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprep.conversion.samples import Prepared
+from edgeprep.data import Prepared
 from edgeprep.interfaces import Task
 from edgeprep.metrics import Metric, agreement_for
 

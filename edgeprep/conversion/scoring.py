@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from edgeprep.conversion.evaluation import Score
-from edgeprep.conversion.samples import Prepared
 from edgeprep.conversion.score import Outputs, Scorer
+from edgeprep.data import Prepared
 from edgeprep.errors import DataError, NonFiniteOutput, RecipeError
 from edgeprep.interfaces import Task
 from edgeprep.metrics import Metric, metric_for, metrics_of

@@ -13,13 +13,13 @@ from edgeprep.conversion.digests import digest, digest_data, digest_files, diges
 from edgeprep.conversion.limits import latency_ms
 from edgeprep.conversion.plan import Held, PlannedVariant
 from edgeprep.conversion.points import Combination, Point, Points, choose, front
-from edgeprep.conversion.progress import Progress, silent
 from edgeprep.conversion.repair import Trial
 from edgeprep.conversion.scratch import scratch_directory
 from edgeprep.conversion.space import Space
 from edgeprep.conversion.steps import Steps
 from edgeprep.conversion.underway import Conversion
 from edgeprep.conversion.within_budget import VariantMaker
+from edgeprep.data import Progress, silent
 from edgeprep.errors import BackendError, ConvertError, RecipeError
 from edgeprep.recipe import Recipe
 from edgeprep.registry import Registry, default_registry

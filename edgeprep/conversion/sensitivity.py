@@ -14,20 +14,17 @@ from edgeprep.compress.ranges import run_network
 from edgeprep.compress.sensitivity import LayerCost, Sensitivity, confirm, measure
 from edgeprep.conversion.compression import Compression
 from edgeprep.conversion.keep_float import match_modules
-from edgeprep.conversion.network import load_network
 from edgeprep.conversion.plan import Plan, make_plan
-from edgeprep.conversion.progress import Progress, silent
-from edgeprep.conversion.samples import Prepared, prepare_samples
 from edgeprep.conversion.score import Scorer, run_all
 from edgeprep.conversion.scratch import scratch_directory
 from edgeprep.conversion.source import NetworkSource
 from edgeprep.conversion.steps import Steps
 from edgeprep.conversion.threads import fastest_threads
-from edgeprep.data import Samples
+from edgeprep.data import Prepared, Progress, Samples, prepare_samples, silent
 from edgeprep.errors import RecipeError
 from edgeprep.recipe import Recipe
 from edgeprep.registry import Registry, default_registry
-from edgeprep.train import TrainingData, open_training
+from edgeprep.train import TrainingData, load_network, open_training
 
 __all__ = ["SensitivityReport", "analyze"]
 

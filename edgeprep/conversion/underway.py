@@ -12,23 +12,20 @@ from edgeprep.compress.sensitivity import measure
 from edgeprep.conversion.calibration import check_calibration
 from edgeprep.conversion.compression import Compression
 from edgeprep.conversion.limits import check_limits, measure_cost
-from edgeprep.conversion.network import load_network
 from edgeprep.conversion.parity import check_oracle
 from edgeprep.conversion.plan import Plan
-from edgeprep.conversion.progress import Progress
-from edgeprep.conversion.samples import Prepared, prepare_samples
 from edgeprep.conversion.score import Agreement, Outputs, Scorer, run_all
 from edgeprep.conversion.source import NetworkSource
 from edgeprep.conversion.steps import Steps
 from edgeprep.conversion.threads import fastest_threads
 from edgeprep.conversion.variants import MadeVariant, Oracle
 from edgeprep.conversion.within_budget import Ranking, VariantMaker
-from edgeprep.data import Samples
+from edgeprep.data import Prepared, Progress, Samples, prepare_samples
 from edgeprep.errors import ParityError
 from edgeprep.interfaces import CALIBRATED, Placement
 from edgeprep.registry import Registry, create
 from edgeprep.stages.chain import Chain
-from edgeprep.train import TrainingData, open_training
+from edgeprep.train import TrainingData, load_network, open_training
 
 __all__ = ["Conversion"]
 

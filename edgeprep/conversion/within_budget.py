@@ -12,10 +12,10 @@ from edgeprep.compress.sensitivity import Sensitivity
 from edgeprep.conversion.keep_float import match_modules
 from edgeprep.conversion.named_operators import modules_named_in
 from edgeprep.conversion.plan import Plan, PlannedVariant
-from edgeprep.conversion.progress import Progress
 from edgeprep.conversion.repair import Trial, Tried, repair
 from edgeprep.conversion.source import NetworkSource
 from edgeprep.conversion.variants import MadeVariant, Oracle, make_variant, score_hints
+from edgeprep.data import Progress
 from edgeprep.errors import (
     BackendError,
     ConvertError,
@@ -40,33 +40,6 @@ _HOPELESS_TIMES, _HOPELESS_MARGIN = 4.0, 0.02
 _NAMED = 3  # so many layers are named; the rest are counted
 # Where the first trials all fail, as without samples to calibrate on, it is not for the layers.
 _MOST_FAULTS = 6
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ranking:
-    """The layers of a network in the order in which they are put back into float.
-
-    Attributes:
-        order: module paths; those first that are thought to be enough.
-        enough: how many of them simulated int8 needs for a clean output.
-    """
-
-    order: tuple[str, ...] = ()
-    enough: int = 1
-
-    @classmethod
-    def of(cls, found: Sensitivity) -> "Ranking":
-        """By what each layer costs alone, and which ones together bring the signal back."""
-        costs = [layer.path for layer in found.layers]
-        needed = found.fewest(_CLEAN_DB) or ()
-        return cls(order=tuple(dict.fromkeys((*needed, *costs))), enough=len(needed) or 1)
-
-    def describe(self) -> str:
-        """The head of the order, for people."""
-        if not self.order:
-            return "no layer can be kept in float"
-        named = ", ".join(map(repr, self.order[:_NAMED]))
-        return f"{len(self.order)} layers, first {named}"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -186,67 +159,3 @@ class VariantMaker:
         """What may be done for a variant that is over it."""
         budget = self.plan.recipe.budget
         return budget.repair if budget else ("keep-float",)
-
-
-@dataclass(slots=True, kw_only=True)
-class _Trials:
-    """The trials of one variant. One made variant is held, the best: models may be large."""
-
-    maker: VariantMaker
-    planned: PlannedVariant
-    tried: list[Tried] = field(default_factory=list)
-    held: tuple[Tried, MadeVariant] | None = None
-    fault: EdgePrepError | None = None
-
-    def run(self, trial: Trial) -> Tried:
-        """Make the variant, quantized as `trial` says."""
-        title = self.planned.name if not self.tried else f"{self.planned.name}, {trial}"
-        with self.maker.progress(title) as done:
-            try:
-                made = self.maker.once(self.planned, trial)
-            except _MENDABLE as error:
-                tried = Tried(trial=trial, fault=str(error))
-                self._count(error)
-                done(f"over budget: {error}")
-            else:
-                tried = _what_came(trial, made)
-                over = "over budget: " if tried.drop > self.maker.max_drop else ""
-                done(f"{over}{made.describe()}")
-                if self.held is None or self._rank(tried) < self._rank(self.held[0]):
-                    self.held = tried, made
-        self.tried.append(tried)
-        return tried
-
-    def best(self) -> MadeVariant:
-        """The variant that keeps the budget with the fewest layers in float, or comes nearest."""
-        if self.held is None:
-            raise self.fault or ConvertError(f"{self.planned.name}: must be tried, got no trial")
-        tried, made = self.held
-        if tried.drop <= self.maker.max_drop:
-            oracle = self.maker.oracles[self.planned.placement]
-            made = score_hints(self.planned, made, oracle)
-        return replace(made, trials=tuple(self.tried))
-
-    def _rank(self, tried: Tried) -> tuple[bool, float, float]:
-        """What is less is better."""
-        over = tried.drop > self.maker.max_drop
-        return over, tried.drop if over else len(tried.trial.keep), tried.drop
-
-    def _count(self, fault: EdgePrepError) -> None:
-        """Give up where no trial has an effect; the first fault is the one to tell of."""
-        self.fault = self.fault or fault
-        most = _MOST_FAULTS if self.maker.allowed else 1
-        if self.held is None and len(self.tried) + 1 >= most:
-            raise self.fault
-
-
-def _what_came(trial: Trial, made: MadeVariant) -> Tried:
-    record, metric = made.record, made.record.metric
-    return Tried(
-        trial=trial,
-        value=metric.value if metric else None,
-        drop=metric.drop if metric else 0.0,
-        size_bytes=record.size_bytes,
-        latency_ms=made.latency_ms,
-        samples=metric.samples if metric else 0,
-    )

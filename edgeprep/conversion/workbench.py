@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from edgeprep.conversion.latency import latencies
 from edgeprep.conversion.plan import Plan, PlannedVariant
-from edgeprep.conversion.progress import Progress
 from edgeprep.conversion.source import NetworkSource
+from edgeprep.data import Progress
 from edgeprep.interfaces import Model, Objective, Stage, Task, Workbench
 from edgeprep.recipe import TrainTable
 from edgeprep.tensors import ImageSpec

@@ -8,12 +8,12 @@ import torch
 from torch import nn
 
 from edgeprep.conversion.killers import find_killers, observe
-from edgeprep.conversion.network import load_network
 from edgeprep.data import load_factory
 from edgeprep.recipe import load_recipe
 from edgeprep.registry import default_registry
 from edgeprep.stages.chain import Chain
 from edgeprep.stages.primitives.numpy import NumpyPrimitives
+from edgeprep.train import load_network
 
 ZOO = Path(__file__).parents[2] / "model_zoo" / "digits-mobilenet"
 

@@ -8,9 +8,9 @@ import pytest
 import safetensors.torch
 import torch
 
-from edgeprep.conversion.network import load_network
 from edgeprep.errors import CheckpointError, RecipeError
 from edgeprep.recipe import ModelTable
+from edgeprep.train import load_network
 
 State = dict[str, torch.Tensor]
 

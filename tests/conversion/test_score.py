@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from edgeprep.conversion.samples import Prepared
 from edgeprep.conversion.score import Agreement, Scorer
+from edgeprep.data import Prepared
 from edgeprep.metrics import Metric, metric_for
 from edgeprep.tasks.classify import Classify
 from edgeprep.tasks.tensors import Tensors

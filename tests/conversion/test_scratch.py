@@ -13,9 +13,8 @@ import pytest
 from numpy.typing import NDArray
 
 import edgeprep
-from edgeprep.conversion.samples import prepare_samples
 from edgeprep.conversion.scratch import rows_on_disk
-from edgeprep.data import Samples
+from edgeprep.data import Samples, prepare_samples
 from edgeprep.errors import DataError, StorageError
 from edgeprep.recipe import load_recipe
 from edgeprep.registry import Registry

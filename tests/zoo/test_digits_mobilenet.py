@@ -11,13 +11,13 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from edgeprep.conversion.network import load_network
 from edgeprep.data import build_reader, load_factory
 from edgeprep.pictures import read_picture
 from edgeprep.recipe import Recipe, load_recipe
 from edgeprep.registry import default_registry
 from edgeprep.stages.chain import Chain
 from edgeprep.stages.primitives.torch import ChainModule
+from edgeprep.train import load_network
 
 ROOT = Path(__file__).resolve().parents[2]
 MODEL = ROOT / "model_zoo" / "digits-mobilenet"

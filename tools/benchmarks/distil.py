@@ -12,10 +12,9 @@ from benchmarks.bundles import ROOT
 from benchmarks.figures import Figure, Report
 from edgeprep.compress.distil import Distil
 from edgeprep.conversion.plan import Plan, make_plan
-from edgeprep.conversion.progress import silent
 from edgeprep.conversion.source import NetworkSource
 from edgeprep.conversion.workbench import RecipeWorkbench
-from edgeprep.data import prepare_samples
+from edgeprep.data import prepare_samples, silent
 from edgeprep.recipe import Recipe, load_recipe
 from edgeprep.registry import default_registry
 from edgeprep.stages.primitives.torch import ChainModule

@@ -12,10 +12,9 @@ from benchmarks.figures import Report
 from benchmarks.turns import latencies_ms
 from edgeprep.compress.sparsify import Sparsify
 from edgeprep.conversion.plan import make_plan
-from edgeprep.conversion.progress import silent
 from edgeprep.conversion.source import NetworkSource
 from edgeprep.conversion.workbench import RecipeWorkbench
-from edgeprep.data import prepare_samples
+from edgeprep.data import prepare_samples, silent
 from edgeprep.interfaces import Exporter
 from edgeprep.recipe import load_recipe
 from edgeprep.registry import default_registry

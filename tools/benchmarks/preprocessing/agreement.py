@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from benchmarks.bundles import RECIPES
 from benchmarks.figures import Figure
 from benchmarks.preprocessing.graphs import FORMATS, Workshop, load
-from edgeprep.conversion.network import load_network
 from edgeprep.recipe import load_recipe
 from edgeprep.registry import default_registry
 from edgeprep.runtime.golden import relative_error
 from edgeprep.stages.chain import Chain
+from edgeprep.train import load_network
 
 __all__ = ["agreement"]
 

@@ -1,5 +1,0 @@
-"""How a conversion tells what it does."""
-
-from edgeprep.data.progress import Progress, silent
-
-__all__ = ["Progress", "silent"]
