@@ -1,7 +1,7 @@
 """What `check_pass` applies, and compares. Importing this module imports torch."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import chdir, contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import chdir, suppress
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ import torch
 from edgeprep.compress.shapes import load_compressed, save_compressed
 from edgeprep.interfaces import Pass
 from edgeprep.testing._residual import residual_network
-from edgeprep.testing._workbench import SmallWorkbench
+from edgeprep.testing._workbench import SmallWorkbench, one_thread
 from edgeprep.testing.rules import forbid_errors, require
 from edgeprep.train.outputs import flatten_outputs
 
@@ -24,6 +24,7 @@ _NAMED = 3  # so many names are listed in a message; the rest are counted
 Outputs = Mapping[str, torch.Tensor]
 
 
+@one_thread()
 def check_application(
     what: str, pass_: Pass, network: torch.nn.Module | None, *, directory: Path, scratch: Path
 ) -> None:
@@ -65,7 +66,6 @@ class _Trial:
         with (
             chdir(self.directory),  # so that what it writes beside nothing is seen
             torch.random.fork_rng(devices=[]),
-            _one_thread(),
             forbid_errors(f"{self.what}: apply() must compress the network"),
         ):
             torch.manual_seed(seed)
@@ -108,17 +108,6 @@ class _Trial:
             result = result.eval().requires_grad_(requires_grad=False)
         _check_mode(rule, result)
         return result
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """A second one takes longer to wake than so small networks run."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _check_mode(rule: str, network: torch.nn.Module) -> None:

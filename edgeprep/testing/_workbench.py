@@ -24,13 +24,24 @@ from edgeprep.tasks.classify import Classify
 from edgeprep.tensors import ImageSpec
 from edgeprep.train.objective import objective_for
 
-__all__ = ["SmallWorkbench"]
+__all__ = ["SmallWorkbench", "one_thread"]
 
 SIZE = 12
 LABELS = ("red", "green", "blue")
 # Of trainings: high, because they are short.
 RATE = 0.01
 BATCH = 16
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """A second one takes longer to wake than so small networks run."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @dataclass(kw_only=True)
@@ -119,6 +130,7 @@ class SmallWorkbench(Workbench):
             part = slice(start, min(start + BATCH, end))
             yield inputs[part], labels[part] if self.labelled else None
 
+    @one_thread()
     def fine_tune(
         self,
         network: torch.nn.Module,
