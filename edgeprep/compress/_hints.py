@@ -128,7 +128,7 @@ def _seen(seen: Seen, path: str, where: str) -> torch.Tensor:
     return seen[path]
 
 
-def _adapter(ours: torch.Tensor | None, theirs: torch.Tensor | None, index: int) -> torch.nn.Module:
+def _adapter(ours: torch.Tensor, theirs: torch.Tensor, index: int) -> torch.nn.Module:
     if ours.ndim != theirs.ndim or ours.ndim not in (2, 3, 4):
         rule = "must join outputs of two, three or four axes, as many on both sides"
         got = f"{tuple(ours.shape)} and {tuple(theirs.shape)}"

@@ -6,7 +6,7 @@ import torch
 
 from edgeprep.compress.distil import Distil
 from edgeprep.compress.prune import Prune
-from edgeprep.errors import RecipeError
+from edgeprep.errors import ConvertError, RecipeError
 from edgeprep.interfaces import Workbench
 
 __all__ = ["derive_student"]
@@ -33,10 +33,31 @@ def derive_student(step: Distil, network: torch.nn.Module, bench: Workbench) -> 
     if step.depth < 1:
         drop_blocks(network, step.depth, torch.zeros(bench.source.network_input.shape))
     if step.width < 1:
-        network = Prune(ratio=1 - step.width).apply(network, bench)
+        network = narrow(network, step.width, bench)
     if step.start == "scratch":
         start_anew(network)
     return network
+
+
+def narrow(network: torch.nn.Module, width: float, bench: Workbench) -> torch.nn.Module:
+    """`network` with about `width` of the channels of each layer.
+
+    Raises:
+        RecipeError: a layer would keep none.
+        ConvertError: no channel can go.
+    """
+    try:
+        return Prune(ratio=1 - width).apply(network, bench)
+    except RecipeError as error:
+        # Its rule is about a ratio, and its remedy about limits: distillation has neither.
+        leaves = str(error).partition(", which ")[2].partition(";")[0]
+        rule = "must leave every layer a channel"
+        raise RecipeError(
+            f"distil.width: {rule}, got {width!r}, which {leaves}; raise it"
+        ) from error
+    except ConvertError as error:
+        found = str(error).removeprefix("prune: ").partition("; raise ratio")[0]
+        raise ConvertError(f"distil.width: {found}, for {width!r}") from error
 
 
 def drop_blocks(network: torch.nn.Module, depth: float, example: torch.Tensor) -> None:
@@ -80,8 +101,9 @@ def start_anew(network: torch.nn.Module) -> None:
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(_SEED)
         for module in network.modules():
-            if hasattr(module, "reset_parameters"):
-                module.reset_parameters()
+            reset = getattr(module, "reset_parameters", None)
+            if reset is not None:
+                reset()
 
 
 def _shapes(network: torch.nn.Module, example: torch.Tensor) -> Shapes:

@@ -24,7 +24,7 @@ from edgeprep.conversion.source import NetworkSource
 from edgeprep.conversion.steps import Steps
 from edgeprep.conversion.workbench import RecipeWorkbench
 from edgeprep.data import Progress
-from edgeprep.errors import CheckpointError, ConvertError, EdgePrepError
+from edgeprep.errors import CheckpointError, ConvertError, EdgePrepError, RecipeError
 from edgeprep.interfaces import Pass
 from edgeprep.schema.foreign import name_fault
 from edgeprep.train import TrainingData
@@ -128,6 +128,12 @@ def _apply(
 ) -> torch.nn.Module:
     try:
         return step.apply(network, bench).eval().requires_grad_(requires_grad=False)
+    except (RecipeError, ConvertError) as error:
+        # A pass does not know which of the recipe's it is: it begins with its own name.
+        fault = str(error)
+        if not fault.startswith((f"{step.name}.", f"{step.name}: ")):
+            raise
+        raise type(error)(f"{where}{fault.removeprefix(step.name)}") from error
     except EdgePrepError:
         raise
     except Exception as error:  # a pass is a plugin's code and may raise anything

@@ -200,6 +200,9 @@ class Pass(ABC):
     def apply(self, network: "torch.nn.Module", bench: Workbench) -> "torch.nn.Module":
         """The compressed network. It raises, with the reason, where it can do nothing.
 
+        The reason begins with its name, or a key of it, such as `prune.ratio: must …`; users read
+        the place in their recipe instead, such as `compress[1].ratio: must …`.
+
         Args:
             network: a copy that may be changed in its place, in eval mode.
             bench: what else there is to work with.
