@@ -15,7 +15,6 @@ from edgeprep.compress.shapes import load_compressed, save_compressed
 from edgeprep.conversion.digests import (
     digest,
     digest_data,
-    digest_files,
     digest_network,
     digest_program,
 )
@@ -28,6 +27,7 @@ from edgeprep.errors import CheckpointError, ConvertError, EdgePrepError, Recipe
 from edgeprep.interfaces import Pass
 from edgeprep.schema.foreign import name_fault
 from edgeprep.train import TrainingData
+from edgeprep.train.digests import digest_files
 
 __all__ = ["Compression"]
 

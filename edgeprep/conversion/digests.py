@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from edgeprep.recipe import Recipe
+from edgeprep.train.digests import digest_files, digest_tensors, structure_of
 
 __all__ = ["digest", "digest_data", "digest_network", "digest_program"]
 
@@ -35,11 +36,7 @@ def digest_program() -> str:
 
 def digest_network(network: torch.nn.Module) -> str:
     """Of its structure as it prints itself, and of every weight."""
-    sum_ = hashlib.sha256(repr(network).encode())
-    for name, value in network.state_dict().items():
-        sum_.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-        sum_.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return sum_.hexdigest()
+    return digest(structure=structure_of(network), weights=digest_tensors(network.state_dict()))
 
 
 def digest_data(recipe: Recipe) -> str:
@@ -56,16 +53,6 @@ def digest_data(recipe: Recipe) -> str:
         code=digest_files(sorted(recipe.directory.glob("*.py"))),
         files={name: _listing(table, recipe.directory) for name, table in tables.items() if table},
     )
-
-
-def digest_files(paths: Iterable[Path]) -> str:
-    """Of the names and the content of `paths`."""
-    sum_ = hashlib.sha256()
-    for path in paths:
-        content = path.read_bytes()
-        sum_.update(f"{path.name} {len(content)} ".encode())
-        sum_.update(content)
-    return sum_.hexdigest()
 
 
 def _listing(table: Mapping[str, object], directory: Path) -> list[tuple[str, int, int]]:

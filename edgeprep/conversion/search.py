@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from edgeprep.conversion.digests import digest, digest_data, digest_files, digest_program
+from edgeprep.conversion.digests import digest, digest_data, digest_program
 from edgeprep.conversion.limits import latency_ms
 from edgeprep.conversion.plan import Held, PlannedVariant
 from edgeprep.conversion.points import Combination, Point, Points, choose, front
@@ -23,6 +23,7 @@ from edgeprep.data import Progress, silent
 from edgeprep.errors import BackendError, ConvertError, RecipeError
 from edgeprep.recipe import Recipe
 from edgeprep.registry import Registry, default_registry
+from edgeprep.train.digests import digest_files
 
 __all__ = ["Found", "search"]
 

@@ -1,4 +1,8 @@
-"""How many threads torch should use: measured, because two are often slower than one."""
+"""How many threads torch should use: measured, because two are often slower than one.
+
+The moment may choose, as nothing is learned here and roundings do not add up. A training asks
+`edgeprep.train.threads`, which goes by the size of the network, and comes to the same weights.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

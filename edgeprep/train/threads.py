@@ -1,7 +1,7 @@
 """How many threads a training computes with: by the size of the network, not by the moment.
 
 Another number of threads adds up in another order. What was measured on a busy machine would make
-two trainings of one recipe differ.
+two trainings of one recipe differ. `edgeprep.conversion.threads` measures, where nothing is learned.
 """
 
 from collections.abc import Iterator
