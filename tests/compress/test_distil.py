@@ -1,26 +1,16 @@
 """Distillation as a pass: who teaches, what is learned, and who the student is."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-import numpy as np
 import pytest
 import safetensors.torch
 import torch
 from torch import nn
 
-from edgeprep import schema
-from edgeprep.compress._distil import distil
-from edgeprep.compress._imitation import Imitation
 from edgeprep.compress.distil import Distil, Hint, TeacherFactory
-from edgeprep.errors import CheckpointError, RecipeError
-from edgeprep.interfaces import Objective, Task
-from edgeprep.recipe import TrainTable
-from edgeprep.tasks.classify import Classify
-from edgeprep.train.objective import objective_for
-from edgeprep.train.objectives import CrossEntropy
+from edgeprep.errors import CheckpointError, ConvertError, RecipeError
 
 MODEL = """
 import torch
@@ -111,64 +101,6 @@ def test_what_is_done_is_told(taught: float, build: Make, workbench: Bench) -> N
         ("prepare the student", f"{count:,} parameters"),
     ]
     assert bench.trained == [("distil", 2)]
-
-
-def loss_of(weight: float, **options: Any) -> tuple[Imitation, list[torch.Tensor]]:
-    asked: list[torch.Tensor] = []
-
-    def answers(inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        asked.append(inputs)
-        return (torch.tensor([[2.0, 0.0, -2.0]]),)
-
-    task = CrossEntropy(Classify(labels=("a", "b", "c")), TrainTable())
-    options = {"view": None, "hints": None, "temperature": 2.0, **options}
-    return Imitation(task, answers, weight=weight, **options), asked
-
-
-class Fixed(nn.Module):
-    """Counts how often it is called."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.logits = nn.Parameter(torch.tensor([[1.0, 0.5, 0.0]]))
-        self.calls = 0
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        self.calls += 1
-        return self.logits
-
-
-def expected_loss(weight: float) -> float:
-    """0.5 · T² · KL of softened answers, and cross entropy of label 2, term by term."""
-    logits, wanted = np.array([1.0, 0.5, 0.0]), np.array([2.0, 0.0, -2.0])
-    p, q = (np.exp(each / 2) / np.exp(each / 2).sum() for each in (wanted, logits))
-    divergence = 4 * (p * np.log(p / q)).sum()
-    entropy = -np.log(np.exp(logits[2]) / np.exp(logits).sum())
-    return float(weight * divergence + (1 - weight) * entropy)
-
-
-@pytest.mark.parametrize("weight", [0.3, 1.0])
-def test_the_loss_is_a_mixture_of_the_teachers_and_the_tasks(weight: float) -> None:
-    objective, asked = loss_of(weight)
-    network, inputs = Fixed(), torch.zeros(1, 4)
-    loss = objective.loss(network, inputs, torch.tensor([2]))
-    assert loss.item() == pytest.approx(expected_loss(weight), rel=1e-6)
-    assert network.calls == 1
-    assert [one is inputs for one in asked] == [True]
-
-
-def test_without_labels_the_teachers_answers_count_whole() -> None:
-    loss = loss_of(0.3)[0].loss(Fixed(), torch.zeros(1, 4), None)
-    assert loss.item() == pytest.approx(expected_loss(1.0), rel=1e-6)
-
-
-def test_a_teacher_with_a_preprocessing_of_its_own_is_asked_about_its_view() -> None:
-    objective, asked = loss_of(1.0, view=np.asarray)
-    assert objective.views() == (np.asarray,)
-    view = torch.ones(1, 7)
-    objective.seeing((view,)).loss(Fixed(), torch.zeros(1, 4), None)
-    objective.loss(Fixed(), inputs := torch.zeros(1, 4), None)
-    assert [one is wanted for one, wanted in zip(asked, (view, inputs), strict=True)] == [True] * 2
 
 
 def test_hints_teach_a_module_to_see_what_one_of_the_teacher_sees(
@@ -266,6 +198,28 @@ def test_a_student_from_scratch_forgets_its_weights(
     assert bench.score(learned) > 0.9
 
 
+@pytest.mark.parametrize(
+    ("width", "message"),
+    [
+        (
+            0.02,
+            (
+                "distil.width: must leave every layer a channel, got 0.02, which leaves none of 16 "
+                "in 'stem.0'; raise it"
+            ),
+        ),
+        (0.9, "distil.width: must remove channels, got 0 after rounding to 8, for 0.9"),
+    ],
+)
+def test_a_width_that_cannot_be_is_called_a_width(
+    taught: float, build: Make, workbench: Bench, width: float, message: str
+) -> None:
+    student = build(16)
+    with pytest.raises((RecipeError, ConvertError), match=r"^distil\.width") as fault:
+        Distil(teacher=FACTORY, width=width).apply(student, workbench(student))
+    assert str(fault.value) == message
+
+
 class Holds(nn.Module):
     """Has weights of its own, and does not say how they start."""
 
@@ -350,165 +304,3 @@ def test_weights_that_do_not_fit_the_teacher_are_refused(
     message = "^distil.teacher: model.weights: 'teacher.safetensors' must fit the network, got"
     with pytest.raises(CheckpointError, match=message):
         Distil(teacher=narrow).apply(student, workbench(student))
-
-
-class Mean(Objective):
-    """Learns the mean of a picture."""
-
-    def __init__(self, task: Task, settings: TrainTable) -> None:
-        self.module = nn.Linear(1, 1)
-
-    def modules(self) -> tuple[nn.Module, ...]:
-        return (self.module,)
-
-    def loss(
-        self, network: nn.Module, inputs: torch.Tensor, labels: torch.Tensor | None
-    ) -> torch.Tensor:
-        return nn.functional.mse_loss(network(inputs)[:, 0], inputs.mean((1, 2, 3)))
-
-    def imitation(
-        self,
-        outputs: tuple[torch.Tensor, ...],
-        wanted: tuple[torch.Tensor, ...],
-        temperature: float,
-    ) -> torch.Tensor:
-        return nn.functional.mse_loss(outputs[0], wanted[0]) * temperature
-
-
-class WithoutImitation(Objective):
-    """As a task of before there was distillation."""
-
-    def __init__(self, task: Task, settings: TrainTable) -> None:
-        pass
-
-    def loss(
-        self, network: nn.Module, inputs: torch.Tensor, labels: torch.Tensor | None
-    ) -> torch.Tensor:
-        raise AssertionError("nothing is to be learned")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Brightness(Task):
-    """A task of a plugin: one number."""
-
-    name: ClassVar[str] = "brightness"
-    metrics: ClassVar[tuple[str, ...]] = ()
-    objective: ClassVar[str] = f"{__name__}:Mean"
-
-    def check_outputs(self, outputs: Any) -> None:
-        pass
-
-    def decode(self, outputs: Any) -> tuple[Any, ...]:
-        return ()
-
-
-class Dark(Brightness):
-    objective = f"{__name__}:WithoutImitation"
-
-
-class OneNumber(nn.Module):
-    """The mean of a picture, and something wrong with it."""
-
-    def __init__(self, wrong: float) -> None:
-        super().__init__()
-        self.wrong = nn.Parameter(torch.tensor(wrong))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x.mean((1, 2, 3))[:, None] + self.wrong
-
-
-def of_task(bench: Any, task: Task) -> Any:
-    """`bench`, for another task."""
-
-    class Other(type(bench)):  # type: ignore[misc]
-        @property
-        def task(self) -> Task:
-            return task
-
-        @property
-        def objective(self) -> Objective:
-            return objective_for(task, TrainTable())
-
-    bench.__class__ = Other
-    return bench
-
-
-def test_a_task_of_a_plugin_brings_its_own_imitation(workbench: Bench, tmp_path: Path) -> None:
-    (tmp_path / "model.py").write_text(
-        "import torch\n\n\nclass Right(torch.nn.Module):\n"
-        "    def forward(self, x):\n        return x.mean((1, 2, 3))[:, None] + 0.25\n"
-    )
-    student = OneNumber(2.0)
-    bench = of_task(workbench(student, labelled=False), Brightness())
-    step = Distil(teacher=TeacherFactory(factory="model:Right"), epochs=40, learning_rate=0.1)
-    learned: Any = step.apply(student, bench)
-    assert learned.wrong.item() == pytest.approx(0.25, abs=0.05)
-
-
-def test_a_task_without_imitation_is_refused(workbench: Bench) -> None:
-    bench = of_task(workbench(OneNumber(0.0)), Dark())
-    message = (
-        "^task.use: must be a task that networks can be distilled for, got 'brightness'; "
-        "its objective has no method 'imitation'$"
-    )
-    with pytest.raises(RecipeError, match=message):
-        distil(Distil(teacher="wise"), OneNumber(0.0), bench)
-
-
-@pytest.mark.parametrize(
-    ("table", "message"),
-    [
-        ({}, "compress[0].teacher: required key is missing"),
-        ({"teacher": 3}, "compress[0].teacher: must be a string or a table, got 3"),
-        (
-            {"teacher": {"factory": "model:build", "wieghts": "a"}},
-            "compress[0].teacher.wieghts: unknown key; did you mean 'weights'?",
-        ),
-        (
-            {"teacher": "wise", "temperature": 0.5},
-            "compress[0].temperature: must be at least 1, got 0.5",
-        ),
-        (
-            {"teacher": "wise", "weight": 1.5},
-            "compress[0].weight: must be at least 0 and at most 1, got 1.5",
-        ),
-        (
-            {"teacher": "wise", "weight": 0},
-            "compress[0].weight: must be above 0 where there are no hints, got 0.0",
-        ),
-        (
-            {"teacher": "wise", "hints": [{"student": "a"}]},
-            "compress[0].hints[0].teacher: required key is missing",
-        ),
-        (
-            {"teacher": "wise", "width": 0},
-            "compress[0].width: must be above 0 and at most 1, got 0",
-        ),
-        (
-            {"teacher": "wise", "depth": 1.5},
-            "compress[0].depth: must be above 0 and at most 1, got 1.5",
-        ),
-        (
-            {"teacher": "wise", "start": "zero"},
-            "compress[0].start: must be one of 'scratch', 'weights', got 'zero'",
-        ),
-    ],
-    ids=lambda value: "" if isinstance(value, str) else " ".join(value) or "nothing",
-)
-def test_a_table_that_breaks_a_rule_is_refused(table: dict[str, Any], message: str) -> None:
-    with pytest.raises(RecipeError) as caught:  # noqa: PT011 -- the whole message is held below
-        schema.build(Distil, table, "compress[0]")
-    assert str(caught.value) == message
-
-
-def test_a_table_may_say_all_of_it() -> None:
-    table = {
-        "teacher": {"factory": "m:f", "arguments": {"width": 2}, "labels": ["a"]},
-        "temperature": 2,
-        "hints": [{"student": "a", "teacher": "b", "weight": 0.5}],
-    }
-    assert schema.build(Distil, table, "compress[0]") == Distil(
-        teacher=TeacherFactory(factory="m:f", arguments={"width": 2}, labels=("a",)),
-        temperature=2.0,
-        hints=(Hint(student="a", teacher="b", weight=0.5),),
-    )
