@@ -90,8 +90,9 @@ class Variant(Struct, frozen=True, kw_only=True):
         outputs: of the graph, one picture.
         parity: agreement with the source on held-out samples.
         metric: score on labelled samples; None where there were none.
-        keep_float: the modules that stayed in float for its score, where it is quantized.
+        keep_float: the modules that stayed in float, where it is quantized.
         calibrator: how the ranges of its activations were chosen; "" where it has none.
+        fine_tuned: whether the network was fine-tuned under simulated int8 for this variant alone.
         weight_range: how its weights became integers, where they did: what is "full" is wrong on
             some processors.
         reduced: the drop of that score by precision hint, such as "bf16", for the hints below its
@@ -115,6 +116,7 @@ class Variant(Struct, frozen=True, kw_only=True):
     metric: Measured | None = None
     keep_float: tuple[str, ...] = ()
     calibrator: str = ""
+    fine_tuned: bool = False
     weight_range: WeightRange = "auto"
     reduced: Mapping[str, float] = field(default_factory=dict)
     tolerance: float

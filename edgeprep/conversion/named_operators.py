@@ -78,5 +78,7 @@ class _Seen(Watch):
         args: tuple[Any, ...],
         kwargs: Mapping[str, Any],
     ) -> Any:
-        self.places.append(place)
+        # What moves values about, as `float` does, is not what an engine complains of.
+        if kind != "same":
+            self.places.append(place)
         return function(*args, **kwargs)

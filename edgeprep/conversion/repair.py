@@ -5,14 +5,13 @@ Only the order of trials is here. What a trial does is for the caller to say.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 
 from edgeprep.interfaces import Calibrator
 from edgeprep.recipe import Repair
 
 __all__ = ["Trial", "Tried", "fewest", "repair"]
 
-_CALIBRATORS: tuple[Calibrator, ...] = ("percentile", "mse", "entropy")
+_CALIBRATORS: tuple[Calibrator, ...] = ("min-max", "percentile", "mse", "entropy")
 # A network with more than so many of its layers in float is no int8 network any more.
 _LARGEST_SHARE = 0.5
 # After the shortest run of the order is found, so many of its layers are tried in int8 again: the
@@ -51,6 +50,7 @@ class Tried:
         value: its score; None where it could not be scored.
         drop: how far that is below the source's; infinite where it could not be scored.
         fault: why it could not be scored.
+        is_refused: whether that is the word of an exporter or an engine, and not of a gate.
         samples: how many it was scored on; fewer than there are where that was hopeless.
         size_bytes: of its files.
         latency_ms: of one picture, on the engine's most exact options.
@@ -63,12 +63,19 @@ class Tried:
     samples: int = 0
     size_bytes: int = 0
     latency_ms: float = 0.0
+    is_refused: bool = False
+
+    def describe(self) -> str:
+        """What came, for people."""
+        if self.fault:
+            return self.fault
+        return f"{self.value:.4f}, drop {self.drop:z.4f}, {self.size_bytes:,} bytes"
 
 
 def repair(
     run: Callable[[Trial], Tried],
     *,
-    first: Trial,
+    first: Tried,
     allowed: Sequence[Repair],
     max_drop: float,
     order: Callable[[], Sequence[str]],
@@ -78,14 +85,21 @@ def repair(
 
     Args:
         run: does one trial; it is called once for each.
-        first: what was tried before, and was not enough.
+        first: what was tried before, and lost too much.
         allowed: what may be done, in this order.
         max_drop: the largest loss.
         order: gives the layers that may stay in float, those that cost most first.
         guess: how many of them are likely to be enough.
     """
-    search = _Search(run=cache(run), max_drop=max_drop, order=order, guess=guess, allowed=allowed)
-    start = first
+    known = {first.trial: first}
+
+    def once(trial: Trial) -> Tried:
+        if trial not in known:
+            known[trial] = run(trial)
+        return known[trial]
+
+    search = _Search(run=once, max_drop=max_drop, order=order, guess=guess, allowed=allowed)
+    start = first.trial
     for step in allowed:
         if step == "calibrate":
             start = search.calibrated(start)
@@ -112,9 +126,9 @@ class _Search:
         return self._in_float(start) if "keep-float" in self.allowed else None
 
     def calibrated(self, start: Trial) -> Trial:
-        """`start` with the calibrator that loses least."""
-        others = [name for name in _CALIBRATORS if name != start.calibrator]
-        tried = [self.run(replace(start, calibrator=name)) for name in others]
+        """`start` with the calibrator that loses least, which may be its own."""
+        names = dict.fromkeys((start.calibrator, *_CALIBRATORS))
+        tried = [self.run(replace(start, calibrator=name)) for name in names]
         return min(tried, key=lambda one: one.drop).trial
 
     def _in_float(self, start: Trial) -> Tried | None:

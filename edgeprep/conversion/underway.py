@@ -1,8 +1,10 @@
 """One conversion under way: its data, its network, its passes, its variants."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cache, partial
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +13,18 @@ import torch
 from edgeprep.compress.sensitivity import measure
 from edgeprep.conversion.calibration import check_calibration
 from edgeprep.conversion.compression import Compression
+from edgeprep.conversion.digests import digest, digest_data, digest_network, digest_program
+from edgeprep.conversion.keep_float import match_modules
 from edgeprep.conversion.limits import check_limits, measure_cost
 from edgeprep.conversion.parity import check_oracle
-from edgeprep.conversion.plan import Plan
+from edgeprep.conversion.plan import Plan, PlannedVariant
+from edgeprep.conversion.ranking import Ranking
 from edgeprep.conversion.score import Agreement, Outputs, Scorer, run_all
 from edgeprep.conversion.source import NetworkSource
 from edgeprep.conversion.steps import Steps
 from edgeprep.conversion.threads import fastest_threads
 from edgeprep.conversion.variants import MadeVariant, Oracle
-from edgeprep.conversion.within_budget import Ranking, VariantMaker
+from edgeprep.conversion.within_budget import VariantMaker
 from edgeprep.data import Prepared, Progress, Samples, prepare_samples
 from edgeprep.errors import ParityError
 from edgeprep.interfaces import CALIBRATED, Placement
@@ -94,8 +99,9 @@ class Conversion:
             network=network,
             sources=self.sources,
             oracles=self.oracles,
-            rank=cache(partial(self._rank, network)),
+            rank=cache(partial(self._ranking, network)),
             fine_tune=cache(lambda placement: self._source(placement, fine_tuned())),
+            keep=partial(self._trials, network),
             progress=self.progress,
         )
         maker.check()
@@ -174,7 +180,7 @@ class Conversion:
             steps=self.steps,
             scratch=self.scratch,
             image=ground.held_out.picture(0),
-            wrap=partial(self._source, placement),
+            wrap=partial(self._for_passes, placement),
             describe=describe,
             training=cache(self._training),
             progress=self.progress,
@@ -184,6 +190,13 @@ class Conversion:
         plan = self.plan
         return open_training(plan.recipe, chain=plan.chain, task=plan.task, registry=self.registry)
 
+    def _for_passes(self, placement: Placement, network: torch.nn.Module) -> NetworkSource:
+        """`network` with what the recipe says of quantizing it in every format."""
+        table = self.plan.recipe.quantize
+        kept = match_modules(network, {"quantize.keep_float": table.keep_float})
+        source = self._source(placement, network)
+        return source.quantized_by(table.policies[0]).keeping(kept)
+
     def _source(self, placement: Placement, network: torch.nn.Module) -> NetworkSource:
         _, graph = self.plan.chain.cut(placement)
         calibration = self.grounds[placement].calibration
@@ -191,16 +204,56 @@ class Conversion:
         inputs = empty if calibration is None else calibration.inputs
         return NetworkSource(network, graph, inputs, scratch=self.scratch)
 
-    def _rank(self, network: torch.nn.Module) -> Ranking:
-        """The layers of `network`, those first that cost most when they are quantized."""
+    def _ranking(self, network: torch.nn.Module) -> Ranking:
+        """The order in which the layers of `network` go back into float."""
         source = self.sources[self.plan.placements[0]]
-        rows = source.network_input.shape[0]
-        with self.progress("rank the layers by what quantizing each one costs") as done:
-            samples = source.calibration_preprocessed
-            with fastest_threads(lambda: network(torch.from_numpy(samples[:rows]))):
-                ranking = Ranking.of(measure(network, samples, rows=rows))
+        samples, rows = source.calibration_preprocessed, source.network_input.shape[0]
+        with (
+            self.steps.open(self._key(network, step="ranking"), self.scratch) as storage,
+            self.progress("rank the layers by what quantizing each one costs") as done,
+        ):
+            kept = storage / "ranking.json"
+            ranking = Ranking.read(kept)
+            if ranking is None:
+                with fastest_threads(lambda: network(torch.from_numpy(samples[:rows]))):
+                    ranking = Ranking.of(measure(network, samples, rows=rows))
+                ranking.write(kept)
             done(ranking.describe())
         return ranking
+
+    def _trials(
+        self, network: torch.nn.Module, planned: PlannedVariant
+    ) -> AbstractContextManager[Path]:
+        """Where the trials of a variant are kept."""
+        table = self.plan.recipe
+        key = self._key(
+            network,
+            step="trials",
+            variant=planned.name,
+            exporter=repr(planned.exporter),
+            engine=dict(planned.backend.versions()),
+            quantization=repr((planned.quantization, planned.keep_float, table.quantize)),
+            budget=repr(table.budget),
+            train=repr(table.train),
+        )
+        return self.steps.open(key, self.scratch)
+
+    def _key(self, network: torch.nn.Module, **more: object) -> str:
+        """The digest of what is computed of `network`, and of `more` that it depends on."""
+        tables, files = self.plan.chain.packed()
+        return digest(
+            program=digest_program(),
+            network=digest_network(network),
+            data=digest_data(self.plan.recipe),
+            fps=self.plan.recipe.data.fps,
+            chain=tables,
+            files={name: sha256(content).hexdigest() for name, content in files.items()},
+            input=repr(self.plan.recipe.input),
+            placement=self.plan.recipe.placement,
+            task=self.plan.recipe.task,
+            metric=self.plan.metric.name if self.plan.metric else None,
+            **more,
+        )
 
     def _oracle(self, placement: Placement) -> Oracle:
         ground = self.grounds[placement]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edgeprep.bundle import Measured, Parity, Variant
 from edgeprep.conversion.parity import measure_parity
 from edgeprep.conversion.plan import PlannedVariant
-from edgeprep.conversion.repair import Tried
+from edgeprep.conversion.repair import Trial, Tried
 from edgeprep.conversion.score import Outputs, Scorer
 from edgeprep.conversion.source import NetworkSource
 from edgeprep.errors import BackendError, EdgePrepError, ExportError
@@ -72,6 +72,7 @@ class MadeVariant:
         model: its files.
         golden_outputs: what it gives for the golden inputs.
         latency_ms: of one picture, with the most exact options of its engine.
+        trial: how it was quantized, where it is.
         trials: what was tried until it kept the budget, or in vain; () where it is not quantized.
     """
 
@@ -79,6 +80,7 @@ class MadeVariant:
     model: Model
     golden_outputs: tuple[Outputs, ...]
     latency_ms: float
+    trial: Trial = Trial()  # noqa: RUF009 -- frozen
     trials: tuple[Tried, ...] = ()
 
     def describe(self) -> str:

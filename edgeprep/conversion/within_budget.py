@@ -1,45 +1,32 @@
 """Variants as the budget wants them: made, and repaired where they lose too much."""
 
-import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import torch
 from msgspec.structs import replace as replace_fields
 
-from edgeprep.compress.sensitivity import Sensitivity
 from edgeprep.conversion.keep_float import match_modules
 from edgeprep.conversion.named_operators import modules_named_in
 from edgeprep.conversion.plan import Plan, PlannedVariant
+from edgeprep.conversion.ranking import Ranking
 from edgeprep.conversion.repair import Trial, Tried, repair
 from edgeprep.conversion.source import NetworkSource
+from edgeprep.conversion.trials import Trials
 from edgeprep.conversion.variants import MadeVariant, Oracle, make_variant, score_hints
 from edgeprep.data import Progress
-from edgeprep.errors import (
-    BackendError,
-    ConvertError,
-    EdgePrepError,
-    ExportError,
-    OutputError,
-    ParityError,
-)
-from edgeprep.interfaces import Placement
+from edgeprep.errors import ConvertError
+from edgeprep.interfaces import CALIBRATED, Placement
 from edgeprep.recipe import Repair
 
 __all__ = ["VariantMaker"]
 
-# Faults of a quantized variant that another choice of layers may mend.
-_MENDABLE = (BackendError, ExportError, OutputError, ParityError)
-# Noise of a tenth of the outputs: networks keep their answers there, and lose them below. Only
-# where the search begins depends on it.
-_CLEAN_DB = 20.0
 # A trial that loses so much on a part of the samples is not scored on the others. Of 256 samples
 # with one answer in twenty changed, chance alone shifts an accuracy by 0.014.
 _HOPELESS_TIMES, _HOPELESS_MARGIN = 4.0, 0.02
-_NAMED = 3  # so many layers are named; the rest are counted
-# Where the first trials all fail, as without samples to calibrate on, it is not for the layers.
-_MOST_FAULTS = 6
 
 
 @dataclass(slots=True, kw_only=True)
@@ -53,6 +40,7 @@ class VariantMaker:
         oracles: by placement.
         rank: the layers of the network; called when a variant has to be repaired.
         fine_tune: the network fine-tuned under simulated int8, as a source for a placement.
+        keep: an existing directory for what is known of a variant, which outlives a kill.
         progress: is told of every variant and of every trial.
     """
 
@@ -62,6 +50,7 @@ class VariantMaker:
     oracles: Mapping[Placement, Oracle]
     rank: Callable[[], Ranking]
     fine_tune: Callable[[Placement], NetworkSource]
+    keep: Callable[[PlannedVariant], AbstractContextManager[Path]]
     progress: Progress
     enough: tuple[str, ...] = field(default=(), init=False)
     kept: dict[str, tuple[str, ...]] = field(default_factory=dict, init=False)
@@ -98,30 +87,76 @@ class VariantMaker:
                 made = score_hints(planned, made, self.oracles[planned.placement])
                 done(made.describe())
             return made
-        trials = _Trials(maker=self, planned=planned)
-        tried = trials.run(first)
-        if tried.drop > self.max_drop and self.allowed:
-            found = repair(
-                trials.run,
-                first=first,
-                allowed=self.allowed,
+        allowed = self._allowed(planned)
+        with self.keep(planned) as storage:
+            trials = Trials(
+                name=planned.name,
+                make=lambda trial: self.once(planned, trial, hopeless=self._hopeless(planned)),
                 max_drop=self.max_drop,
-                order=lambda: self._order(planned, tried.fault),
-                guess=lambda: self._guess(tried.fault),
+                may_repair=bool(allowed),
+                path=storage / "trials.json",
+                progress=self.progress,
             )
-            if found is not None:
-                self.enough = found.trial.keep
-        return trials.best()
+            tried = trials.run(first)
+            if tried.drop > self.max_drop and allowed:
+                self._repair(planned, tried, trials, allowed)
+            made = trials.best()
+        metric = made.record.metric
+        if metric is not None and metric.drop <= self.max_drop:
+            made = score_hints(planned, made, self._oracle(planned, made.trial))
+        return made
 
-    def once(self, planned: PlannedVariant, trial: Trial) -> MadeVariant:
-        """The variant, quantized as `trial` says."""
-        placement = planned.placement
+    def _repair(
+        self, planned: PlannedVariant, tried: Tried, trials: Trials, allowed: Sequence[Repair]
+    ) -> None:
+        # The gates' own messages have words like "half" that are operators of torch, too.
+        fault = tried.fault if tried.is_refused else ""
+        found = repair(
+            trials.run,
+            first=tried,
+            allowed=allowed,
+            max_drop=self.max_drop,
+            order=lambda: self._order(planned, fault),
+            guess=lambda: len(self._named_in(fault)) or len(self.enough) or self._rank().enough,
+        )
+        if found is not None:
+            self.enough = found.trial.keep
+
+    def once(
+        self, planned: PlannedVariant, trial: Trial, *, hopeless: float = float("inf")
+    ) -> MadeVariant:
+        """The variant, quantized as `trial` says.
+
+        Args:
+            planned: the variant.
+            trial: how it is quantized.
+            hopeless: a drop on a part of the samples at which the others are not looked at.
+
+        Raises:
+            EdgePrepError: as `make`, or as fine-tuning does.
+        """
+        placement, kept = planned.placement, self.kept[planned.name]
         source = self.fine_tune(placement) if trial.fine_tuned else self.sources[placement]
         policy = replace_fields(planned.quantization, calibrator=trial.calibrator)
-        source = source.keeping((*self.kept[planned.name], *trial.keep)).quantized_by(policy)
-        made = make_variant(planned, source, self.oracles[placement], hopeless=self._hopeless)
-        record = replace_fields(made.record, keep_float=trial.keep, calibrator=trial.calibrator)
-        return replace(made, record=record)
+        source = source.keeping((*kept, *trial.keep)).quantized_by(policy)
+        made = make_variant(planned, source, self._oracle(planned, trial), hopeless=hopeless)
+        if planned.precision.startswith("int8"):
+            record = replace_fields(
+                made.record,
+                keep_float=tuple(dict.fromkeys((*kept, *trial.keep))),
+                calibrator=trial.calibrator if planned.precision in CALIBRATED else "",
+                fine_tuned=trial.fine_tuned,
+            )
+            made = replace(made, record=record, trial=trial)
+        return made
+
+    def _oracle(self, planned: PlannedVariant, trial: Trial) -> Oracle:
+        """What a trial is held to: fine-tuning makes another network, with the score to beat."""
+        oracle = self.oracles[planned.placement]
+        if not trial.fine_tuned:
+            return oracle
+        run = self.fine_tune(planned.placement).run
+        return replace(oracle, expected=[run(image) for image in oracle.inputs])
 
     def _order(self, planned: PlannedVariant, fault: str) -> Sequence[str]:
         """The layers that may stay in float beside those that do so anyway.
@@ -130,11 +165,16 @@ class VariantMaker:
         variant before, which is likely to be enough for this one.
         """
         kept = tuple(f"{path}." for path in self.kept[planned.name])
-        order = dict.fromkeys((*self._named_in(fault), *self.enough, *self.rank().order))
+        order = dict.fromkeys((*self._named_in(fault), *self.enough, *self._rank().order))
         return [path for path in order if not f"{path}.".startswith(kept)]
 
-    def _guess(self, fault: str) -> int:
-        return len(self._named_in(fault)) or len(self.enough) or self.rank().enough
+    def _rank(self) -> Ranking:
+        """The layers by their costs; none where the network cannot be simulated."""
+        try:
+            return self.rank()
+        except ConvertError:
+            # Its step has said so; other ways to repair are left.
+            return Ranking()
 
     def _named_in(self, fault: str) -> tuple[str, ...]:
         """The modules that compute an operator which `fault` names."""
@@ -143,10 +183,11 @@ class VariantMaker:
         taken = next(iter(self.sources.values())).network_input
         return modules_named_in(fault, self.network, torch.zeros(taken.shape))
 
-    @property
-    def _hopeless(self) -> float:
+    def _hopeless(self, planned: PlannedVariant) -> float:
         """A drop on a part of the samples that the others cannot make up for."""
-        return _HOPELESS_TIMES * self.max_drop + _HOPELESS_MARGIN if self.allowed else math.inf
+        if not self._allowed(planned):
+            return float("inf")
+        return _HOPELESS_TIMES * self.max_drop + _HOPELESS_MARGIN
 
     @property
     def max_drop(self) -> float:
@@ -154,8 +195,10 @@ class VariantMaker:
         budget = self.plan.recipe.budget
         return budget.max_drop if budget else sys.float_info.max
 
-    @property
-    def allowed(self) -> tuple[Repair, ...]:
-        """What may be done for a variant that is over it."""
+    def _allowed(self, planned: PlannedVariant) -> tuple[Repair, ...]:
+        """What may be done for a variant that is over budget."""
         budget = self.plan.recipe.budget
-        return budget.repair if budget else ("keep-float",)
+        allowed: tuple[Repair, ...] = budget.repair if budget else ("keep-float",)
+        if planned.precision in CALIBRATED:
+            return allowed
+        return tuple(step for step in allowed if step != "calibrate")

@@ -84,6 +84,10 @@ class RecipeText:
             raise RecipeError(
                 f"budget: needs data.evaluation to be measured on, got none; {remedy}"
             )
+        tunes = self.budget is not None and "fine-tune" in self.budget.repair
+        if tunes and self.data.training is None:
+            remedy = "add it, or leave 'fine-tune' out"
+            raise RecipeError(f"budget.repair: 'fine-tune' needs data.training, got none; {remedy}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

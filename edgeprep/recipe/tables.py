@@ -89,7 +89,7 @@ class DataTable:
 
     Attributes:
         calibration: samples that int8 targets are calibrated on; labels are not needed.
-        evaluation: labelled samples that accuracy is measured on, and nothing is chosen by.
+        evaluation: labelled samples that a conversion is held to, and no training chooses by.
         training: samples that networks learn from.
         validation: labelled samples by which training and searches choose, apart from `evaluation`.
         fps: how many of either were taken in a second, where stages ask for the time.

@@ -127,7 +127,7 @@ def test_over_budget_fails_naming_each_variant_and_leaves_nothing(
     assert str(fault.value) == (
         "budget.max_drop: accuracy may drop by at most 0.0, got fake-int8 "
         f"{drop.drop:.4f} (to {drop.value:.4f} with no layer in float, calibrator 'min-max', "
-        "the best of 6 trials); allow 'fine-tune' in budget.repair, keep sensitive layers in "
+        "the best of 5 trials); allow 'fine-tune' in budget.repair, keep sensitive layers in "
         "float with target.keep_float, "
         "give more calibration samples, or allow a larger drop"
     )

@@ -22,11 +22,17 @@ class Engine:
         drop *= self.others.get(trial.calibrator, 1.0)
         return Tried(trial=trial, drop=0.001 if trial.fine_tuned else drop)
 
+    def first(self):
+        """What was tried before the repair; it is counted by nobody."""
+        tried = self(Trial())
+        self.trials.remove(Trial())
+        return tried
+
 
 def repaired(engine, *allowed, guess=1, order=LAYERS):
     return repair(
         engine,
-        first=Trial(),
+        first=engine.first(),
         allowed=allowed,
         max_drop=0.01,
         order=lambda: order,
@@ -82,6 +88,12 @@ def test_a_calibrator_that_is_enough_keeps_no_layer_in_float():
     assert repaired(Engine("p", others={"mse": 0.01}), "keep-float", "calibrate").trial == Trial(
         calibrator="mse"
     )
+
+
+def test_the_calibrator_that_was_there_stays_where_all_others_are_worse():
+    engine = Engine("a", others={"percentile": 2.0, "mse": 2.0, "entropy": 2.0})
+    found = repaired(engine, "calibrate", "keep-float")
+    assert found.trial == Trial(keep=("a",))
 
 
 def test_layers_are_kept_under_the_best_calibrator_where_neither_alone_is_enough():

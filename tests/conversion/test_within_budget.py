@@ -7,7 +7,14 @@ from typing import Any, ClassVar
 import pytest
 
 import edgeprep
-from edgeprep.errors import BackendError, BudgetError, ExportError, ParityError
+from edgeprep.errors import (
+    BackendError,
+    BudgetError,
+    ExportError,
+    ParityError,
+    RecipeError,
+    TrainingError,
+)
 from edgeprep.hookspecs import hookimpl
 from edgeprep.interfaces import Backend, Device, Exporter, Model, Options, Pass, Precision, Source
 from edgeprep.registry import Registry
@@ -55,7 +62,7 @@ class Fragile(Exporter):
     def export(self, source: Source, precision: Precision) -> Model:
         key = f"{precision} {len(ENGINE.sources)}".encode()
         ENGINE.sources[key] = source
-        if precision == "int8":
+        if precision != "fp32":
             ENGINE.exports.append(source.keep_float)
         return Model(format="fragile", files={"model": key})
 
@@ -73,7 +80,7 @@ class FragileBackend(Backend):
     def load(self, model: Model, device: Device, options: Options) -> Any:
         key = model.files["model"]
         source = ENGINE.sources[key]
-        return Runner(source, ENGINE.fault(source) if key.startswith(b"int8") else 0.0)
+        return Runner(source, ENGINE.fault(source) if not key.startswith(b"fp32") else 0.0)
 
     def versions(self) -> dict[str, str]:
         return {"fragile": "1"}
@@ -151,7 +158,7 @@ def test_what_the_recipe_keeps_anyway_is_kept_in_every_trial(
     engine.fault = needs("features.0")
     more = f'{budget()}\n[quantize]\nkeep_float = ["features.1"]'
     result = edgeprep.convert(project(target=TARGET, more=more), output, registry=fragile)
-    assert result.variants[1].keep_float == ("features.0",)
+    assert result.variants[1].keep_float == ("features.1", "features.0")
     assert all("network.features.1" in kept for kept in engine.exports)
 
 
@@ -219,10 +226,81 @@ def test_fine_tuning_is_done_once_where_it_is_allowed(
 
     engine.fault = fault
     more = budget(repair=["calibrate", "fine-tune"])
-    result = edgeprep.convert(project(target=TARGET, more=more), output, registry=registry)
+    data = 'evaluation = { factory = "data:pictures" }\ntraining = { factory = "data:pictures" }'
+    recipe = project(target=TARGET, more=more, data=data)
+    result = edgeprep.convert(recipe, output, registry=registry)
     last = result.trials["fragile-int8"][-1]
     assert last.trial.fine_tuned
     assert last.drop == 0
+    assert [one.fine_tuned for one in result.variants] == [False, True]
+
+
+def test_fine_tuning_without_training_data_is_refused_before_any_work(project: Any) -> None:
+    message = (
+        r"^budget\.repair: 'fine-tune' needs data\.training, got none; add it, or leave "
+        r"'fine-tune' out$"
+    )
+    with pytest.raises(RecipeError, match=message):
+        edgeprep.load_recipe(project(target=TARGET, more=budget(repair=["fine-tune"])))
+
+
+def test_a_fine_tuning_that_fails_is_one_trial_that_failed(
+    project: Any, output: Path, fragile: Registry, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def apply(self: object, network: Any, bench: Any) -> Any:
+        raise TrainingError("train: the loss must be a number, got nan")
+
+    monkeypatch.setattr(Tune, "apply", apply)
+    get = fragile.get
+    monkeypatch.setattr(
+        fragile, "get", lambda kind, name: Tune if name == Tune.name else get(kind, name)
+    )
+    engine.fault = needs("features.1")
+    more = budget(repair=["fine-tune"])
+    data = 'evaluation = { factory = "data:pictures" }\ntraining = { factory = "data:pictures" }'
+    with pytest.raises(BudgetError, match=r"^budget\.max_drop: accuracy may drop"):
+        edgeprep.convert(project(target=TARGET, more=more, data=data), output, registry=fragile)
+
+
+def test_trials_that_were_over_budget_are_not_done_again_by_the_next_conversion(
+    project: Any, output: Path, fragile: Registry, engine: Engine
+) -> None:
+    engine.fault = needs("features.0")
+    recipe = project(target=TARGET, more=budget())
+    first = edgeprep.convert(recipe, output, registry=fragile)
+    exports = len(engine.exports)
+    again = edgeprep.convert(recipe, output, registry=fragile, overwrite=True)
+    # The one that kept the budget is made again; the others are known to have lost too much.
+    assert len(engine.exports) == exports + 1
+    assert [one.trial for one in again.trials["fragile-int8"]] == [
+        one.trial for one in first.trials["fragile-int8"]
+    ]
+    assert [one.keep_float for one in again.variants] == [(), ("features.0",)]
+
+
+def test_the_best_of_trials_that_are_all_over_budget_is_told_by_the_next_conversion_too(
+    project: Any, output: Path, fragile: Registry, engine: Engine
+) -> None:
+    engine.fault = needs("features.1")
+    recipe = project(target=TARGET, more=budget(repair=["keep-float"]))
+    messages = set()
+    for _ in range(2):
+        with pytest.raises(BudgetError, match=r"^budget\.max_drop: ") as fault:
+            edgeprep.convert(recipe, output, registry=fragile)
+        messages.add(str(fault.value))
+    assert len(messages) == 1
+
+
+def test_ranges_are_not_chosen_otherwise_where_none_are_measured_before(
+    project: Any, output: Path, fragile: Registry, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Fragile, "precisions", ("fp32", "int8-weight-only"))
+    engine.fault = needs("features.1", fault=0.19)
+    target = TARGET.replace("int8", "int8-weight-only")
+    with pytest.raises(BudgetError, match=r"^budget\.max_drop: "):
+        edgeprep.convert(project(target=target, more=budget()), output, registry=fragile)
+    policies = {source.quantization.calibrator for source in engine.sources.values()}
+    assert policies == {"min-max"}
 
 
 def test_an_exporter_that_fails_for_want_of_samples_is_not_asked_for_long(
