@@ -8,23 +8,27 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from edgeprep.compress.batches import make_batches
+from edgeprep.compress.grid import WEIGHT_LEVELS
 from edgeprep.compress.noise import snr_db
-from edgeprep.compress.ranges import collect_ranges, floating_outputs, run_network
+from edgeprep.compress.observed import collect_ranges, floating_outputs, run_network
 from edgeprep.compress.simulate import Simulation, simulated
 from edgeprep.compress.sites import Ranges
-from edgeprep.errors import ConvertError
-from edgeprep.interfaces import Objective, Workbench
+from edgeprep.errors import ConvertError, RecipeError
+from edgeprep.interfaces import Objective, Quantization, Workbench
 from edgeprep.train.modules import match_patterns
 
 if TYPE_CHECKING:
     from edgeprep.compress.quantization_aware import QuantizationAware
 
-__all__ = ["Imitation", "fine_tune", "fine_tuning"]
+__all__ = ["NoiseBySignal", "fine_tune", "fine_tuning"]
 
 # As many as conversions usually calibrate with; measuring them costs as much as a step or two.
 _MOST_SAMPLES = 256
 # How many steps ranges hold before they are measured again.
 _STEPS = 32
+# What comes before the user's paths in those of a source.
+_NETWORK = "network."
+_MIN_MAX = Quantization()
 _LIMITS, _COUNT = "simulated_int8_limits", "simulated_int8_steps"
 
 
@@ -32,25 +36,26 @@ def fine_tune(
     settings: "QuantizationAware", network: torch.nn.Module, bench: Workbench
 ) -> torch.nn.Module:
     """See `QuantizationAware.apply`."""
-    levels = _levels(settings, bench)
+    levels, policy = _levels(settings, bench), bench.source.quantization
     samples = _samples(network, bench)
     teacher = deepcopy(network).eval()
     with bench.step("simulate int8") as done:
-        ranges = collect_ranges(network, samples)
-        kept = match_patterns(network, settings.keep_float, "compress.keep_float")
-        layers = ranges.layers_without(kept)
+        ranges = collect_ranges(network, samples, policy)
+        kept = match_patterns(network, settings.keep_float, "quantization-aware.keep_float")
+        always = [path.removeprefix(_NETWORK) for path in bench.source.keep_float]
+        layers = ranges.layers_without([*kept, *always])
         if not layers:
-            rule = "compress.keep_float: must leave a layer to be quantized"
-            raise ConvertError(f"{rule}, got {list(settings.keep_float)!r}")
+            rule = "quantization-aware.keep_float: must leave a layer to be quantized"
+            raise ConvertError(f"{rule}, got {[*settings.keep_float, *always]!r}")
         before = _snr_db(teacher, network, ranges, samples, layers, levels[0])
         done(f"{len(layers)} layers in int8, signal to noise {before:.1f} dB")
-    with fine_tuning(network, ranges, samples, layers=layers, levels=levels):
+    with fine_tuning(network, ranges, samples, layers=layers, levels=levels, policy=policy):
         network = bench.fine_tune(
             network,
             name="quantization-aware",
             epochs=settings.epochs,
             learning_rate=settings.learning_rate,
-            objective=Imitation(teacher) if _learns_from_itself(settings, bench) else None,
+            objective=NoiseBySignal(teacher) if _learns_from_itself(settings, bench) else None,
         )
     return network.eval()
 
@@ -63,14 +68,15 @@ def fine_tuning(
     *,
     layers: Collection[str],
     levels: Sequence[int],
+    policy: Quantization = _MIN_MAX,
 ) -> Iterator[None]:
     """Inside, every call of `network` is simulated, with ranges that follow its weights.
 
-    Ranges are the least and greatest values over `samples`: that is how exporters will choose them
-    for the weights that come out, so that ranges that were learned would be lost. They are measured
-    again every few steps, and before the network is scored. They are a buffer of the network
-    meanwhile, so that what keeps and averages its state has them too. Batch normalization stays as
-    in use, because exporters fold it into weights; its weights learn.
+    Ranges are chosen by `policy` for `samples`: that is how exporters will choose them for the
+    weights that come out, so that ranges that were learned would be lost. They are measured again
+    every few steps, and before the network is scored. They are a buffer of the network meanwhile,
+    so that what keeps and averages its state has them too. Batch normalization stays as in use,
+    because exporters fold it into weights; its weights learn.
 
     Args:
         network: in eval mode, or in train mode.
@@ -80,11 +86,12 @@ def fine_tuning(
         levels: see `simulated`; 0: all in float. Steps of training take turns, because weights that
             are right on one grid alone can be worse elsewhere than they were before: on a finer
             grid, and in float, which other variants need. Scores are those of the first.
+        policy: that of `ranges`.
 
     Source: arXiv:1712.05877, section 3, for training with folded batch norms and simulated
     rounding; arXiv:1806.08342, section 3, for frozen statistics.
     """
-    simulation = _Training(network, ranges, samples, layers=layers, levels=levels)
+    simulation = _Training(network, ranges, samples, layers=layers, levels=levels, policy=policy)
     limits = torch.tensor([ranges.limits[place] for place in ranges.limits], dtype=torch.float32)
     network.register_buffer(_LIMITS, limits)
     network.register_buffer(_COUNT, torch.zeros((), dtype=torch.int64))
@@ -96,7 +103,7 @@ def fine_tuning(
         delattr(network, _COUNT)
 
 
-class Imitation(Objective):
+class NoiseBySignal(Objective):
     """How far outputs are from what `teacher` gives: noise by signal, the mean of all outputs."""
 
     def __init__(self, teacher: torch.nn.Module) -> None:
@@ -124,10 +131,12 @@ class _Training(Simulation):
         *,
         layers: Collection[str],
         levels: Sequence[int],
+        policy: Quantization,
     ) -> None:
         super().__init__(network, ranges, layers=layers, levels=levels[0])
         self._samples = samples
         self._turns = levels
+        self._policy = policy
         self._measuring = False
         self._in_float = False
         self._stale = False
@@ -164,9 +173,8 @@ class _Training(Simulation):
         self._measuring = True
         try:
             self.network.eval()
-            found = collect_ranges(
-                self.network, (batch.to(limits.device) for batch in self._samples)
-            )
+            batches = (batch.to(limits.device) for batch in self._samples)
+            found = collect_ranges(self.network, batches, self._policy)
         finally:
             self._measuring = False
             for module, mode in modes.items():
@@ -187,15 +195,16 @@ def _levels(settings: "QuantizationAware", bench: Workbench) -> tuple[int, ...]:
     asked = settings.weight_range
     if asked == "auto":
         asked = bench.source.quantization.weight_range
-    return {"auto": (63, 127, 0), "full": (127, 0), "reduced": (63, 0)}[asked]
+    full, reduced = WEIGHT_LEVELS["full"], WEIGHT_LEVELS["reduced"]
+    turns = {"auto": (reduced, full), "full": (full,), "reduced": (reduced,)}
+    return (*turns[asked], 0)
 
 
 def _samples(network: torch.nn.Module, bench: Workbench) -> tuple[torch.Tensor, ...]:
     taken, rows = bench.source.calibration_preprocessed, bench.source.network_input.shape[0]
     if len(taken) < rows:
-        raise ConvertError(
-            "compress: 'quantization-aware' needs data.calibration to measure ranges with, got none"
-        )
+        remedy = "quantization-aware fine-tuning measures ranges of values with it"
+        raise RecipeError(f"data.calibration: required key is missing; {remedy}")
     return make_batches(network, taken, samples=_MOST_SAMPLES, rows=rows)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from edgeprep.compress.ranges import run_network
+from edgeprep.compress.observed import run_network
 from edgeprep.errors import ConvertError
 
 __all__ = ["each_batch", "make_batches"]

@@ -1,9 +1,15 @@
 """Numbers on the grids of int8, with gradients that go straight through the rounding."""
 
+from collections.abc import Mapping
+
 import torch
 
-__all__ = ["on_activation_grid", "on_weight_grid"]
+from edgeprep.interfaces import WeightRange
 
+__all__ = ["WEIGHT_LEVELS", "on_activation_grid", "on_weight_grid"]
+
+# Steps of weights to both sides of zero. "auto" leaves it to formats, some of which take fewer.
+WEIGHT_LEVELS: Mapping[WeightRange, int] = {"full": 127, "reduced": 63, "auto": 63}
 # A smaller step has an inverse that is infinite in float32.
 _LEAST_STEP = 1e-30
 

@@ -18,8 +18,9 @@ class QuantizationAware(Pass):
     """`[[compress]] use = "quantization-aware"`: fine-tuning under simulated INT8.
 
     What comes out is a network in float, with the same shapes, which each exporter quantizes by the
-    same policy as any other. Every other step or so learns in float, so that float variants keep
-    what they are worth.
+    same policy as any other. What is simulated is that of `[quantize]`: how ranges are chosen, how
+    much of int8 weights use, and what stays in float. Every other step or so learns in float, so
+    that float variants keep what they are worth.
 
     Attributes:
         epochs: how often the training data are gone through.
@@ -27,9 +28,9 @@ class QuantizationAware(Pass):
         learn_from: what is learned: the task's own loss on "labels", or to give what the network
             "itself" gave in float, for which no labels are needed; "auto": from labels where the
             training data have some.
-        weight_range: how much of int8 the weights use, as in `[quantize]`; "auto": as that says,
-            or, where it says "auto" too, both in turns, because formats differ.
-        keep_float: patterns of module paths that stay in float, as in `[quantize]`.
+        weight_range: how much of int8 the weights use; "auto": as `[quantize]` says, or, where it
+            says "auto" too, all of it and half of it in turns, because formats differ.
+        keep_float: patterns of module paths that stay in float beside those of `[quantize]`.
     """
 
     name: ClassVar[str] = "quantization-aware"
@@ -47,7 +48,8 @@ class QuantizationAware(Pass):
 
         Raises:
             ConvertError: nothing in the network can be quantized, or it cannot be simulated.
-            RecipeError: there are no training data, or no labels where they are to be learned from.
+            RecipeError: there are no calibration or no training data, or no labels where they are
+                to be learned from; or a pattern matches no module.
         """
         from edgeprep.compress._quantization_aware import fine_tune
 

@@ -10,12 +10,14 @@ import torch
 from numpy.typing import NDArray
 
 from edgeprep.compress.batches import each_batch, make_batches
+from edgeprep.compress.grid import WEIGHT_LEVELS
 from edgeprep.compress.noise import decibels, power, snr_db
-from edgeprep.compress.ranges import collect_ranges, run_network
+from edgeprep.compress.observed import collect_ranges, run_network
 from edgeprep.compress.simulate import Simulation, simulated
 from edgeprep.compress.sites import Ranges
 from edgeprep.compress.watch import Place
 from edgeprep.errors import ConvertError
+from edgeprep.interfaces import Quantization
 
 __all__ = ["LayerCost", "Sensitivity", "confirm", "measure", "rank_layers"]
 
@@ -23,6 +25,7 @@ __all__ = ["LayerCost", "Sensitivity", "confirm", "measure", "rank_layers"]
 _SAMPLES, _FEWEST_SAMPLES = 32, 4
 # What a ranking may take, in multiplications: a minute or so on two cores.
 _MACS = 1_000_000_000_000
+_AUTO = Quantization()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,13 +131,13 @@ def rank_layers(
     *,
     samples: int | None = None,
     rows: int = 1,
-    levels: int = 127,
+    policy: Quantization = _AUTO,
 ) -> tuple[LayerCost, ...]:
     """The layers of `network`, by what it costs to quantize each alone; most costly first.
 
     See `measure`, of which this is the list.
     """
-    return measure(network, inputs, samples=samples, rows=rows, levels=levels).layers
+    return measure(network, inputs, samples=samples, rows=rows, policy=policy).layers
 
 
 def measure(
@@ -143,7 +146,7 @@ def measure(
     *,
     samples: int | None = None,
     rows: int = 1,
-    levels: int = 127,
+    policy: Quantization = _AUTO,
 ) -> Sensitivity:
     """Quantize each layer of `network` alone, and see what that does to its outputs.
 
@@ -153,13 +156,16 @@ def measure(
         samples: how many of them, spread evenly, are run for every layer; None: 32, or as few as 4
             of a large network.
         rows: so many of `inputs` are one sample, which the network takes at once.
-        levels: see `simulated`.
+        policy: how ranges are chosen, and how much of int8 weights use; "auto" is the same as
+            "reduced" here, the less exact of what formats make of it.
 
     Raises:
         ConvertError: there are no samples, the network cannot be simulated, or it gives nothing but
             zeros.
     """
-    ranges = collect_ranges(network, each_batch(network, inputs, samples=len(inputs), rows=rows))
+    levels = WEIGHT_LEVELS[policy.weight_range]
+    every = each_batch(network, inputs, samples=len(inputs), rows=rows)
+    ranges = collect_ranges(network, every, policy)
     count = _affordable(ranges) if samples is None else samples
     batches = make_batches(network, inputs, samples=count, rows=rows)
     expected = tuple(run_network(network, batch) for batch in batches)

@@ -8,8 +8,8 @@ import torch
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from edgeprep.compress.grid import on_activation_grid, on_weight_grid
+from edgeprep.compress.observed import collect_ranges
 from edgeprep.compress.operators import QUANTIZED, OperatorKind
-from edgeprep.compress.ranges import collect_ranges
 from edgeprep.compress.sites import Operand, Ranges, Site
 from edgeprep.compress.watch import Place, Watch
 from edgeprep.errors import ConvertError

@@ -55,7 +55,7 @@ class Ranges:
 
     Attributes:
         sites: what is quantized, in the order in which it runs.
-        limits: the least and greatest value that each place gave; infinite where it stays in float.
+        limits: of what each place gave, the ends of its range; infinite where it stays in float.
         outputs: what the network gave.
         places: all that was computed.
     """

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from edgeprep.compress.ranges import run_network
+from edgeprep.compress.observed import run_network
 from edgeprep.compress.sensitivity import LayerCost, Sensitivity, confirm, measure
 from edgeprep.conversion.compression import Compression
 from edgeprep.conversion.keep_float import match_modules
@@ -30,7 +30,6 @@ __all__ = ["SensitivityReport", "analyze"]
 
 # At 20 dB noise is a tenth of the signal, where few answers of a classifier change.
 _CLEAN_DB = 20.0
-_LEVELS = {"auto": 127, "full": 127, "reduced": 63}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +181,8 @@ class _Analysis:
     def measure(self, source: NetworkSource, samples: int | None) -> Sensitivity:
         """The layers of `source`, by cost."""
         inputs, rows = source.calibration_preprocessed, source.network_input.shape[0]
-        policy = self.plan.recipe.quantize.policies[0]
+        # Of "both" ranges of weights, the last is the less exact one.
+        policy = self.plan.recipe.quantize.policies[-1]
         network = _users(source)
         with self.progress("quantize each layer alone") as done:
             with fastest_threads(lambda: run_network(network, torch.tensor(inputs[:rows]))):
@@ -191,7 +191,7 @@ class _Analysis:
                     inputs,
                     samples=samples,
                     rows=rows,
-                    levels=_LEVELS[policy.weight_range],
+                    policy=policy,
                 )
             done(f"{len(found.layers)} layers on {found.samples} samples")
         return found

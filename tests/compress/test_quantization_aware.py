@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from edgeprep.compress._quantization_aware import Imitation, fine_tuning
+from edgeprep.compress._quantization_aware import NoiseBySignal, fine_tuning
 from edgeprep.compress.quantization_aware import QuantizationAware
 from edgeprep.compress.simulate import collect_ranges, simulated
 from edgeprep.errors import ConvertError, RecipeError
@@ -79,7 +79,7 @@ def test_labels_are_needed_to_learn_from_labels(workbench):
 
 
 def test_labels_are_learned_from_where_there_are_some(workbench, monkeypatch):
-    monkeypatch.setattr(Imitation, "loss", None)
+    monkeypatch.setattr(NoiseBySignal, "loss", None)
     network = Fragile().eval()
     bench = workbench(network)
     QuantizationAware(epochs=1).apply(network, bench)
@@ -127,6 +127,16 @@ def test_layers_can_be_kept_in_float(workbench):
     bench = workbench(network)
     QuantizationAware(epochs=1, keep_float=("sec*",)).apply(deepcopy(network), bench)
     assert bench.told[0][1].startswith("2 layers in int8")
+
+
+def test_layers_that_the_recipe_keeps_in_float_are_not_simulated(workbench):
+    network = Fragile().eval()
+    bench = workbench(network)
+    bench.source = bench.source.keeping(("first",))
+    QuantizationAware(epochs=1).apply(deepcopy(network), bench)
+    assert bench.told[0][1].startswith("2 layers in int8")
+    QuantizationAware(epochs=1, keep_float=("sec*",)).apply(deepcopy(network), bench)
+    assert bench.told[1][1].startswith("1 layers in int8")
 
 
 def turns(levels: tuple[int, ...], steps: int) -> list[int]:
@@ -180,6 +190,33 @@ def test_ranges_follow_the_weights():
             scored = network(x)
     with torch.no_grad(), simulated(network, collect_ranges(network, [x])):
         assert torch.equal(scored, network(x))
+
+
+def test_ranges_are_chosen_by_the_recipes_calibrator(workbench, monkeypatch):
+    network = Fragile().eval()
+    bench = workbench(network)
+    bench.source = bench.source.quantized_by(Quantization(calibrator="percentile", percentile=90.0))
+    seen = []
+
+    def tune(network: nn.Module, name: str, **_: Any) -> nn.Module:
+        network.train()
+        with torch.no_grad():
+            for _ in range(2):
+                network.eval()(torch.randn(1, 3, 12, 12))
+                seen.append(network.simulated_int8_limits.abs().amax().item())
+                network.train()(torch.randn(1, 3, 12, 12))
+        return network
+
+    monkeypatch.setattr(
+        type(bench), "fine_tune", lambda _, network, **given: tune(network, **given)
+    )
+    QuantizationAware(epochs=1).apply(deepcopy(network), bench)
+    samples = torch.from_numpy(bench.source.calibration_preprocessed)
+    with torch.no_grad():
+        widest = float(network.norm(network.first(samples)).abs().amax())
+    # Before, and measured again after a step.
+    assert seen[0] == seen[1]
+    assert seen[0] < 0.9 * widest
 
 
 def test_ranges_are_measured_again_in_a_long_epoch():
@@ -254,7 +291,7 @@ def test_imitation_is_noise_by_signal():
     with torch.no_grad():
         student.weight.copy_(torch.tensor([[1.0, 0.0]]))
     # 2 and 4 are wanted; 1 and 3 come: (1 + 1) / (4 + 16).
-    loss = Imitation(teacher).loss(student, torch.tensor([[1.0, 1.0], [3.0, 1.0]]), None)
+    loss = NoiseBySignal(teacher).loss(student, torch.tensor([[1.0, 1.0], [3.0, 1.0]]), None)
     assert float(loss.detach()) == pytest.approx(0.1)
 
 
@@ -277,14 +314,15 @@ def test_samples_are_needed(workbench):
     bench = workbench(network)
     bench.source.__dict__["calibration_preprocessed"] = np.empty((0, 3, 12, 12), np.float32)
     assert fault(network, bench) == (
-        "compress: 'quantization-aware' needs data.calibration to measure ranges with, got none"
+        "data.calibration: required key is missing; quantization-aware fine-tuning measures "
+        "ranges of values with it"
     )
 
 
 def test_a_pattern_that_matches_nothing_is_refused(workbench):
     network = Fragile().eval()
     assert fault(network, workbench(network), keep_float=("frist",)) == (
-        "compress.keep_float[0]: must match a module of the network, got 'frist'; "
+        "quantization-aware.keep_float[0]: must match a module of the network, got 'frist'; "
         "did you mean 'first'?"
     )
 
@@ -296,5 +334,5 @@ def test_a_layer_must_be_left_to_quantize(workbench):
 
     network = Plain().eval()
     assert fault(network, workbench(network), keep_float=("1",)) == (
-        "compress.keep_float: must leave a layer to be quantized, got ['1']"
+        "quantization-aware.keep_float: must leave a layer to be quantized, got ['1']"
     )

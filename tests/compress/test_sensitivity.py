@@ -8,7 +8,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgeprep.compress.sensitivity import confirm, measure, rank_layers
+from edgeprep.compress.watch import Place
 from edgeprep.errors import ConvertError
+from edgeprep.interfaces import Quantization
+from edgeprep.ranges import Histogram, choose_range
 
 
 @pytest.fixture(autouse=True)
@@ -282,7 +285,7 @@ def test_the_worst_layers_are_confirmed_with_the_metric():
         with torch.no_grad():
             return 1 - float((network(inputs).argmax(1) == expected).float().mean())
 
-    found = measure(network, samples())
+    found = measure(network, samples(), policy=Quantization(weight_range="full"))
     confirmed = confirm(found, drop, 3)
     assert [layer.path for layer in confirmed] == [layer.path for layer in found.layers]
     worst, _, third, *others = (layer.drop for layer in confirmed)
@@ -307,3 +310,25 @@ def test_a_network_that_gives_zeros_is_refused():
     message = r"^sensitivity: outputs must differ from zero, got zeros for all samples$"
     with pytest.raises(ConvertError, match=message):
         rank_layers(network, samples())
+
+
+def test_weights_are_as_inexact_as_the_policy_allows():
+    network = sequence()
+    found = {
+        weight_range: measure(network, samples(), policy=Quantization(weight_range=weight_range))
+        for weight_range in ("full", "reduced", "auto")
+    }
+    snr_db = {weight_range: one.snr_db() for weight_range, one in found.items()}
+    assert snr_db["full"] > snr_db["reduced"] + 1
+    assert snr_db["auto"] == snr_db["reduced"]
+
+
+def test_ranges_are_those_of_the_policys_calibrator():
+    network, inputs = nn.Sequential(nn.Linear(8, 8)).eval(), samples()
+    policy = Quantization(calibrator="percentile", percentile=90.0)
+    limits = measure(network, inputs, policy=policy).ranges.limits
+    counted = Histogram()
+    counted.add(inputs)
+    assert limits[Place("", "input", 0)] == choose_range(counted, policy)
+    widest = measure(network, inputs).ranges.limits[Place("", "input", 0)]
+    assert widest == (inputs.min(), inputs.max())

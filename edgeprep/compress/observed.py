@@ -12,24 +12,32 @@ from edgeprep.compress.operators import QUANTIZED, WEIGHTED, OperatorKind
 from edgeprep.compress.sites import Operand, Ranges, Site
 from edgeprep.compress.watch import Place, Watch
 from edgeprep.errors import ConvertError, EdgePrepError
+from edgeprep.interfaces import Quantization
+from edgeprep.ranges import Histogram, choose_range
 from edgeprep.schema.foreign import name_fault
 from edgeprep.train.outputs import flatten_outputs
 
 __all__ = ["collect_ranges", "floating_outputs", "run_network"]
 
 
-def collect_ranges(network: torch.nn.Module, inputs: Iterable[torch.Tensor]) -> Ranges:
-    """The operators of `network`, with the least and greatest values they give for `inputs`.
+_MIN_MAX = Quantization()
+
+
+def collect_ranges(
+    network: torch.nn.Module, inputs: Iterable[torch.Tensor], policy: Quantization = _MIN_MAX
+) -> Ranges:
+    """The operators of `network`, with the ranges of what they give for `inputs`.
 
     Args:
         network: in eval mode, float32.
         inputs: batches, each as `network` takes it.
+        policy: its calibrator chooses the ranges, as in exporters.
 
     Raises:
         ConvertError: the network does not take them, computes NaN, other operators for other
             inputs, or nothing that can be quantized.
     """
-    collector = _Collector(network)
+    collector = _Collector(network, policy)
     with collector.on_network():
         for batch in inputs:
             if batch.dtype != torch.float32:
@@ -68,8 +76,10 @@ def floating_outputs(outputs: object) -> list[torch.Tensor]:
 
 
 class _Collector(Watch):
-    def __init__(self, network: torch.nn.Module) -> None:
+    def __init__(self, network: torch.nn.Module, policy: Quantization) -> None:
         super().__init__(network)
+        self._policy = policy
+        self._histograms: dict[Place, Histogram] = {}
         named = [*network.named_parameters(), *network.named_buffers()]
         self._names = {id(tensor): name for name, tensor in named}
         self._limits: dict[Place, tuple[float, float]] = {}
@@ -159,7 +169,7 @@ class _Collector(Watch):
             )
         return Ranges(
             sites=tuple(sites),
-            limits=self._limits,
+            limits=self._limits | self._chosen(),
             outputs=frozenset(self._outputs),
             places=frozenset(self._places),
         )
@@ -243,6 +253,18 @@ class _Collector(Watch):
             )
         low, high = self._limits.get(value, (least, greatest))
         self._limits[value] = min(low, least), max(high, greatest)
+        if self._policy.calibrator != "min-max":
+            # All readers count it, and each of its values as often.
+            counted = self._histograms.setdefault(value, Histogram())
+            counted.add(tensor.detach().cpu().numpy())
+
+    def _chosen(self) -> dict[Place, tuple[float, float]]:
+        """The ranges that the calibrator chooses where there are no infinite values."""
+        return {
+            place: choose_range(counted, self._policy)
+            for place, counted in self._histograms.items()
+            if counted.is_finite
+        }
 
 
 def _macs(kind: OperatorKind, tensors: Sequence[torch.Tensor], output: torch.Tensor) -> int:
