@@ -41,9 +41,12 @@ def each_batch(
     parts = inputs[: count * rows].reshape(count, rows, *inputs.shape[1:])
     chosen = np.unique(np.linspace(0, count - 1, min(samples, count)).astype(int))
     chunk = _CHUNK if _takes_many(network, parts) else 1
-    for start in range(0, len(chosen), chunk):
+    # Later, one by one; but what was run above was run now, before anybody watches the network.
+    return (
         # A copy: samples can be on the disk, and read-only.
-        yield torch.tensor(np.concatenate(parts[chosen[start : start + chunk]]))
+        torch.tensor(np.concatenate(parts[chosen[start : start + chunk]]))
+        for start in range(0, len(chosen), chunk)
+    )
 
 
 def _takes_many(network: torch.nn.Module, parts: NDArray[np.float32]) -> bool:

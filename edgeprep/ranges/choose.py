@@ -48,7 +48,7 @@ def choose_range(
         Inference with TensorRT", GTC 2017, with as many parts a step for every range, where
         TensorRT's are as wide for every range. MSE: Nagel et al., "A White Paper on Neural Network
         Quantization", 2021, section 3.1, over ranges cut off at one magnitude. All are held to
-        computations on the values themselves in tests/ranges/test_ranges.py.
+        computations on the values themselves in tests/ranges/test_choose_range.py.
     """
     low, high = min(histogram.low, 0.0), max(histogram.high, 0.0)
     match policy.calibrator:
