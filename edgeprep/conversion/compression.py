@@ -4,23 +4,26 @@ from collections.abc import Callable
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass
-from inspect import getfile
 from pathlib import Path
 
 import torch
+from msgspec.structs import replace
 from numpy import uint8
 from numpy.typing import NDArray
 
 from edgeprep.compress.shapes import load_compressed, save_compressed
 from edgeprep.conversion.digests import (
     digest,
+    digest_chain,
+    digest_code,
     digest_data,
+    digest_engines,
+    digest_machine,
     digest_network,
-    digest_program,
 )
 from edgeprep.conversion.plan import Plan
 from edgeprep.conversion.source import NetworkSource
-from edgeprep.conversion.steps import Steps
+from edgeprep.conversion.steps import Steps, keep_only
 from edgeprep.conversion.workbench import RecipeWorkbench
 from edgeprep.data import Progress
 from edgeprep.errors import CheckpointError, ConvertError, EdgePrepError, RecipeError
@@ -82,7 +85,8 @@ class Compression:
         Raises:
             ConvertError: the pass failed.
         """
-        with self.steps.open(self._key(step, network), self.scratch) as storage:
+        source = self.wrap(network)
+        with self.steps.open(self._key(step, network, source), self.scratch) as storage:
             kept = storage / _RESULT
             if kept.is_file():
                 with suppress(CheckpointError), self.progress(step.name) as done:
@@ -91,7 +95,7 @@ class Compression:
                     return result
             bench = RecipeWorkbench(
                 plan=self.plan,
-                source=self.wrap(network),
+                source=source,
                 storage=storage,
                 image=self.image,
                 rewrap=self.wrap,
@@ -104,23 +108,34 @@ class Compression:
             _keep(result, self.loaded, kept)
         return result
 
-    def _key(self, step: Pass, network: torch.nn.Module) -> str:
+    def _key(self, step: Pass, network: torch.nn.Module, source: NetworkSource) -> str:
         """The digest of all that the result of `step` depends on."""
-        recipe = self.plan.recipe
+        plan, recipe = self.plan, self.plan.recipe
         return digest(
-            program=digest_program(),
             step=(step.name, repr(step)),
-            files=digest_files((Path(getfile(type(step))), *step.files(recipe.directory))),
+            code=digest_code((type(step), type(plan.task), *map(type, plan.augment))),
+            files=digest_files(step.files(recipe.directory)),
             network=digest_network(network),
             data=digest_data(recipe),
             train=repr(recipe.train),
-            chain=self.plan.chain.to_tables(),
-            augment=recipe.augment,
-            input=repr(recipe.input),
-            task=recipe.task,
-            metric=self.plan.metric.name if self.plan.metric else None,
-            formats=[planned.exporter.name for planned in self.plan.variants],
+            chain=digest_chain(plan.chain),
+            augment=repr(plan.augment),
+            task=repr(plan.task),
+            metric=plan.metric.name if plan.metric else None,
+            # Speed is measured on it, in these engines.
+            placement=plan.placements[0],
+            engines=digest_engines((one.exporter, one.backend) for one in plan.variants),
+            machine=digest_machine(),
+            quantization=_read_by(step, source),
         )
+
+
+def _read_by(step: Pass, source: NetworkSource) -> str:
+    """What `step` reads of how networks are quantized: how ranges are chosen is for exporters."""
+    policy = source.quantization
+    if type(step).__module__.startswith("edgeprep."):
+        policy = replace(policy, calibrator="min-max", percentile=100.0)
+    return repr((policy, source.keep_float))
 
 
 def _apply(
@@ -143,7 +158,7 @@ def _apply(
 
 
 def _keep(network: torch.nn.Module, loaded: torch.nn.Module, path: Path) -> None:
-    """Write `network` to `path`, if a conversion could get it back from there."""
+    """Write `network` to `path`, alone, if a conversion could get it back from there."""
     save_compressed(network, path)
     try:
         rebuilt = load_compressed(deepcopy(loaded), path)
@@ -152,3 +167,5 @@ def _keep(network: torch.nn.Module, loaded: torch.nn.Module, path: Path) -> None
     # A pass may give what no state dict holds, such as a module of another class.
     if rebuilt is None or repr(rebuilt) != repr(network):
         path.unlink()
+    else:
+        keep_only(path)

@@ -10,8 +10,14 @@ from typing import Any, Literal
 from msgspec.structs import replace
 
 from edgeprep.data import Samples, build_reader
-from edgeprep.errors import BackendUnavailable, RecipeError, StorageError, UnknownName
-from edgeprep.files import check_output
+from edgeprep.errors import (
+    BackendUnavailable,
+    EdgePrepError,
+    RecipeError,
+    StorageError,
+    UnknownName,
+)
+from edgeprep.files import check_output, open_regular
 from edgeprep.interfaces import (
     Backend,
     Exporter,
@@ -20,6 +26,7 @@ from edgeprep.interfaces import (
     Placement,
     Precision,
     Quantization,
+    Stage,
     Task,
 )
 from edgeprep.metrics import Metric, metric_for
@@ -27,6 +34,7 @@ from edgeprep.recipe import Recipe
 from edgeprep.registry import Kind, Registry, create, missing_requirements
 from edgeprep.runtime.candidates import construct
 from edgeprep.schema import build
+from edgeprep.schema.foreign import name_fault
 from edgeprep.stages.chain import Chain
 from edgeprep.train import build_augment
 
@@ -64,6 +72,7 @@ class Plan:
     metric: Metric | None
     calibration: Samples | None
     evaluation: Samples | None
+    augment: tuple[Stage, ...]
     passes: tuple[Pass, ...]
     variants: tuple[PlannedVariant, ...]
 
@@ -105,7 +114,7 @@ def make_plan(
             file = recipe.directory / getattr(stage, stage.file)
             _check_other(path, file, f"the file of stage {stage.name!r}")
     # Nothing varies in a conversion; but a recipe that trains wrongly is found now.
-    build_augment(recipe.augment, chain=chain, registry=registry)
+    augment = build_augment(recipe.augment, chain=chain, registry=registry)
     placements = chain.placements(recipe.placement)
     for placement in placements:
         chain.cut(placement)
@@ -126,6 +135,8 @@ def make_plan(
         build_named(registry, "pass", table, f"compress[{index}]")
         for index, table in enumerate(recipe.compress)
     )
+    for index, step in enumerate(passes):
+        _check_files(step, recipe, f"compress[{index}]")
     return Plan(
         recipe=recipe,
         output=path,
@@ -134,6 +145,7 @@ def make_plan(
         metric=metric,
         calibration=_open(recipe, recipe.data.calibration, "data.calibration", None),
         evaluation=evaluation,
+        augment=augment,
         passes=passes,
         variants=tuple(_variants(recipe, placements, registry)),
     )
@@ -157,6 +169,23 @@ def build_named(
     _check_requirements(cls, kind)
     options = {name: value for name, value in table.items() if name != key}
     return build(cls, options, where)
+
+
+def _check_files(step: Pass, recipe: Recipe, where: str) -> None:
+    """Look for the files of a pass, which may be needed hours from now."""
+    try:
+        files = step.files(recipe.directory)
+    except EdgePrepError as error:
+        raise RecipeError(f"{where}: {error}") from error
+    except Exception as error:  # a pass is a plugin's code and may raise anything
+        rule = f"pass {step.name!r} must name its files"
+        raise RecipeError(f"{where}: {rule}, got {name_fault(error)}") from error
+    for file in files:
+        try:
+            with open_regular(file):
+                pass
+        except StorageError as error:
+            raise RecipeError(f"{where}: {error}") from error
 
 
 def _variants(

@@ -13,7 +13,7 @@ from edgeprep.files import atomic_write
 from edgeprep.interfaces import Calibrator, Placement, Precision
 from edgeprep.recipe import BudgetTable
 
-__all__ = ["Combination", "Point", "Points", "choose", "front"]
+__all__ = ["Combination", "Point", "Points", "choose", "front", "keeps_budget", "together"]
 
 _NAMED = 3  # so many faults are named
 _MB = 1e6
@@ -37,6 +37,9 @@ class Combination(Struct, frozen=True, kw_only=True):
         return f"{pruned}, placement {self.placement!r}, calibrator {self.calibrator!r}"
 
 
+Way = tuple[Combination, str, Precision]
+
+
 class Point(Struct, frozen=True, kw_only=True):
     """One variant of one combination, measured.
 
@@ -47,8 +50,11 @@ class Point(Struct, frozen=True, kw_only=True):
         precision: of its weights and arithmetic.
         value: its score; None where it could not be made.
         drop: how far that is below the source's.
-        latency_ms: of one picture, with the quickest options of its engine.
+        latency_ms: of one picture, with the quickest options of its engine that compute as those
+            do which it was scored with.
         size_bytes: of its files.
+        memory_mb: that loading and running it adds to a process, in 1,000,000 bytes; None where
+            the recipe sets no limit for it.
         fault: why it could not be made.
     """
 
@@ -60,7 +66,13 @@ class Point(Struct, frozen=True, kw_only=True):
     drop: float = 0.0
     latency_ms: float = 0.0
     size_bytes: int = 0
+    memory_mb: float | None = None
     fault: str = ""
+
+    @property
+    def way(self) -> "Way":
+        """What a recipe can ask for, which may be more than one variant."""
+        return self.combination, self.format, self.precision
 
     @property
     def costs(self) -> tuple[float, float, float]:
@@ -71,9 +83,10 @@ class Point(Struct, frozen=True, kw_only=True):
         """What it gives, for people."""
         if self.value is None:
             return f"failed: {self.fault}"
+        memory = "" if self.memory_mb is None else f", {self.memory_mb:.3g} MB of memory"
         return (
             f"{self.value:.4f}, drop {self.drop:z.4f}, {self.latency_ms:.3f} ms, "
-            f"{self.size_bytes:,} bytes"
+            f"{self.size_bytes:,} bytes{memory}"
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -102,35 +115,64 @@ class Points:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.known: list[Point] = []
+        self._kept: list[Point] = []
         if path.is_file():
             for line in path.read_bytes().splitlines():
                 # A line that a kill cut short was not measured.
                 with suppress(msgspec.DecodeError):
-                    self.known.append(msgspec.json.decode(line, type=Point))
+                    self._kept.append(msgspec.json.decode(line, type=Point))
+            self._rewrite()
+        self.known = [*self._kept]
+
+    def add(self, point: Point, *, keep: bool = True) -> None:
+        """One more; a search after this one tries again what is not to be kept."""
+        self.known.append(point)
+        if keep:
+            self._kept.append(point)
             self._rewrite()
 
-    def add(self, point: Point) -> None:
-        """Keep one more."""
-        self.known.append(point)
-        self._rewrite()
-
     def _rewrite(self) -> None:
-        lines = [msgspec.json.encode(point) + b"\n" for point in self.known]
+        lines = [msgspec.json.encode(point) + b"\n" for point in self._kept]
         atomic_write(self._path, lines, overwrite=True)
 
 
+def together(points: Iterable[Point]) -> dict[Way, list[Point]]:
+    """The points that a recipe can only have together: of other placements or weight ranges."""
+    ways: dict[Way, list[Point]] = {}
+    for point in points:
+        ways.setdefault(point.way, []).append(point)
+    return ways
+
+
+def keeps_budget(points: Sequence[Point], budget: BudgetTable) -> bool:
+    """Whether none of `points` loses too much, and one of them at least is within the limits."""
+    kept = all(point.value is not None and point.drop <= budget.max_drop for point in points)
+    return kept and any(_within(point, budget) for point in points)
+
+
 def choose(points: Sequence[Point], budget: BudgetTable | None) -> Point:
-    """The quickest point within `budget`; without one, that which loses least."""
+    """The quickest point within `budget`; without one, that which loses least.
+
+    A point counts where all do that a recipe would have with it.
+    """
     known = [point for point in points if point.value is not None]
     if not known:
         faults = "; ".join(f"{point.variant}: {point.fault}" for point in points[:_NAMED])
         raise ConvertError(f"search: must measure a point, got {faults or 'no time for one'}")
+    ways = together(points).values()
+    whole = [way for way in ways if all(point.value is not None for point in way)]
     if budget is None:
-        return min(known, key=lambda point: point.costs)
-    inside = [point for point in known if point.drop <= budget.max_drop and _small(point, budget)]
+        return min([point for way in whole for point in way] or known, key=_costs)
+    inside = [
+        point
+        for way in whole
+        if keeps_budget(way, budget)
+        for point in way
+        if _within(point, budget)
+    ]
     if not inside:
-        best = min(known, key=lambda point: point.costs)
+        worst = [max(way, key=_costs) for way in whole]
+        best = min(worst or known, key=_costs)
         raise BudgetError(
             f"budget: {budget.metric} may drop by at most {budget.max_drop}{_limits(budget)}, got "
             f"{best.variant} {best.describe()} at best of {len(known)} points ({best.combination})"
@@ -138,18 +180,24 @@ def choose(points: Sequence[Point], budget: BudgetTable | None) -> Point:
     return min(inside, key=lambda point: (point.latency_ms, point.size_bytes))
 
 
-def _small(point: Point, budget: BudgetTable) -> bool:
+def _costs(point: Point) -> tuple[float, float, float]:
+    return point.costs
+
+
+def _within(point: Point, budget: BudgetTable) -> bool:
+    """Whether a point is within the limits of what a variant may cost."""
     pairs = (
         (point.latency_ms, budget.max_latency_ms),
         (point.size_bytes / _MB, budget.max_size_mb),
+        (point.memory_mb or 0.0, budget.max_memory_mb),
     )
     return all(limit is None or value <= limit for value, limit in pairs)
 
 
 def _limits(budget: BudgetTable) -> str:
-    parts = []
-    if budget.max_latency_ms is not None:
-        parts.append(f", within {budget.max_latency_ms:g} ms")
-    if budget.max_size_mb is not None:
-        parts.append(f", within {budget.max_size_mb:g} MB")
-    return "".join(parts)
+    limits = (
+        (budget.max_latency_ms, "ms"),
+        (budget.max_size_mb, "MB of files"),
+        (budget.max_memory_mb, "MB of memory"),
+    )
+    return "".join(f", within {limit:g} {unit}" for limit, unit in limits if limit is not None)

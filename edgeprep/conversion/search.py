@@ -1,18 +1,17 @@
 """Many ways to convert a network, tried one after the other: which of them are worth having."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+import math
+from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from time import monotonic
 from typing import Any
 
 import msgspec
 
-from edgeprep.conversion.digests import digest, digest_data, digest_program
-from edgeprep.conversion.limits import latency_ms
+from edgeprep.conversion.limits import measure_cost
 from edgeprep.conversion.plan import Held, PlannedVariant
 from edgeprep.conversion.points import Combination, Point, Points, choose, front
+from edgeprep.conversion.points_key import points_key
 from edgeprep.conversion.repair import Trial
 from edgeprep.conversion.scratch import scratch_directory
 from edgeprep.conversion.space import Space
@@ -20,10 +19,16 @@ from edgeprep.conversion.steps import Steps
 from edgeprep.conversion.underway import Conversion
 from edgeprep.conversion.within_budget import VariantMaker
 from edgeprep.data import Progress, silent
-from edgeprep.errors import BackendError, ConvertError, RecipeError
-from edgeprep.recipe import Recipe
+from edgeprep.errors import (
+    BackendError,
+    ConvertError,
+    EdgePrepError,
+    OutputError,
+    RecipeError,
+    StorageError,
+)
+from edgeprep.recipe import BudgetTable, Recipe
 from edgeprep.registry import Registry, default_registry
-from edgeprep.train.digests import digest_files
 
 __all__ = ["Found", "search"]
 
@@ -90,69 +95,125 @@ def search(
     data = _labelled(recipe)
     space = Space(recipe=recipe, data=data, registry=registry or default_registry())
     end = monotonic() + 60 * (recipe.search.minutes if minutes is None else minutes)
-    left = 0
-    with scratch_directory() as scratch, Steps(fresh=fresh).open(_key(recipe), scratch) as place:
-        points = Points(place / _POINTS)
-        for group in space.groups():
-            todo = {one: missing for one in group if (missing := space.missing(one, points.known))}
-            with ExitStack() as stack:
-                measure: Callable[[Combination, PlannedVariant], Point] | None = None
-                for combination, missing in todo.items():
-                    if monotonic() > end:
-                        left += 1
-                        continue
-                    measure = measure or stack.enter_context(
-                        _opened(space, combination, scratch, fresh=fresh, progress=progress)
-                    )
-                    for planned in missing:
-                        points.add(measure(combination, planned))
-    chosen = choose(points.known, recipe.budget)
+    try:
+        points, left = _explored(space, end, Steps(fresh=fresh), progress)
+    except EdgePrepError:
+        raise
+    except OSError as error:
+        rule = "must be a file that can be used"
+        place = error.filename or "search"
+        raise StorageError(f"{place}: {rule}, got {error.strerror!r}") from error
+    chosen = choose(points, recipe.budget)
     return Found(
-        points=tuple(points.known),
-        front=front(points.known),
+        points=tuple(points),
+        front=front(points),
         chosen=chosen,
-        recipe=space.chosen(chosen, points.known),
+        recipe=space.chosen(chosen, points),
         data=data,
         left=left,
     )
 
 
-@contextmanager
-def _opened(
-    space: Space, combination: Combination, scratch: Path, *, fresh: bool, progress: Progress
-) -> Iterator[Callable[[Combination, PlannedVariant], Point]]:
-    """What measures the variants of all combinations that share a network with `combination`."""
-    plan = space.plan(combination)
-    with closing(plan.chain):
-        conversion = Conversion(
-            plan=plan,
-            registry=space.registry,
-            progress=progress,
-            scratch=scratch,
-            steps=Steps(fresh=fresh),
-        )
-        maker = conversion.prepare()
+def _explored(
+    space: Space, end: float, steps: Steps, progress: Progress
+) -> tuple[list[Point], int]:
+    """All points that are known when time is up, and how many combinations are left."""
+    wanted, faults, left = set(), [], 0
+    with ExitStack() as stack:
+        # All of them first: what is wrong with one is known before any work.
+        plans = {}
+        for group in space.groups():
+            plans[group] = space.plan(group)
+            stack.callback(plans[group].chain.close)
+        scratch = stack.enter_context(scratch_directory())
+        place = stack.enter_context(steps.open(points_key(space, [*plans.values()]), scratch))
+        points = Points(place / _POINTS)
+        measured = {(point.combination, point.variant) for point in points.known}
+        for group, plan in plans.items():
+            making = _Making(
+                conversion=Conversion(
+                    plan=plan,
+                    registry=space.registry,
+                    progress=progress,
+                    scratch=scratch,
+                    steps=steps,
+                ),
+                points=points,
+                progress=progress,
+            )
+            for combination, variants in space.wanted(group, plan).items():
+                wanted |= {(combination, planned.name) for planned in variants}
+                todo = [one for one in variants if (combination, one.name) not in measured]
+                if todo and monotonic() > end:
+                    left += 1
+                    continue
+                for planned in todo:
+                    making.measure(combination, planned)
+            faults += [making.fault] if making.fault else []
+            plan.chain.close()
+    # A search before this one may have been of more.
+    known = [point for point in points.known if (point.combination, point.variant) in wanted]
+    if faults and all(point.value is None for point in known):
+        raise faults[0]
+    return known, left
 
-        def measure(combination: Combination, planned: PlannedVariant) -> Point:
-            with progress(f"{planned.name}, {combination}") as done:
-                point = _measure(maker, combination, planned)
-                done(point.describe())
-            return point
 
-        yield measure
+@dataclass(slots=True, kw_only=True)
+class _Making:
+    """The variants of one group, whose network is made when the first of them is.
+
+    Attributes:
+        conversion: of the group.
+        points: where what came is kept.
+        progress: is told of every point.
+        fault: why the network could not be made.
+    """
+
+    conversion: Conversion
+    points: Points
+    progress: Progress
+    maker: VariantMaker | None = None
+    fault: EdgePrepError | None = None
+
+    def measure(self, combination: Combination, planned: PlannedVariant) -> None:
+        """Add the point of `planned`; one that failed if its network cannot be made."""
+        maker = self._prepared()
+        with self.progress(f"{planned.name}, {combination}") as done:
+            point = Point(
+                combination=combination,
+                variant=planned.name,
+                format=planned.exporter.name,
+                precision=planned.precision,
+                fault=str(self.fault or ""),
+            )
+            if maker is not None:
+                point = _measured(maker, point, planned)
+            # Nothing was done that would have to be done again.
+            self.points.add(point, keep=maker is not None)
+            done(point.describe())
+
+    def _prepared(self) -> VariantMaker | None:
+        if self.maker is None and self.fault is None:
+            try:
+                self.maker = self.conversion.prepare()
+            except StorageError:
+                raise
+            except EdgePrepError as error:
+                # A pass may be asked for more than this network can give. Without one, no group
+                # is better off.
+                if not self.conversion.plan.passes:
+                    raise
+                self.fault = error
+        return self.maker
 
 
-def _measure(maker: VariantMaker, combination: Combination, planned: PlannedVariant) -> Point:
-    point = Point(
-        combination=combination,
-        variant=planned.name,
-        format=planned.exporter.name,
-        precision=planned.precision,
-    )
+def _measured(maker: VariantMaker, point: Point, planned: PlannedVariant) -> Point:
+    """`point` with what `planned` gives."""
+    image = maker.oracles[planned.placement].inputs[0]
     try:
-        made = maker.once(planned, Trial(calibrator=combination.calibrator))
-        latency = latency_ms(planned, made, maker.oracles[planned.placement].inputs[0])
-    except (BackendError, ConvertError) as error:
+        made = maker.once(planned, Trial(calibrator=point.combination.calibrator))
+        cost = measure_cost(_asked(maker.plan.recipe.budget), planned, made, image)
+    except (BackendError, ConvertError, OutputError) as error:
         # One way that does not work is what a search is for finding out.
         return msgspec.structs.replace(point, fault=str(error))
     metric = made.record.metric
@@ -160,9 +221,19 @@ def _measure(maker: VariantMaker, combination: Combination, planned: PlannedVari
         point,
         value=metric.value if metric else None,
         drop=metric.drop if metric else 0.0,
-        latency_ms=latency,
+        latency_ms=cost.latency_ms or 0.0,
         size_bytes=made.record.size_bytes,
+        memory_mb=cost.memory_mb,
     )
+
+
+def _asked(budget: BudgetTable | None) -> BudgetTable:
+    """A budget that asks for what is measured: latency always, memory only where it is limited.
+
+    Hints by which an engine computes less exactly are not scored here, and so are not timed.
+    """
+    memory = budget.max_memory_mb if budget else None
+    return BudgetTable(metric="", max_drop=0.0, max_latency_ms=math.inf, max_memory_mb=memory)
 
 
 def _labelled(recipe: Recipe) -> Held:
@@ -172,22 +243,3 @@ def _labelled(recipe: Recipe) -> Held:
     if recipe.data.evaluation is not None:
         return "evaluation"
     raise RecipeError("data.validation: required key is missing; a search needs labelled samples")
-
-
-def _key(recipe: Recipe) -> str:
-    """The digest of all that points depend on."""
-    weights = recipe.directory / recipe.model.weights if recipe.model.weights else None
-    return digest(
-        program=digest_program(),
-        model=repr(recipe.model),
-        weights=digest_files([weights] if weights and weights.is_file() else []),
-        data=digest_data(recipe),
-        rest=[
-            repr(part) for part in (recipe.input, recipe.preprocess, recipe.task, recipe.compress)
-        ],
-        train=repr(recipe.train),
-        keep_float=recipe.quantize.keep_float,
-        targets=repr([(one.format, one.keep_float, one.options) for one in recipe.target]),
-        metric=recipe.budget.metric if recipe.budget else None,
-        search="points",
-    )

@@ -6,14 +6,17 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from edgeprep.conversion.plan import Held, Plan, PlannedVariant, make_plan
-from edgeprep.conversion.points import Combination, Point
-from edgeprep.interfaces import CALIBRATED
+from edgeprep.conversion.points import Combination, Point, keeps_budget, together
+from edgeprep.errors import RecipeError, UnknownName
+from edgeprep.interfaces import CALIBRATED, Precision
 from edgeprep.recipe import Recipe, TargetTable
 from edgeprep.registry import Registry
 
 __all__ = ["Space"]
 
 _TARGETS_OF_PRUNE = ("ratio", "speedup", "max_parameters")
+
+Group = tuple[Combination, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +27,7 @@ class Space:
     data: Held
     registry: Registry
 
-    def groups(self) -> Iterator[tuple[Combination, ...]]:
+    def groups(self) -> Iterator[Group]:
         """The combinations, those together that share a network and its graph."""
         table = self.recipe.search
         for prune in dict.fromkeys(table.prune):
@@ -34,32 +37,41 @@ class Space:
                     for calibrator in dict.fromkeys(table.calibrator)
                 )
 
-    def plan(self, combination: Combination) -> Plan:
-        """What a conversion in this way would do; every format in every precision it offers."""
+    def plan(self, group: Group) -> Plan:
+        """What a conversion in the ways of `group` would do, in every precision of the search.
+
+        Raises:
+            RecipeError: no format of the recipe offers one; or as `make_plan`.
+        """
+        targets = self._targets()
+        if not targets:
+            offered = {one.format: list(self._offered(one)) for one in self.recipe.target}
+            raise RecipeError(
+                f"search.precision: must have one of those that formats offer, {offered}, got "
+                f"{list(self.recipe.search.precision)}"
+            )
         return make_plan(
-            self.recipe_of(combination, self._targets()),
+            self.recipe_of(group[0], targets),
             self.recipe.directory / f"{self.recipe.name}.edgeprep",
             overwrite=True,
             registry=self.registry,
             held_out=self.data,
         )
 
-    def missing(
-        self, combination: Combination, known: Sequence[Point]
-    ) -> tuple[PlannedVariant, ...]:
-        """The variants of a combination that were not measured yet.
+    def wanted(self, group: Group, plan: Plan) -> dict[Combination, tuple[PlannedVariant, ...]]:
+        """The variants to measure.
 
         What has no activations to calibrate is the same under every calibrator, and is measured
         under the first one.
         """
-        first = self.recipe.search.calibrator[0]
-        done = {(point.combination, point.variant) for point in known}
-        return tuple(
-            planned
-            for planned in self.plan(combination).variants
-            if planned.precision in CALIBRATED or combination.calibrator == first
-            if (combination, planned.name) not in done
-        )
+        return {
+            one: tuple(
+                planned
+                for planned in plan.variants
+                if planned.precision in CALIBRATED or one == group[0]
+            )
+            for one in group
+        }
 
     def recipe_of(self, combination: Combination, targets: Sequence[TargetTable]) -> Recipe:
         """The recipe that converts in this way."""
@@ -72,34 +84,67 @@ class Space:
         )
 
     def chosen(self, point: Point, points: Sequence[Point]) -> Recipe:
-        """The recipe that makes `point`, in all formats that keep the budget in its way."""
-        limit = self.recipe.budget.max_drop if self.recipe.budget else point.drop
+        """The recipe that makes `point`, with all that keeps the budget in its way.
+
+        Without a budget, with all that loses no more than it does.
+        """
+        budget, ways = self.recipe.budget, together(points)
         plain = msgspec.structs.replace(
             point.combination, calibrator=self.recipe.search.calibrator[0]
         )
-        kept = {
-            (other.format, other.precision)
-            for other in points
-            if other.value is not None and other.drop <= limit
-            if other.combination == (point.combination if other.precision in CALIBRATED else plain)
-        }
+        limit = max(one.drop for one in ways[point.way])
+
+        def is_kept(format_: str, precision: Precision) -> bool:
+            combination = point.combination if precision in CALIBRATED else plain
+            way = (combination, format_, precision)
+            if way == point.way:
+                return True
+            found = ways.get(way, [])
+            if budget is not None:
+                return keeps_budget(found, budget)
+            return bool(found) and all(one.value is not None and one.drop <= limit for one in found)
+
         targets = []
         for target in self._targets():
-            precisions = tuple(one for one in target.precision if (target.format, one) in kept)
+            precisions = tuple(one for one in target.precision if is_kept(target.format, one))
             if precisions:
                 targets.append(replace(target, precision=precisions))
         return self.recipe_of(point.combination, targets)
 
+    def settings(self) -> list[object]:
+        """What the recipe says of each precision of each format, searched or not."""
+        return [
+            [target.format, precision, target.keep_float, target.options]
+            for target in self.recipe.target
+            for precision in self._offered(target)
+            if self._of(target.format, precision) is target
+        ]
+
     def _targets(self) -> list[TargetTable]:
-        """One table a format, with all precisions of the search that it offers."""
-        tables = {target.format: target for target in self.recipe.target}
+        """The recipe's tables, in the precisions of the search that their formats offer."""
         targets = []
-        for format_, target in tables.items():
-            offered = self.registry.get("exporter", format_).precisions
-            precisions = [one for one in self.recipe.search.precision if one in offered]
+        for target in self.recipe.target:
+            offered = self._offered(target)
+            precisions = tuple(
+                one
+                for one in dict.fromkeys(self.recipe.search.precision)
+                if one in offered and self._of(target.format, one) is target
+            )
             if precisions:
-                targets.append(replace(target, precision=tuple(dict.fromkeys(precisions))))
+                targets.append(replace(target, precision=precisions))
         return targets
+
+    def _of(self, format_: str, precision: Precision) -> TargetTable:
+        """The table that says how: of several of one format that which names it, or the first."""
+        tables = [target for target in self.recipe.target if target.format == format_]
+        return next((one for one in tables if precision in one.precision), tables[0])
+
+    def _offered(self, target: TargetTable) -> tuple[Precision, ...]:
+        try:
+            return self.registry.get("exporter", target.format).precisions
+        except UnknownName as error:
+            index = self.recipe.target.index(target)
+            raise RecipeError(f"target[{index}].format: {error}") from error
 
     def _passes(self, ratio: float) -> tuple[Mapping[str, object], ...]:
         """The recipe's passes, with `ratio` in that which prunes; one more where there is none."""

@@ -17,7 +17,8 @@ class SearchTable:
     Attributes:
         prune: shares of channels to prune; 0 leaves the network as it is. The other keys are those
             of the recipe's own pass "prune", where it has one, in the place of which these come.
-        precision: in each format of the recipe that offers it.
+        precision: in each format of the recipe that offers it; of several targets of one format,
+            as that says which names it, or the first.
         calibrator: how ranges of activations are chosen, where they are.
         placement: where the preprocessing is cut; absent: as the recipe says.
         minutes: after so many no further point is begun.

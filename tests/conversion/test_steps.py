@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from edgeprep.conversion import steps as module
 from edgeprep.conversion.steps import Steps
 from edgeprep.errors import StorageError
 
@@ -65,11 +66,63 @@ def test_the_steps_that_were_not_used_for_longest_are_thrown_away(tmp_path, monk
     ]
 
 
+def test_a_fresh_one_keeps_what_it_did_itself(tmp_path):
+    steps = Steps(tmp_path / "steps", fresh=True)
+    with steps.open("key", tmp_path) as place:
+        (place / "half").write_text("done")
+    with steps.open("key", tmp_path) as place:
+        assert (place / "half").read_text() == "done"
+
+
+def test_a_lock_that_was_removed_while_it_was_opened_keeps_others_out_all_the_same(
+    tmp_path, monkeypatch
+):
+    (tmp_path / "scratch").mkdir()
+    alone, calls = module._alone, []
+
+    def removed_before(lock):
+        if not calls:
+            (tmp_path / "steps" / "key.lock").unlink()
+        calls.append(lock)
+        return alone(lock)
+
+    monkeypatch.setattr(module, "_alone", removed_before)
+    steps = Steps(tmp_path / "steps")
+    with steps.open("key", tmp_path / "scratch") as place:
+        assert place == tmp_path / "steps" / "key"
+        with Steps(tmp_path / "steps").open("key", tmp_path / "scratch") as other:
+            assert other == tmp_path / "scratch" / "key"
+
+
+def test_a_step_that_another_process_throws_away_meanwhile_is_no_fault(tmp_path):
+    (tmp_path / "steps").mkdir()
+    # A link to nothing is listed, and is not there when it is looked at.
+    (tmp_path / "steps" / "gone.lock").symlink_to(tmp_path / "nothing")
+    with Steps(tmp_path / "steps").open("key", tmp_path) as place:
+        assert place.is_dir()
+
+
+def test_what_takes_too_much_of_the_disk_is_thrown_away_first_what_was_used_longest_ago(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(module, "_MOST_BYTES", 150)
+    clock = iter(range(1, 100))
+    utime = __import__("os").utime
+    monkeypatch.setattr("os.utime", lambda path: utime(path, (now := next(clock), now)))
+    steps = Steps(tmp_path / "steps")
+    for key in ("a", "b", "a", "c"):
+        with steps.open(key, tmp_path) as place:
+            (place / "deep").mkdir(exist_ok=True)
+            (place / "deep" / "file").write_bytes(bytes(60))
+    left = sorted(path.name for path in (tmp_path / "steps").iterdir())
+    assert left == ["a", "a.lock", "c", "c.lock"]
+
+
 def test_a_cache_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "steps").write_text("a file")
     with pytest.raises(StorageError) as fault, Steps(tmp_path / "steps").open("key", tmp_path):  # noqa: PT011 -- whole, below
         pass
     assert str(fault.value) == (
-        f"{tmp_path}/steps/key: must be a directory that can be written, for steps that go on "
-        "after a kill, got 'Not a directory'; set EDGEPREP_CACHE"
+        f"{tmp_path}/steps: must be a directory that can be written, for steps that go on "
+        "after a kill, got 'File exists'; set EDGEPREP_CACHE"
     )

@@ -15,6 +15,7 @@ from edgeprep.errors import RecipeError
 from edgeprep.hookspecs import hookimpl
 from edgeprep.interfaces import Pass, Workbench
 from edgeprep.registry import Registry
+from edgeprep.stages.chain import Chain
 
 TRAINING = """
 training   = { factory = "data:pictures", arguments = { count = 24 } }
@@ -170,8 +171,90 @@ def test_a_result_is_kept_until_something_that_it_depends_on_is_changed(
     first, second = convert(work), convert(work)
     assert len(calls) == 1
     assert first.manifest == second.manifest
-    # Another target is none of its business, training is.
-    convert(work, more="[quantize]\npercentile = 99.0")
+    # What variants may cost is none of its business, training is.
+    limits = '[budget]\nmetric = "accuracy"\nmax_drop = 0.5\nmax_size_mb = 1.0'
+    convert(work, more=limits)
     assert len(calls) == 1
     convert(work, data=TRAINING.replace("count = 24", "count = 21"))
     assert len(calls) == 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "[quantize]\npercentile = 99.0",
+        '[quantize]\nkeep_float = ["head"]',
+        "fps",
+        "placement",
+        "engine",
+        "options",
+        "processor",
+    ],
+)
+def test_a_result_is_not_kept_where_a_pass_could_see_a_change(
+    convert: Callable[..., Any],
+    registry: Registry,
+    monkeypatch: pytest.MonkeyPatch,
+    change: str,
+) -> None:
+    calls = []
+
+    def work(network: Any, bench: Workbench) -> Any:
+        calls.append(1)
+        return network
+
+    convert(work, data="")
+    data = ""
+    if change == "fps":
+        data = "fps = 5.0"
+    elif change == "placement":
+        cut = Chain.placements
+        monkeypatch.setattr(Chain, "placements", lambda self, _: cut(self, "host"))
+    elif change == "engine":
+        backend = registry.get("backend", "fakes")
+        monkeypatch.setattr(backend, "versions", lambda _: {"fakes": "2"})
+    elif change == "options":
+        monkeypatch.setattr(registry.get("exporter", "fake"), "__repr__", lambda _: "opset=1")
+    elif change == "processor":
+        monkeypatch.setattr(
+            "edgeprep.conversion.digests.describe_machine",
+            lambda: {"processor": "another", "machine": "m", "cpus": "1"},
+        )
+    convert(work, data=data, more=change if change.startswith("[") else "")
+    assert len(calls) == 2
+
+
+def test_what_a_pass_did_on_the_way_is_removed_once_its_result_is_kept(
+    convert: Callable[..., Any],
+) -> None:
+    places = []
+
+    def work(network: Any, bench: Workbench) -> Any:
+        places.append(bench.storage)
+        (bench.storage / "trained").mkdir()
+        (bench.storage / "trained" / "optimizer").write_text("large")
+        (bench.storage / "kept.json").write_text("{}")
+        return network
+
+    convert(work, data="")
+    assert [path.name for path in places[0].iterdir()] == ["result.safetensors"]
+
+
+@pytest.mark.parametrize("gone", ["missing.safetensors", "."])
+def test_a_file_of_a_pass_that_cannot_be_read_is_told_before_any_work(
+    convert: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, gone: str
+) -> None:
+    monkeypatch.setattr(Try, "files", lambda _, directory: (directory / gone,))
+    monkeypatch.setattr("edgeprep.conversion.underway.load_network", None)
+    place = r"^compress\[0\]: .*/project" + ("" if gone == "." else "/missing.safetensors")
+    with pytest.raises(RecipeError, match=f"{place}: must be a "):
+        convert(lambda network, _: network, data="")
+
+
+def test_a_pass_that_cannot_name_its_files_is_told_before_any_work(
+    convert: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Try, "files", lambda _, directory: directory["teacher"])
+    message = r"^compress\[0\]: pass 'try' must name its files, got TypeError"
+    with pytest.raises(RecipeError, match=message):
+        convert(lambda network, _: network, data="")

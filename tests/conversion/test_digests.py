@@ -1,0 +1,85 @@
+"""Digests of what results depend on."""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from edgeprep.conversion.digests import digest_chain, digest_code
+from edgeprep.interfaces import FileStage
+from edgeprep.stages.chain import Chain
+from edgeprep.tensors import ImageSpec
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A package in a namespace, whose class does its work in a module that is imported late."""
+    place = tmp_path / "acme_space" / "passes"
+    (place / "deep").mkdir(parents=True)
+    (place / "__init__.py").write_text("class Light:\n    pass\n")
+    (place / "deep" / "_heavy.py").write_text("WORK = 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    yield place
+    for name in [name for name in sys.modules if name.startswith("acme_space")]:
+        del sys.modules[name]
+
+
+def test_code_is_all_of_a_package_and_nothing_of_its_namespace(package: Path) -> None:
+    light = import_module("acme_space.passes").Light
+    before = digest_code([light])
+    (package.parent / "other.py").write_text("")
+    assert digest_code([light]) == before
+    (package / "deep" / "_heavy.py").write_text("WORK = 2\n")
+    assert digest_code([light]) != before
+
+
+def test_code_of_a_module_without_a_package_is_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "acme_alone.py").write_text("class Light:\n    pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    light = import_module("acme_alone").Light
+    before = digest_code([light])
+    (tmp_path / "beside.py").write_text("")
+    assert digest_code([light]) == before
+    (tmp_path / "acme_alone.py").write_text("class Light:\n    more = 1\n")
+    assert digest_code([light]) != before
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen(FileStage):
+    """Looks at a file."""
+
+    name: ClassVar[str] = "seen"
+    file: ClassVar[str] = "path"
+
+    path: str
+    _content: bytes = field(default=b"", init=False, repr=False)
+
+    @property
+    def content(self) -> bytes:
+        return self._content
+
+    def opened(self, content: bytes, registry: Any) -> "Seen":
+        stage = replace(self)
+        object.__setattr__(stage, "_content", content)
+        return stage
+
+    def output(self, image: ImageSpec) -> ImageSpec:
+        return image
+
+    def apply(self, F: Any, x: Any, image: ImageSpec) -> Any:
+        return x
+
+
+def test_a_chain_is_another_one_when_a_file_of_a_stage_is() -> None:
+    def of(content: bytes) -> str:
+        stage = Seen(path="flat.bin").opened(content, None)
+        return digest_chain(Chain(input=ImageSpec(), stages=(stage,)))
+
+    assert of(b"white") == of(b"white")
+    assert of(b"white") != of(b"black")
