@@ -11,7 +11,7 @@ from msgspec import to_builtins
 from edgeprep.cli.progress import Steps, stopping
 from edgeprep.compress.sensitivity import LayerCost
 from edgeprep.conversion import Progress, silent
-from edgeprep.conversion.coverage import describe_coverage, measure_coverage
+from edgeprep.conversion.coverage import collect_coverage, describe_coverage
 from edgeprep.conversion.sensitivity import SensitivityReport, analyze
 from edgeprep.files import atomic_write
 from edgeprep.recipe import Recipe
@@ -50,7 +50,7 @@ def run(
 def measure_ranges(recipe: Recipe, *, quiet: bool) -> tuple[str, dict[str, Any]]:
     """The ranges of each variant's activations, as tables and as a document."""
     progress: Progress = silent if quiet else Steps()
-    found = measure_coverage(recipe, progress=stopping(progress))
+    found = collect_coverage(recipe, progress=stopping(progress))
     tables = [f"{name}\n{describe_coverage(ranges)}" for name, ranges in found.items()]
     none = "no target has ranges that are measured before"
     return "\n\n".join(tables) or none, {
@@ -126,4 +126,5 @@ def _drop(layer: LayerCost) -> str:
 
 
 def _decibels(value: float | None) -> str:
-    return "" if value is None or not math.isfinite(value) else f"{value:.1f}"
+    # Without an end: "inf" where nothing changes, "-inf" where nothing of the signal is left.
+    return "" if value is None else f"{value:.1f}"

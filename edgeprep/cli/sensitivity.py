@@ -83,7 +83,11 @@ def command(
 
     INT8 is simulated in torch: the signal-to-noise ratio of the outputs is measured on calibration
     samples, once a layer. The worst layers come first, and a block for the recipe
-    keeps the fewest of them in float, in every format alike.
+    keeps the fewest of them in float, in every format alike. "inf" dB: nothing changes; "-inf":
+    nothing is left.
+
+    What is simulated is the recipe's [quantize]: its calibrator chooses ranges, and weights have
+    7 bits of the 8 unless weight_range is "full", as some formats need it.
     """
     # First, as it takes no time: a recipe with a fault need not wait for torch.
     loaded = load_recipe(recipe)

@@ -12,13 +12,13 @@ from edgeprep.interfaces import CALIBRATED, RangeCoverage
 from edgeprep.recipe import Recipe
 from edgeprep.registry import Registry, default_registry
 
-__all__ = ["describe_coverage", "measure_coverage"]
+__all__ = ["collect_coverage", "describe_coverage"]
 
 # Evaluation samples, spread over all, that tell enough of a range.
 _SAMPLES = 64
 
 
-def measure_coverage(
+def collect_coverage(
     recipe: Recipe, *, registry: Registry | None = None, progress: Progress = silent
 ) -> Mapping[str, tuple[RangeCoverage, ...]]:
     """By variant: one for each activation of it that is quantized by a range.

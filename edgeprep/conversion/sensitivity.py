@@ -1,6 +1,7 @@
 """The layers of a recipe's network, by what quantizing each one costs."""
 
 import json
+import math
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cache
@@ -68,12 +69,12 @@ class SensitivityReport:
         return f"[quantize]\nkeep_float = [\n{listed}]"
 
     def to_json(self) -> dict[str, Any]:
-        """As `edgeprep sensitivity --format json` prints it."""
+        """As `edgeprep sensitivity --format json` prints it; "inf" and "-inf" are strings."""
         return {
             "samples": self.samples,
-            "snr_db": self.snr_db,
+            "snr_db": _written(self.snr_db),
             "keep_float": list(self.keep_float),
-            "kept_snr_db": self.kept_snr_db,
+            "kept_snr_db": _written(self.kept_snr_db),
             "threshold_db": self.threshold_db,
             "metric": self.metric,
             "source": self.source,
@@ -84,8 +85,8 @@ class SensitivityReport:
                     "kinds": list(layer.kinds),
                     "parameters": layer.parameters,
                     "macs": layer.macs,
-                    "snr_db": layer.snr_db,
-                    "own_snr_db": layer.own_snr_db,
+                    "snr_db": _written(layer.snr_db),
+                    "own_snr_db": _written(layer.own_snr_db),
                     "inside": layer.inside,
                     "drop": layer.drop,
                 }
@@ -254,6 +255,11 @@ class _Analysis:
     def _training(self) -> TrainingData:
         plan = self.plan
         return open_training(plan.recipe, chain=plan.chain, task=plan.task, registry=self.registry)
+
+
+def _written(value: float | None) -> float | str | None:
+    """`value`; JSON has no number without an end."""
+    return value if value is None or math.isfinite(value) else str(value)
 
 
 def _spread(samples: Prepared, count: int) -> Prepared:

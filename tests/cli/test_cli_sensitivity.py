@@ -1,10 +1,15 @@
 """`edgeprep sensitivity`."""
 
 import json
+import math
 import re
 import tomllib
 
 import pytest
+
+from edgeprep.cli._sensitivity import describe
+from edgeprep.compress.sensitivity import LayerCost
+from edgeprep.conversion.sensitivity import SensitivityReport
 
 HOSTILE = """
 import torch
@@ -60,6 +65,39 @@ def test_layers_are_ranked_with_a_block_for_the_recipe(edgeprep, hostile):
     block = tomllib.loads(ended.stdout.partition("\n\n")[2])
     assert set(block["quantize"]["keep_float"]) == {"first", "second"}
     assert "quantize each layer alone" in ended.stderr
+
+
+DEAD = """
+import torch
+
+
+class Net(torch.nn.Module):
+    # What `unused` gives is multiplied by zero: it changes nothing.
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.unused = torch.nn.Linear(3, 3)
+        self.head = torch.nn.Linear(3, 3)
+        self.head.weight.data.copy_(torch.eye(3))
+
+    def forward(self, x):
+        pixels = x.mean((2, 3))
+        return self.head(pixels) + torch.zeros(3) * self.unused(pixels + 1)
+
+
+def build():
+    return Net()
+"""
+
+
+def test_a_layer_that_changes_nothing_is_told_from_one_that_ruins_all(edgeprep, recipe):
+    (recipe.parent / "model.py").write_text(DEAD)
+    rows = [line.split() for line in edgeprep("sensitivity", recipe).stdout.splitlines()]
+    snr_db = {row[1]: row[-2] for row in rows[1:3]}
+    assert re.fullmatch(r"\d+\.\d", snr_db["head"])
+    assert snr_db["unused"] == "inf"
+    document = json.loads(edgeprep("sensitivity", recipe, "--format", "json").stdout)
+    assert document["layers"][-1]["snr_db"] == "inf"
 
 
 def test_the_block_can_be_pasted(edgeprep, hostile):
@@ -180,3 +218,27 @@ def test_a_network_with_nothing_to_quantize_is_refused(edgeprep, recipe):
         "edgeprep: simulated int8: the network must compute something that can be quantized, got "
         "['amax', 'exp']; what torch.jit has compiled cannot be seen\n"
     )
+
+
+def test_a_layer_that_leaves_nothing_of_the_signal_says_so():
+    layer = LayerCost(
+        path="head",
+        kinds=("linear",),
+        snr_db=-math.inf,
+        own_snr_db=math.inf,
+        parameters=9,
+        macs=1.0,
+    )
+    report = SensitivityReport(
+        layers=(layer,),
+        samples=4,
+        snr_db=-math.inf,
+        keep_float=(),
+        kept_snr_db=None,
+        threshold_db=20.0,
+    )
+    _, row, total, *_ = describe(report).splitlines()
+    assert row.split() == ["1", "head", "linear", "9", "100.0", "%", "-inf", "inf"]
+    assert total == "all in int8: -inf dB on 4 samples"
+    document = report.to_json()
+    assert (document["snr_db"], document["layers"][0]["own_snr_db"]) == ("-inf", "inf")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from edgeprep.conversion.coverage import describe_coverage, measure_coverage
+from edgeprep.conversion.coverage import collect_coverage, describe_coverage
 from edgeprep.interfaces import RangeCoverage, RangeUse
 from edgeprep.recipe import load_recipe
 from edgeprep.registry import default_registry
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.filterwarnings(
 
 def test_every_calibrated_variant_has_its_ranges(project):
     target = '[[target]]\nformat = "onnx"\nprecision = ["fp32", "int8", "int8-dynamic"]'
-    found = measure_coverage(load_recipe(project(target=target)), registry=default_registry())
+    found = collect_coverage(load_recipe(project(target=target)), registry=default_registry())
     assert list(found) == ["onnx-int8"]
     taken = found["onnx-int8"][0]
     assert taken.tensor == "preprocessed"
@@ -27,7 +27,7 @@ def test_every_calibrated_variant_has_its_ranges(project):
 def test_without_evaluation_data_only_calibration_is_told_of(project):
     target = '[[target]]\nformat = "onnx"\nprecision = ["int8"]'
     recipe = load_recipe(project(target=target, data=""))
-    found = measure_coverage(recipe, registry=default_registry())
+    found = collect_coverage(recipe, registry=default_registry())
     assert {one.evaluation for one in found["onnx-int8"]} == {None}
 
 

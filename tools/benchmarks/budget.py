@@ -96,7 +96,7 @@ def measure() -> Report:
 
 
 def plain_drops() -> dict[str, float]:
-    """What INT8 loses in each format where nothing is kept in float, past all gates."""
+    """What INT8 loses in each format where nothing is kept in float; no gate is asked."""
     recipe = replace(load_recipe(RECIPE), budget=None)
     registry = default_registry()
     with tempfile.TemporaryDirectory() as name:

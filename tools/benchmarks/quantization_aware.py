@@ -58,7 +58,11 @@ def measure() -> Report:
 
 
 def scores(recipe: Recipe) -> dict[str, float]:
-    """The accuracy of the source in float, and of INT8 in every engine, past all gates."""
+    """The accuracy of the source in float, and of INT8 in every engine.
+
+    No gate is asked: a variant that a conversion would refuse for its parity or its loss has its
+    accuracy here, too.
+    """
     registry = default_registry()
     with tempfile.TemporaryDirectory() as name:
         plan = make_plan(
