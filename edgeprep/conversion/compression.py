@@ -21,7 +21,7 @@ from edgeprep.conversion.digests import (
     digest_machine,
     digest_network,
 )
-from edgeprep.conversion.plan import Plan
+from edgeprep.conversion.plan import Plan, place_fault
 from edgeprep.conversion.source import NetworkSource
 from edgeprep.conversion.steps import Steps, keep_only
 from edgeprep.conversion.workbench import RecipeWorkbench
@@ -35,6 +35,8 @@ from edgeprep.train.digests import digest_files
 __all__ = ["Compression"]
 
 _RESULT = "result.safetensors"
+# Passes of the house that another choice of ranges changes nothing for.
+_BLIND_TO_RANGES = ("distil", "prune", "sparsify")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,10 +95,13 @@ class Compression:
                     result = load_compressed(deepcopy(self.loaded), kept).eval()
                     done(f"kept from before, {self.describe(self.wrap(result))}")
                     return result
+            # Below it, for the pass may give a file of its own the name of the result.
+            own = storage / "own"
+            own.mkdir(exist_ok=True)
             bench = RecipeWorkbench(
                 plan=self.plan,
                 source=source,
-                storage=storage,
+                storage=own,
                 image=self.image,
                 rewrap=self.wrap,
                 training=self.training,
@@ -133,7 +138,7 @@ class Compression:
 def _read_by(step: Pass, source: NetworkSource) -> str:
     """What `step` reads of how networks are quantized: how ranges are chosen is for exporters."""
     policy = source.quantization
-    if type(step).__module__.startswith("edgeprep."):
+    if type(step).__module__.startswith("edgeprep.") and step.name in _BLIND_TO_RANGES:
         policy = replace(policy, calibrator="min-max", percentile=100.0)
     return repr((policy, source.keep_float))
 
@@ -144,11 +149,10 @@ def _apply(
     try:
         return step.apply(network, bench).eval().requires_grad_(requires_grad=False)
     except (RecipeError, ConvertError) as error:
-        # A pass does not know which of the recipe's it is: it begins with its own name.
-        fault = str(error)
-        if not fault.startswith((f"{step.name}.", f"{step.name}: ")):
+        placed = place_fault(str(error), step, where)
+        if placed is None:
             raise
-        raise type(error)(f"{where}{fault.removeprefix(step.name)}") from error
+        raise type(error)(placed) from error
     except EdgePrepError:
         raise
     except Exception as error:  # a pass is a plugin's code and may raise anything

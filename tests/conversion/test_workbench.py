@@ -11,9 +11,11 @@ import pytest
 import torch
 
 import edgeprep
+from edgeprep.conversion.search import search
 from edgeprep.errors import RecipeError
 from edgeprep.hookspecs import hookimpl
 from edgeprep.interfaces import Pass, Workbench
+from edgeprep.recipe import load_recipe
 from edgeprep.registry import Registry
 from edgeprep.stages.chain import Chain
 
@@ -237,7 +239,7 @@ def test_what_a_pass_did_on_the_way_is_removed_once_its_result_is_kept(
         return network
 
     convert(work, data="")
-    assert [path.name for path in places[0].iterdir()] == ["result.safetensors"]
+    assert [path.name for path in places[0].parent.iterdir()] == ["result.safetensors"]
 
 
 @pytest.mark.parametrize("gone", ["missing.safetensors", "."])
@@ -249,6 +251,35 @@ def test_a_file_of_a_pass_that_cannot_be_read_is_told_before_any_work(
     place = r"^compress\[0\]: .*/project" + ("" if gone == "." else "/missing.safetensors")
     with pytest.raises(RecipeError, match=f"{place}: must be a "):
         convert(lambda network, _: network, data="")
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        (
+            'teacher = "nowhere"',
+            r"^compress\[0\]\.teacher: must be a recipe, a directory .*, got 'nowhere'; looked for ",
+        ),
+        (
+            'teacher = { factory = "model:build", weights = "gone.safetensors" }',
+            r"^compress\[0\]: .*/gone\.safetensors: must be a file that can be read, got ",
+        ),
+    ],
+)
+def test_a_teacher_that_is_not_there_is_told_before_any_work(
+    project: Any,
+    output: Path,
+    registry: Registry,
+    monkeypatch: pytest.MonkeyPatch,
+    keys: str,
+    message: str,
+) -> None:
+    monkeypatch.setattr("edgeprep.conversion.underway.load_network", None)
+    recipe = project(more=f'[[compress]]\nuse = "distil"\n{keys}')
+    with pytest.raises(RecipeError, match=message):
+        edgeprep.convert(recipe, output, registry=registry)
+    with pytest.raises(RecipeError, match=message):
+        search(load_recipe(recipe), registry=registry)
 
 
 def test_a_pass_that_cannot_name_its_files_is_told_before_any_work(
