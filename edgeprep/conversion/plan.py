@@ -38,7 +38,7 @@ from edgeprep.schema.foreign import name_fault
 from edgeprep.stages.chain import Chain
 from edgeprep.train import build_augment
 
-__all__ = ["Held", "Plan", "PlannedVariant", "make_plan"]
+__all__ = ["Held", "Plan", "PlannedVariant", "make_plan", "place_fault"]
 
 # Labelled data: those that a conversion is held to, and those that one may choose by before.
 Held = Literal["evaluation", "validation"]
@@ -171,12 +171,23 @@ def build_named(
     return build(cls, options, where)
 
 
+def place_fault(fault: str, step: Pass, where: str) -> str | None:
+    """`fault` of a pass with its place in the recipe; None where it does not begin with its name.
+
+    A pass does not know which of the recipe's it is.
+    """
+    if not fault.startswith((f"{step.name}.", f"{step.name}: ")):
+        return None
+    return f"{where}{fault.removeprefix(step.name)}"
+
+
 def _check_files(step: Pass, recipe: Recipe, where: str) -> None:
     """Look for the files of a pass, which may be needed hours from now."""
     try:
         files = step.files(recipe.directory)
     except EdgePrepError as error:
-        raise RecipeError(f"{where}: {error}") from error
+        placed = place_fault(str(error), step, where)
+        raise RecipeError(placed or f"{where}: {error}") from error
     except Exception as error:  # a pass is a plugin's code and may raise anything
         rule = f"pass {step.name!r} must name its files"
         raise RecipeError(f"{where}: {rule}, got {name_fault(error)}") from error

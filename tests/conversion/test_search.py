@@ -2,21 +2,27 @@
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
+import msgspec
 import pytest
 
-from edgeprep.conversion import silent
-from edgeprep.conversion.points import Combination, Point, front
+from edgeprep.conversion.plan import make_plan
+from edgeprep.conversion.points import Combination, Point, choose, front
+from edgeprep.conversion.points_key import points_key
 from edgeprep.conversion.search import search
+from edgeprep.conversion.space import Space
 from edgeprep.errors import BudgetError, ConvertError, RecipeError
+from edgeprep.hookspecs import hookimpl
+from edgeprep.interfaces import Model, Pass, Precision, Source, Workbench
 from edgeprep.recipe import Recipe, SearchTable, load_recipe
 from edgeprep.registry import Registry
+from edgeprep.stages.chain import Chain
 
 WAY = Combination(prune=0.0, placement="split", calibrator="min-max")
 COSTLY = 0.28
@@ -40,6 +46,55 @@ def recipe(project: Callable[..., Path]) -> Recipe:
     return replace(
         load_recipe(project(more='[budget]\nmetric = "accuracy"\nmax_drop = 0.01')),
         search=SearchTable(calibrator=("min-max", "mse")),
+    )
+
+
+def timeless(point: Point) -> Point:
+    """What is the same each time."""
+    return msgspec.structs.replace(point, latency_ms=0.0)
+
+
+@pytest.fixture
+def others(registry: Registry) -> None:
+    """Another format, whose files are larger."""
+    exporter, backend = registry.get("exporter", "fake"), registry.get("backend", "fakes")
+
+    class OtherExporter(exporter):  # type: ignore[misc, valid-type]
+        name = "other"
+
+        def export(self, source: Source, precision: Precision) -> Model:
+            files = exporter.export(self, source, precision).files
+            return Model(format="other", files={**files, "padding": bytes(1000)})
+
+    class OtherBackend(backend):  # type: ignore[misc, valid-type]
+        name = "others"
+        formats = ("other",)
+
+    plugin = SimpleNamespace(
+        edgeprep_exporters=hookimpl(lambda: [OtherExporter]),
+        edgeprep_backends=hookimpl(lambda: [OtherBackend]),
+    )
+    registry.register("others", plugin)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prune(Pass):
+    """Stands in for the one of the house: half is too much."""
+
+    name: ClassVar[str] = "prune"
+    ratio: float = 0.0
+
+    def apply(self, network: Any, bench: Workbench) -> Any:
+        if self.ratio >= 0.5:
+            raise RecipeError(f"prune.ratio: must leave something, got {self.ratio}")
+        return network
+
+
+@pytest.fixture
+def pruning(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    get = registry.get
+    monkeypatch.setattr(
+        registry, "get", lambda kind, name: Prune if name == "prune" else get(kind, name)
     )
 
 
@@ -105,9 +160,10 @@ def test_a_search_that_was_ended_goes_on_where_it_was(
     told = Told()
     found = search(recipe, registry=registry, progress=told)
     assert told.titles == ["fake-int8, not pruned, placement 'split', calibrator 'mse'"]
-    again = search(recipe, registry=registry, progress=silent)
+    told = Told()
+    again = search(recipe, registry=registry, progress=told)
     assert again.points == found.points
-    assert len(Told().titles) == 0
+    assert told.titles == []
 
 
 def test_a_search_that_was_killed_goes_on_where_it_was(
@@ -131,7 +187,8 @@ def test_a_search_that_was_killed_goes_on_where_it_was(
     told = Told()
     found = search(recipe, registry=registry, progress=told)
     assert len(told.titles) == 2
-    assert len(found.points) == 3
+    whole = search(recipe, registry=registry, fresh=True)
+    assert list(map(timeless, found.points)) == list(map(timeless, whole.points))
 
 
 def test_a_fresh_search_measures_everything_again(
@@ -200,3 +257,207 @@ def test_a_search_without_labels_is_refused(recipe: Recipe, registry: Registry) 
     message = r"^data\.validation: required key is missing; a search needs labelled samples$"
     with pytest.raises(RecipeError, match=message):
         search(bare, registry=registry)
+
+
+def test_one_ratio_that_cannot_be_is_a_failed_point_and_the_others_are_measured(
+    recipe: Recipe, registry: Registry, fake: SimpleNamespace, pruning: None
+) -> None:
+    table = SearchTable(prune=(0.75, 0.25), calibrator=("min-max",))
+    found = search(replace(recipe, search=table), registry=registry)
+    assert [(one.combination.prune, one.variant, one.fault) for one in found.points] == [
+        (0.75, "fake-fp32", "compress[0].ratio: must leave something, got 0.75"),
+        (0.75, "fake-int8", "compress[0].ratio: must leave something, got 0.75"),
+        (0.25, "fake-fp32", ""),
+        (0.25, "fake-int8", ""),
+    ]
+    assert found.chosen.combination.prune == 0.25
+    # It may have been for want of memory.
+    told = Told()
+    search(replace(recipe, search=table), registry=registry, progress=told)
+    assert [title[:9] for title in told.titles] == ["fake-fp32", "fake-int8"]
+    assert all("pruned by 0.75" in title for title in told.titles)
+
+
+def test_what_fails_in_every_way_is_told_as_it_is(
+    recipe: Recipe, registry: Registry, fake: SimpleNamespace, pruning: None
+) -> None:
+    table = SearchTable(prune=(0.5, 0.75), calibrator=("min-max",))
+    message = r"^compress\[0\]\.ratio: must leave something, got 0\.5$"
+    with pytest.raises(RecipeError, match=message):
+        search(replace(recipe, search=table), registry=registry)
+
+
+def test_a_precision_that_no_format_offers_is_told_with_those_that_are(
+    recipe: Recipe, registry: Registry
+) -> None:
+    table = SearchTable(precision=("bf16",))
+    with pytest.raises(RecipeError) as fault:  # noqa: PT011 -- whole, below
+        search(replace(recipe, search=table), registry=registry)
+    assert str(fault.value) == (
+        "search.precision: must have one of those that formats offer, "
+        "{'fake': ['fp32', 'int8']}, got ['bf16']"
+    )
+
+
+def test_one_plan_is_made_for_a_network_and_its_chain_is_closed(
+    recipe: Recipe, registry: Registry, fake: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned, closed = [], []
+    monkeypatch.setattr(
+        "edgeprep.conversion.space.make_plan",
+        lambda *args, **more: planned.append(make_plan(*args, **more)) or planned[-1],
+    )
+    monkeypatch.setattr(Chain, "close", lambda chain: closed.append(id(chain)))
+    search(recipe, registry=registry)
+    assert len(planned) == 1
+    assert id(planned[0].chain) in closed
+
+
+def test_only_options_that_compute_as_the_scored_ones_are_timed(
+    recipe: Recipe, registry: Registry, fake: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = registry.get("backend", "fakes")
+    load, hints = backend.load, []
+
+    def seen(self: Any, model: Model, device: Any, options: Mapping[str, Any]) -> Any:
+        hints.append(options.get("precision"))
+        return load(self, model, device, options)
+
+    monkeypatch.setattr(backend, "load", seen)
+    search(replace(recipe, search=SearchTable(precision=("fp32",))), registry=registry)
+    assert set(hints) == {"f32"}
+
+
+def test_memory_is_measured_where_it_is_limited_and_the_limit_holds(
+    recipe: Recipe, registry: Registry, fake: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bytes_ = {"fp32": 9_000_000, "int8": 3_000_000}
+    monkeypatch.setattr(
+        "edgeprep.conversion.limits.measure_footprint",
+        lambda _, model, *__: bytes_[model.files["model.fake"].decode()],
+    )
+    assert {one.memory_mb for one in search(recipe, registry=registry).points} == {None}
+    limited = replace(recipe, budget=replace(recipe.budget, max_memory_mb=4.0))  # type: ignore[type-var]
+    found = search(limited, registry=registry)
+    assert [one.memory_mb for one in found.points] == [9.0, 3.0, 3.0]
+    assert found.chosen.variant == "fake-int8"
+    assert [one.precision for one in found.recipe.target] == [("int8",)]
+    tight = replace(recipe, budget=replace(recipe.budget, max_memory_mb=2.0))  # type: ignore[type-var]
+    with pytest.raises(BudgetError, match=r"by at most 0\.01, within 2 MB of memory, got fake-"):
+        search(tight, registry=registry)
+
+
+def test_a_format_that_breaks_a_limit_is_not_in_the_chosen_recipe(
+    project: Callable[..., Path], registry: Registry, fake: SimpleNamespace, others: None
+) -> None:
+    table = '\nprecision = ["fp32", "int8"]\n'
+    targets = f'[[target]]\nformat = "fake"{table}[[target]]\nformat = "other"{table}'
+    budget = '[budget]\nmetric = "accuracy"\nmax_drop = 0.01'
+    space = SearchTable(calibrator=("min-max",))
+    free = replace(load_recipe(project(target=targets, more=budget)), search=space)
+    assert [one.format for one in search(free, registry=registry).recipe.target] == [
+        *("fake", "other")
+    ]
+    limited = replace(free, budget=replace(free.budget, max_size_mb=0.0005))  # type: ignore[type-var]
+    assert [one.format for one in search(limited, registry=registry).recipe.target] == ["fake"]
+
+
+def test_two_tables_of_a_format_both_live_on(
+    project: Callable[..., Path], registry: Registry, fake: SimpleNamespace
+) -> None:
+    table = '[[target]]\nformat = "fake"\nprecision = '
+    recipe = replace(
+        load_recipe(project(target=f'{table}["int8"]\nkeep_float = ["head"]\n{table}["fp32"]')),
+        search=SearchTable(calibrator=("min-max",)),
+    )
+    found = search(recipe, registry=registry)
+    assert [one.variant for one in found.points] == ["fake-int8", "fake-fp32"]
+    assert fake.sources["int8"].keep_float == ("network.head",)
+    assert fake.sources["fp32"].keep_float == ()
+    assert found.recipe.target == recipe.target
+
+
+def test_a_recipe_is_chosen_by_all_variants_that_it_makes(
+    recipe: Recipe, registry: Registry
+) -> None:
+    budget = recipe.budget
+    quick = point("fake-int8-full", 0.3, 1.0, 100)
+    sibling = point("fake-int8-reduced", 0.0, 1.0, 100)
+    slow = msgspec.structs.replace(point("fake-fp32", 0.0, 9.0, 400), precision="fp32")
+    points = [slow, sibling, quick]
+    assert choose(points, budget) == slow
+    space = Space(recipe=recipe, data="evaluation", registry=registry)
+    assert [one.precision for one in space.chosen(slow, points).target] == [("fp32",)]
+    without = Space(recipe=replace(recipe, budget=None), data="evaluation", registry=registry)
+    assert [one.precision for one in without.chosen(slow, points).target] == [("fp32",)]
+    # A point that failed cannot be had either.
+    failed = msgspec.structs.replace(quick, value=None, drop=0.0)
+    assert choose([slow, sibling, failed], budget) == slow
+    assert choose([slow, sibling, failed], None) == slow
+    with pytest.raises(BudgetError, match=r"got fake-int8-full 0\.7000, drop 0\.3000"):
+        choose([sibling, quick], budget)
+
+
+def key(recipe: Recipe, registry: Registry) -> str:
+    space = Space(recipe=recipe, data="evaluation", registry=registry)
+    plans = [space.plan(group) for group in space.groups()]
+    return points_key(space, plans)
+
+
+Change = Callable[[Recipe], Recipe]
+DEPENDED_ON: Mapping[str, Change] = {
+    "percentile": lambda one: replace(one, quantize=replace(one.quantize, percentile=99.0)),
+    "weight_range": lambda one: replace(one, quantize=replace(one.quantize, weight_range="full")),
+    "keep_float": lambda one: replace(one, quantize=replace(one.quantize, keep_float=("head",))),
+    "augment": lambda one: replace(one, augment=({"use": "random-flip"},)),
+    "fps": lambda one: replace(one, data=replace(one.data, fps=5.0)),
+    "memory": lambda one: replace(one, budget=replace(one.budget, max_memory_mb=1.0)),  # type: ignore[type-var]
+}
+INDEPENDENT: Mapping[str, Change] = {
+    # What is allowed decides which point is chosen, and what is searched which ones there are.
+    "max_drop": lambda one: replace(one, budget=replace(one.budget, max_drop=0.5, repair=())),  # type: ignore[type-var]
+    "search": lambda one: replace(one, search=SearchTable(prune=(0.25, 0.0), minutes=1.0)),
+    "calibrator": lambda one: replace(one, quantize=replace(one.quantize, calibrator="mse")),
+}
+
+
+@pytest.mark.parametrize("change", DEPENDED_ON.values(), ids=DEPENDED_ON)
+def test_points_are_measured_anew_when_something_that_they_depend_on_is_changed(
+    recipe: Recipe, registry: Registry, change: Change
+) -> None:
+    assert key(change(recipe), registry) != key(recipe, registry)
+
+
+@pytest.mark.parametrize("change", INDEPENDENT.values(), ids=INDEPENDENT)
+def test_points_are_kept_when_something_else_is_changed(
+    recipe: Recipe, registry: Registry, change: Change
+) -> None:
+    assert key(change(recipe), registry) == key(recipe, registry)
+
+
+@pytest.mark.parametrize("change", ["engine", "quantizer", "processor"])
+def test_points_are_measured_anew_on_another_machine_and_with_other_libraries(
+    recipe: Recipe, registry: Registry, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    before = key(recipe, registry)
+    if change == "engine":
+        monkeypatch.setattr(registry.get("backend", "fakes"), "versions", lambda _: {"fakes": "2"})
+    elif change == "quantizer":
+        monkeypatch.setattr(registry.get("exporter", "fake"), "requires", ("numpy",))
+    else:
+        monkeypatch.setattr(
+            "edgeprep.conversion.digests.describe_machine",
+            lambda: {"processor": "another", "machine": "m", "cpus": "1"},
+        )
+    assert key(recipe, registry) != before
+
+
+def test_a_point_of_a_wider_search_is_not_chosen_in_a_narrower_one(
+    recipe: Recipe, registry: Registry, fake: SimpleNamespace
+) -> None:
+    search(recipe, registry=registry)
+    told = Told()
+    narrow = replace(recipe, search=SearchTable(precision=("fp32",), calibrator=("min-max",)))
+    found = search(narrow, registry=registry, progress=told)
+    assert [one.variant for one in found.points] == ["fake-fp32"]
+    assert told.titles == []

@@ -258,7 +258,7 @@ def test_a_file_of_a_pass_that_cannot_be_read_is_told_before_any_work(
     [
         (
             'teacher = "nowhere"',
-            r"^compress\[0\]\.teacher: must be a recipe, a directory .*, got 'nowhere'; looked for ",
+            r"^compress\[0\]\.teacher: must be a recipe, a directory .*, got 'nowhere'",
         ),
         (
             'teacher = { factory = "model:build", weights = "gone.safetensors" }',
