@@ -7,6 +7,7 @@ import torch
 from edgeprep.compress._teacher import Teacher
 from edgeprep.errors import EdgePrepError, RecipeError
 from edgeprep.interfaces import Objective, Workbench
+from edgeprep.schema import name_first
 from edgeprep.schema.foreign import name_fault
 
 __all__ = ["Answers", "check_imitation", "match_answers"]
@@ -82,11 +83,10 @@ def _order(teacher: Teacher, bench: Workbench) -> list[int] | None:
     place = {label: index for index, label in enumerate(teacher.labels)}
     missing = [label for label in labels if label not in place]
     if missing:
-        named = ", ".join(map(repr, missing[:_NAMED]))
-        more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
+        named = name_first(_NAMED, missing)
         rule = "must know every label of the task"
         raise RecipeError(
-            f"distil.teacher: {rule}, got none for {named}{more} from {teacher.description}"
+            f"distil.teacher: {rule}, got none for {named} from {teacher.description}"
         )
     return [place[label] for label in labels]
 

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from edgeprep.compress.distil import Hint
 from edgeprep.errors import RecipeError
-from edgeprep.schema import nearest
+from edgeprep.schema import name_first, nearest
 
 __all__ = ["Hints", "find_modules", "recorded"]
 
@@ -97,8 +97,7 @@ def find_modules(
 def _first(paths: Collection[str]) -> str:
     """The outermost of `paths`."""
     outer = sorted(paths, key=lambda path: path.count("."))
-    more = f" and {len(outer) - _NAMED} more" if len(outer) > _NAMED else ""
-    return f"{', '.join(map(repr, outer[:_NAMED]))}{more}"
+    return name_first(_NAMED, outer)
 
 
 @contextmanager

@@ -6,9 +6,9 @@ import torch
 
 from edgeprep.compress._answers import Answers
 from edgeprep.compress._hints import Hints
-from edgeprep.compress._views import View
 from edgeprep.interfaces import Objective
 from edgeprep.train.outputs import flatten_outputs
+from edgeprep.train.views import View
 
 __all__ = ["Imitation"]
 

@@ -15,6 +15,7 @@ from edgeprep.compress._trial import find_fixed
 from edgeprep.compress.prune import Prune
 from edgeprep.errors import ConvertError, RecipeError
 from edgeprep.interfaces import Workbench
+from edgeprep.schema import name_first
 from edgeprep.train.modules import inside, match_pattern, match_patterns
 from edgeprep.train.outputs import flatten_outputs
 
@@ -196,10 +197,7 @@ def _tell(groups: Sequence[Group]) -> str:
         if group.fixed:
             fixed[group.fixed].append(group.path)
     stay = [
-        f"{', '.join(map(repr, paths[:_NAMED]))}"
-        + (f" and {len(paths) - _NAMED} more stay" if len(paths) > _NAMED else " stay")
-        + ("s" if len(paths) == 1 else "")
-        + f": {reason}"
+        f"{name_first(_NAMED, paths)} stay{'s' * (len(paths) == 1)}: {reason}"
         for reason, paths in fixed.items()
     ]
     free = sum(not group.fixed for group in inner)

@@ -9,6 +9,7 @@ from torch.nn.utils import parametrize
 from edgeprep.compress.sparsify import Sparsify
 from edgeprep.errors import ConvertError, RecipeError
 from edgeprep.interfaces import Workbench
+from edgeprep.schema import name_first
 from edgeprep.train.modules import inside, match_patterns
 
 __all__ = ["sparsify"]
@@ -149,7 +150,5 @@ def _tell_layers(staying: Mapping[str, str]) -> str:
             reasons[reason].append(path)
     told = [f"{sum(not reason for reason in staying.values())} of {len(staying)} layers"]
     for reason, paths in reasons.items():
-        names = ", ".join(map(repr, paths[:_NAMED]))
-        more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
-        told.append(f"{names}{more} stay{'s' * (len(paths) == 1)}: {reason}")
+        told.append(f"{name_first(_NAMED, paths)} stay{'s' * (len(paths) == 1)}: {reason}")
     return "; ".join(told)

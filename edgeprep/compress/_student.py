@@ -8,6 +8,7 @@ from edgeprep.compress.distil import Distil
 from edgeprep.compress.prune import Prune
 from edgeprep.errors import ConvertError, RecipeError
 from edgeprep.interfaces import Workbench
+from edgeprep.schema import name_first
 
 __all__ = ["derive_student"]
 
@@ -96,7 +97,7 @@ def start_anew(network: torch.nn.Module) -> None:
     if stubborn:
         rule = "needs modules that can be initialized anew"
         remedy = "leave model.weights out, and start with those that the factory makes"
-        named = ", ".join(map(repr, stubborn[:_NAMED]))
+        named = name_first(_NAMED, stubborn)
         raise RecipeError(f"distil.start: 'scratch' {rule}, got {named}; {remedy}")
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(_SEED)

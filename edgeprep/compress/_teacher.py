@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from edgeprep.compress._views import View, view_of
+from edgeprep.compress._views import view_of
 from edgeprep.compress.distil import TeacherFactory
 from edgeprep.errors import CheckpointError, RecipeError
 from edgeprep.interfaces import Runner, Workbench
@@ -19,6 +19,7 @@ from edgeprep.stages.primitives.torch import ChainModule
 from edgeprep.tensors import ImageSpec
 from edgeprep.train.network import load_network
 from edgeprep.train.outputs import flatten_outputs
+from edgeprep.train.views import View
 
 __all__ = ["Teacher", "open_teacher", "teacher_files"]
 

@@ -1,8 +1,6 @@
 """What a teacher with a preprocessing of its own makes of the student's pictures."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +10,9 @@ from edgeprep.runtime.inputs import from_rgb
 from edgeprep.stages.chain import Chain
 from edgeprep.stages.color import Color
 from edgeprep.tensors import ImageSpec
+from edgeprep.train.views import View
 
-__all__ = ["View", "view_of"]
-
-View = Callable[[NDArray[np.uint8]], NDArray[Any]]
+__all__ = ["view_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from msgspec import Struct
 
 from edgeprep.errors import CheckpointError
 from edgeprep.files import atomic_write
+from edgeprep.schema import name_first
 from edgeprep.schema.foreign import name_fault
 from edgeprep.train.modules import inside
 
@@ -235,8 +236,7 @@ def _is_number(value: object) -> bool:
 
 def _check_names(what: str, wanted: Collection[str], given: Collection[str]) -> None:
     problems = [
-        f"{rule}: {', '.join(names[:_NAMED])}"
-        + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+        f"{rule}: {name_first(_NAMED, names, quoted=False)}"
         for rule, names in (
             ("missing", [name for name in wanted if name not in given]),
             ("unexpected", [name for name in given if name not in wanted]),

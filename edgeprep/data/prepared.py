@@ -11,6 +11,7 @@ from edgeprep.data.on_disk import rows_on_disk
 from edgeprep.data.samples import Sample, Samples
 from edgeprep.errors import DataError, InputError
 from edgeprep.runtime.inputs import from_rgb
+from edgeprep.schema import name_first
 from edgeprep.stages.chain import Chain
 from edgeprep.stages.stream import Stream
 
@@ -53,9 +54,8 @@ class Prepared:
         """How many there are and how many were left out, for people."""
         if not self.skipped:
             return f"{len(self)} samples"
-        named = ", ".join(map(repr, self.skipped[:_NAMED]))
-        more = f" and {len(self.skipped) - _NAMED} more" if len(self.skipped) > _NAMED else ""
-        return f"{len(self)} samples, {len(self.skipped)} unreadable left out: {named}{more}"
+        named = name_first(_NAMED, self.skipped)
+        return f"{len(self)} samples, {len(self.skipped)} unreadable left out: {named}"
 
 
 def prepare_samples(

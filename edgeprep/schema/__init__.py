@@ -7,7 +7,7 @@ for ranges, lengths and patterns. What relates fields to each other is checked i
 
 from edgeprep.schema.annotations import Rest, fields
 from edgeprep.schema.document import json_schema
-from edgeprep.schema.messages import join, nearest, nearest_or_all, show
+from edgeprep.schema.messages import join, name_first, nearest, nearest_or_all, show
 from edgeprep.schema.read import build
 from edgeprep.schema.write import to_table
 
@@ -17,6 +17,7 @@ __all__ = [
     "fields",
     "join",
     "json_schema",
+    "name_first",
     "nearest",
     "nearest_or_all",
     "show",

@@ -5,7 +5,7 @@ from collections.abc import Collection
 
 from edgeprep.errors import RecipeError
 
-__all__ = ["broken", "join", "nearest", "nearest_or_all", "show"]
+__all__ = ["broken", "join", "name_first", "nearest", "nearest_or_all", "show"]
 
 
 def show(value: object) -> str:
@@ -38,6 +38,12 @@ def nearest_or_all(name: str, known: Collection[str]) -> str:
     """As `nearest`; where nothing is near, what there is: `; known here: 'ratio', 'scope'`."""
     listing = ", ".join(map(repr, known)) or "nothing"
     return nearest(name, known) or f"; known here: {listing}"
+
+
+def name_first(most: int, names: Collection[str], *, quoted: bool = True) -> str:
+    """The first `most` of `names`, with a count of the others: `'a', 'b' and 3 more`."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(repr(name) if quoted else name for name in [*names][:most]) + more
 
 
 def broken(where: str, rule: str, value: object, remedy: str = "") -> RecipeError:

@@ -11,6 +11,7 @@ import torch
 
 from edgeprep.compress.shapes import load_compressed, save_compressed
 from edgeprep.interfaces import Pass
+from edgeprep.schema import name_first
 from edgeprep.testing._residual import residual_network
 from edgeprep.testing._workbench import SmallWorkbench, one_thread
 from edgeprep.testing.rules import forbid_errors, require
@@ -216,5 +217,4 @@ def _named(name: str, value: torch.Tensor) -> str:
 
 
 def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return f"{', '.join(map(repr, names[:_NAMED]))}{more}"
+    return name_first(_NAMED, names)

@@ -9,6 +9,7 @@ import safetensors.torch
 import torch
 
 from edgeprep.errors import CheckpointError
+from edgeprep.schema import name_first
 from edgeprep.schema.foreign import name_fault
 
 __all__ = ["check_finite", "fits", "load_weights", "put_weights", "read_weights"]
@@ -97,10 +98,7 @@ def read_weights(path: Path, where: str = "model.weights") -> Mapping[str, torch
 
 
 def _list(what: str, keys: Sequence[str]) -> list[str]:
-    if not keys:
-        return []
-    more = f" and {len(keys) - _NAMED} more" if len(keys) > _NAMED else ""
-    return [f"{what}: {', '.join(keys[:_NAMED])}{more}"]
+    return [f"{what}: {name_first(_NAMED, keys, quoted=False)}"] if keys else []
 
 
 def check_finite(network: torch.nn.Module, where: str = "model.weights") -> None:

@@ -205,7 +205,7 @@ def test_a_student_from_scratch_forgets_its_weights(
             0.02,
             (
                 "distil.width: must leave every layer a channel, got 0.02, which leaves none of 16 "
-                "in 'stem.0'; raise it"
+                "in 'blocks.2.1.0'; raise it"
             ),
         ),
         (0.9, "distil.width: must remove channels, got 0 after rounding to 8, for 0.9"),
