@@ -17,8 +17,8 @@ Handler = Callable[[int, FrameType | None], object]
 def stop_between_steps(save: Callable[[], object]) -> Iterator[Callable[[], None]]:
     """Inside, signals that Python would act on wait; what is entered is called after each step.
 
-    It lets the handler of a signal that has come do its work, after a call of `save`. Who signals
-    a second time does not wait.
+    It lets the handler of a signal that has come do its work, after a call of `save`; so does the
+    end of the block. Who signals a second time does not wait.
     """
     before: dict[int, Handler] = {}
     came: list[int] = []
@@ -26,13 +26,17 @@ def stop_between_steps(save: Callable[[], object]) -> Iterator[Callable[[], None
     def wait(number: int, frame: FrameType | None) -> None:
         came.append(number)
         if len(came) > 1:
-            before[number](number, frame)
+            deliver()
+
+    def deliver() -> None:
+        number = came[-1]
+        came.clear()
+        before[number](number, None)
 
     def reached() -> None:
         if came:
             save()
-            number = came.pop()
-            before[number](number, None)
+            deliver()
 
     if threading.current_thread() is threading.main_thread():
         for name in _SIGNALS:
@@ -44,6 +48,11 @@ def stop_between_steps(save: Callable[[], object]) -> Iterator[Callable[[], None
                 signal.signal(number, wait)
     try:
         yield reached
+        # After the last step: while what is kept was saved, or as no more batch came.
+        reached()
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        # An error came first, or a signal in the last moment.
+        if came:
+            deliver()

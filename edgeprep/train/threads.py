@@ -1,7 +1,8 @@
 """How many threads a training computes with: by the size of the network, not by the moment.
 
 Another number of threads adds up in another order. What was measured on a busy machine would make
-two trainings of one recipe differ. `edgeprep.conversion.threads` measures, where nothing is learned.
+two trainings of one recipe differ. Where nothing is learned, the moment may choose:
+`edgeprep.conversion.threads` measures.
 """
 
 from collections.abc import Iterator

@@ -55,6 +55,50 @@ def test_who_signals_twice_does_not_wait(handled):
     assert done == ["went on"]
 
 
+def test_a_signal_after_the_last_step_is_saved_and_delivered(handled):
+    done = []
+
+    def step():
+        with stop_between_steps(lambda: done.append("saved")) as stop:
+            stop()
+            os.kill(os.getpid(), signal.SIGTERM)
+            done.append("went on")
+
+    with pytest.raises(Came, match="SIGTERM"):
+        step()
+    assert done == ["went on", "saved"]
+    assert signal.getsignal(signal.SIGTERM) is handled
+
+
+def test_a_signal_before_an_error_is_delivered(handled):
+    def step():
+        with stop_between_steps(lambda: None):
+            os.kill(os.getpid(), signal.SIGINT)
+            raise KeyError("hub")
+
+    with pytest.raises(Came, match="SIGINT") as fault:
+        step()
+    assert isinstance(fault.value.__context__, KeyError)
+
+
+def test_a_signal_while_a_save_runs_is_delivered(handled):
+    done = []
+
+    def save():
+        done.append("saving")
+        os.kill(os.getpid(), signal.SIGTERM)
+        done.append("saved")
+
+    def step():
+        with stop_between_steps(save):
+            save()
+
+    with pytest.raises(Came, match="SIGTERM"):
+        step()
+    # The second one, of the save that the first one asked for, does not wait.
+    assert done == ["saving", "saved", "saving"]
+
+
 def test_without_a_signal_nothing_is_saved(handled):
     done = []
     with stop_between_steps(lambda: done.append("saved")) as stop:
