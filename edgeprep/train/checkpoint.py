@@ -6,7 +6,6 @@ Nothing in it is code. It appears by atomic rename: what is there is whole, when
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import torch
 
 from edgeprep.errors import CheckpointError
 from edgeprep.files import atomic_write, open_regular
+from edgeprep.train.digests import digest_tensors
 
 __all__ = ["Checkpoint", "read_checkpoint", "write_checkpoint", "write_weights"]
 
@@ -47,7 +47,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "format": _FORMAT,
         "made_from": json.dumps(checkpoint.made_from),
         "state": json.dumps(checkpoint.state),
-        "sha256": _digest(tensors),
+        "sha256": digest_tensors(tensors),
     }
     atomic_write(path, [safetensors.torch.save(tensors, metadata)], overwrite=True)
 
@@ -65,7 +65,8 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
     """The checkpoint at `path`; None where there is none.
 
     Raises:
-        CheckpointError: what is there is no checkpoint of a training, or is damaged.
+        CheckpointError: what is there is no checkpoint of a training, or is damaged; the caller
+            knows what helps.
         StorageError: it cannot be read.
     """
     if not path.exists():
@@ -73,17 +74,16 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
     with open_regular(path) as file:
         content = file.read()
     rule = f"{path}: must be a checkpoint of a training"
-    remedy = "pass --overwrite (overwrite=True) to start anew"
     try:
         tensors = safetensors.torch.load(content)
         length = int.from_bytes(content[:8], "little")
         metadata = json.loads(content[8 : 8 + length]).get("__metadata__", {})
     except Exception as error:  # safetensors lets out errors of its own and of Python's
-        raise CheckpointError(f"{rule}, got {str(error)!r}; {remedy}") from error
+        raise CheckpointError(f"{rule}, got {str(error)!r}") from error
     if metadata.get("format") != _FORMAT:
-        raise CheckpointError(f"{rule}, got format {metadata.get('format')!r}; {remedy}")
-    if metadata.get("sha256") != _digest(tensors):
-        raise CheckpointError(f"{rule}, got bytes that have changed since; {remedy}")
+        raise CheckpointError(f"{rule}, got format {metadata.get('format')!r}")
+    if metadata.get("sha256") != digest_tensors(tensors):
+        raise CheckpointError(f"{rule}, got bytes that have changed since")
     return Checkpoint(
         tensors=tensors,
         state=json.loads(metadata["state"]),
@@ -96,12 +96,3 @@ def _plain(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {
         name: value.detach().cpu().contiguous().clone() for name, value in sorted(tensors.items())
     }
-
-
-def _digest(tensors: Mapping[str, torch.Tensor]) -> str:
-    digest = sha256()
-    for name in sorted(tensors):
-        value = tensors[name]
-        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
-        digest.update(value.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()

@@ -22,6 +22,7 @@ from edgeprep.tensors import TensorSpec
 from edgeprep.train.augment import Augment
 from edgeprep.train.drawn import Drawn
 from edgeprep.train.outputs import trace_outputs
+from edgeprep.train.overlap import Tested
 from edgeprep.train.preparation import Preparation
 from edgeprep.train.recipe import build_augment
 from edgeprep.train.scoring import answers, in_eval_mode, score_answers
@@ -48,6 +49,7 @@ class TrainingData:
         augment: varies the pictures of `training`; None where none vary.
         settings: `[train]` of the recipe.
         fps: how many pictures were taken in a second.
+        tested: which pictures the evaluation data are, to warn of those that are learned from.
     """
 
     task: Task
@@ -60,6 +62,7 @@ class TrainingData:
     augment: Augment | None
     settings: TrainTable
     fps: float | None
+    tested: Tested
 
     @cached_property
     def supply(self) -> Supply:
@@ -214,6 +217,7 @@ def open_training(recipe: Recipe, *, chain: Chain, task: Task, registry: Registr
         augment=augment,
         settings=recipe.train,
         fps=recipe.data.fps,
+        tested=Tested(recipe),
     )
 
 

@@ -1,5 +1,6 @@
 """Training one network, whoever asks for it."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,7 +50,8 @@ def fit(
     """Train `network` on `data` as `settings` say.
 
     A training that was ended in `storage`, at any moment, goes on there and comes to the same
-    weights, bit for bit on the same machine. One of other settings, data or weights is begun anew.
+    weights, bit for bit on the same machine. One of other settings, data or weights is begun anew,
+    as is a damaged one.
 
     Args:
         network: it is changed in its place; all its parameters learn but those that `settings`
@@ -68,11 +70,11 @@ def fit(
             the network fails.
         DataError: the data cannot be used.
         TrainingError: the loss is NaN or infinite, or memory does not suffice; the message says
-            where, and the last good weights are in `storage`.
-        StorageError: a file cannot be written.
-        CheckpointError: what is in `storage` is damaged.
+            where, and what is kept in `storage`.
+        StorageError: a file cannot be written, or another training is under way in `storage`.
     """
     # Here, as Fabric takes a second to import, and a recipe with a fault need not wait for it.
+    from edgeprep.train.alone import alone_in
     from edgeprep.train.devices import check_forks, open_fabric
     from edgeprep.train.training import Training, train_on
 
@@ -96,7 +98,8 @@ def fit(
     )
     fabric = open_fabric(settings)
     check_forks(fabric, settings)
-    outcome = train_on(fabric, training)
+    with alone_in(storage) if fabric.is_global_zero else nullcontext():
+        outcome = train_on(fabric, training)
     return Fitted(
         network=network,
         history=outcome.rows,

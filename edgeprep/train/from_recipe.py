@@ -1,6 +1,6 @@
 """`edgeprep train`: a recipe becomes weights."""
 
-from contextlib import closing
+from contextlib import ExitStack, closing
 from os import PathLike
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from edgeprep.stages.chain import Chain
 from edgeprep.train.data import TrainingData, check_learnable, open_training
 from edgeprep.train.network import start_network
 from edgeprep.train.objective import objective_for
-from edgeprep.train.output import Trained, claim, finish, prepare
+from edgeprep.train.output import Trained, claim, finish, prepared
 from edgeprep.train.reading import read_data
 from edgeprep.train.split import open_split
 from edgeprep.train.watching import Watch, unwatched
@@ -54,10 +54,11 @@ def train_recipe(
         CheckpointError: the weights to start from do not fit, or what is in `output` is damaged.
         DataError: the data cannot be used.
         TrainingError: the loss is NaN or infinite, or memory does not suffice; the message says
-            where, and the last good weights are in `output`.
+            where, and what is kept in `output`.
         OutputExists: a training was finished in `output`, or one of other settings, data or
             weights is under way there.
-        StorageError: a file cannot be read or written.
+        StorageError: a file cannot be read or written, or another training is under way in
+            `output`.
     """
     # Here, as Fabric takes a second to import, which no other user of this room shall wait for.
     from edgeprep.train.devices import children_of, open_fabric
@@ -75,14 +76,17 @@ def train_recipe(
     fabric = open_fabric(settings)
     if not fabric.is_global_zero:
         progress, watch = silent, unwatched
-    with closing(chain):
+    with closing(chain), ExitStack() as inside:
         data = open_training(recipe, chain=chain, task=task, registry=registry)
         network = start_network(
             recipe.model, settings.weights, recipe.directory, seed=settings.seed
         )
         check_learnable(network, data)
         tested = _evaluation(recipe, data)
-        warnings = read_data(data, progress, tested)
+        if tested is not None:
+            # They are read now, and need not be a second time.
+            data.tested.digests = tested.digests
+        warnings = read_data(data, progress)
         training = Training(
             network=network,
             data=data,
@@ -95,7 +99,8 @@ def train_recipe(
             watch=watch,
             otherwise="refuse",
         )
-        prepare(directory, overwrite=overwrite)
+        if fabric.is_global_zero:
+            inside.enter_context(prepared(directory, overwrite=overwrite))
         with children_of(fabric):
             outcome = train_on(fabric, training)
         if not fabric.is_global_zero:

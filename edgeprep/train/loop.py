@@ -18,7 +18,7 @@ from edgeprep.schema.foreign import name_fault
 from edgeprep.train.checkpoint import write_checkpoint, write_weights
 from edgeprep.train.data import TrainingData
 from edgeprep.train.ema import MovingAverage
-from edgeprep.train.files import CHECKPOINT, WEIGHTS
+from edgeprep.train.files import CHECKPOINT, EPOCH, WEIGHTS, remove_files
 from edgeprep.train.history import Row, write_history
 from edgeprep.train.learner import Learner
 from edgeprep.train.parameters import set_rate
@@ -48,6 +48,7 @@ class Loop:
         rate: the learning rate of every step.
         storage: where files are kept.
         made_from: see `Checkpoint.made_from`.
+        remedy: what helps where weights explode, for messages.
         threads: how many torch computes with.
         dtypes: of the weights, as the network came.
         progress: is told of epochs.
@@ -64,6 +65,7 @@ class Loop:
     rate: LearningRate
     storage: Path
     made_from: Mapping[str, str]
+    remedy: str
     threads: int
     dtypes: Mapping[str, torch.dtype]
     progress: Progress
@@ -104,14 +106,15 @@ class Loop:
         self.learner.train()
         upcoming = self.epoch + 1 if self.epoch + 1 < self.rate.epochs else None
         batches = self.data.supply.batches(self.epoch, self._shares(), upcoming=upcoming)
-        with closing(batches), stop_between_steps(self._save) as stop:  # type: ignore[type-var]
+        with closing(batches), stop_between_steps(self._save_step) as stop:  # type: ignore[type-var]
             for batch in batches:
                 self._step(batch)
                 stop()
                 if monotonic() - saved > self.settings.save_minutes * 60:
                     now = monotonic()
                     self.seconds, start, saved = self.seconds + now - start, now, now
-                    self._save()
+                    self._save_step()
+        self._check_weights()
         score = validate(self.fabric, self.learner.network, self.average, self.data)
         row = Row(
             epoch=self.epoch + 1,
@@ -140,7 +143,7 @@ class Loop:
         with self._explained():
             loss = self._learn(batch)
         if not isfinite(loss):
-            raise TrainingError(self._fault("the loss must be finite", f"{loss}"))
+            raise self._fault(self.step, "the loss must be finite", f"{loss}")
         if self.average is not None:
             step = self.epoch * self.rate.steps + self.step
             self.average.update(self.learner.network, step)
@@ -187,27 +190,35 @@ class Loop:
             if _is_memory(error):
                 remedy = "a smaller train.batch needs less"
                 raise TrainingError(
-                    f"train: {self._place()} must fit into memory, got {name_fault(error)}; "
-                    f"{remedy}"
+                    f"train: {self._place(self.step)} must fit into memory, got "
+                    f"{name_fault(error)}; {remedy}"
                 ) from error
             raise RecipeError(
                 "model.factory: the network must learn from every picture of the data, "
                 f"got {name_fault(error)}"
             ) from error
 
-    def _place(self) -> str:
-        return f"epoch {self.epoch + 1}, step {self.step + 1}"
+    def _place(self, step: int) -> str:
+        return f"epoch {self.epoch + 1}, step {step + 1}"
 
-    def _fault(self, rule: str, got: str) -> str:
-        kept = f"those of the end of epoch {self.epoch}" if self.epoch else "the first ones"
-        return (
-            f"train: {self._place()}: {rule}, got {got} at learning rate "
-            f"{self._rate(self.step):.3g}; the last good weights, {kept}, are in "
-            f"{str(self.storage)!r}; lower train.learning_rate, or set train.clip_norm"
+    def _fault(self, step: int, rule: str, got: str) -> TrainingError:
+        """An error of `step` of this epoch, from 0, before which weights went wrong.
+
+        What was kept since the epoch began is no good, and goes.
+        """
+        self._end_of_steps()
+        place, rate = self._place(step), f"{self._rate(step):.3g}"
+        best = f"{str(self.storage / WEIGHTS)!r} has the best weights before, of epoch "
+        kept = (
+            f"{best}{self.verdict.epoch}"
+            if self.rows
+            else "no epoch has ended, so that no weights are kept"
+        )
+        return TrainingError(
+            f"train: {place}: {rule}, got {got} at learning rate {rate}; {kept}; {self.remedy}"
         )
 
     def _end_of_epoch(self, row: Row) -> None:
-        self._check_weights()
         self.verdict = self.verdict.after(row, self.data.metric)
         self.rows.append(row)
         self.epoch, self.step, self.loss, self.seconds = self.epoch + 1, 0, 0.0, 0.0
@@ -216,6 +227,7 @@ class Loop:
                 write_weights(self.storage / WEIGHTS, self._kept())
             write_history(self.storage, self.rows)
         self._save()
+        self._end_of_steps()
 
     def _kept(self) -> dict[str, torch.Tensor]:
         """The weights that are scored, in the precision in which they came."""
@@ -223,15 +235,34 @@ class Loop:
         weights = network.state_dict() if self.average is None else self.average.weights
         return {name: value.to(self.dtypes[name]) for name, value in weights.items()}
 
+    def _broken(self) -> str | None:
+        """The first parameter that learned to be NaN or infinite; None where all is well."""
+        return next(
+            (
+                name.removeprefix("network.")
+                for name, parameter in self.learner.named_parameters()
+                if parameter.requires_grad and not bool(torch.isfinite(parameter).all())
+            ),
+            None,
+        )
+
     def _check_weights(self) -> None:
-        for name, parameter in self.learner.named_parameters():
-            if parameter.requires_grad and not bool(torch.isfinite(parameter).all()):
-                got = f"NaN or infinity in {name.removeprefix('network.')!r}"
-                raise TrainingError(self._fault("the weights must be finite", got))
+        if (name := self._broken()) is not None:
+            got = f"NaN or infinity in {name!r}"
+            raise self._fault(self.step - 1, "the weights must be finite", got)
 
     def _save(self) -> None:
         if self.fabric.is_global_zero:
             write_checkpoint(self.storage / CHECKPOINT, snapshot(self))
+
+    def _save_step(self) -> None:
+        # What is broken is not kept; the next loss, or the end of the epoch, will say so.
+        if self.fabric.is_global_zero and self._broken() is None:
+            write_checkpoint(self.storage / EPOCH, snapshot(self))
+
+    def _end_of_steps(self) -> None:
+        if self.fabric.is_global_zero:
+            remove_files([self.storage / EPOCH], self.storage)
 
 
 def _is_memory(error: BaseException) -> bool:

@@ -3,14 +3,20 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
+from functools import cache
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
+from edgeprep.interfaces import FileStage
 from edgeprep.recipe import TrainTable
+from edgeprep.train.digests import digest_files, digest_tensors, structure_of
+from edgeprep.version import __version__
 
 if TYPE_CHECKING:  # which imports this module
+    from edgeprep.train.data import TrainingData
     from edgeprep.train.training import Training
 
 __all__ = ["differences", "digests_of"]
@@ -23,11 +29,16 @@ _NEUTRAL = frozenset(
 
 def digests_of(training: "Training") -> dict[str, str]:
     """One digest for each thing that a user may have changed."""
+    directory = training.data.training.directory
     return {
         "settings": _of_settings(training.settings, training.epochs, training.learning_rate),
-        "data": _of_data(training),
-        "weights": _of_tensors(training.network.state_dict()),
+        "data": _of_data(training.data),
+        "weights": digest_tensors(training.network.state_dict()),
+        "network": _digest([structure_of(training.network).encode()]),
+        # What a factory and a network's methods do is in no other digest.
+        "code beside the recipe": digest_files(sorted(directory.glob("*.py"))),
         "objective": _of_objective(training),
+        "versions of torch and edgeprep": _of_program(),
     }
 
 
@@ -41,17 +52,18 @@ def _of_settings(settings: TrainTable, epochs: int, rate: float) -> str:
     return _digest([json.dumps([known, epochs, rate], sort_keys=True).encode()])
 
 
-def _of_data(training: "Training") -> str:
-    data = training.data
+def _of_data(data: "TrainingData") -> str:
     stages = data.augment.stages if data.augment is not None else ()
+    tables, files = data.plain.packed()
     said = [
-        repr((stages, data.plain.to_tables())),
+        repr((stages, tables, data.fps)),
         repr(data.metric and data.metric.name),
         repr(data.supply.labels),
         repr(None if data.held_out is None else data.held_out.labels),
     ]
     held_out = () if data.held_out is None else data.held_out.digests
-    return _digest([*map(str.encode, said), *data.supply.digests, b"held out", *held_out])
+    files += tuple(stage.content for stage in stages if isinstance(stage, FileStage))
+    return _digest([*map(str.encode, said), *files, *data.supply.digests, b"held out", *held_out])
 
 
 def _of_objective(training: "Training") -> str:
@@ -65,15 +77,11 @@ def _of_objective(training: "Training") -> str:
     return _digest([repr((kind.__name__, shapes)).encode()])
 
 
-def _of_tensors(tensors: Mapping[str, torch.Tensor]) -> str:
-    return _digest(
-        part
-        for name, value in sorted(tensors.items())
-        for part in (
-            f"{name} {value.dtype} {tuple(value.shape)}".encode(),
-            value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes(),
-        )
-    )
+@cache
+def _of_program() -> str:
+    """Another loop, or another torch, comes to other weights."""
+    code = digest_files(sorted(Path(__file__).parent.glob("*.py")))
+    return _digest([torch.__version__.encode(), __version__.encode(), code.encode()])
 
 
 def _digest(parts: Iterable[bytes]) -> str:

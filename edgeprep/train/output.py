@@ -1,17 +1,18 @@
 """The directory of a training: what may go on in it, and what is left in the end."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edgeprep.errors import OutputExists, StorageError
 from edgeprep.files import atomic_write
-from edgeprep.train.files import CHECKPOINT, CURVE, KEPT, RESULT, TABLE, WEIGHTS
+from edgeprep.train.files import CHECKPOINT, CURVE, KEPT, RESULT, TABLE, WEIGHTS, remove_files
 from edgeprep.train.history import Row
 
-__all__ = ["Trained", "claim", "finish", "holds_training", "prepare"]
+__all__ = ["Trained", "claim", "finish", "holds_training", "prepared"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,19 +95,28 @@ def holds_training(directory: Path) -> bool:
     return (directory / CHECKPOINT).exists()
 
 
-def prepare(directory: Path, *, overwrite: bool) -> None:
-    """Make `directory`; with `overwrite`, remove what a training before has left in it.
+@contextmanager
+def prepared(directory: Path, *, overwrite: bool) -> Iterator[None]:
+    """Inside, there is `directory`, and no other training works in it.
+
+    Args:
+        directory: of the training.
+        overwrite: whether what a training before has left in it is removed first.
 
     Raises:
-        StorageError: it cannot be made or written to.
+        StorageError: it cannot be made or written to, or another training is under way in it.
     """
+    # Here, as Windows has no such locks, and no training, but other users of this room.
+    from edgeprep.train.alone import alone_in
+
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        for name in KEPT if overwrite else ():
-            (directory / name).unlink(missing_ok=True)
     except OSError as error:
         rule = "must be a directory that can be written"
         raise StorageError(f"{directory}: {rule}, got {error.strerror!r}") from error
+    with alone_in(directory):
+        remove_files((directory / name for name in KEPT if overwrite), directory)
+        yield
 
 
 def finish(trained: Trained, rows: Sequence[Row]) -> None:

@@ -34,9 +34,9 @@ class Preparation:
         host, graph = chain.cut("split" if placement == "auto" else placement)
         return cls(host=host, graph=ChainModule(graph))
 
-    def to_tables(self) -> tuple[dict[str, object], ...]:
-        """Both shares as a recipe has them."""
+    def packed(self) -> tuple[tuple[dict[str, object], ...], tuple[bytes, ...]]:
+        """Both shares as a bundle has them, and the content of the files that they name."""
         shares = (self.host, getattr(self.graph, "chain", None))
-        return tuple(
-            table for share in shares if isinstance(share, Chain) for table in share.to_tables()
-        )
+        packed = [share.packed() for share in shares if isinstance(share, Chain)]
+        tables = tuple(table for tables, _ in packed for table in tables)
+        return tables, tuple(content for _, files in packed for content in files.values())

@@ -1,21 +1,18 @@
 """All data of a training, read before it begins."""
 
-from edgeprep.data import Prepared, Progress
+from edgeprep.data import Progress
 from edgeprep.train.data import TrainingData
 from edgeprep.train.overlap import overlaps
 
 __all__ = ["read_data"]
 
 
-def read_data(
-    data: TrainingData, progress: Progress, tested: Prepared | None = None
-) -> tuple[str, ...]:
+def read_data(data: TrainingData, progress: Progress) -> tuple[str, ...]:
     """Read `data`, and warn where kinds of data share pictures: the warnings.
 
     Args:
-        data: what is learned from and chosen by.
-        progress: is told of what there is, and of every warning.
-        tested: the evaluation data; None where they are no matter.
+        data: what is learned from and chosen by, and what it is tested on.
+        progress: is told of what there is, and of every warning that it was not told before.
 
     Raises:
         DataError: the data break a rule.
@@ -28,10 +25,10 @@ def read_data(
             digests["data.validation"] = data.held_out.digests
             line += f", {len(data.held_out)} to choose by"
         done(line)
-    if tested is not None:
-        digests["data.evaluation"] = tested.digests
+    if data.tested.digests is not None:
+        digests["data.evaluation"] = data.tested.digests
     warnings = overlaps(digests)
-    for warning in warnings:
+    for warning in data.tested.untold(warnings):
         with progress("compare the data") as done:
             done(warning)
     return warnings

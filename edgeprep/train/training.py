@@ -1,6 +1,6 @@
 """One training from its parts: begun, or gone on with, in one process or in many."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -13,14 +13,14 @@ import torch
 from lightning_fabric import Fabric
 
 from edgeprep.data import Progress, silent
-from edgeprep.errors import EdgePrepError, OutputExists, RecipeError, StorageError
+from edgeprep.errors import CheckpointError, EdgePrepError, OutputExists, RecipeError
 from edgeprep.interfaces import Objective
 from edgeprep.recipe import TrainTable
 from edgeprep.train.checkpoint import Checkpoint, read_checkpoint
 from edgeprep.train.data import TrainingData
 from edgeprep.train.devices import fabric_in_silence, is_forked, seeded
 from edgeprep.train.ema import MovingAverage
-from edgeprep.train.files import CHECKPOINT, KEPT, UNFINISHED, WEIGHTS
+from edgeprep.train.files import CHECKPOINT, EPOCH, KEPT, UNFINISHED, WEIGHTS, remove_files
 from edgeprep.train.history import Row
 from edgeprep.train.learner import Learner
 from edgeprep.train.loop import Loop
@@ -34,6 +34,10 @@ from edgeprep.train.watching import Watch, unwatched
 
 __all__ = ["Outcome", "Training", "train_on"]
 
+_ANEW = "pass --overwrite (overwrite=True) to train anew, or name another directory"
+# Of weights that have exploded: other settings have a training begin anew.
+_REMEDY = "lower train.learning_rate, or set train.clip_norm"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Training:
@@ -41,7 +45,7 @@ class Training:
 
     Attributes:
         otherwise: what is done where the storage holds a training of other settings, data or
-            weights.
+            weights, or a damaged one.
     """
 
     network: torch.nn.Module
@@ -153,6 +157,7 @@ def _prepare(fabric: Fabric, training: Training) -> Loop:
         ),
         storage=training.storage,
         made_from=made_from,
+        remedy=_REMEDY if training.otherwise == "begin anew" else f"{_REMEDY}; then {_ANEW}",
         threads=threads,
         dtypes=dtypes,
         progress=training.progress if fabric.is_global_zero else silent,
@@ -192,31 +197,34 @@ def _resumable(
 
 
 def _look(training: Training, made_from: Mapping[str, str]) -> Checkpoint | None:
-    storage = training.storage
-    _remove(storage.glob(UNFINISHED), storage)
-    checkpoint = read_checkpoint(storage / CHECKPOINT)
-    differing = "" if checkpoint is None else differences(checkpoint.made_from, made_from)
-    if differing and training.otherwise == "refuse":
-        raise OutputExists(
-            f"{storage}: holds a training of other {differing}; pass --overwrite (overwrite=True) "
-            "to train anew, or name another directory"
-        )
-    if checkpoint is not None and not differing:
-        return checkpoint
-    if differing:
+    storage, refuse, reason = training.storage, training.otherwise == "refuse", ""
+    remove_files(storage.glob(UNFINISHED), storage)
+    try:
+        checkpoint = _last(storage)
+    except CheckpointError as error:
+        if refuse:
+            raise CheckpointError(f"{error}; {_ANEW}") from error
+        checkpoint, reason = None, f"what was kept is damaged: {error}"
+    if checkpoint is not None:
+        differing = differences(checkpoint.made_from, made_from)
+        if not differing:
+            return checkpoint
+        if refuse:
+            raise OutputExists(f"{storage}: holds a training of other {differing}; {_ANEW}")
+        reason = f"what was kept was made from other {differing}"
+    if reason:
         with training.progress("begin anew") as done:
-            done(f"what was kept was made from other {differing}")
-    _remove((storage / name for name in KEPT), storage)
+            done(reason)
+    remove_files((storage / name for name in KEPT), storage)
     return None
 
 
-def _remove(paths: Iterable[Path], storage: Path) -> None:
-    try:
-        for path in paths:
-            path.unlink(missing_ok=True)
-    except OSError as error:
-        rule = "must be a directory that can be written"
-        raise StorageError(f"{storage}: {rule}, got {error.strerror!r}") from error
+def _last(storage: Path) -> Checkpoint | None:
+    """The checkpoint that is further: of the end of an epoch, or of the middle of the next one."""
+    end, middle = (read_checkpoint(storage / name) for name in (CHECKPOINT, EPOCH))
+    # The process may have been killed when the epoch had ended, before the other one was removed.
+    ahead = end is not None and middle is not None and middle.state["epoch"] == end.state["epoch"]
+    return middle if ahead else end
 
 
 def _device(network: torch.nn.Module) -> torch.device:

@@ -18,7 +18,6 @@ TENSORS = {
     "learner.strided": torch.arange(6.0).reshape(2, 3).T,
 }
 STATE = {"epoch": 2, "loss": 0.1 + 0.2, "rows": [{"epoch": 1}], "threads": 1}
-OVERWRITE = "pass --overwrite (overwrite=True) to start anew"
 
 
 @pytest.fixture
@@ -65,7 +64,6 @@ def test_a_file_that_ends_too_early_is_refused(path, length):
     with pytest.raises(CheckpointError, match="must be a checkpoint of a training, got") as fault:
         read_checkpoint(path)
     assert str(fault.value).startswith(f"{path}: must be a checkpoint of a training, got '")
-    assert str(fault.value).endswith(f"; {OVERWRITE}")
 
 
 def test_a_flipped_bit_is_refused(path):
@@ -76,8 +74,7 @@ def test_a_flipped_bit_is_refused(path):
     with pytest.raises(CheckpointError, match="bytes that have changed") as fault:
         read_checkpoint(path)
     assert str(fault.value) == (
-        f"{path}: must be a checkpoint of a training, got bytes that have changed since; "
-        f"{OVERWRITE}"
+        f"{path}: must be a checkpoint of a training, got bytes that have changed since"
     )
 
 
@@ -85,9 +82,7 @@ def test_other_weights_are_no_checkpoint(path):
     write_weights(path, {"weight": torch.zeros(1)})
     with pytest.raises(CheckpointError, match="got format None") as fault:
         read_checkpoint(path)
-    assert str(fault.value) == (
-        f"{path}: must be a checkpoint of a training, got format None; {OVERWRITE}"
-    )
+    assert str(fault.value) == f"{path}: must be a checkpoint of a training, got format None"
 
 
 def test_the_rest_is_json_in_the_metadata(path):

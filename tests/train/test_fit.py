@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import pytest
 import safetensors.torch
@@ -10,6 +11,7 @@ import torch
 from edgeprep.interfaces import Objective
 from edgeprep.recipe import load_recipe
 
+EVALUATION = 'evaluation = { factory = "data:pictures", arguments = { count = 15, seed = 7 } }'
 UNLABELLED = {
     'training   = { factory = "data:pictures" }': 'training = { factory = "data:unlabelled" }'
 }
@@ -68,6 +70,26 @@ class Falling(Objective):
 
     def loss(self, network, inputs, labels):
         return -torch.nn.functional.cross_entropy(network(inputs), labels)
+
+
+def test_evaluation_pictures_that_are_learned_from_are_warned_of_once(
+    project, opened, train, told, tmp_path
+):
+    new = 'evaluation = { factory = "data:pictures", arguments = { count = 6 } }'
+    recipe = project({EVALUATION: new})
+    data = opened(recipe)
+    other = tmp_path / "other"
+    other.mkdir()
+    train(recipe, data=data, progress=told)
+    # As another pass of one conversion does, which looks at its pictures in other ways, too.
+    train(recipe, data=replace(data), storage=other, progress=told)
+    warning = (
+        "6 of the 6 pictures of data.evaluation are in data.training, too; a score on them says "
+        "little of new pictures"
+    )
+    assert [step for step in told.steps if step[0] == "compare the data"] == [
+        ("compare the data", warning)
+    ]
 
 
 def test_the_weights_of_the_best_epoch_are_kept_and_patience_ends_a_training(

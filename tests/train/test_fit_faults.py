@@ -1,16 +1,22 @@
 """What can go wrong in a training, in whole messages."""
 
+import os
+from multiprocessing import get_context
+
 import pytest
 import torch
 
-from edgeprep.errors import CheckpointError, DataError, RecipeError, TrainingError
+from edgeprep.errors import DataError, RecipeError, StorageError, TrainingError
 from edgeprep.interfaces import Objective
+from edgeprep.train.alone import alone_in
 from edgeprep.train.checkpoint import read_checkpoint
 
 # Workers are forks. Where other tests have loaded jax, it warns of them; no worker touches it.
 pytestmark = pytest.mark.filterwarnings(r"ignore:os\.fork\(\) was called:RuntimeWarning")
 
 STEPS = 3  # of an epoch: 24 pictures in batches of 8
+NOTHING = "no epoch has ended, so that no weights are kept"
+REMEDY = "lower train.learning_rate, or set train.clip_norm"
 UNLABELLED = {
     'training   = { factory = "data:pictures" }': 'training = { factory = "data:unlabelled" }'
 }
@@ -29,31 +35,37 @@ class Ending(Objective):
 
 
 @pytest.mark.parametrize(
-    ("step", "value", "place", "got", "rate", "kept"),
+    ("step", "value", "place", "got", "rate", "best", "ended"),
     [
-        (2, float("nan"), "epoch 1, step 2", "nan", "0.0485", "the first ones"),
-        (8, float("inf"), "epoch 3, step 2", "inf", "0.00585", "those of the end of epoch 2"),
+        (2, float("nan"), "epoch 1, step 2", "nan", "0.0485", None, 0),
+        (8, float("inf"), "epoch 3, step 2", "inf", "0.00585", 1, 2),
     ],
 )
 def test_a_loss_that_is_no_number_ends_a_training_and_keeps_the_last_good_weights(
-    project, train, storage, step, value, place, got, rate, kept
+    project, train, storage, step, value, place, got, rate, best, ended
 ):
+    # Each step is kept, and each of an epoch that goes wrong is gone afterwards.
+    recipe = project(train="save_minutes = 1e-9")
     with pytest.raises(TrainingError, match="the loss must be finite") as fault:
-        train(project(), objective=Ending(step, value))
+        train(recipe, objective=Ending(step, value))
+    weights = storage / "weights.safetensors"
+    where = f"{str(weights)!r} has the best weights before, of epoch {best}"
     assert str(fault.value) == (
-        f"train: {place}: the loss must be finite, got {got} at learning rate {rate}; the last "
-        f"good weights, {kept}, are in {str(storage)!r}; lower train.learning_rate, or set "
-        "train.clip_norm"
+        f"train: {place}: the loss must be finite, got {got} at learning rate {rate}; "
+        f"{where if best else NOTHING}; {REMEDY}"
     )
-    tensors = read_checkpoint(storage / "checkpoint.safetensors").tensors
-    assert all(bool(torch.isfinite(value).all()) for value in tensors.values())
+    assert weights.exists() == bool(best)
+    checkpoint = read_checkpoint(storage / "checkpoint.safetensors")
+    assert (checkpoint.state["epoch"], checkpoint.state["step"]) == (ended, 0)
+    assert all(bool(torch.isfinite(value).all()) for value in checkpoint.tensors.values())
+    assert not (storage / "unfinished-epoch.safetensors").exists()
 
 
 class Exploding(Objective):
-    """A finite loss with gradients that are not, in the last step of an epoch."""
+    """A finite loss with gradients that are not, in one step."""
 
-    def __init__(self):
-        self.left = STEPS
+    def __init__(self, step):
+        self.left = step
 
     def loss(self, network, inputs, labels):
         self.left -= 1
@@ -64,13 +76,40 @@ class Exploding(Objective):
 
 def test_weights_that_are_no_numbers_are_not_kept(project, train, storage):
     with pytest.raises(TrainingError, match="the weights must be finite") as fault:
-        train(project(), objective=Exploding())
+        train(project(), objective=Exploding(STEPS))
     assert str(fault.value) == (
-        "train: epoch 1, step 4: the weights must be finite, got NaN or infinity in "
-        "'features.0.weight' at learning rate 0.0375; the last good weights, the first ones, are "
-        f"in {str(storage)!r}; lower train.learning_rate, or set train.clip_norm"
+        "train: epoch 1, step 3: the weights must be finite, got NaN or infinity in "
+        f"'features.0.weight' at learning rate 0.0442; {NOTHING}; {REMEDY}"
     )
     assert [path.name for path in storage.iterdir()] == ["checkpoint.safetensors"]
+
+
+def test_a_step_that_breaks_the_weights_is_not_kept_within_an_epoch(project, train, storage):
+    class Stop(Exception):
+        pass
+
+    def watch(tick):
+        if tick.step == 3:
+            raise Stop("killed")
+
+    recipe = project(train="save_minutes = 1e-9")
+    with pytest.raises(Stop, match="killed"):
+        train(recipe, objective=Breaking(), watch=watch)
+    kept = read_checkpoint(storage / "unfinished-epoch.safetensors")
+    assert (kept.state["epoch"], kept.state["step"]) == (0, 1)
+    assert all(bool(torch.isfinite(value).all()) for value in kept.tensors.values())
+
+
+class Breaking(Exploding):
+    """As `Exploding` in its second step; afterwards a loss that does not look at the weights."""
+
+    def __init__(self):
+        super().__init__(2)
+
+    def loss(self, network, inputs, labels):
+        if self.left > 0:
+            return super().loss(network, inputs, labels)
+        return next(network.parameters()).detach().sum().nan_to_num().requires_grad_()
 
 
 def test_a_batch_of_more_pictures_than_there_are_is_refused(project, train):
@@ -133,12 +172,55 @@ def test_memory_that_does_not_suffice_is_told_with_a_remedy(project, train, erro
     assert str(fault.value).endswith("); a smaller train.batch needs less")
 
 
-def test_a_damaged_checkpoint_is_refused(project, train, storage):
-    train(project())
+def test_a_damaged_checkpoint_is_begun_anew_with_a_word(project, train, told, storage):
+    first = train(project())
     path = storage / "checkpoint.safetensors"
-    path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(CheckpointError, match="must be a checkpoint of a training"):
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1
+    path.write_bytes(content)
+    again = train(project(), progress=told)
+    said = f"what was kept is damaged: {path}: must be a checkpoint of a training, got bytes that "
+    assert ("begin anew", f"{said}have changed since") in told.steps
+    assert [row.loss for row in again.history] == [row.loss for row in first.history]
+
+
+def test_two_trainings_do_not_work_in_one_directory(project, train, storage):
+    (storage / ".edgeprep-0123456789abcdef.tmp").write_bytes(b"of the other one")
+    with (
+        alone_in(storage),
+        pytest.raises(StorageError, match="one training at a time") as fault,
+    ):
         train(project())
+    assert str(fault.value) == (
+        f"{storage}: one training at a time may work in it, got another one under way; wait for "
+        "its end, or name another directory"
+    )
+    assert [path.suffix for path in storage.iterdir()] == [".tmp"]
+    assert len(train(project()).history) == 3
+
+
+def test_a_child_that_outlives_a_training_does_not_keep_others_out(storage):
+    def trainer():
+        with alone_in(storage):
+            worker = get_context("fork").Process(target=work)
+            worker.start()
+            started.wait()
+            os._exit(9)  # as a kill: nothing is put in order
+
+    def work():
+        started.set()
+        ended.wait()
+
+    started, ended = (get_context("fork").Event() for _ in range(2))
+    process = get_context("fork").Process(target=trainer)
+    process.start()
+    process.join(30)
+    assert process.exitcode == 9
+    try:
+        with alone_in(storage):
+            assert not ended.is_set()
+    finally:
+        ended.set()
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,18 @@
 """A training that is ended at any step, and goes on, comes to the same weights."""
 
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar
+
 import pytest
 import torch
 
+from edgeprep.interfaces import FileStage
+from edgeprep.stages.chain import Chain
+from edgeprep.train import made_from
 from edgeprep.train.checkpoint import read_checkpoint
 from edgeprep.train.files import CHECKPOINT
+from edgeprep.train.preparation import Preparation
 
 # Workers are forks. Where other tests have loaded jax, it warns of them; no worker touches it.
 pytestmark = pytest.mark.filterwarnings(r"ignore:os\.fork\(\) was called:RuntimeWarning")
@@ -35,7 +43,7 @@ def same(one, other):
 
 
 @pytest.mark.parametrize(
-    ("replace", "settings"),
+    ("replaced", "settings"),
     [
         ({}, 'optimizer = "sgd"\nnesterov = true\nclip_norm = 0.5'),
         ({}, 'ema = 0.8\nschedule = "one-cycle"\nlabel_smoothing = 0.1'),
@@ -47,9 +55,9 @@ def same(one, other):
 )
 @pytest.mark.parametrize("stop", [1, STEPS + 1], ids="after step {}".format)
 def test_a_training_that_was_ended_comes_to_the_same_weights(
-    project, train, storage, tmp_path, replace, settings, stop
+    project, train, storage, tmp_path, replaced, settings, stop
 ):
-    recipe = project(replace, train=settings)
+    recipe = project(replaced, train=settings)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     straight = train(recipe, storage=elsewhere)
@@ -96,7 +104,7 @@ def test_two_trainings_of_one_seed_are_the_same_and_of_another_not(project, trai
 
 
 @pytest.mark.parametrize(
-    ("replace", "settings", "what"),
+    ("replaced", "settings", "what"),
     [
         ({}, "label_smoothing = 0.1", "settings"),
         ({"seed = 5": "seed = 6"}, "", "data"),
@@ -110,13 +118,84 @@ def test_two_trainings_of_one_seed_are_the_same_and_of_another_not(project, trai
     ids=["settings", "pictures", "preprocessing", "weights"],
 )
 def test_a_training_of_something_else_is_begun_anew_and_says_so(
-    project, train, told, storage, replace, settings, what
+    project, train, told, storage, replaced, settings, what
 ):
     train(project())
-    recipe = project(replace, train=settings)
+    recipe = project(replaced, train=settings)
     again = train(recipe, progress=told)
     assert ("begin anew", f"what was kept was made from other {what}") in told.steps
     assert len(again.history) == 3
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "what"),
+    [
+        ("torch.nn.ReLU()", "torch.nn.Tanh()", "network and code beside the recipe"),
+        ("Dropout(0.2)", "Dropout(0.3)", "network and code beside the recipe"),
+        (".mean((2, 3))", ".amax((2, 3))", "code beside the recipe"),
+    ],
+    ids=["another layer", "another dropout", "another way through"],
+)
+def test_another_network_with_the_same_weights_is_begun_anew(project, train, told, old, new, what):
+    recipe = project()
+    train(recipe)
+    model = recipe.directory / "model.py"
+    assert old in model.read_text()
+    model.write_text(model.read_text().replace(old, new))
+    again = train(recipe, progress=told)
+    assert ("begin anew", f"what was kept was made from other {what}") in told.steps
+    assert len(again.history) == 3
+
+
+def test_frames_at_another_rate_are_other_data(project, train, told):
+    train(project())
+    train(project({"[data]": "[data]\nfps = 5"}), progress=told)
+    assert ("begin anew", "what was kept was made from other data") in told.steps
+
+
+def test_another_torch_comes_to_other_weights(project, train, told, monkeypatch):
+    train(project())
+    monkeypatch.setattr(torch, "__version__", "2.0.0")
+    made_from._of_program.cache_clear()
+    train(project(), progress=told)
+    made_from._of_program.cache_clear()
+    what = "versions of torch and edgeprep"
+    assert ("begin anew", f"what was kept was made from other {what}") in told.steps
+
+
+@dataclass(frozen=True)
+class Table(FileStage):
+    """A stage that reads a file, which a recipe names."""
+
+    name: ClassVar[str] = "table"
+    file: ClassVar[str] = "path"
+
+    path: str
+
+    @property
+    def content(self):
+        return Path(self.path).read_bytes()
+
+    def opened(self, content, registry):
+        return self
+
+    def output(self, image):
+        return image
+
+    def apply(self, F, x, image):
+        return x
+
+
+def test_the_content_of_a_stages_file_is_a_part_of_the_data(opened, project, tmp_path):
+    data = opened(project())
+    path = tmp_path / "table.bin"
+    found = []
+    for content in (b"one", b"one", b"other"):
+        path.write_bytes(content)
+        host = Chain(input=data.plain.host.input, stages=(Table(str(path)),))
+        plain = Preparation(host=host, graph=data.plain.graph)
+        found.append(made_from._of_data(replace(data, plain=plain)))
+    assert found[0] == found[1] != found[2]
 
 
 def test_settings_that_change_no_result_do_not_begin_anew(project, train):

@@ -8,8 +8,9 @@ import pytest
 import safetensors.torch
 from PIL import Image
 
-from edgeprep.errors import DataError, OutputExists, RecipeError, StorageError
+from edgeprep.errors import CheckpointError, DataError, OutputExists, RecipeError, StorageError
 from edgeprep.train import load_network, train_recipe
+from edgeprep.train.alone import alone_in
 
 FILES = [
     "checkpoint.safetensors",
@@ -131,6 +132,33 @@ def test_a_training_of_other_settings_is_replaced_only_on_purpose(project, outpu
     epochs = []
     train_recipe(recipe, output, overwrite=True, watch=lambda tick: epochs.append(tick.epoch))
     assert epochs[0] == 1
+
+
+def test_a_damaged_training_is_refused_with_what_helps(project, output):
+    with pytest.raises(Stop, match="killed"):
+        train_recipe(project(), output, watch=stop)
+    path = output / "checkpoint.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match="bytes that have changed") as fault:
+        train_recipe(project(), output)
+    assert str(fault.value) == (
+        f"{path}: must be a checkpoint of a training, got bytes that have changed since; pass "
+        "--overwrite (overwrite=True) to train anew, or name another directory"
+    )
+    assert train_recipe(project(), output, overwrite=True).epochs == 3
+
+
+def test_a_training_under_way_is_not_replaced(project, output):
+    output.mkdir()
+    (output / "checkpoint.safetensors").write_text("of the other one")
+    with (
+        alone_in(output),
+        pytest.raises(StorageError, match="one training at a time may work in it"),
+    ):
+        train_recipe(project(), output, overwrite=True)
+    assert [path.name for path in output.iterdir()] == ["checkpoint.safetensors"]
 
 
 def test_a_kill_between_the_last_epoch_and_the_score_costs_nothing(project, output):
