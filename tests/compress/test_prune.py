@@ -1,7 +1,6 @@
 """Networks with fewer channels: what goes, what stays, and that they still run."""
 
 import copy
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -12,9 +11,6 @@ from torch.nn import functional
 
 from edgeprep.compress.prune import Prune
 from edgeprep.compress.shapes import load_compressed, save_compressed
-from edgeprep.errors import RecipeError
-from edgeprep.registry import Registry
-from edgeprep.schema import build
 from edgeprep.train.outputs import flatten_outputs
 
 IMAGE = torch.randn(2, 3, 12, 12, generator=torch.Generator().manual_seed(0))
@@ -345,46 +341,3 @@ def test_pruning_is_repeatable(workbench):
     settings = Prune(ratio=0.5, scope="global", importance="taylor")
     first, second = (settings.apply(copy.deepcopy(network), workbench(network)) for _ in range(2))
     assert torch.equal(first(IMAGE), second(IMAGE))
-
-
-def test_recipes_find_it_by_its_name():
-    assert Registry(installed=False).get("pass", "prune") is Prune
-
-
-@pytest.mark.parametrize(
-    ("table", "message"),
-    [
-        (
-            {},
-            (
-                "compress[0]: must have exactly one of 'ratio', 'speedup' and 'max_parameters', "
-                "got none"
-            ),
-        ),
-        (
-            {"ratio": 0.5, "speedup": 2.0},
-            (
-                "compress[0]: must have exactly one of 'ratio', 'speedup' and 'max_parameters', "
-                "got 'ratio' and 'speedup'"
-            ),
-        ),
-        (
-            {"ratio": 0.5, "steps": 2},
-            (
-                "compress[0].steps: must be 1 where there is no fine-tuning in between, got 2; "
-                "set epochs"
-            ),
-        ),
-        ({"ratio": 1.0}, "compress[0].ratio: must be at least 0 and below 1, got 1.0"),
-        ({"speedup": 1.0}, "compress[0].speedup: must be above 1, got 1.0"),
-        (
-            {"ratio": 0.5, "importance": "l3"},
-            "compress[0].importance: must be one of 'bn-scale', 'l1', 'l2', 'taylor', got 'l3'",
-        ),
-    ],
-    ids=lambda value: json.dumps(value) if isinstance(value, dict) else "",
-)
-def test_a_table_that_breaks_a_rule_is_refused(table, message):
-    with pytest.raises(RecipeError, match="must") as caught:
-        build(Prune, table, "compress[0]")
-    assert str(caught.value) == message
