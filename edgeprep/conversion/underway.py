@@ -208,15 +208,18 @@ class Conversion:
         """The order in which the layers of `network` go back into float."""
         source = self.sources[self.plan.placements[0]]
         samples, rows = source.calibration_preprocessed, source.network_input.shape[0]
+        # Of "both" ranges of weights, the last is the less exact one.
+        policy = self.plan.recipe.quantize.policies[-1]
+        key = self._key(network, step="ranking", quantization=repr(policy))
         with (
-            self.steps.open(self._key(network, step="ranking"), self.scratch) as storage,
+            self.steps.open(key, self.scratch) as storage,
             self.progress("rank the layers by what quantizing each one costs") as done,
         ):
             kept = storage / "ranking.json"
             ranking = Ranking.read(kept)
             if ranking is None:
                 with fastest_threads(lambda: network(torch.from_numpy(samples[:rows]))):
-                    ranking = Ranking.of(measure(network, samples, rows=rows))
+                    ranking = Ranking.of(measure(network, samples, rows=rows, policy=policy))
                 ranking.write(kept)
             done(ranking.describe())
         return ranking
