@@ -1,6 +1,7 @@
 """What a pass can do with the workbench of a recipe."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import torch
 
 import edgeprep
+from edgeprep.conversion import Progress, silent
 from edgeprep.conversion.search import search
 from edgeprep.errors import RecipeError
 from edgeprep.hookspecs import hookimpl
@@ -52,11 +54,19 @@ def convert(
     """Converts the small project with a pass that does `work(network, bench)`."""
     registry.register("try", Plugin)
 
-    def run(work: Callable[[Any, Workbench], Any], *, more: str = "", data: str = TRAINING) -> Any:
+    def run(
+        work: Callable[[Any, Workbench], Any],
+        *,
+        more: str = "",
+        data: str = TRAINING,
+        progress: Progress = silent,
+    ) -> Any:
         Try.work = staticmethod(work)  # type: ignore[assignment]
         evaluation = 'evaluation  = { factory = "data:pictures" }'
         recipe = project(more=f"{TRAIN}\n{COMPRESS}\n{more}", data=f"{evaluation}\n{data}")
-        return edgeprep.convert(recipe, output, registry=registry, overwrite=True)
+        return edgeprep.convert(
+            recipe, output, registry=registry, overwrite=True, progress=progress
+        )
 
     return run
 
@@ -97,6 +107,26 @@ def test_a_network_learns_and_its_training_is_not_done_twice(convert: Callable[.
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
     # Warm-up and steps are cut down with the epochs, or two would all be warm-up.
     assert epochs == [2]
+
+
+def test_pictures_that_are_learned_from_and_judged_by_are_warned_of_once_with_their_count(
+    convert: Callable[..., Any],
+) -> None:
+    told = []
+
+    @contextmanager
+    def progress(title: str) -> Iterator[Callable[[str], None]]:
+        yield lambda text: told.append(f"{title}: {text}")
+
+    def work(network: Any, bench: Workbench) -> Any:
+        for name in ("first", "second"):
+            bench.fine_tune(network, name=name, epochs=1)
+        return network
+
+    convert(work, progress=progress)
+    warnings = [line for line in told if "data.evaluation are in data.training" in line]
+    assert len(warnings) == 1
+    assert "24 of the 24 pictures of data.evaluation are in data.training, too" in warnings[0]
 
 
 def test_a_network_is_scored_on_the_validation_data(convert: Callable[..., Any]) -> None:
