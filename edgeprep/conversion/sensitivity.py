@@ -182,8 +182,7 @@ class _Analysis:
     def measure(self, source: NetworkSource, samples: int | None) -> Sensitivity:
         """The layers of `source`, by cost."""
         inputs, rows = source.calibration_preprocessed, source.network_input.shape[0]
-        # Of "both" ranges of weights, the last is the less exact one.
-        policy = self.plan.recipe.quantize.policies[-1]
+        policy = self.plan.recipe.quantize.policy
         network = _users(source)
         with self.progress("quantize each layer alone") as done:
             with fastest_threads(lambda: run_network(network, torch.tensor(inputs[:rows]))):

@@ -195,7 +195,7 @@ class Conversion:
         table = self.plan.recipe.quantize
         kept = match_modules(network, {"quantize.keep_float": table.keep_float})
         source = self._source(placement, network)
-        return source.quantized_by(table.policies[0]).keeping(kept)
+        return source.quantized_by(table.policy).keeping(kept)
 
     def _source(self, placement: Placement, network: torch.nn.Module) -> NetworkSource:
         _, graph = self.plan.chain.cut(placement)
@@ -208,8 +208,7 @@ class Conversion:
         """The order in which the layers of `network` go back into float."""
         source = self.sources[self.plan.placements[0]]
         samples, rows = source.calibration_preprocessed, source.network_input.shape[0]
-        # Of "both" ranges of weights, the last is the less exact one.
-        policy = self.plan.recipe.quantize.policies[-1]
+        policy = self.plan.recipe.quantize.policy
         key = self._key(network, step="ranking", quantization=repr(policy))
         with (
             self.steps.open(key, self.scratch) as storage,

@@ -47,6 +47,15 @@ class QuantizeTable:
             for weight_range in ranges
         )
 
+    @property
+    def policy(self) -> Quantization:
+        """The one for what serves all variants, such as fine-tuning: "auto" where it is "both"."""
+        return Quantization(
+            calibrator=self.calibrator,
+            percentile=self.percentile,
+            weight_range="auto" if self.weight_range == "both" else self.weight_range,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetTable:
