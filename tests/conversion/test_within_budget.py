@@ -294,9 +294,9 @@ def test_the_best_of_trials_that_are_all_over_budget_is_told_by_the_next_convers
 def test_ranges_are_not_chosen_otherwise_where_none_are_measured_before(
     project: Any, output: Path, fragile: Registry, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Fragile, "precisions", ("fp32", "int8-weight-only"))
-    engine.fault = needs("features.1", fault=0.19)
-    target = TARGET.replace("int8", "int8-weight-only")
+    monkeypatch.setattr(Fragile, "precisions", ("fp32", "int8-dynamic"))
+    engine.fault = needs("features.1", fault=COSTLY)
+    target = TARGET.replace("int8", "int8-dynamic")
     with pytest.raises(BudgetError, match=r"^budget\.max_drop: "):
         edgeprep.convert(project(target=target, more=budget()), output, registry=fragile)
     policies = {source.quantization.calibrator for source in engine.sources.values()}
