@@ -69,7 +69,7 @@ def _hints(step: Distil, student: torch.nn.Module, teacher: Teacher, bench: Work
     with recorded(students) as ours, recorded(teachers) as theirs, torch.no_grad():
         student.eval()(torch.zeros(bench.source.network_input.shape))
         teacher.answer(teacher.example())
-    return Hints(step.hints, students, teachers, ours, theirs)
+    return Hints(step.hints, students, teachers, ours, theirs, seed=bench.seed)
 
 
 def _modules_of_teacher(step: Distil, teacher: Teacher) -> dict[str, torch.nn.Module]:

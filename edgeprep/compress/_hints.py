@@ -15,7 +15,6 @@ __all__ = ["Hints", "find_modules", "recorded"]
 
 Seen = dict[str, torch.Tensor]
 
-_SEED = 0
 _NAMED = 8  # so many modules are listed where none is near
 
 
@@ -28,6 +27,7 @@ class Hints:
         teachers: those of the teacher.
         ours: what `students` gave for one picture, by the same paths.
         theirs: what `teachers` gave for it.
+        seed: of the adapters.
 
     Attributes:
         adapters: one a hint.
@@ -43,13 +43,15 @@ class Hints:
         teachers: Mapping[str, torch.nn.Module],
         ours: Seen,
         theirs: Seen,
+        *,
+        seed: int = 0,
     ) -> None:
         self._hints = tuple(hints)
         self._students = students
         self._teachers = teachers
-        # As every run starts with the same ones, a killed training goes on as it began.
+        # As a seed gives the same ones every time, a killed training goes on as it began.
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(_SEED)
+            torch.manual_seed(seed)
             self.adapters = tuple(
                 _adapter(
                     _seen(ours, hint.student, f"hints[{index}].student"),

@@ -15,7 +15,6 @@ __all__ = ["derive_student"]
 Shapes = dict[torch.nn.Module, tuple[torch.Size, torch.Size]]
 Sequence = tuple[torch.nn.Sequential, list[int]]
 
-_SEED = 0
 _NAMED = 5  # so many names are listed in a message
 
 
@@ -36,7 +35,7 @@ def derive_student(step: Distil, network: torch.nn.Module, bench: Workbench) -> 
     if step.width < 1:
         network = narrow(network, step.width, bench)
     if step.start == "scratch":
-        start_anew(network)
+        start_anew(network, bench.seed)
     return network
 
 
@@ -82,8 +81,8 @@ def drop_blocks(network: torch.nn.Module, depth: float, example: torch.Tensor) -
         raise RecipeError(f"distil.depth: {rule}, got {depth!r} and {count} such blocks")
 
 
-def start_anew(network: torch.nn.Module) -> None:
-    """Initialize every module as torch does, always the same way.
+def start_anew(network: torch.nn.Module, seed: int) -> None:
+    """Initialize every module as torch does, the same way for the same `seed`.
 
     Raises:
         RecipeError: a module holds weights and does not say how they start.
@@ -100,7 +99,7 @@ def start_anew(network: torch.nn.Module) -> None:
         named = name_first(_NAMED, stubborn)
         raise RecipeError(f"distil.start: 'scratch' {rule}, got {named}; {remedy}")
     with torch.random.fork_rng(devices=[]), torch.no_grad():
-        torch.manual_seed(_SEED)
+        torch.manual_seed(seed)
         for module in network.modules():
             reset = getattr(module, "reset_parameters", None)
             if reset is not None:

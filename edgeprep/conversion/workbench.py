@@ -70,6 +70,11 @@ class RecipeWorkbench(Workbench):
         """See `Workbench.objective`."""
         return objective_for(self.plan.task, self.plan.recipe.train)
 
+    @property
+    def seed(self) -> int:
+        """See `Workbench.seed`."""
+        return self.plan.recipe.train.seed
+
     def step(self, title: str) -> AbstractContextManager[Callable[[str], None]]:
         """See `Workbench.step`."""
         return self.progress(title)

@@ -128,6 +128,11 @@ class Workbench(ABC):
     def objective(self) -> Objective:
         """The task's own loss, as `[train]` sets it."""
 
+    @property
+    @abstractmethod
+    def seed(self) -> int:
+        """Of all that is random, as `[train]` sets it."""
+
     @abstractmethod
     def step(self, title: str) -> "AbstractContextManager[Callable[[str], None]]":
         """Tell of a part of the work: `with bench.step("measure") as done: …; done("3 ms")`."""

@@ -109,6 +109,11 @@ class SmallWorkbench(Workbench):
         return self.chain.stages
 
     @property
+    def seed(self) -> int:
+        """See `Workbench.seed`."""
+        return 0
+
+    @property
     def objective(self) -> Objective:
         """See `Workbench.objective`."""
         return objective_for(self.task, TrainTable())

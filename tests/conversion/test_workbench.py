@@ -25,7 +25,7 @@ TRAINING = """
 training   = { factory = "data:pictures", arguments = { count = 24 } }
 validation = { factory = "data:pictures", arguments = { count = 12 } }
 """
-TRAIN = "[train]\nepochs = 8\nbatch = 8\nwarmup_epochs = 4\nstep_epochs = 4\n"
+TRAIN = "[train]\nseed = 7\nepochs = 8\nbatch = 8\nwarmup_epochs = 4\nstep_epochs = 4\n"
 COMPRESS = '[[compress]]\nuse = "try"'
 
 
@@ -127,6 +127,17 @@ def test_pictures_that_are_learned_from_and_judged_by_are_warned_of_once_with_th
     warnings = [line for line in told if "data.evaluation are in data.training" in line]
     assert len(warnings) == 1
     assert "24 of the 24 pictures of data.evaluation are in data.training, too" in warnings[0]
+
+
+def test_what_is_random_has_the_recipes_seed(convert: Callable[..., Any]) -> None:
+    seeds = []
+
+    def work(network: Any, bench: Workbench) -> Any:
+        seeds.append(bench.seed)
+        return network
+
+    convert(work)
+    assert seeds == [7]
 
 
 def test_a_network_is_scored_on_the_validation_data(convert: Callable[..., Any]) -> None:
