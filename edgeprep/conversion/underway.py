@@ -26,7 +26,7 @@ from edgeprep.conversion.threads import fastest_threads
 from edgeprep.conversion.variants import MadeVariant, Oracle
 from edgeprep.conversion.within_budget import VariantMaker
 from edgeprep.data import Prepared, Progress, Samples, prepare_samples
-from edgeprep.errors import ParityError
+from edgeprep.errors import BudgetError, ParityError
 from edgeprep.interfaces import CALIBRATED, Placement
 from edgeprep.registry import Registry, create
 from edgeprep.stages.chain import Chain
@@ -76,6 +76,7 @@ class Conversion:
     def make(self) -> list[MadeVariant]:
         """All variants, each past the parity gate."""
         maker = self.prepare()
+        self._check_compressed()
         return [maker.make(planned) for planned in self.plan.variants]
 
     def prepare(self) -> VariantMaker:
@@ -106,6 +107,26 @@ class Conversion:
         )
         maker.check()
         return maker
+
+    def _check_compressed(self) -> None:
+        """Refuse what the passes made where it is over budget before anything is quantized.
+
+        Raises:
+            BudgetError: its score says so; no choice of layers or ranges would make that good.
+        """
+        budget = self.plan.recipe.budget
+        if budget is None or not self.plan.passes:
+            return
+        placement = self.plan.placements[0]
+        ground, source = self.grounds[placement], self.sources[placement]
+        score = ground.scorer.score(run_all(source.run, ground.held_out))
+        drop = ground.scorer.drop(ground.score, score)
+        if drop > budget.max_drop:
+            raise BudgetError(
+                f"budget.max_drop: {budget.metric} may drop by at most {budget.max_drop}, got "
+                f"{drop:.4f} (to {score:.4f}) after the last of compress, before any export; "
+                "prune less, train longer, or allow a larger drop"
+            )
 
     def check_limits(self, made: Sequence[MadeVariant]) -> None:
         """Hold what the variants cost here against the recipe's limits."""

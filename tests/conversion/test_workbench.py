@@ -14,7 +14,7 @@ import torch
 import edgeprep
 from edgeprep.conversion import Progress, silent
 from edgeprep.conversion.search import search
-from edgeprep.errors import RecipeError
+from edgeprep.errors import BudgetError, RecipeError
 from edgeprep.hookspecs import hookimpl
 from edgeprep.interfaces import Pass, Workbench
 from edgeprep.recipe import load_recipe
@@ -330,3 +330,20 @@ def test_a_pass_that_cannot_name_its_files_is_told_before_any_work(
     message = r"^compress\[0\]: pass 'try' must name its files, got TypeError"
     with pytest.raises(RecipeError, match=message):
         convert(lambda network, _: network, data="")
+
+
+def test_a_network_that_is_over_budget_before_any_export_is_not_exported(
+    convert: Callable[..., Any], registry: Registry, fake: SimpleNamespace
+) -> None:
+    def work(network: Any, bench: Workbench) -> Any:
+        network.head.bias.data = torch.tensor([100.0, 0.0, 0.0])
+        network.head.weight.data *= 1.5
+        return network
+
+    fake.raises.append(AssertionError("exported"))
+    with pytest.raises(BudgetError, match=r"^budget\.max_drop: ") as fault:
+        convert(work, more='[budget]\nmetric = "accuracy"\nmax_drop = 0.1')
+    assert str(fault.value) == (
+        "budget.max_drop: accuracy may drop by at most 0.1, got 0.6667 (to 0.3333) after the last "
+        "of compress, before any export; prune less, train longer, or allow a larger drop"
+    )
