@@ -118,7 +118,8 @@ def test_numpy_resizes_as_the_formula(options, slow_resize, size, content, layou
 def test_a_constant_picture_stays_constant(options, size, level):
     size_in, size_out = size
     result = resized(np.full((*size_in, 3), level, np.uint8), size_out, options)
-    assert np.abs(result - level).max() <= 0.001
+    # Float32 sums of as many as 4096 products, on both axes.
+    assert np.abs(result - level).max() <= 0.002
 
 
 @law
