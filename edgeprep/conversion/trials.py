@@ -1,11 +1,9 @@
 """The trials of one variant: made, scored, and kept for a conversion that goes on after a kill."""
 
-import math
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -32,7 +30,7 @@ class Trials:
         make: makes it, quantized in one way.
         max_drop: what it may lose.
         may_repair: whether there will be more than one trial.
-        path: a file where trials that were over budget are kept, so that none is done twice.
+        path: a file where trials that were over budget are kept, so that none is scored twice.
         progress: is told of every trial.
     """
 
@@ -93,11 +91,14 @@ class Trials:
             if self._held is None or self._rank(tried) < self._rank(self._held[0]):
                 self._held = tried, made
         over = tried.drop > self.max_drop
+        if tried.fault:
+            # Not kept: the next conversion is to end with this very error, too.
+            done(f"cannot be used: {tried.fault}")
+            return tried
         if over:
             self._known[trial] = tried
             _write(self.path, [*self._known.values()])
-        described = tried.fault or made.describe()
-        done(f"over budget: {described}" if over else described)
+        done(f"over budget: {made.describe()}" if over else made.describe())
         return tried
 
     def _rank(self, tried: Tried) -> tuple[bool, float, float]:
@@ -126,12 +127,9 @@ def _what_came(trial: Trial, made: MadeVariant) -> Tried:
 
 def _read(path: Path) -> list[Tried]:
     with suppress(FileNotFoundError, msgspec.DecodeError):
-        found = msgspec.json.decode(path.read_bytes(), type=list[Tried])
-        # JSON has no infinity, which is what a trial with a fault loses.
-        return [replace(one, drop=math.inf) if one.fault else one for one in found]
+        return msgspec.json.decode(path.read_bytes(), type=list[Tried])
     return []
 
 
 def _write(path: Path, tried: list[Tried]) -> None:
-    finite: list[Any] = [replace(one, drop=0.0) if one.fault else one for one in tried]
-    atomic_write(path, [msgspec.json.encode(finite)], overwrite=True)
+    atomic_write(path, [msgspec.json.encode(tried)], overwrite=True)

@@ -12,6 +12,7 @@ __all__ = [
     "KEPT",
     "RESULT",
     "ROWS",
+    "STATE",
     "TABLE",
     "UNFINISHED",
     "WEIGHTS",
@@ -25,8 +26,9 @@ EPOCH = "unfinished-epoch.safetensors"
 ROWS, TABLE = "metrics.jsonl", "metrics.csv"
 CURVE, RESULT = "curve.png", "result.json"
 
-# What a training that begins anew removes of one before.
-KEPT = (CHECKPOINT, EPOCH, WEIGHTS, ROWS, TABLE, CURVE, RESULT)
+# What a training that begins anew removes of one before; it replaces the rest when it has new ones.
+STATE = (CHECKPOINT, EPOCH, RESULT)
+KEPT = (*STATE, WEIGHTS, ROWS, TABLE, CURVE)
 # What `atomic_write` had not given its name when the process was killed.
 UNFINISHED = ".edgeprep-*.tmp"
 

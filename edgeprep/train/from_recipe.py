@@ -17,6 +17,7 @@ from edgeprep.train.data import TrainingData, check_learnable, open_training
 from edgeprep.train.network import start_network
 from edgeprep.train.objective import objective_for
 from edgeprep.train.output import Trained, claim, finish, prepared
+from edgeprep.train.parameters import check_patterns
 from edgeprep.train.reading import read_data
 from edgeprep.train.split import open_split
 from edgeprep.train.watching import Watch, unwatched
@@ -82,6 +83,7 @@ def train_recipe(
             recipe.model, settings.weights, recipe.directory, seed=settings.seed
         )
         check_learnable(network, data)
+        check_patterns(network, settings)
         tested = _evaluation(recipe, data)
         if tested is not None:
             # They are read now, and need not be a second time.

@@ -9,7 +9,16 @@ from typing import Any
 
 from edgeprep.errors import OutputExists, StorageError
 from edgeprep.files import atomic_write
-from edgeprep.train.files import CHECKPOINT, CURVE, KEPT, RESULT, TABLE, WEIGHTS, remove_files
+from edgeprep.train.files import (
+    CHECKPOINT,
+    CURVE,
+    RESULT,
+    ROWS,
+    STATE,
+    TABLE,
+    WEIGHTS,
+    remove_files,
+)
 from edgeprep.train.history import Row
 
 __all__ = ["Trained", "claim", "finish", "holds_training", "prepared"]
@@ -78,7 +87,8 @@ def claim(directory: Path, *, overwrite: bool) -> None:
     """Make sure that a training may begin or go on in `directory`; nothing is written yet.
 
     Raises:
-        OutputExists: a training was finished there, and `overwrite` is False.
+        OutputExists: a training was finished there, or files of its names are there that none
+            has left, and `overwrite` is False.
         StorageError: it is no directory.
     """
     if directory.exists() and not directory.is_dir():
@@ -87,6 +97,13 @@ def claim(directory: Path, *, overwrite: bool) -> None:
         raise OutputExists(
             f"{directory}: holds a finished training; pass --overwrite (overwrite=True) to train "
             "anew, or name another directory"
+        )
+    # A training of ours begins with its rows.
+    strange = [name for name in (WEIGHTS, TABLE, CURVE) if (directory / name).exists()]
+    if strange and not (directory / ROWS).exists() and not overwrite:
+        raise OutputExists(
+            f"{directory}: must hold no files that a training would replace, got {strange[0]!r}; "
+            "pass --overwrite (overwrite=True) to replace them, or name another directory"
         )
 
 
@@ -101,7 +118,8 @@ def prepared(directory: Path, *, overwrite: bool) -> Iterator[None]:
 
     Args:
         directory: of the training.
-        overwrite: whether what a training before has left in it is removed first.
+        overwrite: whether nothing goes on that a training before has left in it. Its weights, its
+            metrics and its curve stay until there are new ones.
 
     Raises:
         StorageError: it cannot be made or written to, or another training is under way in it.
@@ -112,11 +130,19 @@ def prepared(directory: Path, *, overwrite: bool) -> Iterator[None]:
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        rule = "must be a directory that can be written"
-        raise StorageError(f"{directory}: {rule}, got {error.strerror!r}") from error
+        raise _unwritable(directory, error) from error
     with alone_in(directory):
-        remove_files((directory / name for name in KEPT if overwrite), directory)
+        remove_files((directory / name for name in STATE if overwrite), directory)
+        try:
+            (directory / ROWS).touch()
+        except OSError as error:
+            raise _unwritable(directory, error) from error
         yield
+
+
+def _unwritable(directory: Path, error: OSError) -> StorageError:
+    rule = "must be a directory that can be written"
+    return StorageError(f"{directory}: {rule}, got {error.strerror!r}")
 
 
 def finish(trained: Trained, rows: Sequence[Row]) -> None:

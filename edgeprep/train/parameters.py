@@ -9,7 +9,18 @@ from edgeprep.errors import RecipeError
 from edgeprep.recipe import TrainTable
 from edgeprep.train.modules import inside, match_pattern, match_patterns
 
-__all__ = ["build_optimizer", "freeze", "set_rate"]
+__all__ = ["build_optimizer", "check_patterns", "freeze", "set_rate"]
+
+
+def check_patterns(network: torch.nn.Module, settings: TrainTable) -> None:
+    """Look for what the patterns of `settings` name, before anything is written.
+
+    Raises:
+        RecipeError: a pattern matches no module.
+    """
+    match_patterns(network, settings.freeze, "train.freeze")
+    for pattern in settings.rates:
+        match_pattern(network, pattern, f"train.rates.{pattern}")
 
 
 def freeze(network: torch.nn.Module, settings: TrainTable) -> tuple[str, ...]:

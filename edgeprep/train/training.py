@@ -20,7 +20,7 @@ from edgeprep.train.checkpoint import Checkpoint, read_checkpoint
 from edgeprep.train.data import TrainingData
 from edgeprep.train.devices import fabric_in_silence, is_forked, seeded
 from edgeprep.train.ema import MovingAverage
-from edgeprep.train.files import CHECKPOINT, EPOCH, KEPT, UNFINISHED, WEIGHTS, remove_files
+from edgeprep.train.files import CHECKPOINT, EPOCH, KEPT, STATE, UNFINISHED, WEIGHTS, remove_files
 from edgeprep.train.history import Row
 from edgeprep.train.learner import Learner
 from edgeprep.train.loop import Loop
@@ -215,7 +215,8 @@ def _look(training: Training, made_from: Mapping[str, str]) -> Checkpoint | None
     if reason:
         with training.progress("begin anew") as done:
             done(reason)
-    remove_files((storage / name for name in KEPT), storage)
+    # What a person asked for stays until there is something new in its place.
+    remove_files((storage / name for name in (STATE if refuse else KEPT)), storage)
     return None
 
 

@@ -8,7 +8,14 @@ import pytest
 import safetensors.torch
 from PIL import Image
 
-from edgeprep.errors import CheckpointError, DataError, OutputExists, RecipeError, StorageError
+from edgeprep.errors import (
+    CheckpointError,
+    DataError,
+    OutputExists,
+    RecipeError,
+    StorageError,
+    TrainingError,
+)
 from edgeprep.train import load_network, train_recipe
 from edgeprep.train.alone import alone_in
 
@@ -132,6 +139,45 @@ def test_a_training_of_other_settings_is_replaced_only_on_purpose(project, outpu
     epochs = []
     train_recipe(recipe, output, overwrite=True, watch=lambda tick: epochs.append(tick.epoch))
     assert epochs[0] == 1
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "metrics.csv", "curve.png"])
+def test_files_that_no_training_has_left_are_replaced_only_on_purpose(project, output, name):
+    output.mkdir()
+    (output / name).write_text("mine")
+    with pytest.raises(OutputExists) as fault:  # noqa: PT011 -- whole, below
+        train_recipe(project(), output)
+    assert str(fault.value) == (
+        f"{output}: must hold no files that a training would replace, got {name!r}; pass "
+        "--overwrite (overwrite=True) to replace them, or name another directory"
+    )
+    assert (output / name).read_text() == "mine"
+    assert [path.name for path in output.iterdir()] == [name]
+    assert train_recipe(project(), output, overwrite=True).epochs == 3
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        'freeze = ["feature.*"]',
+        'rates = { "feature.*" = 0.1 }',
+    ],
+)
+def test_settings_that_do_not_fit_cost_nothing_that_is_there(project, output, fault):
+    train_recipe(project(), output)
+    before = {path.name: path.read_bytes() for path in output.iterdir()}
+    with pytest.raises(RecipeError, match=r"^train\.(freeze\[0\]|rates\.feature\.\*): must match"):
+        train_recipe(project(train=fault), output, overwrite=True)
+    assert {path.name: path.read_bytes() for path in output.iterdir()} == before
+
+
+def test_weights_stay_until_there_are_new_ones(project, output):
+    train_recipe(project(), output)
+    before = (output / "weights.safetensors").read_bytes()
+    explode = project({"learning_rate = 0.05": "learning_rate = 1e30"})
+    with pytest.raises(TrainingError, match=r"^train: epoch 1, step"):
+        train_recipe(explode, output, overwrite=True)
+    assert (output / "weights.safetensors").read_bytes() == before
 
 
 def test_a_damaged_training_is_refused_with_what_helps(project, output):
