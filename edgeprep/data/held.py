@@ -22,10 +22,12 @@ class Held(ABC):
     Attributes:
         labels: one a sample; None where the data have none.
         digests: one a sample, equal where the pictures are.
+        skipped: the names of the pictures that could not be read and were left out.
     """
 
     labels: tuple[int | None, ...]
     digests: tuple[bytes, ...]
+    skipped: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -94,6 +96,7 @@ def hold_samples(samples: Samples, where: str) -> Held:
         where=where,
         labels=tuple(labels),
         digests=tuple(digests),
+        skipped=tuple(one.name for one in samples.skipped),
     )
 
 
@@ -111,8 +114,10 @@ def _write(samples: Samples) -> Held:
             start += picture.size
             yield np.ascontiguousarray(picture).reshape(-1)
 
+    content = rows_on_disk(contents())
     return _Written(
-        content=rows_on_disk(contents()),
+        content=content,
+        skipped=tuple(one.name for one in samples.skipped),
         places=tuple(places),
         labels=tuple(labels),
         digests=tuple(digests),

@@ -34,6 +34,11 @@ class Supply(ABC):
     def digests(self) -> tuple[bytes, ...]:
         """Those of the first epoch, one a picture."""
 
+    @property
+    def skipped(self) -> tuple[str, ...]:
+        """The names of the pictures that could not be read and were left out."""
+        return ()
+
     @abstractmethod
     def batches(
         self, epoch: int, chosen: Sequence[Indices], *, upcoming: int | None = None
@@ -72,6 +77,11 @@ class Still(Supply):
         """See `Supply.digests`."""
         return self.prepared.digests
 
+    @property
+    def skipped(self) -> tuple[str, ...]:
+        """See `Supply.skipped`."""
+        return self.prepared.skipped
+
     def batches(
         self, epoch: int, chosen: Sequence[Indices], *, upcoming: int | None = None
     ) -> Iterator[Batch]:
@@ -102,6 +112,11 @@ class Varied(Supply):
     def digests(self) -> tuple[bytes, ...]:
         """See `Supply.digests`."""
         return self._pictures.held.digests
+
+    @property
+    def skipped(self) -> tuple[str, ...]:
+        """See `Supply.skipped`."""
+        return self._pictures.held.skipped
 
     def batches(
         self, epoch: int, chosen: Sequence[Indices], *, upcoming: int | None = None

@@ -226,6 +226,24 @@ def test_data_that_overlap_are_warned_of_with_the_count(project, output, told):
     assert ("compare the data", warning) in told.steps
 
 
+@pytest.mark.parametrize(
+    "augment", ["", '[[augment]]\nuse = "random-flip"'], ids=["plain", "varied"]
+)
+def test_pictures_that_cannot_be_read_are_counted_and_named(project, output, told, augment):
+    new = 'training   = { use = "image-folder", path = "pictures" }'
+    recipe = project({'training   = { factory = "data:pictures" }': new}, train=augment)
+    random = np.random.default_rng(0)
+    for label in ("red", "green", "blue"):
+        directory = recipe.directory / "pictures" / label
+        directory.mkdir(parents=True)
+        for index in range(8):
+            noise = random.integers(0, 256, (9, 8, 3), dtype=np.uint8)
+            Image.fromarray(noise).save(directory / f"{index}.png")
+    (recipe.directory / "pictures" / "red" / "broken.png").write_text("no picture")
+    trained = train_recipe(recipe, output, progress=told)
+    assert trained.warnings == ("data.training: 1 unreadable left out: 'red/broken.png'",)
+
+
 def test_an_output_that_is_a_file_is_refused(project, tmp_path):
     path = tmp_path / "file"
     path.write_text("mine")
