@@ -14,12 +14,13 @@ from edgeprep.compress.sensitivity import measure
 from edgeprep.conversion.calibration import check_calibration
 from edgeprep.conversion.compression import Compression
 from edgeprep.conversion.digests import digest, digest_data, digest_network, digest_program
+from edgeprep.conversion.ground import Ground, sample
 from edgeprep.conversion.keep_float import match_modules
 from edgeprep.conversion.limits import check_limits, measure_cost
 from edgeprep.conversion.parity import check_oracle
 from edgeprep.conversion.plan import Plan, PlannedVariant
 from edgeprep.conversion.ranking import Ranking
-from edgeprep.conversion.score import Agreement, Outputs, Scorer, run_all
+from edgeprep.conversion.score import Agreement, Scorer, run_all
 from edgeprep.conversion.source import NetworkSource
 from edgeprep.conversion.steps import Steps
 from edgeprep.conversion.threads import fastest_threads
@@ -37,27 +38,6 @@ __all__ = ["Conversion"]
 # Enough to see a border or a rare branch, few enough to cost nothing beside the export.
 _PARITY_SAMPLES = 16
 _GOLDEN_SAMPLES = 8
-# What is far over budget shows on so many.
-_SAMPLED = 256
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Ground:
-    """What all variants of one placement stand on.
-
-    Attributes:
-        calibration: None where the recipe names none.
-        held_out: what parity is proved on: evaluation data, or calibration data without them.
-        scorer: scores outputs on the held-out samples.
-        score: that of the network before anything was done to it.
-        sampled: the samples that a trial is scored on first, and the network's score on them.
-    """
-
-    calibration: Prepared | None
-    held_out: Prepared
-    scorer: Scorer
-    score: float
-    sampled: tuple[tuple[int, ...], float]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -69,7 +49,7 @@ class Conversion:
     progress: Progress
     scratch: Path
     steps: Steps
-    grounds: dict[Placement, _Ground] = field(default_factory=dict)
+    grounds: dict[Placement, Ground] = field(default_factory=dict)
     sources: dict[Placement, NetworkSource] = field(default_factory=dict)
     oracles: dict[Placement, Oracle] = field(default_factory=dict)
 
@@ -155,7 +135,7 @@ class Conversion:
             done(f"{count:,} parameters")
         return network
 
-    def _ground(self, placement: Placement, network: torch.nn.Module) -> _Ground:
+    def _ground(self, placement: Placement, network: torch.nn.Module) -> Ground:
         plan = self.plan
         host, graph = plan.chain.cut(placement)
         with self.progress(f"read the data, placement {placement!r}") as done:
@@ -180,9 +160,9 @@ class Conversion:
             if evaluation is not None and plan.metric is not None:
                 scorer = Scorer(task=plan.task, metric=plan.metric, samples=evaluation)
             score = scorer.score(outputs)
-            sampled = _sample(scorer, outputs)
+            sampled = sample(scorer, outputs)
             done(f"{scorer.name} {score:.4f} on {len(held_out)} samples")
-        return _Ground(
+        return Ground(
             calibration=calibration, held_out=held_out, scorer=scorer, score=score, sampled=sampled
         )
 
@@ -293,16 +273,6 @@ class Conversion:
             source_score=ground.score,
             sampled=ground.sampled,
         )
-
-
-def _sample(scorer: Scorer, outputs: Sequence[Outputs]) -> tuple[tuple[int, ...], float]:
-    """Samples that stand for all, and the score of their `outputs`."""
-    count = len(outputs)
-    if count <= 2 * _SAMPLED:
-        return (), 0.0
-    # From end to end: data often come class by class.
-    chosen = tuple(np.linspace(0, count - 1, _SAMPLED).astype(int).tolist())
-    return chosen, scorer.some(chosen).score([outputs[index] for index in chosen])
 
 
 def _prepare(plan: Plan, samples: Samples | None, host: Chain, where: str) -> Prepared | None:

@@ -335,7 +335,7 @@ def test_every_format_must_keep_the_limits(
 def test_the_number_of_samples_is_told_where_a_part_of_them_was_enough(
     project: Any, output: Path, fragile: Registry, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edgeprep.conversion.underway._SAMPLED", 9)
+    monkeypatch.setattr("edgeprep.conversion.ground._SAMPLED", 9)
     engine.fault = needs("features.0")
     result = edgeprep.convert(project(target=TARGET, more=budget()), output, registry=fragile)
     hopeless, *_, last = sorted(result.trials["fragile-int8"], key=lambda tried: -tried.drop)

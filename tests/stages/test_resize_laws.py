@@ -118,8 +118,10 @@ def test_numpy_resizes_as_the_formula(options, slow_resize, size, content, layou
 def test_a_constant_picture_stays_constant(options, size, level):
     size_in, size_out = size
     result = resized(np.full((*size_in, 3), level, np.uint8), size_out, options)
-    # Float32 sums of as many as 4096 products, on both axes: as near as area is to float64.
-    assert np.abs(result - level).max() <= 0.01
+    # Where all pixels count, float32 sums of as many as 4096 products on both axes: as near as the
+    # specification asks of these two; 0.0020 was seen.
+    averages = options.get("antialias") or options.get("method") == "area"
+    assert np.abs(result - level).max() <= (0.01 if averages else 0.001)
 
 
 @law
@@ -129,8 +131,8 @@ def test_no_value_leaves_the_range_of_the_picture(family, options, size, content
     result = resized(picture, size[1], options)
     # A cubic overshoots, and is cut off where no pixel can be.
     low, high = (0, 255) if family == "bicubic" else (picture.min(), picture.max())
-    assert result.min() >= low - 0.01
-    assert result.max() <= high + 0.01
+    assert result.min() >= low - 0.001
+    assert result.max() <= high + 0.001
 
 
 @law

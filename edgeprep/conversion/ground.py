@@ -1,0 +1,43 @@
+"""What all variants of one placement are held to: samples, and the network's score on them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgeprep.conversion.score import Outputs, Scorer
+from edgeprep.data import Prepared
+
+__all__ = ["Ground", "sample"]
+
+# What is far over budget shows on so many.
+_SAMPLED = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What all variants of one placement stand on.
+
+    Attributes:
+        calibration: None where the recipe names none.
+        held_out: what parity is proved on: evaluation data, or calibration data without them.
+        scorer: scores outputs on the held-out samples.
+        score: that of the network before anything was done to it.
+        sampled: the samples that a trial is scored on first, and the network's score on them.
+    """
+
+    calibration: Prepared | None
+    held_out: Prepared
+    scorer: Scorer
+    score: float
+    sampled: tuple[tuple[int, ...], float]
+
+
+def sample(scorer: Scorer, outputs: Sequence[Outputs]) -> tuple[tuple[int, ...], float]:
+    """Samples that stand for all, and the score of their `outputs`."""
+    count = len(outputs)
+    if count <= 2 * _SAMPLED:
+        return (), 0.0
+    # From end to end: data often come class by class.
+    chosen = tuple(np.linspace(0, count - 1, _SAMPLED).astype(int).tolist())
+    return chosen, scorer.some(chosen).score([outputs[index] for index in chosen])
