@@ -1,12 +1,12 @@
 """Where the pixels of one picture lie in another: what takes detections back to the camera."""
 
 from msgspec import Struct
-from numpy import asarray, float64, stack
+from numpy import asarray, clip, float64, stack
 from numpy.typing import ArrayLike, NDArray
 
 from edgeprep.errors import ShapeError
 
-__all__ = ["IDENTITY", "Affine"]
+__all__ = ["IDENTITY", "Affine", "Frame"]
 
 Row = tuple[float, float, float]
 
@@ -68,6 +68,47 @@ class Affine(Struct, frozen=True):
 
 
 IDENTITY = Affine((1.0, 0.0, 0.0), (0.0, 1.0, 0.0))
+
+
+class Frame(Struct, frozen=True):
+    """One picture that came in, and where in it a network looks.
+
+    Attributes:
+        height: of the picture, in pixels.
+        width: likewise.
+        seen: the height and width of what the network sees.
+        back: for each picture that the network sees of this one, nearly always one, where in this
+            one its pixels are.
+    """
+
+    height: int
+    width: int
+    seen: tuple[int, int]
+    back: tuple[Affine, ...]
+
+    def boxes(self, boxes: ArrayLike, number: int = 0) -> NDArray[float64]:
+        """Boxes of the network's picture `number` in this one, cut at its border.
+
+        Args:
+            boxes: `(…, 4)`, least x, least y, greatest x, greatest y, in pixels.
+            number: which of the pictures that the network sees they are in.
+        """
+        return clip(self.back[number].boxes(boxes), 0.0, self._limits)
+
+    def behind(self, first: Affine, height: int, width: int) -> "Frame":
+        """The same for a picture that became this one.
+
+        Args:
+            first: where in that picture this one's pixels are from.
+            height: of that picture, in pixels.
+            width: likewise.
+        """
+        back = tuple(first.after(each) for each in self.back)
+        return Frame(height, width, self.seen, back)
+
+    @property
+    def _limits(self) -> NDArray[float64]:
+        return asarray([self.width, self.height, self.width, self.height], float64)
 
 
 def _row(row: Row, first: Affine) -> Row:

@@ -23,6 +23,7 @@ from edgeprep.interfaces import Task
 from edgeprep.recipe import Recipe
 from edgeprep.registry import Registry, default_registry
 from edgeprep.runtime.candidates import Outcome, Reachable, list_candidates
+from edgeprep.runtime.frames import Frames
 from edgeprep.runtime.opened import OpenedBundle
 from edgeprep.runtime.timing import Timing, summarize
 from edgeprep.stages.chain import Chain
@@ -77,9 +78,12 @@ def evaluate(
     if with_source:
         _check_task(recipe, registry, task)
         scores.append(_score_source(recipe, registry, samples, scoring)[0])
+    frames = Frames.for_task(task, opened.chain)
     with closing(opened.chain):
         prepared = {
-            placement: prepare_samples(samples, host.chain, "data.evaluation", fps=recipe.data.fps)
+            placement: prepare_samples(
+                samples, host.chain, "data.evaluation", fps=recipe.data.fps, frames=frames
+            )
             for placement, host in opened.hosts.items()
         }
     count = len(next(iter(prepared.values())))
@@ -158,7 +162,7 @@ def _samples(recipe: Recipe, task: Task, limit: int | None) -> Samples:
         raise RecipeError("data.evaluation: required key is missing; scores need labelled samples")
     table = dict(recipe.data.evaluation) | ({} if limit is None else {"limit": limit})
     return build_reader(table, "data.evaluation").open(
-        directory=recipe.directory, where="data.evaluation", labels=getattr(task, "labels", None)
+        directory=recipe.directory, where="data.evaluation", task=task
     )
 
 
@@ -186,7 +190,10 @@ def _score_source(
     network = load_network(recipe.model, recipe.directory)
     with scratch_directory() as scratch, closing(Chain.of_recipe(recipe, registry)) as chain:
         host, graph = chain.cut(chain.placements(recipe.placement)[0])
-        prepared = prepare_samples(samples, host, "data.evaluation", fps=recipe.data.fps)
+        frames = Frames.for_task(scoring.task, chain)
+        prepared = prepare_samples(
+            samples, host, "data.evaluation", fps=recipe.data.fps, frames=frames
+        )
         none = np.empty((0, *graph.input.shape()[1:]), np.uint8)
         source = NetworkSource(network, graph, none, scratch=scratch)
         scoring.task.check_outputs(source.outputs)

@@ -119,13 +119,12 @@ def make_plan(
     for placement in placements:
         chain.cut(placement)
     task: Task = build_named(registry, "task", recipe.task, "task")
-    labels = getattr(task, "labels", None)
     if recipe.data.calibration is None and recipe.data.evaluation is None:
         raise RecipeError(
             "data: must name calibration or evaluation pictures, got neither; every variant is "
             "held to the source on them"
         )
-    evaluation = _open(recipe, getattr(recipe.data, held_out), f"data.{held_out}", labels)
+    evaluation = _open(recipe, getattr(recipe.data, held_out), f"data.{held_out}", task)
     metric = None
     if recipe.budget is not None and evaluation is not None:
         metric = metric_for(task, recipe.budget.metric)
@@ -258,12 +257,12 @@ def _backend(format: str, registry: Registry, where: str) -> Backend:  # noqa: A
 
 
 def _open(
-    recipe: Recipe, table: Mapping[str, object] | None, where: str, labels: Sequence[str] | None
+    recipe: Recipe, table: Mapping[str, object] | None, where: str, task: Task | None
 ) -> Samples | None:
     if table is None:
         return None
     reader = build_reader(table, where)
-    return reader.open(directory=recipe.directory, where=where, labels=labels)
+    return reader.open(directory=recipe.directory, where=where, task=task)
 
 
 def _check_requirements(cls: type, kind: Kind) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprep.data import Prepared
+from edgeprep.data.decoded import Decoded
 from edgeprep.interfaces import Task
 from edgeprep.metrics import Metric, agreement_for
 
@@ -40,7 +41,7 @@ class Scorer:
 
     def score(self, outputs: Sequence[Outputs]) -> float:
         """The metric of decoded `outputs`, one tuple a sample."""
-        results = [self.task.decode(output)[0] for output in outputs]
+        results = Decoded(task=self.task, outputs=outputs, samples=self.samples)
         return self.metric.score(results, self.samples.labels)
 
     def drop(self, source: float, value: float) -> float:

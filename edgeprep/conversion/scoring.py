@@ -7,6 +7,7 @@ from typing import Literal
 from edgeprep.conversion.evaluation import Score
 from edgeprep.conversion.score import Outputs, Scorer
 from edgeprep.data import Prepared
+from edgeprep.data.decoded import Decoded
 from edgeprep.errors import DataError, NonFiniteOutput, RecipeError
 from edgeprep.interfaces import Task
 from edgeprep.metrics import Metric, metric_for, metrics_of
@@ -92,7 +93,7 @@ class Scoring:
                 f"{candidate}: outputs must be finite, got NaN or infinity for {len(broken)} of "
                 f"{len(outputs)} samples, the first is sample {broken[0]}"
             )
-        results = [self.task.decode(output)[0] for output in outputs]
+        results = Decoded(task=self.task, outputs=outputs, samples=samples)
         values, drops = {}, {}
         for metric in self.metrics:
             try:
@@ -109,7 +110,7 @@ class Scoring:
         from edgeprep.metrics.per_class import confusion, score_classes
 
         count = len(self.labels)
-        labels: list[int] = [label for label in samples.labels if label is not None]
+        labels = [label for label in samples.labels if isinstance(label, int)]
         return Score(
             candidate=candidate,
             values=values,

@@ -25,6 +25,7 @@ from edgeprep.data import Prepared, Progress, Samples, prepare_samples, silent
 from edgeprep.errors import RecipeError
 from edgeprep.recipe import Recipe
 from edgeprep.registry import Registry, default_registry
+from edgeprep.runtime.frames import Frames
 from edgeprep.train import TrainingData, load_network, open_training
 
 __all__ = ["SensitivityReport", "analyze"]
@@ -249,7 +250,8 @@ class _Analysis:
         if samples is None:  # `analyze` has seen that there are some
             raise RecipeError(f"{where}: required key is missing")
         host, _ = self.plan.chain.cut(self.plan.placements[0])
-        return prepare_samples(samples, host, where, fps=self.plan.recipe.data.fps)
+        frames = Frames.for_task(self.plan.task, self.plan.chain)
+        return prepare_samples(samples, host, where, fps=self.plan.recipe.data.fps, frames=frames)
 
     def _training(self) -> TrainingData:
         plan = self.plan
@@ -264,11 +266,7 @@ def _written(value: float | None) -> float | str | None:
 def _spread(samples: Prepared, count: int) -> Prepared:
     """So many of them at most, from the first to the last: many data are sorted by class."""
     chosen = np.unique(np.linspace(0, len(samples) - 1, min(count, len(samples))).astype(int))
-    return replace(
-        samples,
-        inputs=samples.inputs[chosen],
-        labels=tuple(samples.labels[index] for index in chosen),
-    )
+    return samples.some(chosen.tolist())
 
 
 def _users(source: NetworkSource) -> torch.nn.Module:

@@ -30,6 +30,7 @@ from edgeprep.data import Prepared, Progress, Samples, prepare_samples
 from edgeprep.errors import BudgetError, ParityError
 from edgeprep.interfaces import CALIBRATED, Placement
 from edgeprep.registry import Registry, create
+from edgeprep.runtime.frames import Frames
 from edgeprep.stages.chain import Chain
 from edgeprep.train import TrainingData, load_network, open_training
 
@@ -278,4 +279,5 @@ class Conversion:
 def _prepare(plan: Plan, samples: Samples | None, host: Chain, where: str) -> Prepared | None:
     if samples is None:
         return None
-    return prepare_samples(samples, host, where, fps=plan.recipe.data.fps)
+    frames = Frames.for_task(plan.task, plan.chain)
+    return prepare_samples(samples, host, where, fps=plan.recipe.data.fps, frames=frames)

@@ -1,6 +1,6 @@
 """Samples that come from a function of the user's."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ from edgeprep.data.factory import load_factory
 from edgeprep.data.reader import Reader
 from edgeprep.data.samples import Samples
 from edgeprep.errors import DataError, RecipeError
+from edgeprep.interfaces import Task
 from edgeprep.schema import show
 from edgeprep.schema.foreign import name_fault
 
@@ -44,7 +45,7 @@ class FromFactory(Reader):
             return self
         return replace(self, per_epoch=False, arguments={**self.arguments, "epoch": epoch})
 
-    def open(self, *, directory: Path, where: str, labels: Sequence[str] | None = None) -> Samples:
+    def open(self, *, directory: Path, where: str, task: Task | None = None) -> Samples:
         """The samples of the factory, which is loaded now and called when they are asked for.
 
         Raises:
@@ -59,7 +60,7 @@ class FromFactory(Reader):
             partial(_read, call, f"{where_factory}: {self.factory!r}"),
             where=where,
             description=f"samples from {self.factory}",
-            labels=labels,
+            task=task,
             limit=self.limit,
         )
 

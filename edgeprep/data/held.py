@@ -11,6 +11,7 @@ from edgeprep.data.digest import digest_of
 from edgeprep.data.on_disk import rows_on_disk
 from edgeprep.data.samples import Samples
 from edgeprep.errors import DataError, InputError, StorageError
+from edgeprep.truths import Truth
 
 __all__ = ["Held", "hold_samples"]
 
@@ -25,7 +26,7 @@ class Held(ABC):
         skipped: the names of the pictures that could not be read and were left out.
     """
 
-    labels: tuple[int | None, ...]
+    labels: tuple[Truth | None, ...]
     digests: tuple[bytes, ...]
     skipped: tuple[str, ...] = ()
 
@@ -102,7 +103,7 @@ def hold_samples(samples: Samples, where: str) -> Held:
 
 def _write(samples: Samples) -> Held:
     places: list[tuple[int, tuple[int, ...]]] = []
-    labels: list[int | None] = []
+    labels: list[Truth | None] = []
     digests: list[bytes] = []
 
     def contents() -> Iterator[NDArray[np.uint8]]:

@@ -10,9 +10,10 @@ from typing import Annotated, ClassVar
 import msgspec
 import numpy as np
 
-from edgeprep.data.reader import Reader
+from edgeprep.data.reader import Reader, labels_of, need_truth
 from edgeprep.data.samples import Sample, Samples, Skipped
 from edgeprep.errors import DataError, InputError, StorageError
+from edgeprep.interfaces import Task
 from edgeprep.pictures import read_picture
 from edgeprep.schema import nearest
 
@@ -46,7 +47,7 @@ class ImageFolder(Reader):
     limit: Annotated[int, msgspec.Meta(ge=1)] | None = None
     seed: Annotated[int, msgspec.Meta(ge=0)] = 0
 
-    def open(self, *, directory: Path, where: str, labels: Sequence[str] | None = None) -> Samples:
+    def open(self, *, directory: Path, where: str, task: Task | None = None) -> Samples:
         """The pictures below `path`.
 
         Raises:
@@ -55,8 +56,9 @@ class ImageFolder(Reader):
         """
         root = directory / self.path
         classes = _classes(root, f"{where}.path")
-        if labels is not None:
-            classes = _in_order_of(labels, classes, f"{where}.path")
+        if task is not None:
+            need_truth(task, ("class",), self.name, where)
+            classes = _in_order_of(labels_of(task), classes, f"{where}.path")
         groups: list[list[File]] = [
             [(path, None if name is None else index) for path in paths]
             for index, (name, paths) in enumerate(classes.items())
@@ -66,7 +68,7 @@ class ImageFolder(Reader):
             partial(_read, files, root),
             where=where,
             description=f"pictures in {self.path}",
-            labels=labels,
+            task=task,
             limit=self.limit,
             reread=lambda place: read_picture(files[place][0]),
         )

@@ -1,6 +1,6 @@
 """Noise, for those who ask for it by name."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -11,6 +11,7 @@ import numpy as np
 from edgeprep.data.reader import Reader
 from edgeprep.data.samples import Sample, Samples
 from edgeprep.errors import DataError
+from edgeprep.interfaces import Task
 
 __all__ = ["Random"]
 
@@ -33,13 +34,13 @@ class Random(Reader):
     size: tuple[Side, Side] = (224, 224)
     seed: Annotated[int, msgspec.Meta(ge=0)] = 0
 
-    def open(self, *, directory: Path, where: str, labels: Sequence[str] | None = None) -> Samples:
+    def open(self, *, directory: Path, where: str, task: Task | None = None) -> Samples:
         """The pictures.
 
         Raises:
             DataError: labels are asked for.
         """
-        if labels is not None:
+        if task is not None:
             raise DataError(f"{where}.use: must be data with labels, got {self.name!r}")
         description = f"random noise ({self.samples} pictures)"
         return Samples(self._read, where=where, description=description)

@@ -1,17 +1,20 @@
 """Samples: labelled pictures, checked one by one, with a record of what had to be left out."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeprep.data.check_truth import check_truth
 from edgeprep.errors import DataError
+from edgeprep.interfaces import Task
 from edgeprep.schema import show
+from edgeprep.truths import Truth
 
-__all__ = ["Sample", "Samples", "Skipped"]
+__all__ = ["Named", "Sample", "Samples", "Skipped"]
 
-Sample = tuple[NDArray[np.uint8], int | None]
+Sample = tuple[NDArray[np.uint8], Truth | None]
 
 # What "one unreadable among many" may be. More means that the wrong thing is being read.
 MAX_SKIPPED = 100
@@ -26,8 +29,20 @@ class Skipped:
     reason: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """One sample of a file, which is left out where its picture and its truth do not fit."""
+
+    name: str
+    picture: NDArray[np.uint8]
+    truth: object
+
+
 class Samples(Iterable[Sample]):
     """Pictures `(H, W, 3)` RGB or `(H, W, 1)` grey, uint8, of any size, each with its label.
+
+    A label is what a picture is held against: the number of a class, or a value of
+    `edgeprep.truths`.
 
     Every iteration reads the data anew, in the same order, and checks what comes; no more than one
     picture is held.
@@ -45,25 +60,25 @@ class Samples(Iterable[Sample]):
         *,
         where: str,
         description: str,
-        labels: Sequence[str] | None = None,
+        task: Task | None = None,
         limit: int | None = None,
         reread: Callable[[int], NDArray[np.uint8]] | None = None,
     ) -> None:
         """Nothing is read yet.
 
         Args:
-            read: called at each iteration; gives pictures, pairs of a picture and its label, and
-                `Skipped` for what could not be read.
+            read: called at each iteration; gives pictures, pairs of a picture and its label,
+                `Named` samples, and `Skipped` for what could not be read.
             where: the path in the recipe, such as "data.evaluation": faults begin with it.
             description: what is read, in words.
-            labels: the names of the classes. With them every sample must have a label, and
+            task: says what labels are. With it every sample must have one; where that is a class,
                 every class must have a sample, unless `limit` ends the reading before.
             limit: at most so many samples.
             reread: see the attribute.
         """
         self._read = read
         self._where = where
-        self._labels = labels
+        self._task = task if task is not None and task.truth else None
         self._limit = limit
         self.description = description
         self.skipped: tuple[Skipped, ...] = ()
@@ -86,9 +101,15 @@ class Samples(Iterable[Sample]):
             if count == self._limit:
                 complete = False
                 break
-            picture, label = self._check(item, count)
+            try:
+                picture, label = self._check(item, count)
+            except DataError as fault:
+                if not isinstance(item, Named):
+                    raise
+                self._skip(Skipped(name=item.name, reason=str(fault)))
+                continue
             count += 1
-            if label is not None:
+            if isinstance(label, int):
                 seen.add(label)
             self.place = place
             yield picture, label
@@ -117,15 +138,18 @@ class Samples(Iterable[Sample]):
         return DataError(f"{self._where}: {rule}, got {show(value)}{remedy}")
 
     def _check(self, item: object, index: int) -> Sample:
+        if isinstance(item, Named):
+            picture = self._check_picture(item.picture, f"the picture of {item.name}")
+            return picture, self._check_label(item.truth, picture, f"the label of {item.name}")
         if isinstance(item, np.ndarray):
             item = (item, None)
         if not isinstance(item, tuple) or len(item) != 2:
             raise self._fault(f"sample {index} must be a picture or (picture, label)", _kind(item))
-        picture, label = item
-        return self._check_picture(picture, index), self._check_label(label, index)
+        picture = self._check_picture(item[0], f"the picture of sample {index}")
+        return picture, self._check_label(item[1], picture, f"the label of sample {index}")
 
-    def _check_picture(self, picture: object, index: int) -> NDArray[np.uint8]:
-        rule = f"the picture of sample {index} must be a uint8 array (height, width, 3 or 1)"
+    def _check_picture(self, picture: object, what: str) -> NDArray[np.uint8]:
+        rule = f"{what} must be a uint8 array (height, width, 3 or 1)"
         if not isinstance(picture, np.ndarray):
             raise self._fault(rule, _kind(picture))
         fits = picture.ndim == 3 and picture.shape[2] in (1, 3) and picture.size > 0
@@ -133,22 +157,24 @@ class Samples(Iterable[Sample]):
             raise DataError(f"{self._where}: {rule}, got {picture.dtype} {picture.shape}")
         return picture
 
-    def _check_label(self, label: object, index: int) -> int | None:
-        if label is None and self._labels is None:
-            return None
-        if isinstance(label, bool) or not isinstance(label, (int, np.integer)):
-            raise self._fault(f"the label of sample {index} must be a whole number", label)
-        if self._labels is not None and not 0 <= label < len(self._labels):
-            rule = f"the label of sample {index} must be in 0..{len(self._labels) - 1}"
-            raise self._fault(rule, label, f"; the task has {len(self._labels)} labels")
-        return int(label)
+    def _check_label(self, label: object, picture: NDArray[np.uint8], what: str) -> Truth | None:
+        what = f"{self._where}: {what}"
+        if self._task is not None:
+            return check_truth(label, self._task, picture, what)
+        # Nobody looks at it here, but what is plainly no label would be one nowhere.
+        if isinstance(label, (bool, float, str)):
+            raise DataError(f"{what} must be a whole number, got {show(label)}")
+        return int(label) if isinstance(label, np.integer) else label  # type: ignore[return-value]
 
     def _check_classes(self, seen: set[int]) -> None:
-        if self._labels is None or len(seen) == len(self._labels):
+        labels = getattr(self._task, "labels", None)
+        if self._task is None or self._task.truth != "class" or labels is None:
             return
-        missing = next(name for index, name in enumerate(self._labels) if index not in seen)
-        rule = f"must have pictures of all {len(self._labels)} classes"
-        raise self._fault(rule, len(seen), f"; there is none of {missing!r}")
+        missing = [name for index, name in enumerate(labels) if index not in seen]
+        if not missing:
+            return
+        rule = f"must have pictures of all {len(labels)} classes"
+        raise self._fault(rule, len(seen), f"; there is none of {missing[0]!r}")
 
 
 def _kind(value: object) -> object:

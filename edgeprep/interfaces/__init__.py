@@ -17,7 +17,6 @@ from edgeprep.interfaces.engines import (
     Placement,
     Precision,
     Runner,
-    Task,
 )
 from edgeprep.interfaces.primitives import Network, Primitives
 from edgeprep.interfaces.quantization import (
@@ -28,6 +27,7 @@ from edgeprep.interfaces.quantization import (
     WeightRange,
 )
 from edgeprep.interfaces.stages import FileStage, RandomStage, Stage, StreamStage
+from edgeprep.interfaces.task import Task
 
 __all__ = [
     "CALIBRATED",

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from edgeprep.interfaces.conversion import Source
-from edgeprep.interfaces.engines import Task
 from edgeprep.interfaces.stages import Stage
+from edgeprep.interfaces.task import Task
 from edgeprep.tensors import ImageSpec
 
 if TYPE_CHECKING:
@@ -48,7 +48,10 @@ class Objective(ABC):
             network: in train mode; it may be wrapped, so that it is to be called and not looked
                 into.
             inputs: `(N, …)`, float32, what the preprocessing gives.
-            labels: `(N,)`, int64; None where the training data have none.
+            labels: the truths as the network sees them, one after the other: numbers of classes
+                `(N,)`, int64; several classes `(N, classes)`, float32; boxes `(N, objects, 5)`,
+                float32, where rows of class -1 fill up; masks `(N, H, W)`, uint8; maps, float32;
+                pictures `(N, H, W, C)`, uint8. None where the training data have none.
         """
 
     def modules(self) -> "tuple[torch.nn.Module, ...]":

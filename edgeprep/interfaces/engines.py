@@ -1,4 +1,4 @@
-"""What runs models on a device, and what its outputs mean."""
+"""What runs models on a device."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,6 @@ __all__ = [
     "Placement",
     "Precision",
     "Runner",
-    "Task",
 ]
 
 # What a variant computes in. "int8": weights and activations, by ranges that were measured before;
@@ -130,26 +129,3 @@ class Backend(ABC):
     @abstractmethod
     def versions(self) -> Mapping[str, str]:
         """What results and speed depend on, such as library and driver versions."""
-
-
-class Task(ABC):
-    """What the outputs of a network mean. Its fields are the keys of the recipe's `[task]`.
-
-    Attributes:
-        name: what recipes call it.
-        metrics: how it can be scored; the first one is the default.
-        objective: `module:Class` of the `Objective` that training makes small, which is called
-            with the task and the `[train]` table; "" where there is none.
-    """
-
-    name: ClassVar[str]
-    metrics: ClassVar[tuple[str, ...]]
-    objective: ClassVar[str] = ""
-
-    @abstractmethod
-    def check_outputs(self, outputs: tuple[TensorSpec, ...]) -> None:
-        """Raise RecipeError where a network with such outputs cannot serve this task."""
-
-    @abstractmethod
-    def decode(self, outputs: tuple[NDArray[Any], ...]) -> tuple[Any, ...]:
-        """The typed results, one a frame; each is a frozen value with `to_json()`."""

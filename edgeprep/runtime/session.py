@@ -15,6 +15,7 @@ from edgeprep.interfaces import Runner, Task
 from edgeprep.runtime.candidates import Candidate, Outcome
 from edgeprep.runtime.choose import close
 from edgeprep.runtime.explain import explain
+from edgeprep.runtime.frames import Frames
 from edgeprep.runtime.inputs import check_batch
 from edgeprep.runtime.outputs import all_finite, refuse
 from edgeprep.stages.chain import NUMPY, Chain
@@ -65,6 +66,7 @@ class Session:
         self._host = host
         self._primitives = primitives
         self._remembers = host.remembers
+        self._frames = Frames.for_task(task, chain)
         self._runner: Runner | None = runner
         self._output_names = tuple(output.name for output in runner.outputs)
         self._pid = os.getpid()
@@ -89,7 +91,7 @@ class Session:
             ClosedError: the session is closed.
             ForkedRunnerError: this process is a fork of the one that opened the session.
         """
-        return self._result(self._prepare(picture), "")
+        return self._result(picture, self._prepare(picture), "")
 
     def batch(self, pictures: Iterable[NDArray[np.uint8]]) -> tuple[Any, ...]:
         """The results for several pictures, or for an array of `(N, H, W, C)`, in their order.
@@ -101,7 +103,7 @@ class Session:
         """
         checked = [check_picture(picture, self.input) for picture in check_batch(pictures)]
         return tuple(
-            self._result(self._prepare(picture), f": pictures[{index}]")
+            self._result(picture, self._prepare(picture), f": pictures[{index}]")
             for index, picture in enumerate(checked)
         )
 
@@ -133,7 +135,8 @@ class Session:
             self._check_usable()
             time_s = None if fps is None else index / fps
             prepared = stream.prepare(picture, time_s)
-            yield None if prepared is None else self._result(prepared, f": pictures[{index}]")
+            place = f": pictures[{index}]"
+            yield None if prepared is None else self._result(picture, prepared, place)
 
     def outputs(self, picture: NDArray[np.uint8]) -> tuple[NDArray[Any], ...]:
         """The network's outputs for one picture, each with a first axis of length 1.
@@ -183,12 +186,12 @@ class Session:
             )
         return self._host.prepare(picture, self._primitives)
 
-    def _result(self, prepared: NDArray[np.uint8], place: str) -> Any:
+    def _result(self, picture: NDArray[np.uint8], prepared: NDArray[np.uint8], place: str) -> Any:
         outputs = self._run(prepared)
         if not all_finite(outputs):
             where = f"session {self.name!r}{place}"
             refuse(outputs, self._output_names, where=where, by=str(self.choice))
-        return self.task.decode(outputs)[0]
+        return self.task.decode(outputs, self._frames.of(picture) if self._frames else None)
 
     def _run(self, prepared: NDArray[np.uint8]) -> tuple[NDArray[Any], ...]:
         runner = self._check_usable()

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprep.errors import RecipeError
-from edgeprep.geometry import IDENTITY, Affine
+from edgeprep.geometry import IDENTITY, Affine, Frame
 from edgeprep.interfaces import FileStage, Placement, Primitives, Stage, StreamStage
 from edgeprep.schema import to_table
 from edgeprep.stages.cut import PlacementChoice, cut_position
@@ -229,6 +229,15 @@ class Chain:
             steps = stage.backward(image)
             maps = tuple(earlier.after(step) for earlier in maps for step in steps)
         return maps
+
+    def frame(self, height: int, width: int) -> Frame:
+        """Where in a camera's picture of this size the network looks, for tasks that are spatial.
+
+        Raises: see `backward`.
+        """
+        camera = self.input.replace(height=height, width=width)
+        seen = type(self)(input=camera, stages=self.stages).output.size
+        return Frame(height, width, seen, self.backward(height, width))
 
     def prepare(
         self, picture: NDArray[np.uint8], primitives: NumpyPrimitives = NUMPY

@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprep.errors import RecipeError
+from edgeprep.geometry import Frame
 from edgeprep.interfaces import Task
 from edgeprep.tensors import TensorSpec
+from edgeprep.truths import TruthKind
 
 __all__ = ["Classification", "Classify", "Label"]
 
@@ -47,6 +49,7 @@ class Classify(Task):
         "roc-auc",
         "calibration-error",
     )
+    truth: ClassVar[TruthKind | None] = "class"
     objective: ClassVar[str] = "edgeprep.train.objectives:CrossEntropy"
 
     labels: Annotated[tuple[str, ...], msgspec.Meta(min_length=2)]
@@ -69,9 +72,11 @@ class Classify(Task):
             rule = f"must name each of the network's {shapes[0][1]} classes"
             raise RecipeError(f"task.labels: {rule}, got {len(self.labels)} labels")
 
-    def decode(self, outputs: tuple[NDArray[Any], ...]) -> tuple["Classification", ...]:
-        """One result for each row of the output; it is worked out when it is looked at."""
-        return tuple([Classification(self, row) for row in outputs[0]])
+    def decode(
+        self, outputs: tuple[NDArray[Any], ...], frame: Frame | None = None
+    ) -> "Classification":
+        """The result; it is worked out when it is looked at."""
+        return Classification(self, outputs[0][0])
 
 
 class Classification:

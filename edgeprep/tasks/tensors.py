@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from numpy.typing import NDArray
 
 from edgeprep.errors import RecipeError
+from edgeprep.geometry import Frame
 from edgeprep.interfaces import Task
 from edgeprep.tensors import TensorSpec
 
@@ -15,10 +16,10 @@ __all__ = ["RawTensors", "Tensors"]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RawTensors:
-    """The outputs for one frame.
+    """The outputs for one picture.
 
     Attributes:
-        arrays: in the network's order, without the frame axis.
+        arrays: in the network's order, without the first axis.
     """
 
     arrays: tuple[NDArray[Any], ...]
@@ -33,17 +34,17 @@ class RawTensors:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tensors(Task):
-    """Networks with any outputs; the first axis of each is the frame."""
+    """Networks with any outputs; the first axis of each has length 1."""
 
     name: ClassVar[str] = "tensors"
     metrics: ClassVar[tuple[str, ...]] = ()
 
     def check_outputs(self, outputs: tuple[TensorSpec, ...]) -> None:
-        """Raise RecipeError unless every output begins with a frame axis of length 1."""
+        """Raise RecipeError unless every output begins with an axis of length 1."""
         shapes = [output.shape for output in outputs]
         if not shapes or any(shape[:1] != (1,) for shape in shapes):
             raise RecipeError(f"task: 'tensors' needs outputs with shapes (1, …), got {shapes}")
 
-    def decode(self, outputs: tuple[NDArray[Any], ...]) -> tuple[RawTensors, ...]:
-        """The rows of all outputs, frame by frame."""
-        return tuple([RawTensors(arrays=rows) for rows in zip(*outputs, strict=True)])
+    def decode(self, outputs: tuple[NDArray[Any], ...], frame: Frame | None = None) -> RawTensors:
+        """The outputs without their first axis."""
+        return RawTensors(arrays=tuple([output[0] for output in outputs]))

@@ -1,4 +1,4 @@
-"""Checks of a task: what outputs mean, for one frame as for many."""
+"""Checks of a task: what the outputs of a network mean."""
 
 import json
 from collections.abc import Mapping
@@ -7,6 +7,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from edgeprep.errors import RecipeError
+from edgeprep.geometry import IDENTITY, Frame
 from edgeprep.interfaces import Task
 from edgeprep.registry.offers import in_one_line
 from edgeprep.tensors import TensorSpec
@@ -14,43 +15,46 @@ from edgeprep.testing.rules import ConformanceError, forbid_errors, require, req
 
 __all__ = ["check_task"]
 
-Outputs = tuple[NDArray[Any], ...]
 
-
-def check_task(task: Task, outputs: Mapping[str, NDArray[Any]]) -> None:
+def check_task(
+    task: Task,
+    outputs: Mapping[str, NDArray[Any]],
+    *others: Mapping[str, NDArray[Any]],
+    frame: Frame | None = None,
+) -> None:
     """Check what sessions and commands rely on, on outputs that a network may give.
 
     Args:
         task: the value to check.
-        outputs: each output by its name, for one frame or more: the first axis is the frame. A
-            few frames that differ show more than one.
+        outputs: each output by its name, for one picture.
+        others: outputs for other pictures: one that differs shows whether a task remembers.
+        frame: of the pictures, for a task that is spatial; None: 48×64 pixels, seen as they are.
 
     Raises:
         ConformanceError: a rule is broken.
     """
     what = require_value("task", task)
-    arrays = tuple(outputs.values())
-    frames = {len(array) for array in arrays}
-    require(
-        len(frames) == 1 and 0 not in frames,
-        f"{what}: must be checked on outputs for the same frames, got {sorted(frames)} of them",
-    )
     with forbid_errors(f"{what}: check_outputs() must accept what is decoded here"):
         task.check_outputs(_specs(outputs))
     _check_refusal(task, what)
-    whole = _decode(task, arrays, what)
-    for frame in range(len(whole)):
-        alone = _decode(task, tuple(array[frame : frame + 1] for array in arrays), what)
-        require(
-            _to_json(alone[0], what) == _to_json(whole[frame], what),
-            f"{what}: decode() must treat each frame alone, got another result for frame {frame}",
-        )
-        _check_frozen(alone[0], what)
+    if task.spatial and frame is None:
+        frame = Frame(48, 64, (48, 64), (IDENTITY,))
+    first = _decode(task, outputs, frame, what)
+    said = _to_json(first, what)
+    for other in others:
+        _decode(task, other, frame, what)
+    again = _to_json(_decode(task, outputs, frame, what), what)
+    require(
+        said == again == _to_json(first, what),
+        f"{what}: decode() must give the same for the same outputs, got another result after other "
+        "pictures",
+    )
+    _check_frozen(first, what)
 
 
 def _specs(outputs: Mapping[str, NDArray[Any]]) -> tuple[TensorSpec, ...]:
     return tuple(
-        TensorSpec(name=name, shape=(1, *array.shape[1:]), dtype=array.dtype.name)  # type: ignore[arg-type]  # numpy's name is ours
+        TensorSpec(name=name, shape=array.shape, dtype=array.dtype.name)  # type: ignore[arg-type]  # numpy's name is ours
         for name, array in outputs.items()
     )
 
@@ -66,18 +70,12 @@ def _check_refusal(task: Task, what: str) -> None:
     raise ConformanceError(f"{rule}, got no error")
 
 
-def _decode(task: Task, arrays: Outputs, what: str) -> tuple[Any, ...]:
-    given = tuple(array.copy() for array in arrays)
+def _decode(task: Task, outputs: Mapping[str, NDArray[Any]], frame: Frame | None, what: str) -> Any:
+    given = tuple(array.copy() for array in outputs.values())
     for array in given:
         array.flags.writeable = False
     with forbid_errors(f"{what}: decode() must work on outputs that are read-only"):
-        results = task.decode(given)
-    frames = len(arrays[0])
-    require(
-        isinstance(results, tuple) and len(results) == frames,
-        f"{what}: decode() must give a tuple of one result a frame, {frames} here, got {results!r}",
-    )
-    return results
+        return task.decode(given, frame)
 
 
 def _to_json(result: Any, what: str) -> str:

@@ -102,10 +102,19 @@ class Augment:
             ShapeError: it has another shape, or is too small or large for a stage.
             RecipeError: `index` is no whole number from 0.
         """
+        return self.vary(picture, index)[0]
+
+    def vary(
+        self, picture: NDArray[np.uint8], index: SupportsIndex | None = None
+    ) -> tuple[NDArray[np.uint8], Chain]:
+        """A picture as it comes out this time, and what it went through: see `draw`.
+
+        Args and Raises: as for a call.
+        """
         check_picture(picture, self.input)
         chain = self.draw(of_array(self.input, *picture.shape[:2]).size, index)
         prepared: NDArray[Any] = chain.prepare(picture)[0]
-        return prepared
+        return prepared, chain
 
     def _generator(self, index: SupportsIndex | None) -> Generator:
         key: tuple[int, ...] = (0, self.epoch)

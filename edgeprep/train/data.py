@@ -7,7 +7,6 @@ from itertools import islice
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from edgeprep.data import Prepared, prepare_each, prepare_samples
 from edgeprep.data.held import hold_samples
@@ -16,6 +15,7 @@ from edgeprep.interfaces import Task
 from edgeprep.metrics import Metric, metric_for
 from edgeprep.recipe import Recipe, TrainTable
 from edgeprep.registry import Registry
+from edgeprep.runtime.frames import Frames
 from edgeprep.runtime.inputs import from_rgb
 from edgeprep.stages.chain import Chain
 from edgeprep.tensors import TensorSpec
@@ -27,7 +27,7 @@ from edgeprep.train.preparation import Preparation
 from edgeprep.train.recipe import build_augment
 from edgeprep.train.scoring import answers, in_eval_mode, score_answers
 from edgeprep.train.split import Split, open_split
-from edgeprep.train.supply import Batch, Still, Supply, Varied
+from edgeprep.train.supply import Batch, Still, Supply, Varied, Varying, stack_labels, taught
 from edgeprep.train.variation import Variation
 from edgeprep.train.views import View, show
 
@@ -49,6 +49,8 @@ class TrainingData:
         augment: varies the pictures of `training`; None where none vary.
         settings: `[train]` of the recipe.
         fps: how many pictures were taken in a second.
+        frames: where networks look in pictures as they are; None where the task does not ask.
+        varied_frames: where they look in pictures as `augment` leaves them, likewise.
         tested: which pictures the evaluation data are, to warn of those that are learned from.
     """
 
@@ -62,6 +64,8 @@ class TrainingData:
     augment: Augment | None
     settings: TrainTable
     fps: float | None
+    frames: Frames | None
+    varied_frames: Frames | None
     tested: Tested
 
     @cached_property
@@ -73,10 +77,13 @@ class TrainingData:
         """
         vary, where = None, self.training.where
         if self.augment is not None:
-            vary = Variation(augment=self.augment, host=self.varied.host, where=where)
+            vary = Variation(
+                augment=self.augment, host=self.varied.host, where=where, frames=self.varied_frames
+            )
         if self.training.changes:
             ahead = self.settings.workers > 0
-            return Drawn(self.training, self.varied.host, vary, fps=self.fps, ahead=ahead)
+            host, frames = self.varied.host, self.varied_frames
+            return Drawn(self.training, host, vary, fps=self.fps, frames=frames, ahead=ahead)
         if vary is not None:
             held = hold_samples(self.training.samples(0), where)
             return Varied(held, vary, self.settings.workers)
@@ -86,7 +93,7 @@ class TrainingData:
     @cached_property
     def held_out(self) -> Prepared | None:
         """The validation pictures; None where the recipe names none."""
-        return self._prepare(self.validation, self.plain) if self.validation is not None else None
+        return None if self.validation is None else self.prepare(self.validation)
 
     @property
     def labelled(self) -> bool:
@@ -101,7 +108,7 @@ class TrainingData:
 
         Yields:
             What the preprocessing gives, float32, at most `train.batch` pictures; and the labels,
-            `(N,)`, int64, or None.
+            as `Objective.loss` gets them, or None.
         """
         size, rows = self.settings.batch, self._rows()
         # A training may have taken it to its device.
@@ -111,7 +118,7 @@ class TrainingData:
             pictures, labels = zip(*batch, strict=True)
             with torch.no_grad():
                 inputs = preprocessing(torch.from_numpy(np.concatenate(pictures)))
-            yield inputs, None if None in labels else torch.tensor(labels)
+            yield inputs, stack_labels(labels)
 
     def showing(self, views: Sequence[View]) -> "TrainingData":
         """The same data for an objective that looks at pictures in other ways, too.
@@ -152,21 +159,32 @@ class TrainingData:
             outputs = answers(network, self.plain.graph, samples, chosen, self.settings.batch)
         return score_answers(outputs, samples, self.task, self.metric)
 
-    def _rows(self) -> Iterator[tuple[NDArray[np.uint8], int | None]]:
+    def prepare(self, split: Split) -> Prepared:
+        """All samples of `split`, after the host's share of `plain`.
+
+        Raises:
+            DataError: they break a rule.
+        """
+        return self._prepare(split, self.plain)
+
+    def _rows(self) -> Iterator[Varying]:
         if self.varied is self.plain and not self.training.changes:
-            for index, label in enumerate(self._first.labels):
-                yield self._first.picture(index), label
+            first = self._first
+            for index, label in enumerate(first.labels):
+                yield first.picture(index), taught(label, first.frame(index))
             return
-        samples, where = self.training.samples(0), self.training.where
-        for row, label, _ in prepare_each(samples, self.plain.host, where, fps=self.fps):
-            yield row, label
+        samples, host, where = self.training.samples(0), self.plain.host, self.training.where
+        for row in prepare_each(samples, host, where, fps=self.fps, frames=self.frames):
+            yield row.input, taught(row.label, row.frame)
 
     @cached_property
     def _first(self) -> Prepared:
         return self._prepare(self.training, self.plain)
 
     def _prepare(self, split: Split, preparation: Preparation) -> Prepared:
-        return prepare_samples(split.samples(0), preparation.host, split.where, fps=self.fps)
+        return prepare_samples(
+            split.samples(0), preparation.host, split.where, fps=self.fps, frames=self.frames
+        )
 
 
 def open_training(recipe: Recipe, *, chain: Chain, task: Task, registry: Registry) -> TrainingData:
@@ -197,9 +215,11 @@ def open_training(recipe: Recipe, *, chain: Chain, task: Task, registry: Registr
         )
     augment = Augment(stages, seed=recipe.train.seed, input=recipe.input.image) if stages else None
     plain = varied = Preparation.of(chain, recipe.placement)
+    frames = varied_frames = Frames.for_task(task, chain)
     if augment is not None:
         leaving = Chain(input=augment.output, stages=chain.stages)
         varied = Preparation.of(leaving, recipe.placement)
+        varied_frames = Frames.for_task(task, leaving)
     validation = open_split(recipe, "validation", task)
     if recipe.train.patience is not None and validation is None:
         got, remedy = "none", "name pictures there, or leave patience out"
@@ -217,6 +237,8 @@ def open_training(recipe: Recipe, *, chain: Chain, task: Task, registry: Registr
         augment=augment,
         settings=recipe.train,
         fps=recipe.data.fps,
+        frames=frames,
+        varied_frames=varied_frames,
         tested=Tested(recipe),
     )
 

@@ -15,15 +15,17 @@ from numpy.typing import NDArray
 from edgeprep.data import Prepared, Samples, prepare_each
 from edgeprep.data.digest import digest_of
 from edgeprep.data.on_disk import map_rows, unnamed_file, write_rows
+from edgeprep.data.prepared import Row
 from edgeprep.errors import DataError, EdgePrepError
+from edgeprep.geometry import Frame
+from edgeprep.runtime.frames import Frames
 from edgeprep.stages.chain import Chain
 from edgeprep.train.split import Split
 from edgeprep.train.supply import Batch, Indices, Labels, Supply, as_tensors
 from edgeprep.train.variation import Variation
+from edgeprep.truths import Truth
 
 __all__ = ["Drawn"]
-
-Row = tuple[NDArray[np.uint8], int | None, bytes]
 
 
 class Drawn(Supply):
@@ -34,6 +36,7 @@ class Drawn(Supply):
         host: the host's share of the preprocessing, for pictures as they are.
         vary: what is done to pictures that vary; None where they do not.
         fps: how many were taken in a second.
+        frames: of the whole preprocessing; None where the task is not spatial.
         ahead: whether another process draws the next epoch.
     """
 
@@ -44,9 +47,11 @@ class Drawn(Supply):
         vary: Variation | None,
         *,
         fps: float | None,
+        frames: Frames | None,
         ahead: bool,
     ) -> None:
         self._split = split
+        self._frames = frames
         self._host = host
         self._vary = vary
         self._fps = fps
@@ -106,14 +111,16 @@ class Drawn(Supply):
     def _rows(self, epoch: int) -> Iterator[Row]:
         samples = self._split.samples(epoch)
         if self._vary is None:
-            return prepare_each(samples, self._host, self._split.where, fps=self._fps)
+            where = self._split.where
+            return prepare_each(samples, self._host, where, fps=self._fps, frames=self._frames)
         self._vary.augment.set_epoch(epoch)
         return _varied(samples, self._vary)
 
 
 def _varied(samples: Samples, vary: Variation) -> Iterator[Row]:
     for index, (picture, label) in enumerate(samples):
-        yield vary(picture, index), label, digest_of(picture)
+        row, frame = vary(picture, index)
+        yield Row(input=row, label=label, digest=digest_of(picture), frame=frame)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,24 +130,32 @@ class _Written:
     shape: tuple[int, ...]
     labels: Labels
     digests: tuple[bytes, ...]
+    frames: tuple[Frame | None, ...]
 
     def prepared(self, file: BinaryIO) -> Prepared:
-        inputs = map_rows(file, self.shape)
-        return Prepared(inputs=inputs, labels=self.labels, skipped=(), digests=self.digests)
+        return Prepared(
+            inputs=map_rows(file, self.shape),
+            labels=self.labels,
+            skipped=(),
+            digests=self.digests,
+            frames=self.frames,
+        )
 
 
 def _write(file: BinaryIO, rows: Iterator[Row]) -> _Written:
-    labels: list[int | None] = []
+    labels: list[Truth | None] = []
     digests: list[bytes] = []
+    frames: list[Frame | None] = []
 
     def pictures() -> Iterator[NDArray[np.uint8]]:
-        for row, label, digest in rows:
-            labels.append(label)
-            digests.append(digest)
-            yield row
+        for row in rows:
+            labels.append(row.label)
+            digests.append(row.digest)
+            frames.append(row.frame)
+            yield row.input
 
     shape = write_rows(file, pictures())
-    return _Written(shape=shape, labels=tuple(labels), digests=tuple(digests))
+    return _Written(shape=shape, labels=tuple(labels), digests=tuple(digests), frames=tuple(frames))
 
 
 class _Process:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from edgeprep.data import Prepared, Progress, prepare_samples, silent
+from edgeprep.data import Prepared, Progress, silent
 from edgeprep.errors import RecipeError, UnknownName
 from edgeprep.interfaces import Task
 from edgeprep.recipe import Recipe, load_recipe
@@ -138,7 +138,7 @@ def _evaluation(recipe: Recipe, data: TrainingData) -> Prepared | None:
     split = open_split(recipe, "evaluation", data.task)
     if split is None:
         return None
-    return prepare_samples(split.samples(0), data.plain.host, split.where, fps=data.fps)
+    return data.prepare(split)
 
 
 def _score(

@@ -13,6 +13,7 @@ import torch
 from edgeprep.interfaces import FileStage
 from edgeprep.recipe import TrainTable
 from edgeprep.train.digests import digest_files, digest_tensors, structure_of
+from edgeprep.truths import content_of
 from edgeprep.version import __version__
 
 if TYPE_CHECKING:  # which imports this module
@@ -58,12 +59,13 @@ def _of_data(data: "TrainingData") -> str:
     said = [
         repr((stages, tables, data.fps)),
         repr(data.metric and data.metric.name),
-        repr(data.supply.labels),
-        repr(None if data.held_out is None else data.held_out.labels),
     ]
-    held_out = () if data.held_out is None else data.held_out.digests
+    held_out: tuple[bytes, ...] = ()
+    if data.held_out is not None:
+        held_out = (*data.held_out.digests, *map(content_of, data.held_out.labels))
+    learned = (*data.supply.digests, *map(content_of, data.supply.labels))
     files += tuple(stage.content for stage in stages if isinstance(stage, FileStage))
-    return _digest([*map(str.encode, said), *files, *data.supply.digests, b"held out", *held_out])
+    return _digest([*map(str.encode, said), *files, *learned, b"held out", *held_out])
 
 
 def _of_objective(training: "Training") -> str:

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from edgeprep.data import Prepared
+from edgeprep.data.decoded import Decoded
 from edgeprep.interfaces import Task
 from edgeprep.metrics import Metric
 from edgeprep.train.outputs import flatten_outputs
@@ -51,10 +52,8 @@ def score_answers(
 ) -> float:
     """The metric of `outputs`, each `(samples, …)`, against the labels."""
     arrays = [output.cpu().numpy() for output in outputs]
-    results = [
-        task.decode(tuple(array[index : index + 1] for array in arrays))[0]
-        for index in range(len(samples))
-    ]
+    each = [tuple(array[at : at + 1] for array in arrays) for at in range(len(samples))]
+    results = Decoded(task=task, outputs=each, samples=samples)
     return float(metric.score(results, samples.labels))
 
 

@@ -1,6 +1,5 @@
 """One kind of data of a recipe: training, validation or evaluation."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -23,14 +22,14 @@ class Split:
         where: its path in the recipe, such as "data.training".
         reader: what reads it.
         directory: of the recipe.
-        labels: the names of the classes; None where samples are not checked for labels.
-        labelled: whether its first sample has a label.
+        task: says what labels are.
+        labelled: whether its first sample has one.
     """
 
     where: str
     reader: Reader
     directory: Path
-    labels: Sequence[str] | None
+    task: Task
     labelled: bool
 
     @property
@@ -40,8 +39,9 @@ class Split:
 
     def samples(self, epoch: int) -> Samples:
         """What is read in `epoch`, from 0."""
-        labels = self.labels if self.labelled else None
-        return _open(self.reader, epoch, self.directory, self.where, labels)
+        task = self.task if self.labelled else None
+        reader = _at_epoch(self.reader, epoch)
+        return reader.open(directory=self.directory, where=self.where, task=task)
 
 
 def open_split(recipe: Recipe, name: Name, task: Task) -> Split | None:
@@ -62,16 +62,12 @@ def open_split(recipe: Recipe, name: Name, task: Task) -> Split | None:
     if name != "training":
         # What changes from epoch to epoch is refused here.
         reader.open(directory=directory, where=where)
-    labelled = next(iter(_open(reader, 0, directory, where, None)))[1] is not None
+    first = _at_epoch(reader, 0)
+    labelled = first.is_labelled(directory=directory, where=where, task=task)
     if name != "training" and not labelled:
         raise DataError(f"{where}: must have labels, got pictures without")
-    labels = getattr(task, "labels", None)
-    return Split(where=where, reader=reader, directory=directory, labels=labels, labelled=labelled)
+    return Split(where=where, reader=reader, directory=directory, task=task, labelled=labelled)
 
 
-def _open(
-    reader: Reader, epoch: int, directory: Path, where: str, labels: Sequence[str] | None
-) -> Samples:
-    if isinstance(reader, FromFactory):
-        reader = reader.at_epoch(epoch)
-    return reader.open(directory=directory, where=where, labels=labels)
+def _at_epoch(reader: Reader, epoch: int) -> Reader:
+    return reader.at_epoch(epoch) if isinstance(reader, FromFactory) else reader

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,13 +13,27 @@ from torch.utils.data import DataLoader, Dataset
 from edgeprep.data import Prepared
 from edgeprep.data.held import Held
 from edgeprep.errors import EdgePrepError
+from edgeprep.geometry import Frame
 from edgeprep.train.variation import Variation
+from edgeprep.truths import Truth, as_seen
 
-__all__ = ["Batch", "Labels", "Still", "Supply", "Varied", "as_tensors"]
+__all__ = [
+    "Batch",
+    "Labels",
+    "Still",
+    "Supply",
+    "Varied",
+    "Varying",
+    "as_tensors",
+    "stack_labels",
+    "taught",
+]
 
 Batch = tuple[torch.Tensor, torch.Tensor | None]
-Labels = tuple[int | None, ...]
+Labels = tuple[Truth | None, ...]
 Indices = NDArray[np.int64]
+# What the graph takes, and what is taught of it.
+Varying = tuple[NDArray[np.uint8], NDArray[Any] | None]
 
 
 class Supply(ABC):
@@ -51,7 +66,8 @@ class Supply(ABC):
             upcoming: the epoch that is asked for next; None: no other.
 
         Yields:
-            `(N, H, W, C)`, uint8, what the graph takes; and the labels, `(N,)`, int64, or None.
+            `(N, H, W, C)`, uint8, what the graph takes; and the labels, as `Objective.loss` gets
+            them, or None.
         """
 
     def close(self) -> None:  # noqa: B027 -- most have nothing to end
@@ -138,13 +154,14 @@ class Varied(Supply):
 
 
 @dataclass(frozen=True, slots=True)
-class _VariedPictures(Dataset[tuple[NDArray[np.uint8], int | None] | EdgePrepError]):
+class _VariedPictures(Dataset[Varying | EdgePrepError]):
     held: Held
     vary: Variation
 
-    def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], int | None] | EdgePrepError:
+    def __getitem__(self, index: int) -> Varying | EdgePrepError:
         try:
-            return self.vary(self.held[index], index), self.held.labels[index]
+            row, frame = self.vary(self.held[index], index)
+            return row, taught(self.held.labels[index], frame)
         except EdgePrepError as error:
             # As a value: what a worker raises comes with its traceback in the message.
             return error
@@ -152,19 +169,38 @@ class _VariedPictures(Dataset[tuple[NDArray[np.uint8], int | None] | EdgePrepErr
 
 def as_tensors(prepared: Prepared, indices: Indices) -> Batch:
     """The samples of `prepared` with the numbers `indices`, for torch."""
-    labels = [prepared.labels[index] for index in indices.tolist()]
-    return torch.from_numpy(prepared.inputs[indices]), _labels(labels)
+    taught = [taught(prepared.labels[index], prepared.frame(index)) for index in indices.tolist()]
+    return torch.from_numpy(prepared.inputs[indices]), stack_labels(taught)
 
 
 def _collate(
-    samples: Sequence[tuple[NDArray[np.uint8], int | None] | EdgePrepError],
+    samples: Sequence[Varying | EdgePrepError],
 ) -> Batch | EdgePrepError:
     for sample in samples:
         if isinstance(sample, EdgePrepError):
             return sample
     pictures, labels = zip(*samples, strict=True)
-    return torch.from_numpy(np.concatenate(pictures)), _labels(labels)
+    return torch.from_numpy(np.concatenate(pictures)), stack_labels(labels)
 
 
-def _labels(labels: Sequence[int | None]) -> torch.Tensor | None:
-    return None if None in labels else torch.tensor(labels)
+def stack_labels(labels: Sequence[NDArray[Any] | None]) -> torch.Tensor | None:
+    """The labels of a batch, as `Objective.loss` gets them; None where one has none."""
+    known = [label for label in labels if label is not None]
+    if len(known) < len(labels):
+        return None
+    # Boxes alone are of several shapes: those that are missing are of class -1.
+    if len({label.shape for label in known}) > 1:
+        most = max(map(len, known))
+        known = [_filled(label, most) for label in known]
+    return torch.from_numpy(np.stack(known))
+
+
+def _filled(boxes: NDArray[Any], rows: int) -> NDArray[Any]:
+    filled = np.full((rows, *boxes.shape[1:]), -1, boxes.dtype)
+    filled[: len(boxes)] = boxes
+    return filled
+
+
+def taught(label: Truth | None, frame: Frame | None) -> NDArray[Any] | None:
+    """What is taught of `label` where the network looks as `frame` says; None: nothing."""
+    return None if label is None else as_seen(label, frame)

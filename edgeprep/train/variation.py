@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprep.errors import DataError, InputError
+from edgeprep.geometry import Frame
+from edgeprep.runtime.frames import Frames
 from edgeprep.runtime.inputs import from_rgb
 from edgeprep.stages.chain import Chain
 from edgeprep.train.augment import Augment
@@ -21,14 +23,20 @@ class Variation:
         augment: varies pictures.
         host: for what `augment` leaves.
         where: the path of the data in the recipe, for messages.
+        frames: of the whole preprocessing; None where the task is not spatial.
     """
 
     augment: Augment
     host: Chain
     where: str
+    frames: Frames | None = None
 
-    def __call__(self, picture: NDArray[np.uint8], index: int) -> NDArray[np.uint8]:
+    def __call__(
+        self, picture: NDArray[np.uint8], index: int
+    ) -> tuple[NDArray[np.uint8], Frame | None]:
         """`picture`, the sample `index`, as the graph takes it this time: `(1, H, W, C)`.
+
+        With it comes where in `picture` the network looks, for tasks that are spatial.
 
         Args:
             picture: `(H, W, 3)`, or `(H, W, 1)` for grey, uint8.
@@ -38,7 +46,15 @@ class Variation:
             DataError: a stage cannot work on it.
         """
         try:
-            varied = self.augment(from_rgb(picture, self.augment.input), index)
-            return self.host.prepare(varied)
+            given = from_rgb(picture, self.augment.input)
+            varied, drawn = self.augment.vary(given, index)
+            return self.host.prepare(varied), self._frame(drawn, varied)
         except InputError as error:
             raise DataError(f"{self.where}: sample {index}: {error}") from error
+
+    def _frame(self, drawn: Chain, varied: NDArray[np.uint8]) -> Frame | None:
+        if self.frames is None:
+            return None
+        height, width = drawn.input.size
+        (moved,) = drawn.backward(height, width)
+        return self.frames.of(varied).behind(moved, height, width)

@@ -65,8 +65,8 @@ class Brightness(Task):
     def check_outputs(self, outputs: Any) -> None:
         pass
 
-    def decode(self, outputs: Any) -> tuple[Any, ...]:
-        return ()
+    def decode(self, outputs: Any, frame: Any = None) -> Any:
+        return None
 
 
 class Dark(Brightness):

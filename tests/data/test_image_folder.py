@@ -6,6 +6,7 @@ from PIL import Image
 
 from edgeprep.data import ImageFolder, Samples
 from edgeprep.errors import DataError
+from edgeprep.tasks.classify import Classify
 
 WHERE = "data.evaluation"
 
@@ -21,7 +22,7 @@ def read(root: Path, **keys: object) -> list[tuple[int, int | None]]:
     samples = ImageFolder(path=root.name, **keys).open(  # type: ignore[arg-type]
         directory=root.parent,
         where=WHERE,
-        labels=labels,  # type: ignore[arg-type]
+        task=Classify(labels=labels) if labels else None,  # type: ignore[arg-type]
     )
     return [(int(picture[0, 0, 0]), label) for picture, label in samples]
 

@@ -6,6 +6,7 @@ import pytest
 
 from edgeprep.data import FromFactory, ImageFolder, Random, build_reader
 from edgeprep.errors import DataError, EdgePrepError, RecipeError
+from edgeprep.tasks.classify import Classify
 
 WHERE = "data.calibration"
 
@@ -79,7 +80,9 @@ def test_random_pictures_cannot_evaluate(tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match=r"^data\.evaluation\.use: must be data with labels, got 'random'$"
     ):
-        Random(samples=3).open(directory=tmp_path, where="data.evaluation", labels=("a", "b"))
+        Random(samples=3).open(
+            directory=tmp_path, where="data.evaluation", task=Classify(labels=("a", "b"))
+        )
 
 
 def from_factory(directory: Path, body: str, **keys: object) -> FromFactory:
@@ -100,7 +103,7 @@ def test_a_factory_is_called_with_its_arguments(tmp_path: Path) -> None:
 
 def test_a_generator_can_be_read_twice(tmp_path: Path) -> None:
     reader = from_factory(tmp_path, "yield picture, 0; yield picture, 1")
-    read = reader.open(directory=tmp_path, where=WHERE, labels=("a", "b"))
+    read = reader.open(directory=tmp_path, where=WHERE, task=Classify(labels=("a", "b")))
     assert [label for _, label in read] == [label for _, label in read] == [0, 1]
 
 

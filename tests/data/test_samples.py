@@ -6,6 +6,7 @@ import pytest
 
 from edgeprep.data import Samples, Skipped
 from edgeprep.errors import DataError
+from edgeprep.tasks.classify import Classify
 
 PICTURE = np.zeros((4, 6, 3), np.uint8)
 
@@ -14,8 +15,9 @@ def samples(
     items: Iterable[object], *, labels: tuple[str, ...] | None = None, limit: int | None = None
 ) -> Samples:
     held = list(items)
+    task = None if labels is None else Classify(labels=labels)
     return Samples(
-        lambda: held, where="data.evaluation", description="a list", labels=labels, limit=limit
+        lambda: held, where="data.evaluation", description="a list", task=task, limit=limit
     )
 
 

@@ -14,7 +14,8 @@ ROOT = Path(__file__).parents[2]
 # Each room may import the rooms above it. Rooms in one row do not import each other.
 ROWS = (
     ("collector", "errors", "version"),
-    ("tensors", "files", "geometry", "processor"),
+    ("tensors", "files", "geometry", "processor", "marks"),
+    ("truths",),
     ("interfaces",),
     ("schema", "ranges"),
     ("recipe", "bundle", "pictures"),
@@ -35,6 +36,8 @@ MODULES = {
     "geometry",
     "hookspecs",
     "interfaces",
+    # What results look like in a picture.
+    "marks",
     # What the instruction sets of the processor mean for integers, to every engine alike.
     "processor",
     # How a calibrator chooses a range, so that all formats mean the same by its name.
@@ -43,6 +46,8 @@ MODULES = {
     "stage_parts",
     "tensors",
     "testing",
+    # What samples are held against.
+    "truths",
 }
 PUBLIC = {*MODULES, *edgeprep.__all__}
 

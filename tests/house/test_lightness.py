@@ -11,6 +11,8 @@ ROOMS = (
     "errors",
     "tensors",
     "geometry",
+    "marks",
+    "truths",
     "processor",
     "files",
     "interfaces",

@@ -23,7 +23,8 @@ def outputs(*rows: list[float]) -> list[tuple[np.ndarray, ...]]:
 
 
 def test_accuracy_is_the_share_of_right_answers() -> None:
-    results = TASK.decode((np.array([[3, 1, 1], [1, 3, 1], [1, 1, 3], [3, 1, 1]], np.float32),))
+    rows = outputs([3, 1, 1], [1, 3, 1], [1, 1, 3], [3, 1, 1])
+    results = [TASK.decode(row) for row in rows]
     metric = metric_for(TASK, "accuracy")
     assert metric.score(results, [0, 1, 2, 1]) == 0.75
     assert metric.higher_is_better

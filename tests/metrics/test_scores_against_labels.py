@@ -30,7 +30,8 @@ def results(scores: Any, kind: Any = "none") -> tuple[Classification, ...]:
     """Decoded results for outputs `(samples, classes)`."""
     outputs = np.asarray(scores, np.float64)
     labels = tuple(f"class {index}" for index in range(outputs.shape[1]))
-    return Classify(labels=labels, scores=kind).decode((outputs,))
+    task = Classify(labels=labels, scores=kind)
+    return tuple(task.decode((row[None],)) for row in outputs)
 
 
 def picked(*indices: int, classes: int) -> tuple[Classification, ...]:

@@ -12,7 +12,7 @@ THREE = Classify(labels=("ant", "bee", "cow"))
 
 
 def decode(task: Classify, *rows: list[float]) -> list[object]:
-    return list(task.decode((np.array(rows, np.float32),)))
+    return [task.decode((np.array([row], np.float32),)) for row in rows]
 
 
 def logits(*shape: int) -> tuple[TensorSpec, ...]:
@@ -20,7 +20,7 @@ def logits(*shape: int) -> tuple[TensorSpec, ...]:
 
 
 def test_softmax_of_logs_gives_the_shares_back() -> None:
-    (result,) = THREE.decode((np.log(np.array([[1, 5, 4]], np.float32)),))
+    result = THREE.decode((np.log(np.array([[1, 5, 4]], np.float32)),))
     assert (result.label, result.index) == ("bee", 1)
     assert result.score == pytest.approx(0.5, abs=1e-7)
     assert [label.name for label in result.labels] == ["bee", "cow", "ant"]
@@ -29,13 +29,13 @@ def test_softmax_of_logs_gives_the_shares_back() -> None:
 
 def test_sigmoid_scores_each_class_alone() -> None:
     task = Classify(labels=("ant", "bee"), scores="sigmoid")
-    (result,) = task.decode((np.array([[0.0, math.log(3)]], np.float32),))
+    result = task.decode((np.array([[0.0, math.log(3)]], np.float32),))
     assert [label.score for label in result.labels] == pytest.approx([0.75, 0.5], abs=1e-7)
 
 
 def test_none_leaves_the_outputs_as_they_are() -> None:
     task = Classify(labels=("ant", "bee"), scores="none")
-    (result,) = task.decode((np.array([[0.25, 0.75]], np.float32),))
+    result = task.decode((np.array([[0.25, 0.75]], np.float32),))
     assert result.labels == (
         Label(name="bee", index=1, score=0.75),
         Label(name="ant", index=0, score=0.25),
@@ -45,44 +45,39 @@ def test_none_leaves_the_outputs_as_they_are() -> None:
 @pytest.mark.parametrize("scores", ["softmax", "sigmoid"])
 def test_extreme_logits_neither_overflow_nor_warn(scores: str) -> None:
     task = Classify(labels=("ant", "bee"), scores=scores)  # type: ignore[arg-type]
-    (result,) = task.decode((np.array([[-3e38, 3e38]], np.float32),))
+    result = task.decode((np.array([[-3e38, 3e38]], np.float32),))
     assert [label.score for label in result.labels] == [1.0, 0.0]
 
 
 def test_of_equal_classes_the_first_is_best() -> None:
-    (result,) = THREE.decode((np.array([[1, 2, 2]], np.float32),))
+    result = THREE.decode((np.array([[1, 2, 2]], np.float32),))
     assert result.index == 1
     assert [label.index for label in result.labels] == [1, 2, 0]
 
 
 def test_top_limits_what_is_listed() -> None:
     task = Classify(labels=("ant", "bee", "cow"), top=2)
-    (result,) = task.decode((np.array([[1, 2, 3]], np.float32),))
+    result = task.decode((np.array([[1, 2, 3]], np.float32),))
     assert [label.name for label in result.labels] == ["cow", "bee"]
 
 
 def test_scores_and_ranking_are_of_all_classes_whatever_top_is() -> None:
     task = Classify(labels=("ant", "bee", "cow"), top=1)
-    (result,) = task.decode((np.log(np.array([[1, 5, 4]], np.float32)),))
+    result = task.decode((np.log(np.array([[1, 5, 4]], np.float32)),))
     assert result.scores.tolist() == pytest.approx([0.1, 0.5, 0.4], abs=1e-7)
     assert result.ranking.tolist() == [1, 2, 0]
 
 
 def test_ranking_goes_by_outputs_where_scores_are_equal() -> None:
-    (result,) = THREE.decode((np.array([[-2000, 0, -1000]], np.float32),))
+    result = THREE.decode((np.array([[-2000, 0, -1000]], np.float32),))
     assert result.scores.tolist() == [0.0, 1.0, 0.0]
     assert result.ranking.tolist() == [1, 2, 0]
 
 
-def test_each_frame_has_its_result() -> None:
-    results = THREE.decode((np.eye(3, dtype=np.float32)[[2, 0]],))
-    assert [result.label for result in results] == ["cow", "ant"]
-
-
 def test_integer_and_half_outputs_are_scored_too() -> None:
-    (half,) = THREE.decode((np.array([[0, 0, 0]], np.float16),))
+    half = THREE.decode((np.array([[0, 0, 0]], np.float16),))
     assert half.score == pytest.approx(1 / 3, abs=1e-12)
-    (whole,) = THREE.decode((np.array([[0, 100, 0]], np.uint8),))
+    whole = THREE.decode((np.array([[0, 100, 0]], np.uint8),))
     assert whole.label == "bee"
     assert [label.index for label in whole.labels] == [1, 0, 2]
 
@@ -101,7 +96,7 @@ def test_results_are_values() -> None:
 
 def test_json_has_the_best_and_the_list() -> None:
     task = Classify(labels=("ant", "bee"), scores="none", top=1)
-    (result,) = task.decode((np.array([[0.25, 0.75]], np.float32),))
+    result = task.decode((np.array([[0.25, 0.75]], np.float32),))
     assert result.to_json() == {
         "label": "bee",
         "score": 0.75,

@@ -13,9 +13,9 @@ from edgeprep.tasks.classify import Classify
 from edgeprep.tasks.tensors import Tensors
 from edgeprep.testing import ConformanceError, check_task
 
-# Two frames that differ, so that one taken for the other is seen.
-SCORES = {"scores": np.array([[0.1, 2.0, -1.0], [3.0, 0.0, 0.5]], np.float32)}
-HEAT = {**SCORES, "heat": np.arange(12, dtype=np.float32).reshape(2, 2, 3)}
+SCORES = {"scores": np.array([[0.1, 2.0, -1.0]], np.float32)}
+OTHERS = {"scores": np.array([[3.0, 0.0, 0.5]], np.float32)}
+HEAT = {**SCORES, "heat": np.arange(6, dtype=np.float32).reshape(1, 2, 3)}
 
 BUILT_INS = [
     (Classify(labels=("a", "b", "c")), SCORES),
@@ -44,7 +44,7 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True)
 class Fine(Task):
-    """The largest number of each frame. Each class below breaks one rule of it."""
+    """The largest number of each picture. Each class below breaks one rule of it."""
 
     name: ClassVar[str] = "broken"
     metrics: ClassVar[tuple[str, ...]] = ()
@@ -53,8 +53,8 @@ class Fine(Task):
         if len(outputs) != 1:
             raise RecipeError("task: 'broken' needs one output")
 
-    def decode(self, outputs):
-        return tuple(Answer(float(row.max())) for row in outputs[0])
+    def decode(self, outputs, frame=None):
+        return Answer(float(outputs[0].max()))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,39 +83,31 @@ class RefusesByAnotherError(Fine):
 
 @dataclass(frozen=True, kw_only=True)
 class SortsInPlace(Fine):
-    def decode(self, outputs):
+    def decode(self, outputs, frame=None):
         outputs[0].sort(axis=1)
         return super().decode(outputs)
 
 
-@dataclass(frozen=True, kw_only=True)
-class OneForAll(Fine):
-    def decode(self, outputs):
-        return (Answer(float(outputs[0].max())),)
+_SEEN = []
 
 
 @dataclass(frozen=True, kw_only=True)
-class GivesAList(Fine):
-    def decode(self, outputs):
-        return [1.5] * len(outputs[0])
-
-
-@dataclass(frozen=True, kw_only=True)
-class MixesFrames(Fine):
-    def decode(self, outputs):
-        return tuple(Answer(float(outputs[0].max())) for _ in outputs[0])
+class Remembers(Fine):
+    def decode(self, outputs, frame=None):
+        _SEEN.append(float(outputs[0].max()))
+        return Answer(max(_SEEN))
 
 
 @dataclass(frozen=True, kw_only=True)
 class GivesNumbers(Fine):
-    def decode(self, outputs):
-        return tuple(float(row.max()) for row in outputs[0])
+    def decode(self, outputs, frame=None):
+        return float(outputs[0].max())
 
 
 @dataclass(frozen=True, kw_only=True)
 class GivesNumpy(Fine):
-    def decode(self, outputs):
-        return tuple(Answer(row.max()) for row in outputs[0])
+    def decode(self, outputs, frame=None):
+        return Answer(outputs[0].max())
 
 
 class Plain(Answer):
@@ -125,8 +117,8 @@ class Plain(Answer):
 
 @dataclass(frozen=True, kw_only=True)
 class GivesNoMapping(Fine):
-    def decode(self, outputs):
-        return tuple(Plain(float(row.max())) for row in outputs[0])
+    def decode(self, outputs, frame=None):
+        return Plain(float(outputs[0].max()))
 
 
 @dataclass
@@ -138,8 +130,8 @@ class Thawed:
 
 @dataclass(frozen=True, kw_only=True)
 class GivesWhatChanges(Fine):
-    def decode(self, outputs):
-        return tuple(Thawed(float(row.max())) for row in outputs[0])
+    def decode(self, outputs, frame=None):
+        return Thawed(float(outputs[0].max()))
 
 
 TO_JSON = "a result must have a to_json() that gives what JSON can hold"
@@ -159,11 +151,9 @@ BROKEN = {
     SortsInPlace: (
         "decode() must work on outputs that are read-only, got ValueError: sort array is read-only"
     ),
-    OneForAll: (
-        "decode() must give a tuple of one result a frame, 2 here, got (Answer(largest=3.0),)"
+    Remembers: (
+        "decode() must give the same for the same outputs, got another result after other pictures"
     ),
-    GivesAList: "decode() must give a tuple of one result a frame, 2 here, got [1.5, 1.5]",
-    MixesFrames: "decode() must treat each frame alone, got another result for frame 0",
     GivesNumbers: (f"{TO_JSON}, got AttributeError: 'float' object has no attribute 'to_json'"),
     GivesNumpy: f"{TO_JSON}, got TypeError: Object of type float32 is not JSON serializable",
     GivesNoMapping: "to_json() of a result must give a mapping, got [2.0]",
@@ -174,7 +164,7 @@ BROKEN = {
 @pytest.mark.parametrize("cls", BROKEN, ids=lambda cls: cls.__name__)
 def test_a_broken_task_is_found(cls):
     with pytest.raises(ConformanceError) as caught:  # noqa: PT011 -- the whole message is compared
-        check_task(cls(), SCORES)
+        check_task(cls(), SCORES, OTHERS)
     assert str(caught.value) == f"task 'broken': {BROKEN[cls]}"
 
 

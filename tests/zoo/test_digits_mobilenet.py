@@ -17,6 +17,7 @@ from edgeprep.recipe import Recipe, load_recipe
 from edgeprep.registry import default_registry
 from edgeprep.stages.chain import Chain
 from edgeprep.stages.primitives.torch import ChainModule
+from edgeprep.tasks.classify import Classify
 from edgeprep.train import load_network
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -60,7 +61,7 @@ def test_most_held_out_digits_on_held_out_photographs_are_named_rightly(
 ) -> None:
     table = {**(recipe.data.evaluation or {}), "limit": 300}
     samples = build_reader(table, "data.evaluation").open(
-        directory=MODEL, where="data.evaluation", labels=recipe.task["labels"]
+        directory=MODEL, where="data.evaluation", task=Classify(labels=tuple(recipe.task["labels"]))
     )
     right = [answer(picture) == label for picture, label in samples]
     assert len(right) == 300

@@ -16,6 +16,7 @@ from edgeprep.recipe import Recipe, load_recipe
 from edgeprep.registry import default_registry
 from edgeprep.stages.chain import Chain
 from edgeprep.stages.primitives.torch import ChainModule
+from edgeprep.tasks.classify import Classify
 from edgeprep.train.network import load_network
 
 ZOO = Path(__file__).resolve().parents[2] / "model_zoo"
@@ -39,7 +40,7 @@ def test_weights_are_float32_and_below_four_megabytes() -> None:
 def test_it_names_held_out_digits_at_least_as_well_as_its_student_has_to(recipe: Recipe) -> None:
     table = {**(recipe.data.evaluation or {}), "limit": 200}
     samples = build_reader(table, "data.evaluation").open(
-        directory=MODEL, where="data.evaluation", labels=recipe.task["labels"]
+        directory=MODEL, where="data.evaluation", task=Classify(labels=tuple(recipe.task["labels"]))
     )
     host, graph = Chain.of_recipe(recipe, default_registry()).cut("split")
     model = torch.nn.Sequential(ChainModule(graph), load_network(recipe.model, MODEL)).eval()

@@ -1,0 +1,47 @@
+"""What the outputs of a network mean."""
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+from numpy.typing import NDArray
+
+from edgeprep.geometry import Frame
+from edgeprep.tensors import TensorSpec
+from edgeprep.truths import TruthKind
+
+__all__ = ["Task"]
+
+
+class Task(ABC):
+    """What the outputs of a network mean. Its fields are the keys of the recipe's `[task]`.
+
+    Where classes have names, they are the field `labels`, in the order of their numbers.
+
+    Attributes:
+        name: what recipes call it.
+        metrics: how it can be scored; the first one is the default.
+        truth: what a sample is held against; None where there is no such thing.
+        spatial: whether results lie in the picture, so that `decode` has to know its `Frame`.
+        objective: `module:Class` of the `Objective` that training makes small, which is called
+            with the task and the `[train]` table; "" where there is none.
+    """
+
+    name: ClassVar[str]
+    metrics: ClassVar[tuple[str, ...]]
+    truth: ClassVar[TruthKind | None] = None
+    spatial: ClassVar[bool] = False
+    objective: ClassVar[str] = ""
+
+    @abstractmethod
+    def check_outputs(self, outputs: tuple[TensorSpec, ...]) -> None:
+        """Raise RecipeError where a network with such outputs cannot serve this task."""
+
+    @abstractmethod
+    def decode(self, outputs: tuple[NDArray[Any], ...], frame: Frame | None = None) -> Any:
+        """The typed result for one picture: a frozen value with `to_json()`.
+
+        Args:
+            outputs: of the network, as `check_outputs` accepted them. They do not change
+                afterwards, so that a result may be worked out when it is looked at.
+            frame: of the picture; None unless the task is `spatial`.
+        """

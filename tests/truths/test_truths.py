@@ -1,0 +1,87 @@
+"""What a network is taught: truths in the picture that it sees, by hand."""
+
+import numpy as np
+import pytest
+
+from edgeprep.errors import ShapeError
+from edgeprep.geometry import IDENTITY, Affine, Frame
+from edgeprep.truths import Boxes, Classes, Map, Mask, Picture, as_seen, content_of
+
+# A picture of 4×6, of which the network sees columns 2 to 6, each pixel twice as wide and high.
+HALF = Frame(4, 6, (8, 8), (Affine.scaled(0.5, 0.5, 2.0, 0.0),))
+WHOLE = Frame(4, 6, (4, 6), (IDENTITY,))
+# As a flip sees it.
+MIRRORED = Frame(4, 6, (4, 6), (Affine((-1.0, 0.0, 6.0), (0.0, 1.0, 0.0)),))
+GRID = np.arange(24, dtype=np.uint8).reshape(4, 6)
+
+
+def test_numbers_of_classes_stay_what_they_are():
+    assert as_seen(3, None).tolist() == 3
+    assert as_seen(3, None).dtype == np.int64
+    assert as_seen(3, HALF).tolist() == 3
+
+
+def test_several_classes_are_one_number_each():
+    seen = as_seen(Classes(np.array([True, False])), HALF)
+    assert (seen.tolist(), seen.dtype) == ([1.0, 0.0], np.float32)
+
+
+def test_boxes_are_moved_and_cut():
+    boxes = Boxes.of([[1, 0, 3, 2], [2.5, 1, 4, 3]], [7, 8])
+    assert as_seen(boxes, HALF).tolist() == [[7, 0, 0, 2, 4], [8, 1, 2, 4, 6]]
+
+
+def test_boxes_are_mirrored_with_their_corners_in_order():
+    assert as_seen(Boxes.of([[1, 0, 3, 2]], [7]), MIRRORED).tolist() == [[7, 3, 0, 5, 2]]
+
+
+def test_of_boxes_some_are_not_taught():
+    out, sliver, crowd = [0, 0, 1, 1], [0, 0, 2.4, 1], [2, 0, 6, 4]
+    boxes = Boxes.of([out, sliver, crowd], [0, 0, 0], crowd=[False, False, True])
+    assert as_seen(boxes, HALF).shape == (0, 5)
+
+
+def test_boxes_of_other_lengths_are_refused():
+    with pytest.raises(ShapeError, match=r"^boxes: all arrays must have 1 rows, got \[1, 2, 1\]$"):
+        Boxes.of([[0, 0, 1, 1]], [0], crowd=[False, True])
+
+
+def test_masks_are_taken_at_the_centres_of_pixels():
+    seen = as_seen(Mask(GRID), HALF)
+    assert (seen == GRID[:, 2:].repeat(2, 0).repeat(2, 1)).all()
+    assert seen.dtype == np.uint8
+
+
+def test_what_a_mask_does_not_cover_is_not_asked_for():
+    beyond = Frame(4, 6, (4, 8), (Affine.scaled(1.0, 1.0, -1.0, 0.0),))
+    seen = as_seen(Mask(GRID), beyond)
+    assert (seen[:, [0, 7]] == 255).all()
+    assert (seen[:, 1:7] == GRID).all()
+
+
+def test_maps_are_not_known_beyond_their_border():
+    beyond = Frame(4, 6, (4, 7), (IDENTITY,))
+    seen = as_seen(Map(GRID.astype(np.float32)), beyond)
+    assert np.isnan(seen[:, 6]).all()
+    assert (seen[:, :6] == GRID).all()
+
+
+def test_pictures_of_twice_the_size_stay_so():
+    large = np.arange(8 * 12 * 3, dtype=np.uint8).reshape(8, 12, 3)
+    assert (as_seen(Picture(large), WHOLE) == large).all()
+    assert (as_seen(Picture(large), MIRRORED) == large[:, ::-1]).all()
+
+
+def test_contents_differ_where_truths_do():
+    truths = [
+        None,
+        1,
+        2,
+        Mask(GRID),
+        Mask(GRID[::-1]),
+        Map(GRID.astype(np.float32)),
+        Boxes.of([[0, 0, 1, 1]], [0]),
+        Boxes.of([[0, 0, 1, 1]], [1]),
+    ]
+    assert len({content_of(truth) for truth in truths}) == len(truths)
+    assert content_of(Mask(GRID)) == content_of(Mask(GRID.copy()))
