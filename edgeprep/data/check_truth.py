@@ -69,7 +69,7 @@ def _boxes(truth: object, labels: Labels, picture: NDArray[np.uint8], what: str)
     height, width = picture.shape[:2]
     for number, (corners, one) in enumerate(zip(boxes.corners, boxes.classes, strict=True)):
         place = f"{what}: box {number}"
-        _class(one, labels, picture, f"{place}: its class")
+        _class(int(one), labels, picture, f"{place}: its class")
         left, top, right, bottom = map(float, corners)
         shown = [round(float(corner), 2) for corner in corners]
         if not np.isfinite(corners).all():

@@ -58,7 +58,7 @@ def _construct(cls: type[T], values: Mapping[str, object], where: str) -> T:
     except (TypeError, ValueError) as fault:
         # A rule that begins with a field speaks of that field: "std: …" is "preprocess[1].std: …".
         subject = re.match(r"(\w+)[:.\[]", str(fault))
-        separator = "." if subject and subject[1] in values else ": "
+        separator = "." if subject and subject[1] in fields(cls) else ": "
         raise RecipeError(f"{where}{separator}{fault}" if where else str(fault)) from fault
 
 

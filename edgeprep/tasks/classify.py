@@ -14,7 +14,7 @@ from edgeprep.interfaces import Task
 from edgeprep.tensors import TensorSpec
 from edgeprep.truths import TruthKind
 
-__all__ = ["Classification", "Classify", "Label"]
+__all__ = ["Classification", "Classify", "Label", "check_labels"]
 
 
 class Label(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,11 +57,7 @@ class Classify(Task):
     scores: Literal["softmax", "sigmoid", "none"] = "softmax"
 
     def __post_init__(self) -> None:
-        seen: dict[str, int] = {}
-        for index, label in enumerate(self.labels):
-            if seen.setdefault(label, index) != index:
-                rule = f"must differ from labels[{seen[label]}]"
-                raise ValueError(f"labels[{index}]: {rule}, got {label!r}")
+        check_labels(self.labels)
 
     def check_outputs(self, outputs: tuple[TensorSpec, ...]) -> None:
         """Raise RecipeError unless there is one output `(1, classes)`, with a label a class."""
@@ -164,3 +160,16 @@ def _scores(values: NDArray[np.float64], kind: str) -> NDArray[np.float64]:
         # The same function as 1 / (1 + exp(-x)), without its overflow.
         return 0.5 * (1.0 + np.tanh(0.5 * values))
     return values
+
+
+def check_labels(labels: tuple[str, ...]) -> None:
+    """Refuse names of classes of which two are the same.
+
+    Raises:
+        ValueError: two are.
+    """
+    seen: dict[str, int] = {}
+    for index, label in enumerate(labels):
+        if seen.setdefault(label, index) != index:
+            rule = f"must differ from labels[{seen[label]}]"
+            raise ValueError(f"labels[{index}]: {rule}, got {label!r}")

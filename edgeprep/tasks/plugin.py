@@ -11,6 +11,7 @@ __all__ = ["HOMES", "edgeprep_tasks"]
 # By name, so that a device imports the one alone that its bundle uses.
 HOMES: Mapping[str, str] = {
     "classify": "edgeprep.tasks.classify:Classify",
+    "detect": "edgeprep.tasks.detect:Detect",
     "tensors": "edgeprep.tasks.tensors:Tensors",
 }
 
