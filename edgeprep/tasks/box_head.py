@@ -93,11 +93,11 @@ class BoxColumns(Columns):
             seen: height and width of the network's picture.
         """
         height, width = seen
-        values = values * np.float32(self.scale)
+        values = values * np.array(self.scale, np.float32)
         if self.order == "yx":
             values = values[:, [1, 0, 3, 2]]
         if self.unit == "relative":
-            values = values * np.float32([width, height, width, height])
+            values = values * np.array([width, height, width, height], np.float32)
         first, second = values[:, :2], values[:, 2:]
         if self.form == "corners":
             return values
@@ -144,7 +144,7 @@ def columns_of(outputs: tuple[NDArray[Any], ...], columns: Columns, count: int) 
 
 
 def _rows(output: NDArray[Any], columns: Columns) -> NDArray[Any]:
-    values = output[0]
+    values: NDArray[Any] = output[0]
     if columns.axis == "second":
         # `(C, N)`, or `(C, H, W)`.
         return values.reshape(len(values), -1).T

@@ -263,7 +263,7 @@ class Detections(Sequence[Detection]):
 def _activate(values: NDArray[np.float32], how: str) -> NDArray[np.float32]:
     if how == "sigmoid":
         # The same function as 1 / (1 + exp(-x)), without its overflow.
-        return 0.5 * (1.0 + np.tanh(0.5 * values))
+        return np.asarray(0.5 * (1.0 + np.tanh(0.5 * values)))
     if how == "softmax":
         powers = np.exp(values - values.max(axis=1, keepdims=True))
         return np.asarray(powers / powers.sum(axis=1, keepdims=True))

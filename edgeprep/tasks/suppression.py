@@ -86,7 +86,7 @@ def overlaps(boxes: Float, others: Float) -> Float:
     both = np.maximum(high - low, 0).prod(axis=2)
     areas = [(each[:, 2:] - each[:, :2]).prod(axis=1) for each in (boxes, others)]
     union = areas[0][:, None] + areas[1][None] - both
-    return np.divide(both, union, out=np.zeros_like(both), where=union > 0)
+    return np.asarray(np.divide(both, union, out=np.zeros_like(both), where=union > 0))
 
 
 def _apart(boxes: Float, classes: Int) -> Float:
