@@ -12,6 +12,7 @@ __all__ = ["HOMES", "edgeprep_tasks"]
 HOMES: Mapping[str, str] = {
     "classify": "edgeprep.tasks.classify:Classify",
     "detect": "edgeprep.tasks.detect:Detect",
+    "segment": "edgeprep.tasks.segment:Segment",
     "tensors": "edgeprep.tasks.tensors:Tensors",
 }
 

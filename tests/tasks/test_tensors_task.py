@@ -33,4 +33,4 @@ def test_outputs_without_frames_are_refused(outputs: tuple[TensorSpec, ...], sha
 
 
 def test_the_hook_offers_the_built_in_tasks() -> None:
-    assert [task.name for task in edgeprep_tasks()] == ["classify", "detect", "tensors"]
+    assert [task.name for task in edgeprep_tasks()] == ["classify", "detect", "segment", "tensors"]

@@ -11,6 +11,7 @@ from edgeprep.interfaces import Task
 from edgeprep.registry import Registry
 from edgeprep.tasks.classify import Classify
 from edgeprep.tasks.detect import Detect
+from edgeprep.tasks.segment import Segment
 from edgeprep.tasks.tensors import Tensors
 from edgeprep.testing import ConformanceError, check_task
 
@@ -20,6 +21,7 @@ BOXES = {
     "boxes": np.array([[[1, 2, 9, 9], [3, 3, 30, 40]]], np.float32),
     "scores": np.array([[[0.1, 2.0], [-1.0, 3.0]]], np.float32),
 }
+MAPS = {"maps": np.arange(24, dtype=np.float32).reshape(1, 2, 3, 4) % 7}
 HEAT = {**SCORES, "heat": np.arange(6, dtype=np.float32).reshape(1, 2, 3)}
 
 BUILT_INS = [
@@ -28,6 +30,7 @@ BUILT_INS = [
     (Classify(labels=("a", "b", "c"), top=1, scores="none"), SCORES),
     (Tensors(), HEAT),
     (Detect(labels=("a", "b")), BOXES),
+    (Segment(labels=("a", "b")), MAPS),
 ]
 
 
