@@ -219,13 +219,15 @@ def depthwise(spread, *, norm=False):
 @pytest.mark.parametrize("norm", [False, True], ids=["weights", "folded norm"])
 def test_a_depthwise_layer_with_one_wide_channel_is_found_and_what_takes_it(norm):
     weights, ranges = found(depthwise(200.0, norm=norm), 3, 8, 8)
-    assert (weights.killer, weights.paths) == ("channel-weights", ("2",))
+    assert (weights.killer, weights.level) == ("channel-weights", "note")
+    assert weights.paths == ("2",)
     assert weights.measured.startswith("depthwise conv2d has weights up to ")
     assert "one scale for all" in weights.measured
     # The scale of each channel that our int8 has is enough: keeping it in float gains nothing.
     assert weights.keep_float == ()
     last = "5" if norm else "4"
-    assert (ranges.killer, ranges.paths) == ("channel-ranges", (last,))
+    assert (ranges.killer, ranges.level) == ("channel-ranges", "warning")
+    assert ranges.paths == (last,)
     assert ranges.keep_float == (("2", "3", "4", "5") if norm else ("2", "3", "4"))
 
 
