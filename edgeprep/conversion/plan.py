@@ -1,6 +1,6 @@
 """The plan: everything that can be known to be wrong is found before any work is done."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from os import PathLike
@@ -30,10 +30,10 @@ from edgeprep.interfaces import (
     Task,
 )
 from edgeprep.metrics import Metric, metric_for
-from edgeprep.recipe import Recipe
+from edgeprep.recipe import Recipe, TargetTable
 from edgeprep.registry import Kind, Registry, create, missing_requirements
 from edgeprep.runtime.candidates import construct
-from edgeprep.schema import build
+from edgeprep.schema import build, fields
 from edgeprep.schema.foreign import name_fault
 from edgeprep.stages.chain import Chain
 from edgeprep.train import build_augment
@@ -152,9 +152,14 @@ def make_plan(
 
 
 def build_named(
-    registry: Registry, kind: Kind, table: Mapping[str, object], where: str, key: str = "use"
+    registry: Registry,
+    kind: Kind,
+    table: Mapping[str, object],
+    where: str,
+    key: str = "use",
+    beside: Collection[str] = (),
 ) -> Any:
-    """The value that `table` describes, of the class that its `key` names.
+    """The value that `table` describes, of the class that its `key` names; `beside` as in `build`.
 
     Raises:
         RecipeError: no installed plugin offers the name, or another key is wrong.
@@ -168,7 +173,7 @@ def build_named(
         raise RecipeError(f"{where}.{key}: {error}") from error
     _check_requirements(cls, kind)
     options = {name: value for name, value in table.items() if name != key}
-    return build(cls, options, where)
+    return build(cls, options, where, beside=beside)
 
 
 def place_fault(fault: str, step: Pass, where: str) -> str | None:
@@ -207,7 +212,8 @@ def _variants(
     for index, target in enumerate(recipe.target):
         where = f"target[{index}]"
         table = {"format": target.format, **target.options}
-        exporter: Exporter = build_named(registry, "exporter", table, where, key="format")
+        beside = [name for name in fields(TargetTable) if name != "options"]
+        exporter: Exporter = build_named(registry, "exporter", table, where, "format", beside)
         if target.format not in backends:
             backends[target.format] = _backend(target.format, registry, where)
         for precision in target.precision:

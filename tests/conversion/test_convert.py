@@ -379,7 +379,11 @@ def test_an_interrupt_in_any_step_leaves_no_temporary_file_and_the_old_output(
         ),
         (
             '[[target]]\nformat = "fake"\nprecision = ["fp32"]\nopset = 3',
-            "target[0].opset: unknown key",
+            "target[0].opset: unknown key; known here: 'format', 'precision', 'keep_float'",
+        ),
+        (
+            '[[target]]\nformat = "fake"\nprecision = ["fp32"]\nkeep_flaot = ["head"]',
+            "target[0].keep_flaot: unknown key; did you mean 'keep_float'?",
         ),
         (
             '[[target]]\nformat = "fake"\nprecision = ["fp32"]\nkeep_float = ["feature.*"]',

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec import Meta
 
 from edgeprep.errors import RecipeError
-from edgeprep.schema import Rest, build, fields
+from edgeprep.schema import build, fields
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,17 +246,6 @@ def test_whole_numbers_become_floats_where_floats_are_asked_for():
 
 def test_null_is_the_absence_of_an_optional_value():
     assert build(Prune, {"ratio": 0, "method": None, "crop": None}, "") == Prune(ratio=0.0)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Target:
-    format: str
-    options: Rest = field(default_factory=dict)
-
-
-def test_a_rest_takes_the_keys_that_no_field_names():
-    target = build(Target, {"format": "onnx", "opset": 20, "options": 3}, "target[0]")
-    assert target == Target(format="onnx", options={"opset": 20, "options": 3})
 
 
 class NoDataclass:
