@@ -32,9 +32,11 @@ def build(cls: type[T], table: object, where: str, *, beside: Collection[str] = 
     Raises:
         RecipeError: a rule is broken; the message starts with the path of the fault.
     """
-    if not isinstance(table, Mapping):
-        raise broken(where, "must be a table", table)
     known = fields(cls)
+    if not isinstance(table, Mapping):
+        needed = ", ".join(f"{name} = ..." for name, field in known.items() if field.required)
+        remedy = f"; write {{ {needed} }}" if needed else ""
+        raise broken(where, "must be a table", table, remedy)
     rest = rest_of(cls)
     written = {key: value for key, value in table.items() if key in known and key != rest}
     others = {key: value for key, value in table.items() if key not in written}

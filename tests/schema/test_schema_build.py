@@ -145,6 +145,10 @@ FAULTS = {
     ),
     "text for an array": ({"mean": "012"}, "compress[1].mean: must be an array, got '012'"),
     "text for a table": ({"crop": "all"}, "compress[1].crop: must be a table, got 'all'"),
+    "text in an array of tables": (
+        {"crops": ["all"]},
+        "compress[1].crops[0]: must be a table, got 'all'; write { size = ... }",
+    ),
     "array for a table": ({"weights": []}, "compress[1].weights: must be a table, got []"),
     "value in a table": (
         {"weights": {"a b": "x"}},
@@ -190,7 +194,7 @@ def test_a_missing_key_is_named():
 def test_what_is_no_table_is_refused(table):
     with pytest.raises(RecipeError) as caught:  # noqa: PT011 -- the whole message is compared
         build(Prune, table, "task")
-    assert str(caught.value) == f"task: must be a table, got {table!r}"
+    assert str(caught.value) == (f"task: must be a table, got {table!r}; write {{ ratio = ... }}")
 
 
 @pytest.mark.parametrize(
