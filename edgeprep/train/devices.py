@@ -12,7 +12,7 @@ from lightning_fabric.strategies.launchers.subprocess_script import _SubprocessS
 
 from edgeprep.errors import RecipeError
 from edgeprep.recipe import TrainTable
-from edgeprep.schema.foreign import name_fault
+from edgeprep.train.possible import explain
 
 __all__ = ["check_forks", "children_of", "fabric_in_silence", "is_forked", "open_fabric", "seeded"]
 
@@ -25,8 +25,8 @@ def open_fabric(settings: TrainTable) -> Fabric:
     """
     try:
         with warnings.catch_warnings():
-            # It would go on with another precision than the one asked for.
-            warnings.filterwarnings("error", ".*AMP with fp16 is not supported", UserWarning)
+            # It would go on with another precision or strategy than the one asked for.
+            warnings.filterwarnings("error", ".* is not supported on CPU", UserWarning)
             fabric = Fabric(
                 accelerator=settings.accelerator,
                 devices=settings.devices,
@@ -35,8 +35,7 @@ def open_fabric(settings: TrainTable) -> Fabric:
                 precision=settings.precision,
             )
     except Exception as error:  # Fabric lets out errors of every kind
-        rule = "must name what Lightning Fabric has on this machine"
-        raise RecipeError(f"train: {rule}, got {name_fault(error)}") from error
+        raise RecipeError(explain(settings, error)) from error
     if settings.batch % fabric.world_size:
         rule = f"must be a multiple of the {fabric.world_size} devices that share it"
         raise RecipeError(f"train.batch: {rule}, got {settings.batch}")
