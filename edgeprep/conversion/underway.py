@@ -14,9 +14,10 @@ from edgeprep.conversion.budget import check_compressed, check_usable
 from edgeprep.conversion.calibration import check_calibration
 from edgeprep.conversion.compression import Compression
 from edgeprep.conversion.ground import Ground, sample
-from edgeprep.conversion.keep_float import match_modules
+from edgeprep.conversion.keep_float import quantized_as
 from edgeprep.conversion.limits import check_limits, measure_cost
 from edgeprep.conversion.once import once
+from edgeprep.conversion.parity import check_finite
 from edgeprep.conversion.plan import Plan, PlannedVariant
 from edgeprep.conversion.ranking import Ranking
 from edgeprep.conversion.repair import Tried
@@ -181,6 +182,7 @@ class Conversion:
         with self.progress("score the source") as done:
             with fastest_threads(lambda: source.run(held_out.picture(0))):
                 outputs = run_all(source.run, held_out)
+            check_finite(outputs)
             scorer: Scorer = Agreement.with_source(plan.task, held_out, outputs)
             if evaluation is not None and plan.metric is not None:
                 scorer = Scorer(task=plan.task, metric=plan.metric, samples=evaluation)
@@ -218,10 +220,7 @@ class Conversion:
 
     def _for_passes(self, placement: Placement, network: torch.nn.Module) -> NetworkSource:
         """`network` with what the recipe says of quantizing it in every format."""
-        table = self.plan.recipe.quantize
-        kept = match_modules(network, {"quantize.keep_float": table.keep_float})
-        source = self._source(placement, network)
-        return source.quantized_by(table.policy).keeping(kept)
+        return quantized_as(self.plan.recipe.quantize, self._source(placement, network), network)
 
     def _source(self, placement: Placement, network: torch.nn.Module) -> NetworkSource:
         _, graph = self.plan.chain.cut(placement)
