@@ -143,8 +143,10 @@ IN_PLACE = {
 
 @pytest.mark.parametrize("fill", IN_PLACE)
 def test_a_mask_that_is_filled_in_in_place_is_found_beside_what_was_there_before(fill):
-    (finding,) = found(Attention(IN_PLACE[fill], -1e9), 4, 6)
-    (other,) = found(Attention(FILLS[fill], -1e9), 4, 6)
+    network = Attention(IN_PLACE[fill], -1e9)
+    (finding,) = found(network, 4, 6)
+    network.fill = FILLS[fill]
+    (other,) = found(network, 4, 6)
     assert finding.killer == "huge-constant"
     assert finding.measured == other.measured
 
