@@ -68,10 +68,13 @@ def test_training_data_that_are_not_there_are_found_before_any_work(
         planned(DISTIL, data='training = { use = "image-folder", path = "nowhere" }')
 
 
-def test_a_teacher_that_is_not_there_is_named_with_its_pass(planned: Callable[..., None]) -> None:
-    message = r"^compress\[1\]\.teacher: must be a recipe, .*, got 'nobody'; looked for '"
+def test_what_a_teacher_is_not_has_one_name_before_any_work(
+    planned: Callable[..., None], project: Project
+) -> None:
+    project().with_name("other.toml").write_text("name = 3")
+    message = r"^compress\[1\]\.teacher: recipe 'other\.toml': model: required key is missing$"
     with pytest.raises(RecipeError, match=message):
-        planned('use = "halve"', 'use = "distil"\nteacher = "nobody"', data=TRAINING)
+        planned('use = "halve"', 'use = "distil"\nteacher = "other.toml"', data=TRAINING)
 
 
 def test_a_teacher_is_looked_up_where_the_conversion_looks(

@@ -299,6 +299,22 @@ def test_a_result_is_not_kept_where_a_pass_could_see_a_change(
     assert len(calls) == 2
 
 
+def test_a_result_that_would_answer_otherwise_when_it_is_read_back_is_not_kept(
+    convert: Callable[..., Any],
+) -> None:
+    calls = []
+
+    def work(network: Any, bench: Workbench) -> Any:
+        calls.append(1)
+        # In no state dict, and not in how a network prints itself.
+        network.head.register_forward_hook(lambda module, inputs, output: output + 1.0)
+        return network
+
+    first, second = convert(work, data=""), convert(work, data="")
+    assert len(calls) == 2
+    assert first.manifest.variants == second.manifest.variants
+
+
 def test_a_result_is_kept_whatever_is_changed_in_what_its_pass_does_not_read(
     convert: Callable[..., Any], registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -352,7 +368,10 @@ def test_a_file_of_a_pass_that_cannot_be_read_is_told_before_any_work(
         ),
         (
             'teacher = { factory = "model:build", weights = "gone.safetensors" }',
-            r"^compress\[0\]: .*/gone\.safetensors: must be a file that can be read, got ",
+            (
+                r"^compress\[0\]\.teacher\.weights: must be a file, got 'gone\.safetensors'; "
+                r"looked for '.*/project/gone\.safetensors'$"
+            ),
         ),
     ],
 )
@@ -365,7 +384,10 @@ def test_a_teacher_that_is_not_there_is_told_before_any_work(
     message: str,
 ) -> None:
     monkeypatch.setattr("edgeprep.conversion.underway.load_network", None)
-    recipe = project(more=f'[[compress]]\nuse = "distil"\n{keys}')
+    recipe = project(
+        data=f'evaluation = {{ factory = "data:pictures" }}\n{TRAINING}',
+        more=f'[[compress]]\nuse = "distil"\n{keys}',
+    )
     with pytest.raises(RecipeError, match=message):
         edgeprep.convert(recipe, output, registry=registry)
     with pytest.raises(RecipeError, match=message):
