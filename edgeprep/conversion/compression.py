@@ -19,8 +19,9 @@ from edgeprep.conversion.step_keys import pass_key
 from edgeprep.conversion.steps import Steps, keep_only
 from edgeprep.conversion.workbench import RecipeWorkbench
 from edgeprep.data import Progress
-from edgeprep.errors import CheckpointError, ConvertError, EdgePrepError
+from edgeprep.errors import CheckpointError, ConvertError, EdgePrepError, RecipeError
 from edgeprep.interfaces import Pass
+from edgeprep.runtime.golden import relative_error
 from edgeprep.schema.foreign import name_fault
 from edgeprep.train import TrainingData
 
@@ -28,6 +29,8 @@ __all__ = ["Compression"]
 
 _RESULT = "result.safetensors"
 _WARNINGS = "warnings.json"
+# Of the largest output: what one network may differ by from itself, in another order of sums.
+_SAME = 1e-4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,8 +107,21 @@ class Compression:
             result = _apply(step, deepcopy(network), bench, where)
             with self.progress(step.name) as done:
                 done(self.describe(self.wrap(result)))
-            _keep(result, self.loaded, kept)
+            self._keep(result, kept)
         return result
+
+    def _keep(self, network: torch.nn.Module, path: Path) -> None:
+        """Write `network` to `path`, alone, if a conversion could get it back from there."""
+        save_compressed(network, path)
+        # A pass may give what no state dict holds, such as a module of another class, or a number
+        # that only `forward` reads.
+        with suppress(CheckpointError, RecipeError):
+            rebuilt = load_compressed(deepcopy(self.loaded), path).eval()
+            answers = [self.wrap(one).run(self.image) for one in (rebuilt, network)]
+            if repr(rebuilt) == repr(network) and relative_error(*answers) < _SAME:
+                keep_only(path, path.with_name(_WARNINGS))
+                return
+        path.unlink()
 
 
 def _rate_key(step: Pass, where: str) -> str:
@@ -130,17 +146,3 @@ def _apply(
         raise ConvertError(
             f"{where}: pass {step.name!r} must succeed, got {name_fault(error)}"
         ) from error
-
-
-def _keep(network: torch.nn.Module, loaded: torch.nn.Module, path: Path) -> None:
-    """Write `network` to `path`, alone, if a conversion could get it back from there."""
-    save_compressed(network, path)
-    try:
-        rebuilt = load_compressed(deepcopy(loaded), path)
-    except CheckpointError:
-        rebuilt = None
-    # A pass may give what no state dict holds, such as a module of another class.
-    if rebuilt is None or repr(rebuilt) != repr(network):
-        path.unlink()
-    else:
-        keep_only(path, path.with_name(_WARNINGS))
