@@ -34,6 +34,8 @@ def open_fabric(settings: TrainTable) -> Fabric:
                 strategy=settings.strategy,
                 precision=settings.precision,
             )
+        if _start_method(fabric) == "spawn":
+            raise ValueError("processes are spawned")
     except Exception as error:  # Fabric lets out errors of every kind
         raise RecipeError(explain(settings, error)) from error
     if settings.batch % fabric.world_size:
@@ -62,8 +64,13 @@ def is_forked(fabric: Fabric) -> bool:
 
     In a fork of a process that has used several threads, OpenMP waits forever for more than one.
     """
+    return _start_method(fabric) == "fork"
+
+
+def _start_method(fabric: Fabric) -> str | None:
+    """How it starts processes that begin in the middle of this program; None where it does not."""
     launcher = fabric.strategy.launcher
-    return isinstance(launcher, _MultiProcessingLauncher) and launcher._start_method == "fork"
+    return launcher._start_method if isinstance(launcher, _MultiProcessingLauncher) else None
 
 
 @contextmanager

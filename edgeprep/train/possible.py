@@ -26,7 +26,7 @@ _LEFT_OUT = ("_notebook", "_find_unused_")
 
 
 def explain(settings: TrainTable, error: Exception) -> str:
-    """The message for what `settings` ask for, which Fabric has refused with `error`."""
+    """The message for what `settings` ask for, which was refused with `error`."""
     accelerators = _accelerators()
     if settings.accelerator not in accelerators:
         return _refusal("accelerator", "on this machine", accelerators, settings.accelerator)
@@ -67,7 +67,8 @@ def _strategies(accelerator: str) -> list[str]:
     families = [
         name for name in _FAMILIES[accelerator] if name != "deepspeed" or find_spec("deepspeed")
     ]
-    known = STRATEGY_REGISTRY.available_strategies()
+    # NOTE: a factory's module has a private name, which a process that is spawned could not import.
+    known = [name for name in STRATEGY_REGISTRY.available_strategies() if "_spawn" not in name]
     return ["auto", *(name for name in known if any(_is_of(name, one) for one in families))]
 
 

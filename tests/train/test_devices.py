@@ -21,7 +21,7 @@ def test_fabric_is_asked_for_what_the_recipe_says():
     assert (fabric.world_size, fabric.strategy.precision.precision) == (2, "bf16-mixed")
 
 
-STRATEGIES = "must be one of 'auto', 'ddp', 'ddp_spawn', 'ddp_fork' on 'cpu' here"
+STRATEGIES = "must be one of 'auto', 'ddp', 'ddp_fork' on 'cpu' here"
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,8 @@ STRATEGIES = "must be one of 'auto', 'ddp', 'ddp_spawn', 'ddp_fork' on 'cpu' her
     [
         ({"devices": -1}, "devices: must be at least 1 on 'cpu', where each is a process, got -1"),
         ({"strategy": "dpp"}, f"strategy: {STRATEGIES}, got 'dpp'"),
+        # What a factory has made does not come into a new process.
+        ({"strategy": "ddp_spawn", "devices": 2}, f"strategy: {STRATEGIES}, got 'ddp_spawn'"),
         ({"strategy": "fsdp"}, f"strategy: {STRATEGIES}, got 'fsdp'"),
         # Fabric would go on with others in their places.
         ({"strategy": "dp", "devices": 2}, f"strategy: {STRATEGIES}, got 'dp'"),
