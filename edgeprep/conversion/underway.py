@@ -125,7 +125,7 @@ class Conversion:
 
     def _warn_of_chance(self, score: float) -> None:
         if words := self.grounds[self.plan.placements[0]].scorer.beside_chance(score):
-            remedy = "has it its weights, and are task.labels in the order of its outputs?"
+            remedy = "are its weights loaded, and task.labels in the order of its outputs?"
             warn(self.progress, f"model: the network scores {words}; {remedy}")
 
     def _check_compressed(self) -> None:

@@ -107,7 +107,7 @@ def warnings_of(recipe: Path, output: Path, registry: Registry) -> list[str]:
 
 MODEL = (
     "model: the network scores accuracy 0.0000, no better than always answering 'red', which "
-    "scores 0.3333; has it its weights, and are task.labels in the order of its outputs?"
+    "scores 0.3333; are its weights loaded, and task.labels in the order of its outputs?"
 )
 
 
