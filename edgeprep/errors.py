@@ -8,7 +8,7 @@
     │   ├── TrainingError       a network cannot learn any further
     │   ├── ExportError         a format could not be written
     │   ├── ParityError         an exported variant does not compute what the source computes
-    │   └── BudgetError         a variant loses more accuracy than the budget allows
+    │   └── BudgetError         the budget cannot be kept
     ├── BundleError             a file is not a usable bundle (also ValueError)
     │   ├── BundleFormatError   its structure breaks a rule
     │   ├── BundleTruncated     it ends too early
@@ -29,7 +29,8 @@
     │   └── UnknownName         nothing on this machine offers that name (also LookupError)
     ├── PreferenceError         `prefer` names nothing that a bundle has (also ValueError)
     ├── StorageError            a file could not be read or written (also OSError)
-    │   └── OutputExists        the output is there already (also FileExistsError)
+    │   └── OutputRefused       an output may not be where it was asked for
+    │       └── OutputExists    it is there already (also FileExistsError)
     ├── ClosedError             a session or runner was used after close
     └── ForkedRunnerError       a session was used in a forked child process
 
@@ -60,6 +61,7 @@ __all__ = [
     "NonFiniteOutput",
     "OutputError",
     "OutputExists",
+    "OutputRefused",
     "ParityError",
     "PluginConflict",
     "PluginError",
@@ -105,7 +107,15 @@ class ParityError(ConvertError):
 
 
 class BudgetError(ConvertError):
-    """A variant loses more than the budget allows."""
+    """A variant loses more than the budget allows, costs more, or cannot be used at all.
+
+    Attributes:
+        reached: what was tried and what came of it, as JSON has it.
+    """
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)
+        self.reached: dict[str, object] = {}
 
 
 class BundleError(EdgePrepError, ValueError):
@@ -188,7 +198,11 @@ class StorageError(EdgePrepError, OSError):
     """A file could not be read or written."""
 
 
-class OutputExists(StorageError, FileExistsError):
+class OutputRefused(StorageError):
+    """An output may not be where it was asked for, such as in the place of what is read."""
+
+
+class OutputExists(OutputRefused, FileExistsError):
     """The output is there already."""
 
 

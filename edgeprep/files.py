@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import BinaryIO, cast
 
-from edgeprep.errors import OutputExists, StorageError
+from edgeprep.errors import OutputExists, OutputRefused, StorageError
 
 __all__ = ["atomic_write", "check_no_input", "check_output", "open_regular"]
 
@@ -104,12 +104,13 @@ def check_output(path: str | os.PathLike[str], *, overwrite: bool) -> None:
 
     Raises:
         OutputExists: `path` is there already, and `overwrite` is False.
-        StorageError: its directory is missing, or what is there is no regular file.
+        OutputRefused: its directory is missing, or what is there is no regular file.
+        StorageError: that cannot be looked for.
     """
     path = os.fspath(path)
     try:
         if not _is_directory(directory := _directory_of(path)):
-            raise StorageError(f"{path}: must lie in an existing directory, got {directory!r}")
+            raise OutputRefused(f"{path}: must lie in an existing directory, got {directory!r}")
         mode = os.lstat(path).st_mode
     except StorageError:
         raise
@@ -119,7 +120,7 @@ def check_output(path: str | os.PathLike[str], *, overwrite: bool) -> None:
         raise StorageError(_cannot_write(path, error, None)) from error
     # Renaming over a device, as root, would replace the device.
     if not stat.S_ISREG(mode) and not stat.S_ISLNK(mode):
-        raise StorageError(f"{path}: must be a regular file, got {_kind(mode)}")
+        raise OutputRefused(f"{path}: must be a regular file, got {_kind(mode)}")
     if not overwrite:
         raise _exists(path)
 
@@ -128,10 +129,10 @@ def check_no_input(path: str | os.PathLike[str], file: str | os.PathLike[str]) -
     """Refuse to replace `file`, which is read.
 
     Raises:
-        StorageError: `path` is that file.
+        OutputRefused: `path` is that file.
     """
     if os.path.realpath(path) == os.path.realpath(file):
-        raise StorageError(f"{os.fspath(path)}: must be another file than what is read, got it")
+        raise OutputRefused(f"{os.fspath(path)}: must be another file than what is read, got it")
 
 
 def _open_without_waiting(path: str, flags: int) -> int:

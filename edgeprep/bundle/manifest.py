@@ -57,7 +57,8 @@ class Parity(Struct, frozen=True, kw_only=True):
     """How far a variant's outputs are from those of `reference`, over `samples` inputs.
 
     `max_abs` is the largest difference; `relative` is that over the largest output of the
-    reference, of the worst sample.
+    reference, of the worst sample. `reference` is "source", or "fine-tuned source" where the
+    network was fine-tuned for the variant.
     """
 
     max_abs: float

@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from edgeprep.cli.progress import Steps, stopping
-from edgeprep.conversion import Progress, silent
+from edgeprep.cli.progress import Steps, only_warnings, stopping
 from edgeprep.conversion.advice import Advice, advise
 from edgeprep.conversion.network_check import NetworkCheck, check_network
 from edgeprep.recipe import Recipe
@@ -31,8 +30,7 @@ def run(
     quiet: bool,
 ) -> Report:
     """Check the preprocessing, the network, or both."""
-    steps: Progress = silent if quiet else Steps()
-    progress = stopping(steps)
+    progress = stopping(only_warnings if quiet else Steps())
     advice = None if only == "network" else advise(recipe, size=size, progress=progress)
     wanted = only == "network" or (only is None and _has_int8(recipe))
     network = check_network(recipe, progress=progress) if wanted else None
@@ -45,7 +43,7 @@ def run(
         ),
         document=document | {"network": network and network.to_json()},
         has_warnings=bool(
-            (advice and advice.warnings) or (network and (network.findings or network.fault))
+            (advice and advice.warnings) or (network and (network.warnings or network.fault))
         ),
     )
 
@@ -85,8 +83,8 @@ def _network(network: NetworkCheck) -> Iterator[str]:
         yield f"network not checked: {network.fault}"
         return
     for finding in network.findings:
-        yield f"warning: {finding}"
+        yield f"{finding.level}: {finding}"
     if not network.samples:
         yield "ranges not measured: data.calibration names no samples"
-    elif not network.findings:
+    elif not network.warnings:
         yield f"nothing that breaks int8 was found in the network, on {network.samples} samples"

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from edgeprep.bundle import Variant
-from edgeprep.cli.progress import Steps, stopping
-from edgeprep.conversion import Progress, Result, convert, silent
+from edgeprep.cli.progress import Steps, only_warnings, stopping
+from edgeprep.conversion import Result, convert
 from edgeprep.conversion.repair import Tried
 from edgeprep.recipe import Recipe
 from edgeprep.runtime.explain import format_table
@@ -17,8 +17,8 @@ def run(
     recipe: Recipe, output: Path, *, overwrite: bool, fresh: bool, quiet: bool
 ) -> tuple[str, dict[str, Any]]:
     """The result as a table and as a document."""
-    progress: Progress = silent if quiet else Steps()
-    result = convert(recipe, output, overwrite=overwrite, fresh=fresh, progress=stopping(progress))
+    progress = stopping(only_warnings if quiet else Steps())
+    result = convert(recipe, output, overwrite=overwrite, fresh=fresh, progress=progress)
     head = ("variant", "bytes", "parity", "metric", "value", "drop")
     table = format_table(head, [_row(variant) for variant in result.variants])
     source = result.manifest.source

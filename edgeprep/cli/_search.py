@@ -3,12 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from edgeprep.cli.progress import Steps, stopping
-from edgeprep.conversion import Progress, silent
+from edgeprep.cli.progress import Steps, only_warnings, stopping
 from edgeprep.conversion.points import Point
 from edgeprep.conversion.recipe_text import recipe_text
 from edgeprep.conversion.search import search
-from edgeprep.errors import StorageError
+from edgeprep.errors import OutputRefused
 from edgeprep.files import atomic_write, check_output
 from edgeprep.recipe import Recipe
 from edgeprep.runtime.explain import format_table
@@ -29,8 +28,8 @@ def run(
     """What was found as a table and as a document, once the chosen recipe is written."""
     _check_place(path, output)
     check_output(output, overwrite=overwrite)
-    progress: Progress = silent if quiet else Steps()
-    found = search(recipe, minutes=minutes, fresh=fresh, progress=stopping(progress))
+    progress = stopping(only_warnings if quiet else Steps())
+    found = search(recipe, minutes=minutes, fresh=fresh, progress=progress)
     comment = f"{found.chosen.combination}; chosen by `edgeprep search {path.name}`"
     text = recipe_text(found.recipe, comment)
     atomic_write(output, [text.encode()], overwrite=overwrite)
@@ -41,7 +40,7 @@ def run(
         for one in found.points
         if one.value is None
     ]
-    left = [f"{found.left} combinations left: time is up"] if found.left else []
+    left = [f"{found.left} points left: time is up"] if found.left else []
     count = f"{len(found.points)} points on the {found.data} data; those that no other one beats:"
     lines = [count, format_table(head, rows), *failed, *left, str(output)]
     return "\n".join(lines), {**found.to_json(), "recipe": str(output)}
@@ -52,7 +51,7 @@ def _row(point: Point, *, chosen: bool) -> tuple[str, ...]:
     return (
         "chosen" if chosen else "",
         point.variant,
-        f"{way.prune:g}",
+        "as the recipe" if way.prune is None else f"{way.prune:g}",
         way.placement,
         way.calibrator,
         f"{point.value:.4f}",
@@ -66,8 +65,8 @@ def _check_place(path: Path, output: Path) -> None:
     """Relative paths of the recipe start where it lies, and would lead elsewhere from elsewhere."""
     if output.parent.resolve() != path.parent.resolve():
         rule = f"must lie beside {path.name!r}, where its paths start"
-        raise StorageError(f"{output}: {rule}, got {str(output.parent)!r}")
+        raise OutputRefused(f"{output}: {rule}, got {str(output.parent)!r}")
     if output.resolve() == path.resolve():
-        raise StorageError(
+        raise OutputRefused(
             f"{output}: must not be the recipe itself, which would be replaced, got {output.name!r}"
         )

@@ -8,20 +8,26 @@ from typing import Any
 from matplotlib.figure import Figure
 from msgspec import to_builtins
 
-from edgeprep.cli.progress import Steps, stopping
+from edgeprep.cli.progress import Steps, only_warnings, stopping
 from edgeprep.compress.sensitivity import LayerCost
-from edgeprep.conversion import Progress, silent
 from edgeprep.conversion.coverage import collect_coverage, describe_coverage
+from edgeprep.conversion.noted import Noted
 from edgeprep.conversion.sensitivity import SensitivityReport, analyze
+from edgeprep.data import Progress
 from edgeprep.files import atomic_write
 from edgeprep.recipe import Recipe
 from edgeprep.runtime.explain import format_table
 
-__all__ = ["describe", "draw", "measure_ranges", "run"]
+__all__ = ["describe", "draw", "measure_ranges", "run", "watch"]
 
 # More bars than these cannot be told apart; the others are counted.
 _MOST_DRAWN = 60
 _INCHES_PER_LAYER, _SMALLEST, _WIDTH = 0.22, 3.0, 8.0
+
+
+def watch(*, quiet: bool) -> Noted:
+    """What tells people of steps, and remembers warnings."""
+    return Noted(stopping(only_warnings if quiet else Steps()))
 
 
 def run(
@@ -32,10 +38,9 @@ def run(
     subset: int,
     keep: int | None,
     threshold_db: float,
-    quiet: bool,
+    progress: Progress,
 ) -> SensitivityReport:
     """What was found."""
-    progress: Progress = silent if quiet else Steps()
     return analyze(
         recipe,
         samples=samples,
@@ -43,14 +48,13 @@ def run(
         subset=subset,
         keep=keep,
         threshold_db=threshold_db,
-        progress=stopping(progress),
+        progress=progress,
     )
 
 
-def measure_ranges(recipe: Recipe, *, quiet: bool) -> tuple[str, dict[str, Any]]:
+def measure_ranges(recipe: Recipe, progress: Progress) -> tuple[str, dict[str, Any]]:
     """The ranges of each variant's activations, as tables and as a document."""
-    progress: Progress = silent if quiet else Steps()
-    found = collect_coverage(recipe, progress=stopping(progress))
+    found = collect_coverage(recipe, progress=progress)
     tables = [f"{name}\n{describe_coverage(ranges)}" for name, ranges in found.items()]
     none = "no target has ranges that are measured before"
     return "\n\n".join(tables) or none, {
@@ -100,7 +104,8 @@ def describe(report: SensitivityReport) -> str:
     if report.metric is not None:
         lines.append(f"in float: {report.metric} {report.source:.4f} on {report.confirmed} samples")
     if report.block:
-        lines.append(f"with the layers below in float: {_decibels(report.kept_snr_db)} dB")
+        below = f"with the layers below in float: {_decibels(report.kept_snr_db)} dB"
+        lines.append(f"{below}; the table takes the place of [quantize], if the recipe has one")
     elif report.threshold_db is not None and report.snr_db >= report.threshold_db:
         lines.append(f"no layer needs to stay in float for {report.threshold_db:g} dB")
     else:

@@ -5,9 +5,9 @@ from typing import Any
 
 import click
 
-from edgeprep.cli.progress import stopping
+from edgeprep.cli.progress import only_warnings, stopping
 from edgeprep.cli.training_steps import TrainingSteps
-from edgeprep.data import Progress, silent
+from edgeprep.data import Progress
 from edgeprep.recipe import Recipe
 from edgeprep.train import Trained, holds_training, train_recipe
 from edgeprep.train.watching import Watch, unwatched
@@ -22,7 +22,7 @@ def run(
     if resume and not holds_training(output):
         raise click.UsageError(f"--resume: {output} must hold a training, got none")
     steps = TrainingSteps()
-    progress: Progress = silent if quiet else steps
+    progress: Progress = only_warnings if quiet else steps
     watch: Watch = unwatched if quiet else steps.watch
     trained = train_recipe(
         recipe, output, overwrite=overwrite, progress=stopping(progress), watch=watch

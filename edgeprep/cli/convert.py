@@ -6,7 +6,7 @@ import click
 
 from edgeprep.cli.command import Command, verbose_option
 from edgeprep.cli.options import NamedPath
-from edgeprep.cli.output import emit, format_option
+from edgeprep.cli.output import emit, failures_too, format_option
 from edgeprep.cli.workstation import workstation_only
 from edgeprep.recipe import load_recipe
 
@@ -44,5 +44,6 @@ def command(
     target = output or Path()
     if target.is_dir():
         target /= f"{loaded.name}.edgeprep"
-    text, document = run(loaded, target, overwrite=overwrite, fresh=fresh, quiet=quiet)
+    with failures_too(form):
+        text, document = run(loaded, target, overwrite=overwrite, fresh=fresh, quiet=quiet)
     emit(text, document, form)

@@ -3,7 +3,7 @@
 from edgeprep.errors import (
     BudgetError,
     EdgePrepError,
-    OutputExists,
+    OutputRefused,
     ParityError,
     PreferenceError,
     RecipeError,
@@ -15,11 +15,15 @@ _CODES: tuple[tuple[type[EdgePrepError], int], ...] = (
     (BudgetError, 3),
     (ParityError, 4),
     (RecipeError, 2),
-    (OutputExists, 2),
+    (OutputRefused, 2),
     (PreferenceError, 2),
 )
 
 
 def exit_code(error: EdgePrepError) -> int:
-    """2 for what the caller wrote, 3 over budget, 4 parity failed, 1 for every other failure."""
+    """2 for what the caller wrote, 3 over budget, 4 parity failed, 1 for every other failure.
+
+    What the caller wrote are the words of the command, where outputs go among them, and the recipe.
+    What is in the files that they name, weights and pictures, is not.
+    """
     return next((code for kind, code in _CODES if isinstance(error, kind)), 1)

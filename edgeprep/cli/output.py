@@ -12,11 +12,12 @@ from typing import Any, TextIO
 import click
 
 from edgeprep.cli.stopping import check_stopped
-from edgeprep.errors import StorageError
+from edgeprep.errors import BudgetError, StorageError
 
 __all__ = [
     "complain",
     "emit",
+    "failures_too",
     "format_option",
     "keep_standard_streams",
     "one_line",
@@ -109,6 +110,17 @@ def emit(text: str, document: Mapping[str, Any], form: str) -> None:
         raise
     except OSError as error:
         raise StorageError(f"stdout: must take the result, got {error.strerror!r}") from error
+
+
+@contextmanager
+def failures_too(form: str) -> Iterator[None]:
+    """Inside, a budget that cannot be kept is a result, too, for those who read JSON."""
+    try:
+        yield
+    except BudgetError as error:
+        if form == "json":
+            emit("", {"error": str(error), **error.reached}, form)
+        raise
 
 
 def complain(message: object) -> None:

@@ -4,14 +4,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import perf_counter
 
+import click
 from rich.console import Console, RenderableType
 from rich.status import Status
 from rich.text import Text
 
+from edgeprep.cli.output import one_line
 from edgeprep.cli.stopping import check_stopped
 from edgeprep.conversion import Progress
+from edgeprep.data import WARNING
 
-__all__ = ["Steps", "stopping"]
+__all__ = ["Steps", "only_warnings", "stopping"]
 
 
 class Steps:
@@ -32,18 +35,31 @@ class Steps:
     @contextmanager
     def __call__(self, title: str) -> Iterator[Callable[[str], None]]:
         """One step: its line shows a tick or a cross, the title, what came out, and seconds."""
+        if title == WARNING:
+            yield _tell_warning
+            return
         start = perf_counter()
         results: list[str] = []
+        without = "failed"
         try:
             with self._console.status(Text(title), spinner=self._spinner) as self._status:
                 yield results.append
+        except KeyboardInterrupt:
+            without = "interrupted"
+            raise
         finally:
             self._status = None
             seconds = perf_counter() - start
             done, failed = self._marks
             mark = (done, "green") if results else (failed, "red")
-            text = results[0] if results else "failed"
+            text = results[0] if results else without
             self._console.print(Text.assemble(mark, f" {title}: {text} ({seconds:.1f} s)"))
+
+
+@contextmanager
+def only_warnings(title: str) -> Iterator[Callable[[str], None]]:
+    """A `Progress` for those who want none: warnings are told all the same."""
+    yield _tell_warning if title == WARNING else lambda _: None
 
 
 def stopping(progress: Progress) -> Progress:
@@ -61,3 +77,7 @@ def stopping(progress: Progress) -> Progress:
             yield end
 
     return step
+
+
+def _tell_warning(text: str) -> None:
+    click.echo(f"warning: {one_line(text)}", err=True)

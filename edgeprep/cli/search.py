@@ -6,7 +6,7 @@ import click
 
 from edgeprep.cli.command import Command, verbose_option
 from edgeprep.cli.options import NamedPath
-from edgeprep.cli.output import emit, format_option
+from edgeprep.cli.output import emit, failures_too, format_option
 from edgeprep.cli.workstation import workstation_only
 from edgeprep.recipe import load_recipe
 
@@ -54,7 +54,8 @@ def command(
         from edgeprep.cli._search import run
 
     target = output or recipe.with_name(f"{recipe.stem}-searched.toml")
-    text, document = run(
-        loaded, recipe, target, minutes=minutes, overwrite=overwrite, fresh=fresh, quiet=quiet
-    )
+    with failures_too(form):
+        text, document = run(
+            loaded, recipe, target, minutes=minutes, overwrite=overwrite, fresh=fresh, quiet=quiet
+        )
     emit(text, document, form)

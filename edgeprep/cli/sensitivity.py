@@ -13,6 +13,9 @@ from edgeprep.recipe import load_recipe
 
 __all__ = ["command"]
 
+# Noise is a tenth of the signal there, where few answers of a classifier change.
+_THRESHOLD_DB = 20.0
+
 
 @click.command(name="sensitivity", cls=Command)
 @click.argument("recipe", type=NamedPath(path_type=Path))
@@ -48,9 +51,7 @@ __all__ = ["command"]
     "--threshold",
     metavar="DB",
     type=click.FloatRange(0, 100),
-    default=20.0,
-    show_default=True,
-    help="Propose the fewest layers that lift the outputs' signal to noise over this.",
+    help="Propose the fewest layers that lift the signal-to-noise ratio over this. [default: 20]",
 )
 @click.option(
     "--keep",
@@ -73,7 +74,7 @@ def command(
     samples: int | None,
     worst: int,
     subset: int,
-    threshold: float,
+    threshold: float | None,
     keep: int | None,
     ranges: bool,
     quiet: bool,
@@ -89,21 +90,26 @@ def command(
     What is simulated is the recipe's [quantize]: its calibrator chooses ranges, and weights have
     7 bits of the 8 unless weight_range is "full", as some formats need it.
     """
+    if keep is not None and threshold is not None:
+        raise click.UsageError("--keep and --threshold exclude each other")
+    if output is not None and output.suffix.lower() != ".png":
+        raise click.UsageError(f"-o: must be a file that ends in '.png', got {str(output)!r}")
     # First, as it takes no time: a recipe with a fault need not wait for torch.
     loaded = load_recipe(recipe)
     if output is not None:
         check_output(output, overwrite=overwrite)
         check_no_input(output, recipe)
     with workstation_only("sensitivity"):
-        from edgeprep.cli._sensitivity import describe, draw, measure_ranges, run
+        from edgeprep.cli._sensitivity import describe, draw, measure_ranges, run, watch
+    progress = watch(quiet=quiet)
     report = run(
         loaded,
         samples=samples,
         worst=worst,
         subset=subset,
         keep=keep,
-        threshold_db=threshold,
-        quiet=quiet,
+        threshold_db=_THRESHOLD_DB if threshold is None else threshold,
+        progress=progress,
     )
     text = describe(report)
     if output is not None:
@@ -111,8 +117,9 @@ def command(
         text = f"{text}\n{output}"
     document = {"output": None if output is None else str(output), **report.to_json()}
     if ranges:
-        tables, document["ranges"] = measure_ranges(loaded, quiet=quiet)
+        tables, document["ranges"] = measure_ranges(loaded, progress)
         text = f"{text}\n\n{tables}"
+    document["warnings"] = progress.warnings
     # Last, so that it is easily taken from the screen.
     text = f"{text}\n\n{report.block}" if report.block else text
     emit(text, document, form)

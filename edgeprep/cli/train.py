@@ -24,7 +24,7 @@ __all__ = ["command"]
 )
 @click.option("--overwrite", is_flag=True, help="Train anew, whatever the directory holds.")
 @click.option("--resume", is_flag=True, help="Only go on: fail where no training is under way.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress on stderr, only warnings.")
 @verbose_option
 @format_option
 def command(

@@ -6,11 +6,11 @@ import torch
 
 from edgeprep.compress._teacher import Teacher
 from edgeprep.errors import EdgePrepError, RecipeError
-from edgeprep.interfaces import Objective, Workbench
+from edgeprep.interfaces import Workbench
 from edgeprep.schema import name_first
 from edgeprep.schema.foreign import name_fault
 
-__all__ = ["Answers", "check_imitation", "match_answers"]
+__all__ = ["Answers", "match_answers"]
 
 Outputs = tuple[torch.Tensor, ...]
 Answers = Callable[[torch.Tensor], Outputs]
@@ -18,14 +18,6 @@ Answers = Callable[[torch.Tensor], Outputs]
 _NAMED = 5  # so many labels are named in a message; the rest are counted
 # The least probability of which there is a logarithm to learn from.
 _LEAST = 1e-7
-
-
-def check_imitation(objective: Objective, bench: Workbench) -> None:
-    """Raise RecipeError where a task does not say how outputs are compared."""
-    if type(objective).imitation is Objective.imitation:
-        rule = "must be a task that networks can be distilled for"
-        remedy = "its objective has no method 'imitation'"
-        raise RecipeError(f"task.use: {rule}, got {bench.task.name!r}; {remedy}")
 
 
 def match_answers(teacher: Teacher, bench: Workbench) -> Answers:

@@ -4,7 +4,7 @@ from contextlib import ExitStack, closing
 
 import torch
 
-from edgeprep.compress._answers import check_imitation, match_answers
+from edgeprep.compress._answers import match_answers
 from edgeprep.compress._hints import Hints, find_modules, recorded
 from edgeprep.compress._imitation import Imitation
 from edgeprep.compress._student import derive_student
@@ -12,24 +12,23 @@ from edgeprep.compress._teacher import Teacher, open_teacher
 from edgeprep.compress.distil import Distil
 from edgeprep.errors import RecipeError
 from edgeprep.interfaces import Workbench
-from edgeprep.registry import default_registry
+from edgeprep.train.objective import check_imitation
 
 __all__ = ["distil"]
 
 
 def distil(step: Distil, network: torch.nn.Module, bench: Workbench) -> torch.nn.Module:
     """The student, trained; see `Distil.apply`."""
-    check_imitation(bench.objective, bench)
+    check_imitation(bench.objective, bench.task)
     with ExitStack() as stack:
         with bench.step("open the teacher") as done:
-            teacher = stack.enter_context(
-                closing(open_teacher(step.teacher, bench, default_registry()))
-            )
+            teacher = stack.enter_context(closing(open_teacher(step.teacher, bench)))
             answers = match_answers(teacher, bench)
             # What is misspelt is said before a student is derived.
             find_modules(network, step.hints, "student")
             _modules_of_teacher(step, teacher)
-            done(_describe(teacher, bench))
+            done(teacher.description)
+        bench.examine(answers, key="teacher", who=teacher.description, view=teacher.view)
         with bench.step("prepare the student") as done:
             student = derive_student(step, network, bench)
             hints = _hints(step, student, teacher, bench) if step.hints else None
@@ -50,16 +49,6 @@ def distil(step: Distil, network: torch.nn.Module, bench: Workbench) -> torch.nn
             objective=objective,
             learning_rate=step.learning_rate,
         )
-
-
-def _describe(teacher: Teacher, bench: Workbench) -> str:
-    """What it is, and how it does where that can be told as of the student."""
-    alike = teacher.view is None and all(
-        getattr(teacher, name) == getattr(bench.task, name, None) for name in ("labels", "scores")
-    )
-    score = bench.score(teacher.network) if alike and teacher.network is not None else None
-    scored = "" if score is None else f", {score:.4f} on the validation data"
-    return f"{teacher.description}{scored}"
 
 
 def _hints(step: Distil, student: torch.nn.Module, teacher: Teacher, bench: Workbench) -> Hints:

@@ -1,6 +1,6 @@
 """Hints: modules of the student that learn to see what modules of the teacher see."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -9,13 +9,12 @@ from torch.nn import functional
 
 from edgeprep.compress.distil import Hint
 from edgeprep.errors import RecipeError
-from edgeprep.schema import name_first, nearest
+from edgeprep.schema import nearest
+from edgeprep.train.modules import is_pattern, name_outermost
 
 __all__ = ["Hints", "find_modules", "recorded"]
 
 Seen = dict[str, torch.Tensor]
-
-_NAMED = 8  # so many modules are listed where none is near
 
 
 class Hints:
@@ -90,16 +89,11 @@ def find_modules(
         path = hint.student if whose == "student" else hint.teacher
         if path not in modules:
             rule = f"must be the path of a module of the {whose}"
-            remedy = nearest(path, modules) or f"; known here: {_first(modules)}"
+            rule += ", and no pattern" * is_pattern(path)
+            remedy = nearest(path, modules) or f"; known here: {name_outermost(modules)}"
             raise RecipeError(f"distil.hints[{index}].{whose}: {rule}, got {path!r}{remedy}")
         found[path] = modules[path]
     return found
-
-
-def _first(paths: Collection[str]) -> str:
-    """The outermost of `paths`."""
-    outer = sorted(paths, key=lambda path: path.count("."))
-    return name_first(_NAMED, outer)
 
 
 @contextmanager

@@ -22,6 +22,11 @@ from edgeprep.train.outputs import flatten_outputs
 __all__ = ["prune"]
 
 _NAMED = 3  # so many layers are named in a message; the rest are counted
+_KEPT = "keep says so"
+_ROUNDED = "is a multiple of"
+_UNSCALED = "no batch normalization scales them"
+# What would let channels go that stay for a reason with these words.
+_REMEDIES = {_ROUNDED: "lower round_to", _KEPT: "keep less", _UNSCALED: "rank by 'l2'"}
 
 
 def prune(settings: Prune, network: torch.nn.Module, bench: Workbench) -> torch.nn.Module:
@@ -31,8 +36,6 @@ def prune(settings: Prune, network: torch.nn.Module, bench: Workbench) -> torch.
         (match_pattern(network, pattern, f"prune.limits.{pattern}"), ratio)
         for pattern, ratio in settings.limits.items()
     )
-    if settings.ratio == 0:
-        return network
     learning = {name: value.requires_grad for name, value in network.named_parameters()}
     example = torch.randn(
         bench.source.network_input.shape, generator=torch.Generator().manual_seed(0)
@@ -44,7 +47,8 @@ def prune(settings: Prune, network: torch.nn.Module, bench: Workbench) -> torch.
         free = [group for group in groups if not group.fixed]
         done(_tell(groups))
     if not free:
-        raise ConvertError(f"prune: must find channels that can go, got {_tell(groups)}")
+        rule = "must find channels that can go"
+        raise ConvertError(f"prune: {rule}, got {_tell(groups)}{_remedy(groups)}")
     kept = work.choose(network, free)
     for step in range(1, settings.steps + 1):
         title = f"prune: step {step} of {settings.steps}"
@@ -88,13 +92,13 @@ class _Work:
         if group.fixed:
             return group
         if any(inside(layer, keep) for layer in group.layers):
-            return group.staying("keep says so")
+            return group.staying(_KEPT)
         if not can_shrink(group, self.settings.round_to):
             return group.staying(
-                f"no lower count than {group.channels} is a multiple of {self.settings.round_to}"
+                f"no lower count than {group.channels} {_ROUNDED} {self.settings.round_to}"
             )
         if self.settings.importance == "bn-scale" and rank_units(graph, group, "bn-scale") is None:
-            return group.staying("no batch normalization scales them")
+            return group.staying(_UNSCALED)
         return group
 
     def choose(self, network: torch.nn.Module, free: Sequence[Group]) -> Kept:
@@ -202,3 +206,9 @@ def _tell(groups: Sequence[Group]) -> str:
     ]
     free = sum(not group.fixed for group in inner)
     return "; ".join([f"{free} of {len(inner)} groups", *stay])
+
+
+def _remedy(groups: Sequence[Group]) -> str:
+    reasons = " ".join(group.fixed for group in groups)
+    remedies = [remedy for words, remedy in _REMEDIES.items() if words in reasons]
+    return f"; {', or '.join(remedies)}" if remedies else ""

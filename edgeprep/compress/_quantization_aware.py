@@ -46,7 +46,8 @@ def fine_tune(
         layers = ranges.layers_without([*kept, *always])
         if not layers:
             rule = "quantization-aware.keep_float: must leave a layer to be quantized"
-            raise ConvertError(f"{rule}, got {[*settings.keep_float, *always]!r}")
+            got = [*settings.keep_float, *always]
+            raise ConvertError(f"{rule}, got {got!r}; name fewer of them, or leave the pass out")
         before = _snr_db(teacher, network, ranges, samples, layers, levels[0])
         done(f"{len(layers)} layers in int8, signal to noise {before:.1f} dB")
     with fine_tuning(network, ranges, samples, layers=layers, levels=levels, policy=policy):

@@ -32,7 +32,9 @@ def find_fewest(share: Callable[[float], Kept], count: Callable[[Kept], int], mo
     kept = share(_LARGEST)
     if (fewest := count(kept)) > most:
         raise ConvertError(
-            f"prune: must leave at most {most} parameters, got {fewest} at the largest ratio"
+            f"prune.max_parameters: must be at least {fewest}, the fewest that pruning can leave "
+            f"as it is set, got {most}; raise it, or lower round_to, keep less, or start from a "
+            "smaller network"
         )
     low, high = 0.0, _LARGEST
     while high - low > _FINEST / 8:

@@ -15,6 +15,7 @@ from edgeprep.train.modules import inside, match_patterns
 __all__ = ["sparsify"]
 
 _NAMED = 3  # so many layers are named in a message; the rest are counted
+_KEPT = "keep says so"
 _TRANSPOSED = (
     torch.nn.ConvTranspose1d,
     torch.nn.ConvTranspose2d,
@@ -49,7 +50,11 @@ def sparsify(settings: Sparsify, network: torch.nn.Module, bench: Workbench) -> 
         chosen = {path: weight for path, weight in weights.items() if not staying[path]}
         if not chosen:
             told = _tell_layers(staying)
-            raise ConvertError(f"sparsify: must find layers that can be sparse, got {told}")
+            remedy = "; keep less" if _KEPT in staying.values() else "; take another m, or ratio"
+            raise ConvertError(
+                "sparsify: must find layers that can be sparse, "
+                f"got {told}{remedy if staying else ''}"
+            )
         masks = _masks(settings, network, chosen)
         for path, mask in masks.items():
             weights[path].mul_(mask)
@@ -61,7 +66,7 @@ def sparsify(settings: Sparsify, network: torch.nn.Module, bench: Workbench) -> 
 
 def _why_not(settings: Sparsify, network: torch.nn.Module, path: str, keep: Sequence[str]) -> str:
     if inside(path, keep):
-        return "keep says so"
+        return _KEPT
     layer = network.get_submodule(path)
     inputs = layer.get_parameter("weight").shape[_input_axis(layer)]
     if settings.m is not None and inputs % settings.m:

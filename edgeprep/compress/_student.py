@@ -56,8 +56,11 @@ def narrow(network: torch.nn.Module, width: float, bench: Workbench) -> torch.nn
             f"distil.width: {rule}, got {width!r}, which {leaves}; raise it"
         ) from error
     except ConvertError as error:
-        found = str(error).removeprefix("prune: ").partition("; raise ratio")[0]
-        raise ConvertError(f"distil.width: {found}, for {width!r}") from error
+        # Here as well; and no channel goes that could not go at any width.
+        found, too_few, _ = str(error).removeprefix("prune: ").partition("; raise ratio")
+        found = found.partition("; lower round_to")[0]
+        remedy = "lower it" if too_few else "leave it out"
+        raise ConvertError(f"distil.width: {found}, for {width!r}; {remedy}") from error
 
 
 def drop_blocks(network: torch.nn.Module, depth: float, example: torch.Tensor) -> None:
@@ -76,9 +79,17 @@ def drop_blocks(network: torch.nn.Module, depth: float, example: torch.Tensor) -
             sequence[index] = torch.nn.Identity()
             dropped += 1
     if not dropped:
-        count = sum(len(repeated) for _, repeated in sequences)
+        most = max((len(repeated) for _, repeated in sequences), default=0)
         rule = "must leave out a block of a Sequential whose output has the shape of its input"
-        raise RecipeError(f"distil.depth: {rule}, got {depth!r} and {count} such blocks")
+        # Rounded down, as at 2 of 3 blocks 0.667 would leave all three.
+        remedy = (
+            f"set it to at most {(most - 1) * 100 // most / 100:g}"
+            if most > 1
+            else "set width instead, or have the factory make a network of fewer blocks"
+        )
+        raise RecipeError(
+            f"distil.depth: {rule}, got {depth!r} of at most {most} such blocks; {remedy}"
+        )
 
 
 def start_anew(network: torch.nn.Module, seed: int) -> None:

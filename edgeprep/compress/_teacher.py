@@ -8,9 +8,9 @@ import torch
 
 from edgeprep.compress._views import view_of
 from edgeprep.compress.distil import TeacherFactory
-from edgeprep.errors import CheckpointError, RecipeError
+from edgeprep.errors import CheckpointError, EdgePrepError, RecipeError
 from edgeprep.interfaces import Runner, Workbench
-from edgeprep.recipe import ModelTable, load_recipe
+from edgeprep.recipe import ModelTable, Recipe, load_recipe
 from edgeprep.registry import Registry
 from edgeprep.runtime.candidates import list_candidates
 from edgeprep.runtime.opened import OpenedBundle
@@ -113,6 +113,7 @@ class BundleTeacher(Teacher):
 
     Args:
         path: of the bundle.
+        name: as the recipe calls it.
         registry: where stages, tasks and backends are looked up.
         taken: the pictures that the student takes.
 
@@ -122,9 +123,9 @@ class BundleTeacher(Teacher):
         RecipeError: it cannot take the student's pictures.
     """
 
-    def __init__(self, path: Path, registry: Registry, taken: ImageSpec) -> None:
+    def __init__(self, path: Path, name: str, registry: Registry, taken: ImageSpec) -> None:
         opened = OpenedBundle.read(path, registry)
-        self.description = f"bundle {path.name!r}"
+        self.description = f"bundle {name!r}"
         self.labels = getattr(opened.task, "labels", None)
         self.scores = getattr(opened.task, "scores", None)
         exact = any(variant.precision == "fp32" for variant in opened.variants)
@@ -138,7 +139,7 @@ class BundleTeacher(Teacher):
             self.view = view_of(host, taken)
         except RecipeError as error:
             rule = f"{self.description} must serve as it is"
-            raise RecipeError(f"distil.teacher: {rule}, got {error}") from error
+            raise RecipeError(f"{rule}, got {error}") from error
         self._shape = trial.reachable.variant.input.shape
 
     def answer(self, inputs: torch.Tensor) -> Outputs:
@@ -158,7 +159,7 @@ class BundleTeacher(Teacher):
         self._chain.close()
 
 
-def open_teacher(teacher: str | TeacherFactory, bench: Workbench, registry: Registry) -> Teacher:
+def open_teacher(teacher: str | TeacherFactory, bench: Workbench) -> Teacher:
     """What a recipe calls the teacher.
 
     Raises:
@@ -170,25 +171,37 @@ def open_teacher(teacher: str | TeacherFactory, bench: Workbench, registry: Regi
     if isinstance(teacher, TeacherFactory):
         return _of_factory(teacher, bench)
     path = _find(teacher, bench.directory)
-    if path.suffix == _BUNDLE:
-        return BundleTeacher(path, registry, bench.input)
-    return _of_recipe(path, teacher, bench, registry)
+    if path.suffix != _BUNDLE:
+        return _of_recipe(path, teacher, bench)
+    try:
+        return BundleTeacher(path, teacher, bench.registry, bench.input)
+    except EdgePrepError as error:
+        raise type(error)(f"distil.teacher: {error}") from error
 
 
 def teacher_files(teacher: str | TeacherFactory, directory: Path) -> tuple[Path, ...]:
     """The files that the teacher's answers depend on, as far as they can be known.
 
     Raises:
-        RecipeError: there is no such recipe or bundle.
+        RecipeError: one of them is not there, or no recipe.
     """
     if isinstance(teacher, TeacherFactory):
-        return (directory / teacher.weights,) if teacher.weights else ()
+        return _weights(teacher.weights, directory, "distil.teacher.weights")
     path = _find(teacher, directory)
     if path.suffix == _BUNDLE:
         return (path,)
-    weights = load_recipe(path).model.weights
-    beside = sorted(path.parent.glob("*.py"))
-    return (path, *beside, *([path.parent / weights] if weights else []))
+    weights = _read(path, teacher).model.weights
+    where = f"distil.teacher: recipe {teacher!r}: model.weights"
+    return (path, *sorted(path.parent.glob("*.py")), *_weights(weights, path.parent, where))
+
+
+def _weights(name: str | None, directory: Path, where: str) -> tuple[Path, ...]:
+    if name is None:
+        return ()
+    path = directory / name
+    if not path.is_file():
+        raise RecipeError(f"{where}: must be a file, got {name!r}; looked for {str(path)!r}")
+    return (path,)
 
 
 def _find(teacher: str, directory: Path) -> Path:
@@ -206,27 +219,33 @@ def _of_factory(teacher: TeacherFactory, bench: Workbench) -> Teacher:
     model = ModelTable(
         factory=teacher.factory, arguments=teacher.arguments, weights=teacher.weights
     )
+    try:
+        network = load_network(model, bench.directory)
+    except (RecipeError, CheckpointError) as error:
+        raise type(error)(f"distil.teacher.{str(error).removeprefix('model.')}") from error
     opened = NetworkTeacher(
-        _load(model, bench.directory),
-        f"factory {teacher.factory!r}",
-        taken=bench.source.network_input.shape,
+        network, f"factory {teacher.factory!r}", taken=bench.source.network_input.shape
     )
     opened.labels = teacher.labels or getattr(bench.task, "labels", None)
     opened.scores = getattr(bench.task, "scores", None)
     return opened
 
 
-def _of_recipe(path: Path, name: str, bench: Workbench, registry: Registry) -> Teacher:
+def _of_recipe(path: Path, name: str, bench: Workbench) -> Teacher:
+    recipe = _read(path, name)
     try:
-        recipe = load_recipe(path)
-        chain = Chain.of_recipe(recipe, registry)
+        chain = Chain.of_recipe(recipe, bench.registry)
         student = Chain(input=bench.input, stages=bench.stages)
         view = None if chain == student else view_of(chain.cut("split")[0], bench.input)
     except RecipeError as error:
         rule = f"recipe {name!r} must serve as it is"
         raise RecipeError(f"distil.teacher: {rule}, got {error}") from error
+    try:
+        network = load_network(recipe.model, recipe.directory)
+    except (RecipeError, CheckpointError) as error:
+        raise type(error)(f"distil.teacher: recipe {name!r}: {error}") from error
     opened = NetworkTeacher(
-        _load(recipe.model, recipe.directory),
+        network,
         f"recipe {recipe.name!r}",
         taken=bench.source.network_input.shape,
         chain=None if view is None else chain,
@@ -237,11 +256,11 @@ def _of_recipe(path: Path, name: str, bench: Workbench, registry: Registry) -> T
     return opened
 
 
-def _load(model: ModelTable, directory: Path) -> torch.nn.Module:
+def _read(path: Path, name: str) -> Recipe:
     try:
-        return load_network(model, directory)
-    except (RecipeError, CheckpointError) as error:
-        raise type(error)(f"distil.teacher: {error}") from error
+        return load_recipe(path)
+    except RecipeError as error:
+        raise RecipeError(f"distil.teacher: recipe {name!r}: {error}") from error
 
 
 def _strings(value: object) -> tuple[str, ...] | None:

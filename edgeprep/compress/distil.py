@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from msgspec import Meta
 
-from edgeprep.interfaces import Pass, Workbench
+from edgeprep.interfaces import Need, Pass, Reading, Workbench
 
 if TYPE_CHECKING:
     import torch
@@ -113,8 +113,16 @@ class Distil(Pass):
 
         return distil(self, network, bench)
 
+    def needs(self) -> tuple[Need, ...]:
+        """See `Pass.needs`."""
+        return ("training", "imitation")
+
     def files(self, directory: Path) -> tuple[Path, ...]:
         """See `Pass.files`: those of the teacher."""
         from edgeprep.compress._teacher import teacher_files
 
         return teacher_files(self.teacher, directory)
+
+    def reads(self) -> tuple[Reading, ...]:
+        """See `Pass.reads`."""
+        return ()

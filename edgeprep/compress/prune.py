@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from msgspec import Meta
 
 from edgeprep.errors import RecipeError
-from edgeprep.interfaces import Pass, Workbench
+from edgeprep.interfaces import Need, Pass, Reading, Workbench
 
 if TYPE_CHECKING:
     import torch
@@ -35,8 +35,8 @@ class Prune(Pass):
     as they are.
 
     Attributes:
-        ratio: the share of channels that goes, in 0..1; the same for all layers with scope
-            "uniform". 0 leaves all of them.
+        ratio: the share of channels that goes, above 0 and below 1; the same for all layers
+            with scope "uniform".
         speedup: how many times as fast the network shall be, measured on this machine, in float,
             in the engine of each format of the recipe; the slowest of them counts.
         max_parameters: the most parameters that it may have.
@@ -61,7 +61,7 @@ class Prune(Pass):
     requires: ClassVar[tuple[str, ...]] = ("torch", "torch_pruning")
     install: ClassVar[str] = "edgeprep[convert]"
 
-    ratio: Share | None = None
+    ratio: Annotated[float, Meta(gt=0, lt=1)] | None = None
     speedup: Annotated[float, Meta(gt=1)] | None = None
     max_parameters: Annotated[int, Meta(ge=1)] | None = None
     importance: Importance = "l2"
@@ -104,3 +104,11 @@ class Prune(Pass):
         from edgeprep.compress._prune import prune
 
         return prune(self, network, bench)
+
+    def needs(self) -> tuple[Need, ...]:
+        """See `Pass.needs`."""
+        return ("training",) if self.epochs or self.importance == "taylor" else ()
+
+    def reads(self) -> tuple[Reading, ...]:
+        """See `Pass.reads`."""
+        return ("speed",) if self.speedup is not None else ()

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from msgspec import Meta
 
-from edgeprep.interfaces import Pass, Workbench
+from edgeprep.interfaces import Need, Pass, Reading, Workbench
 
 if TYPE_CHECKING:
     import torch
@@ -54,3 +54,11 @@ class QuantizationAware(Pass):
         from edgeprep.compress._quantization_aware import fine_tune
 
         return fine_tune(self, network, bench)
+
+    def needs(self) -> tuple[Need, ...]:
+        """See `Pass.needs`."""
+        return ("calibration", "training")
+
+    def reads(self) -> tuple[Reading, ...]:
+        """See `Pass.reads`."""
+        return ("quantization",)

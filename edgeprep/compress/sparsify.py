@@ -7,7 +7,7 @@ from msgspec import Meta
 
 from edgeprep.compress.prune import Scope
 from edgeprep.errors import RecipeError
-from edgeprep.interfaces import Pass, Workbench
+from edgeprep.interfaces import Need, Pass, Reading, Workbench
 
 if TYPE_CHECKING:
     import torch
@@ -28,7 +28,7 @@ class Sparsify(Pass):
     Either `ratio`, or `n` and `m`, says which weights go.
 
     Attributes:
-        ratio: the share of weights that become 0, in 0..1, wherever they are.
+        ratio: the share of weights that become 0, above 0 and below 1, wherever they are.
         n: of `m` weights that follow each other along the input channels, `n` stay, such as 2:4.
             Layers whose input channels are no multiple of `m` stay as they are.
         m: see `n`.
@@ -43,7 +43,7 @@ class Sparsify(Pass):
     requires: ClassVar[tuple[str, ...]] = ("torch",)
     install: ClassVar[str] = "edgeprep[convert]"
 
-    ratio: Annotated[float, Meta(ge=0, lt=1)] | None = None
+    ratio: Annotated[float, Meta(gt=0, lt=1)] | None = None
     n: Annotated[int, Meta(ge=1)] | None = None
     m: Annotated[int, Meta(ge=2)] | None = None
     scope: Scope = "uniform"
@@ -71,3 +71,11 @@ class Sparsify(Pass):
         from edgeprep.compress._sparsify import sparsify
 
         return sparsify(self, network, bench)
+
+    def needs(self) -> tuple[Need, ...]:
+        """See `Pass.needs`."""
+        return ("training",) if self.epochs else ()
+
+    def reads(self) -> tuple[Reading, ...]:
+        """See `Pass.reads`."""
+        return ()

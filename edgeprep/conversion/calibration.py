@@ -3,32 +3,56 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeprep.data import Prepared
 from edgeprep.errors import DataError
+from edgeprep.train.overlap import overlaps
 
 __all__ = ["check_calibration"]
 
 # Of two means, in levels of 255. Day and night of one camera differ by less; one data set that was
 # read in another way, or scaled, by more.
 _DARKER = 2.0
+# Fewer, and a single strange picture decides ranges; a hundred cost seconds.
+_FEWEST = 8
 
 
 def check_calibration(
-    calibration: NDArray[np.uint8],
-    evaluation: NDArray[np.uint8] | None = None,
+    calibration: Prepared,
+    evaluation: Prepared | None = None,
     *,
     where: str = "data.calibration",
-) -> str:
-    """A warning that calibration pictures are unlike those they stand for; "" where they are not.
+    other: str = "data.evaluation",
+) -> tuple[str, ...]:
+    """Warnings of calibration pictures that are few, or unlike those they stand for, or the same.
 
     Args:
-        calibration: `(samples, H, W, C)`, uint8, as the graph takes them; one at least.
-        evaluation: the same, of other pictures; None where there are none.
-        where: the path of the data in the recipe, for messages.
+        calibration: as the graph takes them; one at least.
+        evaluation: other pictures; None where there are none.
+        where: the path of the calibration data in the recipe, for messages.
+        other: that of the other pictures.
 
     Raises:
         DataError: no picture shows anything: all are of one colour each, or scaled to 0 and 1, as
             those for evaluation are not.
     """
+    seen = None if evaluation is None else evaluation.inputs
+    _check_pixels(calibration.inputs, seen, where)
+    warnings = []
+    if len(calibration) < _FEWEST:
+        warnings.append(
+            f"{where} has few pictures, {len(calibration)}; ranges of values from so few may not "
+            "fit what comes, give 100 or more"
+        )
+    if evaluation is not None and len(evaluation):
+        warnings += _brightness(calibration.inputs, evaluation.inputs)
+        digests = {where: calibration.digests, other: evaluation.digests}
+        warnings += overlaps(digests)
+    return tuple(warnings)
+
+
+def _check_pixels(
+    calibration: NDArray[np.uint8], evaluation: NDArray[np.uint8] | None, where: str
+) -> None:
     count = len(calibration)
     least = min(int(sample.min()) for sample in calibration)
     greatest = max(int(sample.max()) for sample in calibration)
@@ -43,19 +67,21 @@ def check_calibration(
             f"{where}: must hold pixels in 0..255, got {least}..{greatest} in {count} pictures; "
             "give them as they are, since the preprocessing scales them"
         )
-    if evaluation is None or not len(evaluation):
-        return ""
+
+
+def _brightness(calibration: NDArray[np.uint8], evaluation: NDArray[np.uint8]) -> list[str]:
     mean, other = (
         float(np.mean([sample.mean() for sample in data])) for data in (calibration, evaluation)
     )
     darker, brighter = sorted((mean, other))
     if brighter <= _DARKER * darker:
-        return ""
+        return []
     kind = "darker" if mean < other else "brighter"
-    return (
+    warning = (
         f"calibration is far {kind} than evaluation, {mean:.0f} of 255 on average against "
         f"{other:.0f}; ranges that fit it may not fit what comes"
     )
+    return [warning]
 
 
 def _reach_no_further(evaluation: NDArray[np.uint8] | None) -> bool:

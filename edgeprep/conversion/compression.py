@@ -7,36 +7,30 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from msgspec.structs import replace
 from numpy import uint8
 from numpy.typing import NDArray
 
 from edgeprep.compress.shapes import load_compressed, save_compressed
-from edgeprep.conversion.digests import (
-    digest,
-    digest_chain,
-    digest_code,
-    digest_data,
-    digest_engines,
-    digest_machine,
-    digest_network,
-)
-from edgeprep.conversion.plan import Plan, place_fault
+from edgeprep.conversion.noted import Noted
+from edgeprep.conversion.passes import place_fault
+from edgeprep.conversion.plan import Plan
 from edgeprep.conversion.source import NetworkSource
+from edgeprep.conversion.step_keys import pass_key
 from edgeprep.conversion.steps import Steps, keep_only
 from edgeprep.conversion.workbench import RecipeWorkbench
 from edgeprep.data import Progress
 from edgeprep.errors import CheckpointError, ConvertError, EdgePrepError, RecipeError
 from edgeprep.interfaces import Pass
+from edgeprep.runtime.golden import relative_error
 from edgeprep.schema.foreign import name_fault
 from edgeprep.train import TrainingData
-from edgeprep.train.digests import digest_files
 
 __all__ = ["Compression"]
 
 _RESULT = "result.safetensors"
-# Passes of the house that another choice of ranges changes nothing for.
-_BLIND_TO_RANGES = ("distil", "prune", "sparsify")
+_WARNINGS = "warnings.json"
+# Of the largest output: what one network may differ by from itself, in another order of sums.
+_SAME = 1e-4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +82,8 @@ class Compression:
             ConvertError: the pass failed.
         """
         source = self.wrap(network)
-        with self.steps.open(self._key(step, network, source), self.scratch) as storage:
+        with self.steps.open(pass_key(self.plan, step, network, source), self.scratch) as storage:
+            progress = Noted(self.progress, storage / _WARNINGS)
             kept = storage / _RESULT
             if kept.is_file():
                 with suppress(CheckpointError), self.progress(step.name) as done:
@@ -105,42 +100,36 @@ class Compression:
                 image=self.image,
                 rewrap=self.wrap,
                 training=self.training,
-                progress=self.progress,
+                progress=progress,
+                where=where,
+                rate_key=_rate_key(step, where),
             )
             result = _apply(step, deepcopy(network), bench, where)
             with self.progress(step.name) as done:
                 done(self.describe(self.wrap(result)))
-            _keep(result, self.loaded, kept)
+            self._keep(result, kept)
         return result
 
-    def _key(self, step: Pass, network: torch.nn.Module, source: NetworkSource) -> str:
-        """The digest of all that the result of `step` depends on."""
-        plan, recipe = self.plan, self.plan.recipe
-        return digest(
-            step=(step.name, repr(step)),
-            code=digest_code((type(step), type(plan.task), *map(type, plan.augment))),
-            files=digest_files(step.files(recipe.directory)),
-            network=digest_network(network),
-            data=digest_data(recipe),
-            train=repr(recipe.train),
-            chain=digest_chain(plan.chain),
-            augment=repr(plan.augment),
-            task=repr(plan.task),
-            metric=plan.metric.name if plan.metric else None,
-            # Speed is measured on it, in these engines.
-            placement=plan.placements[0],
-            engines=digest_engines((one.exporter, one.backend) for one in plan.variants),
-            machine=digest_machine(),
-            quantization=_read_by(step, source),
-        )
+    def _keep(self, network: torch.nn.Module, path: Path) -> None:
+        """Write `network` to `path`, alone, if a conversion could get it back from there."""
+        save_compressed(network, path)
+        # A pass may give what no state dict holds, such as a module of another class, or a number
+        # that only `forward` reads.
+        with suppress(CheckpointError, RecipeError):
+            rebuilt = load_compressed(deepcopy(self.loaded), path).eval()
+            answers = [self.wrap(one).run(self.image) for one in (rebuilt, network)]
+            if repr(rebuilt) == repr(network) and relative_error(*answers) < _SAME:
+                keep_only(path, path.with_name(_WARNINGS))
+                return
+        path.unlink()
 
 
-def _read_by(step: Pass, source: NetworkSource) -> str:
-    """What `step` reads of how networks are quantized: how ranges are chosen is for exporters."""
-    policy = source.quantization
-    if type(step).__module__.startswith("edgeprep.") and step.name in _BLIND_TO_RANGES:
-        policy = replace(policy, calibrator="min-max", percentile=100.0)
-    return repr((policy, source.keep_float))
+def _rate_key(step: Pass, where: str) -> str:
+    """By which key of the recipe `step` learns more slowly; "" where none has a say."""
+    if not hasattr(step, "learning_rate"):
+        return "train.learning_rate"
+    # What the budget repairs with is in no table.
+    return f"{where}.learning_rate" if where.startswith("compress[") else ""
 
 
 def _apply(
@@ -148,28 +137,12 @@ def _apply(
 ) -> torch.nn.Module:
     try:
         return step.apply(network, bench).eval().requires_grad_(requires_grad=False)
-    except (RecipeError, ConvertError) as error:
+    except EdgePrepError as error:
         placed = place_fault(str(error), step, where)
         if placed is None:
             raise
         raise type(error)(placed) from error
-    except EdgePrepError:
-        raise
     except Exception as error:  # a pass is a plugin's code and may raise anything
         raise ConvertError(
             f"{where}: pass {step.name!r} must succeed, got {name_fault(error)}"
         ) from error
-
-
-def _keep(network: torch.nn.Module, loaded: torch.nn.Module, path: Path) -> None:
-    """Write `network` to `path`, alone, if a conversion could get it back from there."""
-    save_compressed(network, path)
-    try:
-        rebuilt = load_compressed(deepcopy(loaded), path)
-    except CheckpointError:
-        rebuilt = None
-    # A pass may give what no state dict holds, such as a module of another class.
-    if rebuilt is None or repr(rebuilt) != repr(network):
-        path.unlink()
-    else:
-        keep_only(path)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from contextlib import closing
 
+from edgeprep.conversion.noted import Noted
 from edgeprep.conversion.plan import make_plan
 from edgeprep.conversion.scratch import scratch_directory
 from edgeprep.conversion.steps import Steps
@@ -42,7 +43,11 @@ def collect_coverage(
         plan = make_plan(recipe, scratch / "none.edgeprep", overwrite=False, registry=registry)
         with closing(plan.chain):
             conversion = Conversion(
-                plan=plan, registry=registry, progress=progress, scratch=scratch, steps=Steps()
+                plan=plan,
+                registry=registry,
+                progress=Noted(progress),
+                scratch=scratch,
+                steps=Steps(),
             )
             maker = conversion.prepare()
             for planned in plan.variants:

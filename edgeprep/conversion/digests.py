@@ -4,8 +4,10 @@ import hashlib
 import json
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -14,7 +16,7 @@ from edgeprep.interfaces import Backend, Exporter
 from edgeprep.recipe import Recipe
 from edgeprep.runtime.machine import describe_machine
 from edgeprep.stages.chain import Chain
-from edgeprep.train.digests import digest_files, digest_tensors, structure_of
+from edgeprep.train.digests import code_beside, digest_files, digest_tensors, structure_of
 
 __all__ = [
     "digest",
@@ -23,6 +25,7 @@ __all__ = [
     "digest_data",
     "digest_engines",
     "digest_machine",
+    "digest_model",
     "digest_network",
     "digest_program",
 ]
@@ -52,16 +55,7 @@ def digest_code(classes: Iterable[type]) -> str:
 
     What only the packages themselves depend on is not seen.
     """
-    roots = {_root(cls.__module__) for cls in classes}
-    own = Path(__file__).parents[1]
-    return digest(
-        program=digest_program(),
-        packages={
-            str(root): digest_files(sorted(root.rglob("*.py")) if root.is_dir() else [root])
-            for root in roots - {None, own}
-            if root is not None
-        },
-    )
+    return digest(program=digest_program(), packages=_packages(cls.__module__ for cls in classes))
 
 
 def digest_engines(pairs: Iterable[tuple[Exporter, Backend]]) -> str:
@@ -95,12 +89,23 @@ def digest_chain(chain: Chain) -> str:
 
 
 def digest_network(network: torch.nn.Module) -> str:
-    """Of its structure as it prints itself, and of every weight."""
-    return digest(structure=structure_of(network), weights=digest_tensors(network.state_dict()))
+    """Of its structure as it prints itself, of every weight, and of buffers that are not saved.
+
+    What else it computes with is for the recipe's model to say, see `digest_model`.
+    """
+    tensors = {**dict(network.named_buffers()), **network.state_dict()}
+    return digest(structure=structure_of(network), weights=digest_tensors(tensors))
+
+
+def digest_model(recipe: Recipe) -> str:
+    """Of what the recipe says of its network, and of the installed code that makes it."""
+    return digest(
+        table=repr(recipe.model), code=_of_factories([recipe.model.factory], recipe.directory)
+    )
 
 
 def digest_data(recipe: Recipe) -> str:
-    """Of what the recipe says of data, the files that it names, and the code beside it.
+    """Of what the recipe says of data, of files that it names, of code beside it and factories.
 
     What factories read elsewhere is not seen.
     """
@@ -111,7 +116,8 @@ def digest_data(recipe: Recipe) -> str:
     return digest(
         tables=tables,
         fps=recipe.data.fps,
-        code=digest_files(sorted(recipe.directory.glob("*.py"))),
+        code=digest_files(code_beside(recipe.directory)),
+        factories=_of_factories(_factories(tables.values()), recipe.directory),
         files={name: _listing(table, recipe.directory) for name, table in tables.items() if table},
     )
 
@@ -125,16 +131,53 @@ def _listing(table: Mapping[str, object], directory: Path) -> list[tuple[str, in
     return [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
 
 
+def _factories(tables: Iterable[Mapping[str, object] | None]) -> list[str]:
+    return [str(table["factory"]) for table in tables if table and "factory" in table]
+
+
+def _of_factories(references: Iterable[str], directory: Path) -> Mapping[str, str]:
+    """Of the installed packages that the modules of factories are in, by their places."""
+    modules = {reference.partition(":")[0] for reference in references}
+    return _packages(
+        name
+        for name in modules
+        # What lies beside the recipe comes first, and is looked at with all that does. Torch has a
+        # version, and thousands of files.
+        if not (directory / f"{name}.py").is_file() and name.partition(".")[0] != "torch"
+    )
+
+
+def _packages(modules: Iterable[str]) -> dict[str, str]:
+    """Of each of the packages that `modules` are in, but this one, by its place."""
+    roots = {_root(module) for module in modules}
+    own = Path(__file__).parents[1]
+    return {
+        str(root): digest_files(sorted(root.rglob("*.py")) if root.is_dir() else [root])
+        for root in roots - {None, own}
+        if root is not None
+    }
+
+
 def _root(module: str) -> Path | None:
     """The directory of the outermost package around `module`, or its file where it has none."""
     names = module.split(".")
     # Outside of packages may be namespaces, which many distributions share.
     for count in range(1, len(names) + 1):
-        known = sys.modules.get(".".join(names[:count]))
-        file = getattr(known, "__file__", None)
+        file = _file_of(".".join(names[:count]))
         if file is not None:
             path = Path(file)
             return path.parent if path.name == "__init__.py" else path
+    return None
+
+
+def _file_of(module: str) -> str | None:
+    """Where `module` lies, loaded or not; None of what has no file, or is not there."""
+    if module in sys.modules:
+        return getattr(sys.modules[module], "__file__", None)
+    # It is asked for after all modules around it, none of which has a file: nothing is run.
+    with suppress(ImportError, ValueError):
+        spec = find_spec(module)
+        return spec.origin if spec is not None and spec.has_location else None
     return None
 
 

@@ -26,6 +26,7 @@ from edgeprep.runtime.candidates import Outcome, Reachable, list_candidates
 from edgeprep.runtime.frames import Frames
 from edgeprep.runtime.opened import OpenedBundle
 from edgeprep.runtime.timing import Timing, summarize
+from edgeprep.schema import show, to_table
 from edgeprep.stages.chain import Chain
 from edgeprep.train import load_network
 
@@ -48,7 +49,8 @@ def evaluate(
 
     Args:
         path: a `.edgeprep` file.
-        recipe: names the evaluation data and, in its budget, the metric that counts.
+        recipe: names the evaluation data and, in its budget, the metric that counts; its task is
+            that of the bundle.
         metrics: the names of those to score by; "all": each that the task has; None: that of the
             budget, and the task's first one.
         with_source: whether the recipe's network is scored in torch, too: on the same samples, as
@@ -59,8 +61,8 @@ def evaluate(
 
     Raises:
         BundleError: the file is not a whole, unchanged bundle.
-        RecipeError: the recipe names no evaluation data, or no metric that fits; or, with the
-            source, its model or preprocessing is wrong, or its task is not that of the bundle.
+        RecipeError: the recipe's task is not that of the bundle, or it names no evaluation data, or
+            no metric that fits; or, with the source, its model or preprocessing is wrong.
         CheckpointError: with the source, its weights do not fit, or are not safe to read.
         DataError: the data cannot be used, or a metric has no value on them.
         PreferenceError: `prefer` is no word that a candidate could answer to.
@@ -71,12 +73,12 @@ def evaluate(
     opened = OpenedBundle.read(path, registry)
     rules = opened.rules(prefer)
     task = opened.task
+    _check_task(recipe, registry, task)
     chosen = choose_metrics(recipe, task, metrics)
     samples = _samples(recipe, task, limit)
     scoring = Scoring(task=task, metrics=chosen, undefined={} if metrics == "all" else None)
     scores: list[Score] = []
     if with_source:
-        _check_task(recipe, registry, task)
         scores.append(_score_source(recipe, registry, samples, scoring)[0])
     frames = Frames.for_task(task, opened.chain)
     with closing(opened.chain):
@@ -166,13 +168,26 @@ def _samples(recipe: Recipe, task: Task, limit: int | None) -> Samples:
     )
 
 
-def _check_task(recipe: Recipe, registry: Registry, task: Task) -> None:
-    """Refuse a recipe whose classes are not those that the bundle's outputs mean."""
-    if build_named(registry, "task", recipe.task, "task") != task:
-        raise RecipeError(
-            "task: must be that of the bundle, whose variants are scored beside the source, "
-            "got another one; convert the recipe again, or leave the source out"
-        )
+def _check_task(recipe: Recipe, registry: Registry, packed: Task) -> None:
+    """Refuse a recipe whose labels are not what the outputs of the bundle mean."""
+    written: Task = build_named(registry, "task", recipe.task, "task")
+    ours, theirs = ({"use": task.name, **to_table(task)} for task in (written, packed))
+    key = next((key for key in theirs if ours.get(key) != theirs[key]), None)
+    if key is None:
+        return
+    place, got, wanted = f"task.{key}", ours[key], theirs[key]
+    rule = f"must be {show(wanted)}"
+    if isinstance(got, list | tuple) and isinstance(wanted, list | tuple):
+        pairs = enumerate(zip(got, wanted, strict=False))
+        index = next((index for index, (one, other) in pairs if one != other), None)
+        if index is None:
+            rule, got = f"must have {len(wanted)} entries", len(got)
+        else:
+            place, rule, got = f"{place}[{index}]", f"must be {show(wanted[index])}", got[index]
+    raise RecipeError(
+        f"{place}: {rule} as in the bundle, got {show(got)}; "
+        "give the recipe that the bundle was made of, or convert this one"
+    )
 
 
 def _recorded(source: SourceRecord, samples: int) -> dict[str, float]:

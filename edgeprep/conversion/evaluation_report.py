@@ -8,7 +8,7 @@ from io import StringIO
 from pathlib import Path
 
 from edgeprep.conversion.evaluation import Evaluation, Score
-from edgeprep.errors import OutputExists, StorageError
+from edgeprep.errors import OutputExists, OutputRefused, StorageError
 from edgeprep.files import atomic_write
 from edgeprep.runtime.candidates import Candidate
 
@@ -20,12 +20,12 @@ def check_report(directory: Path, *, overwrite: bool) -> None:
 
     Raises:
         OutputExists: there is a file in it, and `overwrite` is False.
-        StorageError: it is no directory and cannot become one.
+        OutputRefused: it is no directory and cannot become one.
     """
     if directory.exists() and not directory.is_dir():
-        raise StorageError(f"{directory}: must be a directory, got a file")
+        raise OutputRefused(f"{directory}: must be a directory, got a file")
     if not directory.parent.is_dir():
-        raise StorageError(
+        raise OutputRefused(
             f"{directory}: must lie in an existing directory, got {str(directory.parent)!r}"
         )
     if not overwrite and directory.is_dir() and any(directory.iterdir()):

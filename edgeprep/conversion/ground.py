@@ -5,13 +5,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edgeprep.conversion.parity import check_oracle
 from edgeprep.conversion.score import Outputs, Scorer
+from edgeprep.conversion.source import NetworkSource
+from edgeprep.conversion.variants import Oracle
 from edgeprep.data import Prepared
 
 __all__ = ["Ground", "sample"]
 
 # What is far over budget shows on so many.
 _SAMPLED = 256
+# Enough to see a border or a rare branch, few enough to cost nothing beside the export.
+_PARITY_SAMPLES = 16
+_GOLDEN_SAMPLES = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +37,26 @@ class Ground:
     scorer: Scorer
     score: float
     sampled: tuple[tuple[int, ...], float]
+
+    def oracle(self, source: NetworkSource) -> Oracle:
+        """What variants of `source`, the network after all passes, are held to.
+
+        Raises:
+            ParityError: its outputs prove nothing.
+        """
+        last = len(self.held_out) - 1
+        chosen = np.unique(np.linspace(0, last, _PARITY_SAMPLES).astype(int)).tolist()
+        inputs = [self.held_out.picture(index) for index in chosen]
+        expected = [source.run(image) for image in inputs]
+        check_oracle(expected, source.outputs)
+        return Oracle(
+            inputs=inputs,
+            expected=expected,
+            golden=min(_GOLDEN_SAMPLES, len(chosen)),
+            scorer=self.scorer,
+            source_score=self.score,
+            sampled=self.sampled,
+        )
 
 
 def sample(scorer: Scorer, outputs: Sequence[Outputs]) -> tuple[tuple[int, ...], float]:

@@ -4,10 +4,12 @@ from collections.abc import Collection, Mapping, Sequence
 
 import torch
 
+from edgeprep.conversion.source import NetworkSource
 from edgeprep.errors import RecipeError
+from edgeprep.recipe import QuantizeTable
 from edgeprep.train.modules import match_patterns
 
-__all__ = ["match_modules"]
+__all__ = ["match_modules", "quantized_as"]
 
 
 def match_modules(
@@ -30,6 +32,18 @@ def match_modules(
     matched = dict.fromkeys(found)
     _check_rest(network, matched, next((at for at, listed in patterns.items() if listed), ""))
     return tuple(matched)
+
+
+def quantized_as(
+    table: QuantizeTable, source: NetworkSource, network: torch.nn.Module
+) -> NetworkSource:
+    """`source`, which is that of `network`, with what a recipe says of every format alike.
+
+    Raises:
+        RecipeError: as `match_modules`.
+    """
+    kept = match_modules(network, {"quantize.keep_float": table.keep_float})
+    return source.quantized_by(table.policy).keeping(kept)
 
 
 def _check_rest(network: torch.nn.Module, matched: Collection[str], where: str) -> None:

@@ -17,7 +17,14 @@ from edgeprep.recipe import BudgetTable
 from edgeprep.runtime.footprint import measure_footprint
 from edgeprep.runtime.timing import measure_burst, summarize
 
-__all__ = ["Cost", "check_limits", "latency_ms", "measure_cost"]
+__all__ = [
+    "Cost",
+    "check_limits",
+    "describe_limits",
+    "is_within",
+    "latency_ms",
+    "measure_cost",
+]
 
 _BURSTS = 5
 _MB = 1e6
@@ -123,16 +130,17 @@ def check_limits(
     faults = []
     for format_ in dict.fromkeys(formats.values()):
         names = [name for name in costs if formats[name] == format_]
-        if not any(_within(budget, costs[name]) for name in names):
+        if not any(is_within(budget, costs[name]) for name in names):
             faults.append(f"{format_!r} has {_describe(names, costs)}")
     if faults:
         raise BudgetError(
-            f"budget: every format must have a variant within {_limits(budget)}, got "
+            f"budget: every format must have a variant within {describe_limits(budget)}, got "
             f"{'; '.join(faults)}; prune more, or allow more"
         )
 
 
-def _within(budget: BudgetTable, cost: Cost) -> bool:
+def is_within(budget: BudgetTable, cost: Cost) -> bool:
+    """Whether what is known of `cost` is within every limit of `budget`."""
     return all(value <= limit for value, limit, _ in _pairs(budget, cost))
 
 
@@ -148,7 +156,8 @@ def _pairs(budget: BudgetTable, cost: Cost) -> Iterable[tuple[float, float, str]
             yield value, limit, unit
 
 
-def _limits(budget: BudgetTable) -> str:
+def describe_limits(budget: BudgetTable) -> str:
+    """The limits of `budget`, for people."""
     limits = Cost(
         latency_ms=budget.max_latency_ms,
         size_mb=budget.max_size_mb,

@@ -39,6 +39,11 @@ class NetworkCheck:
     findings: tuple[Finding, ...] = ()
     fault: str = ""
 
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        """The findings that are no mere notes."""
+        return tuple(finding for finding in self.findings if finding.level == "warning")
+
     def to_json(self) -> dict[str, object]:
         """As `edgeprep check --format json` prints it."""
         return {

@@ -10,9 +10,10 @@ from edgeprep.bundle import Parity
 from edgeprep.errors import ParityError
 from edgeprep.interfaces import Precision, Runner
 from edgeprep.runtime.golden import relative_error
+from edgeprep.runtime.outputs import all_finite
 from edgeprep.tensors import TensorSpec
 
-__all__ = ["TOLERANCE", "TYPICAL", "check_oracle", "measure_parity"]
+__all__ = ["TOLERANCE", "TYPICAL", "check_finite", "check_oracle", "measure_parity"]
 
 Outputs = tuple[NDArray[Any], ...]
 
@@ -48,6 +49,21 @@ _SMALLEST_OUTPUT = 1e-5
 # Outputs that differ less between samples than ten times what parity allows could come from a
 # network that ignores its input.
 _SMALLEST_VARIATION = 10 * TOLERANCE["fp32"]
+
+
+def check_finite(outputs: Sequence[Outputs]) -> None:
+    """Refuse a source that gives no numbers for some of the samples.
+
+    Raises:
+        ParityError: for one of `outputs`, one tuple a sample.
+    """
+    broken = [index for index, output in enumerate(outputs) if not all_finite(output)]
+    if broken:
+        raise ParityError(
+            f"parity: source outputs must be finite, got NaN or infinity for {len(broken)} of "
+            f"{len(outputs)} samples, the first is sample {broken[0]}; "
+            "check the weights and the preprocessing"
+        )
 
 
 def check_oracle(expected: Sequence[Outputs], outputs: Sequence[TensorSpec]) -> None:

@@ -4,14 +4,17 @@ from contextlib import closing
 from os import PathLike
 
 from edgeprep.conversion.budget import check_budget
+from edgeprep.conversion.digests import digest
+from edgeprep.conversion.noted import Noted
 from edgeprep.conversion.pack import pack
 from edgeprep.conversion.plan import make_plan
 from edgeprep.conversion.result import Result
 from edgeprep.conversion.scratch import scratch_directory
 from edgeprep.conversion.steps import Steps
 from edgeprep.conversion.underway import Conversion
+from edgeprep.conversion.variants import MadeVariant
 from edgeprep.data import Progress, silent
-from edgeprep.errors import EdgePrepError, StorageError
+from edgeprep.errors import BudgetError, EdgePrepError, StorageError
 from edgeprep.recipe import Recipe, load_recipe
 from edgeprep.registry import Registry, default_registry
 
@@ -49,26 +52,24 @@ def convert(
         ExportError: a format cannot be written.
         BackendError: an engine fails on what was exported.
         ParityError: a variant does not compute what the source computes.
-        BudgetError: a variant loses more than the recipe's budget.
-        StorageError: the output or a temporary file cannot be written; `OutputExists` where the
-            output is there already.
+        BudgetError: a variant loses more than the recipe's budget, or cannot be quantized so that
+            it can be used; its `reached` has what was tried.
+        StorageError: the output or a temporary file cannot be written, or another conversion is
+            about to write it; `OutputExists` where it is there already.
     """
     if not isinstance(recipe, Recipe):
         recipe = load_recipe(recipe)
     registry = registry or default_registry()
     plan = make_plan(recipe, output, overwrite=overwrite, registry=registry)
+    steps, noted = Steps(fresh=fresh), Noted(progress)
+    claim = digest(output=str(plan.output.resolve()))
+    rule = f"{plan.output}: must be written by one conversion at a time"
     try:
-        with scratch_directory() as scratch, closing(plan.chain):
+        with steps.claim(claim, rule), scratch_directory() as scratch, closing(plan.chain):
             conversion = Conversion(
-                plan=plan,
-                registry=registry,
-                progress=progress,
-                scratch=scratch,
-                steps=Steps(fresh=fresh),
+                plan=plan, registry=registry, progress=noted, scratch=scratch, steps=steps
             )
-            made = conversion.make()
-            check_budget(plan.recipe.budget, made)
-            conversion.check_limits(made)
+            made = _made(conversion, noted)
             with progress("pack") as done:
                 manifest = pack(
                     plan, conversion.sources, conversion.oracles, made, overwrite=overwrite
@@ -79,6 +80,7 @@ def convert(
                 manifest=manifest,
                 skipped=conversion.skipped(),
                 trials={variant.record.name: variant.trials for variant in made},
+                warnings=tuple(noted.warnings),
             )
     except EdgePrepError:
         raise
@@ -86,3 +88,18 @@ def convert(
         place = error.filename or "conversion"
         rule = "must be a file that can be used"
         raise StorageError(f"{place}: {rule}, got {error.strerror!r}") from error
+
+
+def _made(conversion: Conversion, noted: Noted) -> list[MadeVariant]:
+    """All variants, within the budget."""
+    try:
+        made = conversion.make()
+        check_budget(conversion.plan.recipe.budget, made)
+        conversion.check_limits(made)
+    except BudgetError as error:
+        trials = {
+            name: [one.to_json() for one in tried] for name, tried in conversion.tried.items()
+        }
+        error.reached = {"warnings": noted.warnings, "trials": trials}
+        raise
+    return made

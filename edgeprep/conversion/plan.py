@@ -1,6 +1,6 @@
 """The plan: everything that can be known to be wrong is found before any work is done."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from os import PathLike
@@ -9,15 +9,15 @@ from typing import Any, Literal
 
 from msgspec.structs import replace
 
+from edgeprep.conversion.passes import check_passes
 from edgeprep.data import Samples, build_reader
 from edgeprep.errors import (
     BackendUnavailable,
-    EdgePrepError,
+    OutputRefused,
     RecipeError,
-    StorageError,
     UnknownName,
 )
-from edgeprep.files import check_output, open_regular
+from edgeprep.files import check_output
 from edgeprep.interfaces import (
     Backend,
     Exporter,
@@ -30,15 +30,14 @@ from edgeprep.interfaces import (
     Task,
 )
 from edgeprep.metrics import Metric, metric_for
-from edgeprep.recipe import Recipe
+from edgeprep.recipe import Recipe, TargetTable
 from edgeprep.registry import Kind, Registry, create, missing_requirements
 from edgeprep.runtime.candidates import construct
-from edgeprep.schema import build
-from edgeprep.schema.foreign import name_fault
+from edgeprep.schema import build, fields
 from edgeprep.stages.chain import Chain
 from edgeprep.train import build_augment
 
-__all__ = ["Held", "Plan", "PlannedVariant", "make_plan", "place_fault"]
+__all__ = ["Held", "Plan", "PlannedVariant", "check_targets", "make_plan"]
 
 # Labelled data: those that a conversion is held to, and those that one may choose by before.
 Held = Literal["evaluation", "validation"]
@@ -63,6 +62,7 @@ class Plan:
     """A recipe with every name in it resolved.
 
     `metric` is None where the recipe names no evaluation data, or the task cannot be scored.
+    `evaluation` is the data that `held_out` names.
     """
 
     recipe: Recipe
@@ -72,9 +72,11 @@ class Plan:
     metric: Metric | None
     calibration: Samples | None
     evaluation: Samples | None
+    held_out: Held
     augment: tuple[Stage, ...]
     passes: tuple[Pass, ...]
     variants: tuple[PlannedVariant, ...]
+    registry: Registry
 
     @property
     def placements(self) -> tuple[Placement, ...]:
@@ -102,11 +104,12 @@ def make_plan(
     Raises:
         RecipeError: a name, an option or a combination in the recipe is wrong.
         OutputExists: `output` is there and `overwrite` is False.
-        StorageError: `output` cannot be a file.
+        OutputRefused: `output` cannot be a file, or is one that is read.
         BackendUnavailable: a library that a target needs is not installed.
     """
     path = Path(output)
     check_output(path, overwrite=overwrite)
+    check_targets(recipe)
     _check_no_input(path, recipe)
     chain = Chain.of_recipe(recipe, registry)
     for stage in chain.stages:
@@ -134,8 +137,7 @@ def make_plan(
         build_named(registry, "pass", table, f"compress[{index}]")
         for index, table in enumerate(recipe.compress)
     )
-    for index, step in enumerate(passes):
-        _check_files(step, recipe, f"compress[{index}]")
+    check_passes(passes, recipe, chain=chain, task=task, registry=registry)
     return Plan(
         recipe=recipe,
         output=path,
@@ -144,16 +146,34 @@ def make_plan(
         metric=metric,
         calibration=_open(recipe, recipe.data.calibration, "data.calibration", None),
         evaluation=evaluation,
+        held_out=held_out,
         augment=augment,
         passes=passes,
         variants=tuple(_variants(recipe, placements, registry)),
+        registry=registry,
     )
 
 
+def check_targets(recipe: Recipe) -> None:
+    """Refuse a recipe that is meant for training alone.
+
+    Raises:
+        RecipeError: it names no target.
+    """
+    if not recipe.target:
+        remedy = "add a [[target]] with format and precision; only training does without"
+        raise RecipeError(f"target: must name a format to write, got none; {remedy}")
+
+
 def build_named(
-    registry: Registry, kind: Kind, table: Mapping[str, object], where: str, key: str = "use"
+    registry: Registry,
+    kind: Kind,
+    table: Mapping[str, object],
+    where: str,
+    key: str = "use",
+    beside: Collection[str] = (),
 ) -> Any:
-    """The value that `table` describes, of the class that its `key` names.
+    """The value that `table` describes, of the class that its `key` names; `beside` as in `build`.
 
     Raises:
         RecipeError: no installed plugin offers the name, or another key is wrong.
@@ -167,35 +187,7 @@ def build_named(
         raise RecipeError(f"{where}.{key}: {error}") from error
     _check_requirements(cls, kind)
     options = {name: value for name, value in table.items() if name != key}
-    return build(cls, options, where)
-
-
-def place_fault(fault: str, step: Pass, where: str) -> str | None:
-    """`fault` of a pass with its place in the recipe; None where it does not begin with its name.
-
-    A pass does not know which of the recipe's it is.
-    """
-    if not fault.startswith((f"{step.name}.", f"{step.name}: ")):
-        return None
-    return f"{where}{fault.removeprefix(step.name)}"
-
-
-def _check_files(step: Pass, recipe: Recipe, where: str) -> None:
-    """Look for the files of a pass, which may be needed hours from now."""
-    try:
-        files = step.files(recipe.directory)
-    except EdgePrepError as error:
-        placed = place_fault(str(error), step, where)
-        raise RecipeError(placed or f"{where}: {error}") from error
-    except Exception as error:  # a pass is a plugin's code and may raise anything
-        rule = f"pass {step.name!r} must name its files"
-        raise RecipeError(f"{where}: {rule}, got {name_fault(error)}") from error
-    for file in files:
-        try:
-            with open_regular(file):
-                pass
-        except StorageError as error:
-            raise RecipeError(f"{where}: {error}") from error
+    return build(cls, options, where, beside=beside)
 
 
 def _variants(
@@ -206,7 +198,8 @@ def _variants(
     for index, target in enumerate(recipe.target):
         where = f"target[{index}]"
         table = {"format": target.format, **target.options}
-        exporter: Exporter = build_named(registry, "exporter", table, where, key="format")
+        beside = [name for name in fields(TargetTable) if name != "options"]
+        exporter: Exporter = build_named(registry, "exporter", table, where, "format", beside)
         if target.format not in backends:
             backends[target.format] = _backend(target.format, registry, where)
         for precision in target.precision:
@@ -283,6 +276,6 @@ def _check_other(path: Path, file: Path, what: str) -> None:
         raise _kept(path, what)
 
 
-def _kept(path: Path, what: str) -> StorageError:
+def _kept(path: Path, what: str) -> OutputRefused:
     rule = f"must not be {what}, which would be replaced"
-    return StorageError(f"{path}: {rule}, got {path.name!r}; name it {path.stem}.edgeprep")
+    return OutputRefused(f"{path}: {rule}, got {path.name!r}; name it {path.stem}.edgeprep")

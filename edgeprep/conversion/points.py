@@ -8,14 +8,14 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
+from edgeprep.conversion.limits import Cost, describe_limits, is_within
 from edgeprep.errors import BudgetError, ConvertError
 from edgeprep.files import atomic_write
 from edgeprep.interfaces import Calibrator, Placement, Precision
 from edgeprep.recipe import BudgetTable
 
-__all__ = ["Combination", "Point", "Points", "choose", "front", "keeps_budget", "together"]
+__all__ = ["Combination", "Point", "Points", "Way", "choose", "front"]
 
-_NAMED = 3  # so many faults are named
 _MB = 1e6
 
 
@@ -23,17 +23,18 @@ class Combination(Struct, frozen=True, kw_only=True):
     """One way to convert a network.
 
     Attributes:
-        prune: the share of channels that is pruned.
+        prune: the share of channels that is pruned; None: what the recipe's own pass prunes.
         placement: where its preprocessing is cut.
         calibrator: how ranges of activations are chosen.
     """
 
-    prune: float
+    prune: float | None
     placement: Placement | Literal["auto"]
     calibrator: Calibrator
 
     def __str__(self) -> str:
-        pruned = f"pruned by {self.prune:g}" if self.prune else "not pruned"
+        by = "as the recipe says" if self.prune is None else f"by {self.prune:g}"
+        pruned = "not pruned" if self.prune == 0 else f"pruned {by}"
         return f"{pruned}, placement {self.placement!r}, calibrator {self.calibrator!r}"
 
 
@@ -111,32 +112,32 @@ def _beats(one: Point, other: Point) -> bool:
 
 
 class Points:
-    """The points that were measured, each written when it is."""
+    """The points that were measured, each written when it is.
+
+    What could not be made is for a search after this one to try again: memory or time may have been
+    what it wanted.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._kept: list[Point] = []
         if path.is_file():
             for line in path.read_bytes().splitlines():
-                # A line that a kill cut short was not measured.
+                # What a fault of the disk has made of a line is measured again.
                 with suppress(msgspec.DecodeError):
                     self._kept.append(msgspec.json.decode(line, type=Point))
-            self._rewrite()
         self.known = [*self._kept]
 
-    def add(self, point: Point, *, keep: bool = True) -> None:
-        """One more; a search after this one tries again what is not to be kept."""
+    def add(self, point: Point) -> None:
+        """One more."""
         self.known.append(point)
-        if keep:
+        if point.value is not None:
             self._kept.append(point)
-            self._rewrite()
-
-    def _rewrite(self) -> None:
-        lines = [msgspec.json.encode(point) + b"\n" for point in self._kept]
-        atomic_write(self._path, lines, overwrite=True)
+            lines = [msgspec.json.encode(one) + b"\n" for one in self._kept]
+            atomic_write(self._path, lines, overwrite=True)
 
 
-def together(points: Iterable[Point]) -> dict[Way, list[Point]]:
+def _together(points: Iterable[Point]) -> dict[Way, list[Point]]:
     """The points that a recipe can only have together: of other placements or weight ranges."""
     ways: dict[Way, list[Point]] = {}
     for point in points:
@@ -144,7 +145,7 @@ def together(points: Iterable[Point]) -> dict[Way, list[Point]]:
     return ways
 
 
-def keeps_budget(points: Sequence[Point], budget: BudgetTable) -> bool:
+def _keeps_budget(points: Sequence[Point], budget: BudgetTable) -> bool:
     """Whether none of `points` loses too much, and one of them at least is within the limits."""
     kept = all(point.value is not None and point.drop <= budget.max_drop for point in points)
     return kept and any(_within(point, budget) for point in points)
@@ -154,30 +155,50 @@ def choose(points: Sequence[Point], budget: BudgetTable | None) -> Point:
     """The quickest point within `budget`; without one, that which loses least.
 
     A point counts where all do that a recipe would have with it.
+
+    Raises:
+        BudgetError: none keeps it; the message has the nearest and those that no other one beats,
+            or why there is none.
+        ConvertError: there is no point, or none of them could be made and there is no budget.
     """
     known = [point for point in points if point.value is not None]
     if not known:
-        faults = "; ".join(f"{point.variant}: {point.fault}" for point in points[:_NAMED])
-        raise ConvertError(f"search: must measure a point, got {faults or 'no time for one'}")
-    ways = together(points).values()
+        raise _nothing(points, budget)
+    ways = _together(points).values()
     whole = [way for way in ways if all(point.value is not None for point in way)]
     if budget is None:
         return min([point for way in whole for point in way] or known, key=_costs)
     inside = [
         point
         for way in whole
-        if keeps_budget(way, budget)
+        if _keeps_budget(way, budget)
         for point in way
         if _within(point, budget)
     ]
     if not inside:
         worst = [max(way, key=_costs) for way in whole]
         best = min(worst or known, key=_costs)
+        others = [point for point in front(known) if point != best]
+        listed = "".join(
+            f"\n  {one.variant} {one.describe()} ({one.combination})" for one in others
+        )
+        beside = f"; others that none beats:{listed}" if others else ""
         raise BudgetError(
-            f"budget: {budget.metric} may drop by at most {budget.max_drop}{_limits(budget)}, got "
-            f"{best.variant} {best.describe()} at best of {len(known)} points ({best.combination})"
+            f"{_rule(budget)}, got {best.variant} {best.describe()} at best of {len(known)} points "
+            f"({best.combination}){beside}"
         )
     return min(inside, key=lambda point: (point.latency_ms, point.size_bytes))
+
+
+def _nothing(points: Sequence[Point], budget: BudgetTable | None) -> ConvertError:
+    """Why no point is any use: a line for each."""
+    if not points:
+        return ConvertError("search: must measure a point, got no time for one")
+    listed = "".join(f"\n  {one.variant}, {one.combination}: {one.fault}" for one in points)
+    got = f"got {len(points)} points that cannot be used:{listed}"
+    if budget is None:
+        return ConvertError(f"search: must measure a point, {got}")
+    return BudgetError(f"{_rule(budget)}, {got}")
 
 
 def _costs(point: Point) -> tuple[float, float, float]:
@@ -186,18 +207,12 @@ def _costs(point: Point) -> tuple[float, float, float]:
 
 def _within(point: Point, budget: BudgetTable) -> bool:
     """Whether a point is within the limits of what a variant may cost."""
-    pairs = (
-        (point.latency_ms, budget.max_latency_ms),
-        (point.size_bytes / _MB, budget.max_size_mb),
-        (point.memory_mb or 0.0, budget.max_memory_mb),
+    cost = Cost(
+        latency_ms=point.latency_ms, size_mb=point.size_bytes / _MB, memory_mb=point.memory_mb
     )
-    return all(limit is None or value <= limit for value, limit in pairs)
+    return is_within(budget, cost)
 
 
-def _limits(budget: BudgetTable) -> str:
-    limits = (
-        (budget.max_latency_ms, "ms"),
-        (budget.max_size_mb, "MB of files"),
-        (budget.max_memory_mb, "MB of memory"),
-    )
-    return "".join(f", within {limit:g} {unit}" for limit, unit in limits if limit is not None)
+def _rule(budget: BudgetTable) -> str:
+    limits = f", within {describe_limits(budget)}" if budget.has_limits else ""
+    return f"budget: {budget.metric} may drop by at most {budget.max_drop}{limits}"

@@ -11,6 +11,7 @@ from edgeprep.conversion.digests import (
     digest_data,
     digest_engines,
     digest_machine,
+    digest_model,
 )
 from edgeprep.conversion.plan import Plan
 from edgeprep.conversion.space import Space
@@ -35,7 +36,7 @@ def points_key(space: Space, plans: Sequence[Plan]) -> str:
     return digest(
         search="points",
         code=digest_code(_types((*passes, plan.task, *plan.augment))),
-        model=repr(recipe.model),
+        model=digest_model(recipe),
         # Missing ones are for the one who loads the network to tell of.
         weights=digest_files(path for path in weights if path.is_file()),
         data=(space.data, digest_data(recipe)),

@@ -8,7 +8,7 @@ from edgeprep.importers.toml import to_toml
 from edgeprep.recipe import Recipe, RecipeText, TargetTable
 from edgeprep.schema import to_table
 
-__all__ = ["recipe_text"]
+__all__ = ["keys_set", "recipe_text"]
 
 # As people write them: from what comes in to what goes out.
 _ORDER = (
@@ -38,13 +38,13 @@ def _blocks(recipe: Recipe) -> Iterator[str]:
     yield to_toml([plain], "")
     for name, value in values.items():
         if isinstance(value, tuple):
-            yield to_toml([_table(item) for item in value], f"[[{name}]]", between="\n\n")
+            yield to_toml([keys_set(item) for item in value], f"[[{name}]]", between="\n\n")
         elif not isinstance(value, str):
-            yield to_toml([_table(value)], f"[{name}]")
+            yield to_toml([keys_set(value)], f"[{name}]")
 
 
-def _table(value: Any) -> Mapping[str, object]:
-    """The keys of one table, without those that are as by default."""
+def keys_set(value: Any) -> Mapping[str, object]:
+    """The keys of one of a recipe's tables, without those that are as by default."""
     if not is_dataclass(value):
         return dict(value)
     defaults = {field.name: _default(field) for field in fields(value)}

@@ -5,6 +5,7 @@ Only the order of trials is here. What a trial does is for the caller to say.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from edgeprep.interfaces import Calibrator
 from edgeprep.recipe import Repair
@@ -14,8 +15,9 @@ __all__ = ["Trial", "Tried", "fewest", "repair"]
 _CALIBRATORS: tuple[Calibrator, ...] = ("min-max", "percentile", "mse", "entropy")
 # A network with more than so many of its layers in float is no int8 network any more.
 _LARGEST_SHARE = 0.5
-# After the shortest run of the order is found, so many of its layers are tried in int8 again: the
-# order comes from layers that were quantized one at a time, and may have put an innocent one first.
+# After the shortest run of the order is found, so many of its layers are tried in int8 again, the
+# mildest and the head: the order comes from layers that were quantized one at a time, and may have
+# put an innocent one anywhere.
 _MOST_RELEASED = 4
 _NAMED = 2  # so many layers are named; more are counted
 
@@ -70,6 +72,20 @@ class Tried:
         if self.fault:
             return self.fault
         return f"{self.value:.4f}, drop {self.drop:z.4f}, {self.size_bytes:,} bytes"
+
+    def to_json(self) -> dict[str, Any]:
+        """As `edgeprep convert --format json` prints it."""
+        return {
+            "keep_float": list(self.trial.keep),
+            "calibrator": self.trial.calibrator,
+            "fine_tuned": self.trial.fine_tuned,
+            "value": self.value,
+            "drop": self.drop,
+            "fault": self.fault,
+            "samples": self.samples,
+            "size_bytes": self.size_bytes,
+            "latency_ms": self.latency_ms,
+        }
 
 
 def repair(
@@ -132,8 +148,7 @@ class _Search:
         return min(tried, key=lambda one: one.drop).trial
 
     def _in_float(self, start: Trial) -> Tried | None:
-        order = self.order()
-        most = int(len(order) * _LARGEST_SHARE)
+        order, most = _outermost(self.order())
         if not most:
             return None
 
@@ -146,12 +161,31 @@ class _Search:
     def _released(self, found: Tried) -> Tried:
         """`found` without those of its layers that can be int8 after all, the mildest first."""
         # The last one is known to be needed: without it there was one too few.
-        for path in found.trial.keep[-2::-1][:_MOST_RELEASED]:
+        mildest = found.trial.keep[-2::-1]
+        for path in dict.fromkeys((*mildest[:_MOST_RELEASED], *mildest[-1:])):
             keep = tuple(other for other in found.trial.keep if other != path)
             tried = self.run(replace(found.trial, keep=keep))
             if tried.drop <= self.max_drop:
                 found = tried
         return found
+
+
+def _outermost(order: Sequence[str]) -> tuple[Sequence[str], int]:
+    """`order` without what one before has inside, and how many of the first may stay in float.
+
+    A module in float has all in float that is inside it: so much counts, and not the module alone.
+    """
+    most, kept = int(len(order) * _LARGEST_SHARE), set[str]()
+    first, allowed = list[str](), 0
+    for path in order:
+        inside = {other for other in order if f"{other}.".startswith(f"{path}.")}
+        # One that has too much inside leaves room for those after it.
+        if path in kept or len(inside) > most:
+            continue
+        first.append(path)
+        kept |= inside
+        allowed += len(kept) <= most
+    return first, allowed
 
 
 def fewest(enough: Callable[[int], bool], most: int, guess: int = 1) -> int | None:

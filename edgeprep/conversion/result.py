@@ -20,12 +20,14 @@ class Result:
         manifest: what it says of itself.
         skipped: how many pictures could not be read, by "calibration" and "evaluation".
         trials: the ways in which each quantized variant was tried, by its name, in their order.
+        warnings: what a user should know of the data.
     """
 
     bundle: Path
     manifest: Manifest
     skipped: Mapping[str, int]
     trials: Mapping[str, tuple[Tried, ...]]
+    warnings: tuple[str, ...] = ()
 
     @property
     def variants(self) -> tuple[Variant, ...]:
@@ -39,10 +41,10 @@ class Result:
             "bundle": str(self.bundle),
             "source": {"metric": source.metric, "value": source.value, "samples": source.samples},
             "skipped": dict(self.skipped),
+            "warnings": list(self.warnings),
             "variants": [_variant_to_json(variant) for variant in self.variants],
             "trials": {
-                name: [_tried_to_json(tried) for tried in trials]
-                for name, trials in self.trials.items()
+                name: [tried.to_json() for tried in trials] for name, trials in self.trials.items()
             },
         }
 
@@ -59,18 +61,4 @@ def _variant_to_json(variant: Variant) -> dict[str, Any]:
         "calibrator": variant.calibrator,
         "parity": {"max_abs": parity.max_abs, "relative": parity.relative},
         "metric": metric and {"name": metric.name, "value": metric.value, "drop": metric.drop},
-    }
-
-
-def _tried_to_json(tried: Tried) -> dict[str, Any]:
-    return {
-        "keep_float": list(tried.trial.keep),
-        "calibrator": tried.trial.calibrator,
-        "fine_tuned": tried.trial.fine_tuned,
-        "value": tried.value,
-        "drop": tried.drop,
-        "fault": tried.fault,
-        "samples": tried.samples,
-        "size_bytes": tried.size_bytes,
-        "latency_ms": tried.latency_ms,
     }

@@ -11,6 +11,7 @@ from edgeprep.data import Prepared
 from edgeprep.data.decoded import Decoded
 from edgeprep.interfaces import Task
 from edgeprep.metrics import Metric, agreement_for
+from edgeprep.metrics.chance import compare_with_chance
 
 __all__ = ["Agreement", "Outputs", "Scorer", "run_all"]
 
@@ -44,6 +45,10 @@ class Scorer:
         results = Decoded(task=self.task, outputs=outputs, samples=self.samples)
         return self.metric.score(results, self.samples.labels)
 
+    def beside_chance(self, score: float) -> str:
+        """That `score` is no better than one answer for all, in words; "" where it is better."""
+        return compare_with_chance(self.task, self.metric, self.samples.labels, score)
+
     def drop(self, source: float, value: float) -> float:
         """How much worse `value` is than `source`; negative if it is better."""
         drop = source - value if self.metric.higher_is_better else value - source
@@ -71,6 +76,10 @@ class Agreement(Scorer):
         """See `Scorer.some`."""
         expected = tuple(self.expected[index] for index in indices)
         return replace(self, samples=self.samples.some(indices), expected=expected)
+
+    def beside_chance(self, score: float) -> str:
+        """Nothing: agreement is no score against labels."""
+        return ""
 
     def score(self, outputs: Sequence[Outputs]) -> float:
         """The agreement of `outputs` with the source's."""

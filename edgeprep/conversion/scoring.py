@@ -41,6 +41,8 @@ def choose_metrics(
     if names == "all":
         chosen += metrics_of(task)
     elif names is not None:
+        if "all" in names and len(names) > 1:
+            raise RecipeError(f"metrics: 'all' must stand alone, got {','.join(names)!r}")
         chosen = [metric_for(task, name, "metrics") for name in names]
     return tuple({metric.name: metric for metric in chosen}.values())
 

@@ -8,9 +8,11 @@ from typing import Any
 
 import msgspec
 
+from edgeprep.conversion.digests import digest
 from edgeprep.conversion.limits import measure_cost
+from edgeprep.conversion.noted import Noted
 from edgeprep.conversion.plan import Held, PlannedVariant
-from edgeprep.conversion.points import Combination, Point, Points, choose, front
+from edgeprep.conversion.points import Combination, Point, Points, Way, choose, front
 from edgeprep.conversion.points_key import points_key
 from edgeprep.conversion.repair import Trial
 from edgeprep.conversion.scratch import scratch_directory
@@ -21,6 +23,7 @@ from edgeprep.conversion.within_budget import VariantMaker
 from edgeprep.data import Progress, silent
 from edgeprep.errors import (
     BackendError,
+    BudgetError,
     ConvertError,
     EdgePrepError,
     OutputError,
@@ -33,6 +36,7 @@ from edgeprep.registry import Registry, default_registry
 __all__ = ["Found", "search"]
 
 _POINTS = "points.jsonl"
+_WARNINGS = "warnings.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,9 +47,10 @@ class Found:
         points: all that were measured, in their order.
         front: those that no other one beats in accuracy, latency and size, the quickest first.
         chosen: the quickest one that keeps the budget; without a budget, that loses least.
-        recipe: the one that makes it, in every format that keeps the budget in this way.
+        recipe: the one that makes it, and nothing else.
         data: what the scores are of.
-        left: how many combinations time did not suffice for.
+        left: how many points time did not suffice for.
+        warnings: what a user should know of the data.
     """
 
     points: tuple[Point, ...]
@@ -54,6 +59,7 @@ class Found:
     recipe: Recipe
     data: Held
     left: int
+    warnings: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
         """As `edgeprep search --format json` prints it."""
@@ -63,6 +69,7 @@ class Found:
             "front": [point.to_json() for point in self.front],
             "chosen": self.chosen.to_json(),
             "left": self.left,
+            "warnings": list(self.warnings),
         }
 
 
@@ -89,36 +96,50 @@ def search(
 
     Raises:
         RecipeError: the recipe breaks a rule, or names no labelled data.
-        BudgetError: no point keeps the budget; the message has the nearest.
+        BudgetError: no point keeps the budget; the message has the nearest, or why there is none,
+            and its `reached` all points and those that no other one beats.
+        StorageError: another search of the recipe is under way; or as `edgeprep.convert`.
         EdgePrepError: as `edgeprep.convert`.
     """
     data = _labelled(recipe)
     space = Space(recipe=recipe, data=data, registry=registry or default_registry())
     end = monotonic() + 60 * (recipe.search.minutes if minutes is None else minutes)
     try:
-        points, left = _explored(space, end, Steps(fresh=fresh), progress)
+        points, left, warnings = _explored(space, end, Steps(fresh=fresh), progress)
     except EdgePrepError:
         raise
     except OSError as error:
         rule = "must be a file that can be used"
         place = error.filename or "search"
         raise StorageError(f"{place}: {rule}, got {error.strerror!r}") from error
-    chosen = choose(points, recipe.budget)
+    try:
+        # What a recipe would have with a point has to be known, too.
+        chosen = choose([one for one in points if one.way not in left], recipe.budget)
+    except BudgetError as error:
+        error.reached = {
+            "data": data,
+            "points": [point.to_json() for point in points],
+            "front": [point.to_json() for point in front(points)],
+            "left": len(left),
+            "warnings": warnings,
+        }
+        raise
     return Found(
         points=tuple(points),
         front=front(points),
         chosen=chosen,
-        recipe=space.chosen(chosen, points),
+        recipe=space.chosen(chosen),
         data=data,
-        left=left,
+        left=len(left),
+        warnings=tuple(warnings),
     )
 
 
 def _explored(
     space: Space, end: float, steps: Steps, progress: Progress
-) -> tuple[list[Point], int]:
-    """All points that are known when time is up, and how many combinations are left."""
-    wanted, faults, left = set(), [], 0
+) -> tuple[list[Point], list[Way], list[str]]:
+    """All points that are known when time is up, the ways of those left, and warnings."""
+    wanted, faults, left = set(), [], list[Way]()
     with ExitStack() as stack:
         # All of them first: what is wrong with one is known before any work.
         plans = {}
@@ -126,7 +147,11 @@ def _explored(
             plans[group] = space.plan(group)
             stack.callback(plans[group].chain.close)
         scratch = stack.enter_context(scratch_directory())
-        place = stack.enter_context(steps.open(points_key(space, [*plans.values()]), scratch))
+        key = points_key(space, [*plans.values()])
+        rule = "search: must be the only one of its recipe"
+        stack.enter_context(steps.claim(digest(search=key), rule))
+        place = stack.enter_context(steps.open(key, scratch))
+        noted = Noted(progress, place / _WARNINGS)
         points = Points(place / _POINTS)
         measured = {(point.combination, point.variant) for point in points.known}
         for group, plan in plans.items():
@@ -134,7 +159,7 @@ def _explored(
                 conversion=Conversion(
                     plan=plan,
                     registry=space.registry,
-                    progress=progress,
+                    progress=noted,
                     scratch=scratch,
                     steps=steps,
                 ),
@@ -143,19 +168,21 @@ def _explored(
             )
             for combination, variants in space.wanted(group, plan).items():
                 wanted |= {(combination, planned.name) for planned in variants}
-                todo = [one for one in variants if (combination, one.name) not in measured]
-                if todo and monotonic() > end:
-                    left += 1
-                    continue
-                for planned in todo:
-                    making.measure(combination, planned)
+                for planned in variants:
+                    if (combination, planned.name) in measured:
+                        continue
+                    if monotonic() > end:
+                        left.append((combination, planned.exporter.name, planned.precision))
+                    else:
+                        making.measure(combination, planned)
             faults += [making.fault] if making.fault else []
             plan.chain.close()
     # A search before this one may have been of more.
     known = [point for point in points.known if (point.combination, point.variant) in wanted]
-    if faults and all(point.value is None for point in known):
+    if len(faults) == len(plans) and all(point.value is None for point in known):
+        # No network could be made at all, which no budget is to blame for.
         raise faults[0]
-    return known, left
+    return known, left, noted.warnings
 
 
 @dataclass(slots=True, kw_only=True)
@@ -188,8 +215,7 @@ class _Making:
             )
             if maker is not None:
                 point = _measured(maker, point, planned)
-            # Nothing was done that would have to be done again.
-            self.points.add(point, keep=maker is not None)
+            self.points.add(point)
             done(point.describe())
 
     def _prepared(self) -> VariantMaker | None:

@@ -3,7 +3,7 @@
 import json
 import math
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,17 +13,20 @@ import torch
 
 from edgeprep.compress.observed import run_network
 from edgeprep.compress.sensitivity import LayerCost, Sensitivity, confirm, measure
+from edgeprep.conversion.calibration import check_calibration
 from edgeprep.conversion.compression import Compression
-from edgeprep.conversion.keep_float import match_modules
+from edgeprep.conversion.keep_float import match_modules, quantized_as
 from edgeprep.conversion.plan import Plan, make_plan
+from edgeprep.conversion.recipe_text import keys_set
 from edgeprep.conversion.score import Scorer, run_all
 from edgeprep.conversion.scratch import scratch_directory
 from edgeprep.conversion.source import NetworkSource
 from edgeprep.conversion.steps import Steps
 from edgeprep.conversion.threads import fastest_threads
-from edgeprep.data import Prepared, Progress, Samples, prepare_samples, silent
+from edgeprep.data import Prepared, Progress, Samples, prepare_samples, silent, warn
 from edgeprep.errors import RecipeError
-from edgeprep.recipe import Recipe
+from edgeprep.importers.toml import to_toml
+from edgeprep.recipe import QuantizeTable, Recipe
 from edgeprep.registry import Registry, default_registry
 from edgeprep.runtime.frames import Frames
 from edgeprep.train import TrainingData, load_network, open_training
@@ -44,6 +47,7 @@ class SensitivityReport:
         snr_db: signal to noise with all layers quantized but those that the recipe keeps.
         keep_float: what to write into the recipe's `[quantize]`, with what it has there already.
         kept_snr_db: signal to noise with these in float; None where nothing is proposed.
+        quantize: the recipe's own.
         threshold_db: what was to be reached; None where a number of layers was asked for.
         metric: that `LayerCost.drop` is of; None where none was asked for.
         source: the metric's value in float, on `confirmed` samples.
@@ -56,18 +60,20 @@ class SensitivityReport:
     keep_float: tuple[str, ...]
     kept_snr_db: float | None
     threshold_db: float | None
+    quantize: QuantizeTable = field(default_factory=QuantizeTable)
     metric: str | None = None
     source: float | None = None
     confirmed: int = 0
 
     @property
     def block(self) -> str:
-        """`[quantize]` for the recipe, in TOML; "" where it can stay as it is."""
+        """The whole `[quantize]` for the recipe, in TOML; "" where it can stay as it is."""
         if self.kept_snr_db is None:
             return ""
         # A path is letters, digits, underscores and dots, which JSON writes as TOML does.
         listed = "".join(f"    {json.dumps(path)},\n" for path in self.keep_float)
-        return f"[quantize]\nkeep_float = [\n{listed}]"
+        rest = to_toml([keys_set(replace(self.quantize, keep_float=()))], "[quantize]")
+        return f"{rest}\nkeep_float = [\n{listed}]"
 
     def to_json(self) -> dict[str, Any]:
         """As `edgeprep sensitivity --format json` prints it; "inf" and "-inf" are strings."""
@@ -162,10 +168,13 @@ class _Analysis:
         with self.progress("read the data") as done:
             calibration = self._prepare(self.plan.calibration, "data.calibration")
             done(calibration.describe())
+        for warning in check_calibration(calibration):
+            warn(self.progress, warning)
         _, graph = self.plan.chain.cut(self.plan.placements[0])
 
         def wrap(network: torch.nn.Module) -> NetworkSource:
-            return NetworkSource(network, graph, calibration.inputs, scratch=self.scratch)
+            source = NetworkSource(network, graph, calibration.inputs, scratch=self.scratch)
+            return quantized_as(self.plan.recipe.quantize, source, network)
 
         compression = Compression(
             loaded=network,
@@ -216,6 +225,7 @@ class _Analysis:
             keep_float=(*patterns, *chosen) if chosen else patterns,
             kept_snr_db=after,
             threshold_db=threshold_db if keep is None else None,
+            quantize=self.plan.recipe.quantize,
         )
 
     def confirm(
@@ -265,8 +275,8 @@ def _written(value: float | None) -> float | str | None:
 
 def _spread(samples: Prepared, count: int) -> Prepared:
     """So many of them at most, from the first to the last: many data are sorted by class."""
-    chosen = np.unique(np.linspace(0, len(samples) - 1, min(count, len(samples))).astype(int))
-    return samples.some(chosen.tolist())
+    chosen = np.linspace(0, len(samples) - 1, min(count, len(samples))).astype(int)
+    return samples.some(np.unique(chosen).tolist())
 
 
 def _users(source: NetworkSource) -> torch.nn.Module:

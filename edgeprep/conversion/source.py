@@ -47,6 +47,69 @@ class _Deployed(torch.nn.Module):
         return tuple(flatten_outputs(self.network(self.preprocessing(image))).values())
 
 
+class _Made:
+    """What is made once of one network and one chain, and is the same however it is quantized."""
+
+    def __init__(
+        self, network: torch.nn.Module, chain: Chain, calibration: NDArray[np.uint8]
+    ) -> None:
+        self._network = network
+        self._chain = chain
+        self._calibration = calibration
+
+    @cached_property
+    def network(self) -> torch.nn.Module:
+        return _Network(self._network).eval()
+
+    @cached_property
+    def deployed(self) -> torch.nn.Module:
+        return _Deployed(ChainModule(self._chain), self._network).eval()
+
+    @cached_property
+    def preprocessing_onnx(self) -> bytes:
+        return build_onnx(self._chain, opset=_OPSET)
+
+    @cached_property
+    def network_onnx(self) -> bytes:
+        try:
+            with without_known_warnings():
+                program = torch.onnx.export(
+                    self.network,
+                    (torch.zeros(self.network_input.shape),),
+                    dynamo=True,
+                    external_data=False,
+                    opset_version=_OPSET,
+                    input_names=[self.network_input.name],
+                    output_names=[output.name for output in self.outputs],
+                    verbose=False,
+                )
+        except Exception as error:  # torch.export lets out errors of every kind
+            # torch puts advice of its own, several pages long, in front of what was wrong.
+            fault = name_fault(error.__cause__ or error)
+            raise ExportError(
+                f"onnx: torch.onnx.export must take the network, got {fault}"
+            ) from error
+        if program is None:
+            raise ExportError("onnx: torch.onnx.export must return a program, got None")
+        return bytes(program.model_proto.SerializeToString())
+
+    @cached_property
+    def calibration_preprocessed(self) -> NDArray[np.float32]:
+        chain, F = self._chain, NumpyPrimitives()
+        none = np.empty((0, *self.network_input.shape[1:]), np.float32)
+        samples = [chain.apply(F, sample[np.newaxis]) for sample in self._calibration]
+        return np.concatenate([none, *samples])
+
+    @cached_property
+    def network_input(self) -> TensorSpec:
+        image = self._chain.output
+        return TensorSpec(name="preprocessed", shape=image.shape(), dtype=image.dtype)
+
+    @cached_property
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        return trace_outputs(self._network, self.network_input)
+
+
 class NetworkSource(Source):
     """One placement of one network: `chain` is the part of the preprocessing in the graph.
 
@@ -68,13 +131,14 @@ class NetworkSource(Source):
         *,
         scratch: Path,
     ) -> None:
-        self._network = network
         self._chain = chain
         self._calibration = calibration
         self._scratch = scratch
         self._keep_float: tuple[str, ...] = ()
         self._quantization = Quantization()
-        self._outputs = trace_outputs(network, self.network_input)
+        # Copies of this source share it: an export takes seconds, and trials are many.
+        self._made = _Made(network, chain, calibration)
+        self._outputs = self._made.outputs
 
     def keeping(self, keep_float: tuple[str, ...]) -> "NetworkSource":
         """The same source with other layers kept in float."""
@@ -88,49 +152,29 @@ class NetworkSource(Source):
         other._quantization = policy
         return other
 
-    @cached_property
+    @property
     def network(self) -> torch.nn.Module:
         """See `Source.network`."""
-        return _Network(self._network).eval()
+        return self._made.network
 
-    @cached_property
+    @property
     def deployed(self) -> torch.nn.Module:
         """See `Source.deployed`."""
-        return _Deployed(ChainModule(self._chain), self._network).eval()
+        return self._made.deployed
 
-    @cached_property
+    @property
     def preprocessing_onnx(self) -> bytes:
         """See `Source.preprocessing_onnx`."""
-        return build_onnx(self._chain, opset=_OPSET)
+        return self._made.preprocessing_onnx
 
-    @cached_property
+    @property
     def network_onnx(self) -> bytes:
         """See `Source.network_onnx`; from torch.onnx's exporter on torch.export.
 
         Raises:
             ExportError: torch cannot export the network.
         """
-        try:
-            with without_known_warnings():
-                program = torch.onnx.export(
-                    self.network,
-                    (torch.zeros(self.network_input.shape),),
-                    dynamo=True,
-                    external_data=False,
-                    opset_version=_OPSET,
-                    input_names=[self.network_input.name],
-                    output_names=[output.name for output in self._outputs],
-                    verbose=False,
-                )
-        except Exception as error:  # torch.export lets out errors of every kind
-            # torch puts advice of its own, several pages long, in front of what was wrong.
-            fault = name_fault(error.__cause__ or error)
-            raise ExportError(
-                f"onnx: torch.onnx.export must take the network, got {fault}"
-            ) from error
-        if program is None:
-            raise ExportError("onnx: torch.onnx.export must return a program, got None")
-        return bytes(program.model_proto.SerializeToString())
+        return self._made.network_onnx
 
     @property
     def input(self) -> TensorSpec:
@@ -140,8 +184,7 @@ class NetworkSource(Source):
     @property
     def network_input(self) -> TensorSpec:
         """See `Source.network_input`."""
-        image = self._chain.output
-        return TensorSpec(name="preprocessed", shape=image.shape(), dtype=image.dtype)
+        return self._made.network_input
 
     @property
     def outputs(self) -> tuple[TensorSpec, ...]:
@@ -153,13 +196,10 @@ class NetworkSource(Source):
         """See `Source.calibration`."""
         return self._calibration
 
-    @cached_property
+    @property
     def calibration_preprocessed(self) -> NDArray[np.float32]:
         """See `Source.calibration_preprocessed`."""
-        chain, F = self._chain, NumpyPrimitives()
-        none = np.empty((0, *self.network_input.shape[1:]), np.float32)
-        samples = [chain.apply(F, sample[np.newaxis]) for sample in self._calibration]
-        return np.concatenate([none, *samples])
+        return self._made.calibration_preprocessed
 
     @property
     def keep_float(self) -> tuple[str, ...]:

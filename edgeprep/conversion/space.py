@@ -3,10 +3,15 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import msgspec
-
-from edgeprep.conversion.plan import Held, Plan, PlannedVariant, make_plan
-from edgeprep.conversion.points import Combination, Point, keeps_budget, together
+from edgeprep.conversion.plan import (
+    Held,
+    Plan,
+    PlannedVariant,
+    build_named,
+    check_targets,
+    make_plan,
+)
+from edgeprep.conversion.points import Combination, Point
 from edgeprep.errors import RecipeError, UnknownName
 from edgeprep.interfaces import CALIBRATED, Precision
 from edgeprep.recipe import Recipe, TargetTable
@@ -28,14 +33,19 @@ class Space:
     registry: Registry
 
     def groups(self) -> Iterator[Group]:
-        """The combinations, those together that share a network and its graph."""
+        """The combinations, those together that share a network and its graph.
+
+        Raises:
+            RecipeError: a pass is none that plugins offer, or a key of it is wrong.
+        """
         table = self.recipe.search
-        for prune in dict.fromkeys(table.prune):
+        for prune in dict.fromkeys(table.prune or (self._own_prune,)):
             for placement in dict.fromkeys(table.placement or (self.recipe.placement,)):
-                yield tuple(
+                group = tuple(
                     Combination(prune=prune, placement=placement, calibrator=calibrator)
                     for calibrator in dict.fromkeys(table.calibrator)
                 )
+                yield from ((one,) for one in group) if self._reads_ranges(prune) else [group]
 
     def plan(self, group: Group) -> Plan:
         """What a conversion in the ways of `group` would do, in every precision of the search.
@@ -43,6 +53,7 @@ class Space:
         Raises:
             RecipeError: no format of the recipe offers one; or as `make_plan`.
         """
+        check_targets(self.recipe)
         targets = self._targets()
         if not targets:
             offered = {one.format: list(self._offered(one)) for one in self.recipe.target}
@@ -83,33 +94,13 @@ class Space:
             target=tuple(targets),
         )
 
-    def chosen(self, point: Point, points: Sequence[Point]) -> Recipe:
-        """The recipe that makes `point`, with all that keeps the budget in its way.
-
-        Without a budget, with all that loses no more than it does.
-        """
-        budget, ways = self.recipe.budget, together(points)
-        plain = msgspec.structs.replace(
-            point.combination, calibrator=self.recipe.search.calibrator[0]
-        )
-        limit = max(one.drop for one in ways[point.way])
-
-        def is_kept(format_: str, precision: Precision) -> bool:
-            combination = point.combination if precision in CALIBRATED else plain
-            way = (combination, format_, precision)
-            if way == point.way:
-                return True
-            found = ways.get(way, [])
-            if budget is not None:
-                return keeps_budget(found, budget)
-            return bool(found) and all(one.value is not None and one.drop <= limit for one in found)
-
-        targets = []
-        for target in self._targets():
-            precisions = tuple(one for one in target.precision if is_kept(target.format, one))
-            if precisions:
-                targets.append(replace(target, precision=precisions))
-        return self.recipe_of(point.combination, targets)
+    def chosen(self, point: Point) -> Recipe:
+        """The recipe that makes `point`, and nothing else."""
+        target = self._of(point.format, point.precision)
+        recipe = self.recipe_of(point.combination, [replace(target, precision=(point.precision,))])
+        if recipe.quantize.ignores_percentile(recipe.budget):
+            recipe = replace(recipe, quantize=replace(recipe.quantize, percentile=None))
+        return recipe
 
     def settings(self) -> list[object]:
         """What the recipe says of each precision of each format, searched or not."""
@@ -119,6 +110,18 @@ class Space:
             for precision in self._offered(target)
             if self._of(target.format, precision) is target
         ]
+
+    def _reads_ranges(self, prune: float | None) -> bool:
+        """Whether a pass may make another network under another calibrator."""
+        tables = enumerate(self._passes(prune))
+        passes = (build_named(self.registry, "pass", one, f"compress[{i}]") for i, one in tables)
+        return any("quantization" in step.reads() for step in passes)
+
+    @property
+    def _own_prune(self) -> float | None:
+        """What stands for the recipe's own passes: 0 where none of them prunes."""
+        prunes = any(table["use"] == "prune" for table in self.recipe.compress)
+        return None if prunes else 0.0
 
     def _targets(self) -> list[TargetTable]:
         """The recipe's tables, in the precisions of the search that their formats offer."""
@@ -146,9 +149,11 @@ class Space:
             index = self.recipe.target.index(target)
             raise RecipeError(f"target[{index}].format: {error}") from error
 
-    def _passes(self, ratio: float) -> tuple[Mapping[str, object], ...]:
+    def _passes(self, ratio: float | None) -> tuple[Mapping[str, object], ...]:
         """The recipe's passes, with `ratio` in that which prunes; one more where there is none."""
         passes = list(self.recipe.compress)
+        if ratio is None:
+            return tuple(passes)
         place = next((i for i, table in enumerate(passes) if table["use"] == "prune"), None)
         table = {"use": "prune"} if place is None else passes[place]
         rest = {key: value for key, value in table.items() if key not in _TARGETS_OF_PRUNE}

@@ -1,21 +1,23 @@
 """Steps that outlive a kill: each in a directory that is named by all that it depends on."""
 
-import fcntl
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from time import time
 
+from edgeprep.alone import lock_file
 from edgeprep.errors import StorageError
 from edgeprep.runtime.choices import cache_directory
 
-__all__ = ["Steps"]
+__all__ = ["Steps", "keep_only"]
 
 # What was not looked at for so many steps is thrown away, and so is what does not fit beside those
 # that were: a step may hold weights and optimizers.
 _KEPT = 64
 _MOST_BYTES = 4_000_000_000
+# What a kill ended is what the next run goes on with; nobody does so after a week.
+_RESUMED_SECONDS = 7 * 24 * 3600
 
 
 class Steps:
@@ -43,7 +45,7 @@ class Steps:
         Raises:
             StorageError: it cannot be made.
         """
-        directory = self._directory or Path(cache_directory()) / "steps"
+        directory = self._root()
         with ExitStack() as stack:
             place = _place(directory, key, scratch, stack)
             is_new = key not in self._opened
@@ -51,13 +53,40 @@ class Steps:
             for old in place.iterdir() if self._fresh and is_new else ():
                 shutil.rmtree(old) if old.is_dir() else old.unlink()
             stack.callback(_throw_away, directory)
+            stack.enter_context(_under_way(place.with_suffix(".lock")))
             yield place
 
+    @contextmanager
+    def claim(self, key: str, rule: str) -> Iterator[None]:
+        """Inside, no other process that has the same cache directory claims `key`.
 
-def keep_only(kept: Path) -> None:
-    """Remove all that lies beside `kept`: what a step did on the way to its result."""
-    for other in kept.parent.iterdir():
-        if other != kept:
+        Args:
+            key: the digest of what two processes cannot work on together.
+            rule: what the message begins with: where, and that there must be one at a time.
+
+        Raises:
+            StorageError: another process has claimed it.
+        """
+        free = True
+        with ExitStack() as stack:
+            # Files appear whole all the same: a cache that cannot be written is for `open` to tell.
+            with suppress(OSError):
+                path = self._root() / f"{key}.lock"
+                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                if free := lock_file(path, stack):
+                    stack.callback(path.unlink, missing_ok=True)
+            if not free:
+                raise StorageError(f"{rule}, got another one under way; wait for its end")
+            yield
+
+    def _root(self) -> Path:
+        return self._directory or Path(cache_directory()) / "steps"
+
+
+def keep_only(*kept: Path) -> None:
+    """Remove all that lies beside `kept`, of one step: what it did on the way to its result."""
+    for other in kept[0].parent.iterdir():
+        if other not in kept:
             shutil.rmtree(other, ignore_errors=True) if other.is_dir() else other.unlink()
 
 
@@ -66,7 +95,7 @@ def _place(directory: Path, key: str, scratch: Path, stack: ExitStack) -> Path:
     place = directory / key
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not _locked(place.with_suffix(".lock"), stack):
+        if not lock_file(place.with_suffix(".lock"), stack):
             place = scratch / key
         # Now, as another process may have thrown it away until a moment ago.
         place.mkdir(mode=0o700, exist_ok=True)
@@ -78,37 +107,35 @@ def _place(directory: Path, key: str, scratch: Path, stack: ExitStack) -> Path:
     return place
 
 
-def _locked(path: Path, stack: ExitStack) -> bool:
-    """Whether this process has the lock at `path`, until `stack` ends."""
-    while True:
-        with ExitStack() as attempt:
-            lock = attempt.enter_context(path.open("w"))
-            if not _alone(lock.fileno()):
-                return False
-            # Who throws a step away removes its lock, which may have been open here by then: what
-            # has no name keeps nobody out.
-            with suppress(FileNotFoundError):
-                if os.path.samestat(os.fstat(lock.fileno()), path.stat()):
-                    os.utime(path)
-                    stack.enter_context(attempt.pop_all())
-                    return True
-
-
-def _alone(lock: int) -> bool:
-    """Whether this process has `lock`, which the system lets go of when the process ends."""
+@contextmanager
+def _under_way(lock: Path) -> Iterator[None]:
+    """Inside, and ever after where a signal or a kill ends it, `lock` says so by what it holds."""
+    with suppress(OSError):
+        lock.write_text("under way")
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        yield
+    except Exception:
+        _end(lock)
+        raise
+    _end(lock)
+
+
+def _end(lock: Path) -> None:
+    with suppress(OSError):
+        lock.write_text("")
 
 
 def _throw_away(directory: Path) -> None:
-    """Remove the steps that were not used for longest, which are too many or too large."""
-    known = []
+    """Remove the steps that were not used for longest, which are too many or too large.
+
+    What was killed not long ago is neither removed nor counted.
+    """
+    known, now = [], time()
     for lock in directory.glob("*.lock"):
         with suppress(OSError):
-            known.append((lock.stat().st_mtime, lock))
+            about = lock.stat()
+            if not about.st_size or now - about.st_mtime > _RESUMED_SECONDS:
+                known.append((about.st_mtime, lock))
     bytes_ = 0
     for index, (_, lock) in enumerate(sorted(known, reverse=True)):
         place = lock.with_suffix("")
@@ -116,8 +143,8 @@ def _throw_away(directory: Path) -> None:
         if index < _KEPT and bytes_ <= _MOST_BYTES:
             continue
         # Another process may be at it, or be quicker to remove it.
-        with suppress(OSError), lock.open("r+") as file:
-            if _alone(file.fileno()):
+        with suppress(OSError), ExitStack() as stack:
+            if lock_file(lock, stack):
                 shutil.rmtree(place, ignore_errors=True)
                 lock.unlink()
 

@@ -13,10 +13,10 @@ from edgeprep.data import Progress
 from edgeprep.errors import BackendError, ConvertError, ExportError, OutputError
 from edgeprep.files import atomic_write
 
-__all__ = ["Trials"]
+__all__ = ["MENDABLE", "Trials"]
 
 # Faults of a quantized variant that another choice of layers may mend.
-_MENDABLE = (BackendError, ConvertError, OutputError)
+MENDABLE = (BackendError, ConvertError, OutputError)
 # Where the first trials all fail, as without samples to calibrate on, it is not for the layers.
 _MOST_FAULTS = 6
 
@@ -82,7 +82,7 @@ class Trials:
     def _make(self, trial: Trial, done: Callable[[str], None]) -> Tried:
         try:
             made = self.make(trial)
-        except _MENDABLE as error:
+        except MENDABLE as error:
             self._fault = self._fault or error
             refused = isinstance(error, BackendError | ExportError)
             tried = Tried(trial=trial, fault=str(error), is_refused=refused)

@@ -3,31 +3,34 @@
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from functools import cache, partial
-from hashlib import sha256
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from edgeprep.compress.sensitivity import measure
+from edgeprep.conversion.budget import check_compressed, check_usable
 from edgeprep.conversion.calibration import check_calibration
 from edgeprep.conversion.compression import Compression
-from edgeprep.conversion.digests import digest, digest_data, digest_network, digest_program
 from edgeprep.conversion.ground import Ground, sample
-from edgeprep.conversion.keep_float import match_modules
+from edgeprep.conversion.keep_float import quantized_as
 from edgeprep.conversion.limits import check_limits, measure_cost
-from edgeprep.conversion.parity import check_oracle
+from edgeprep.conversion.once import once
+from edgeprep.conversion.parity import check_finite
 from edgeprep.conversion.plan import Plan, PlannedVariant
 from edgeprep.conversion.ranking import Ranking
+from edgeprep.conversion.repair import Tried
 from edgeprep.conversion.score import Agreement, Scorer, run_all
 from edgeprep.conversion.source import NetworkSource
+from edgeprep.conversion.step_keys import ranking_key, trials_key
 from edgeprep.conversion.steps import Steps
 from edgeprep.conversion.threads import fastest_threads
+from edgeprep.conversion.trials import MENDABLE
 from edgeprep.conversion.variants import MadeVariant, Oracle
 from edgeprep.conversion.within_budget import VariantMaker
-from edgeprep.data import Prepared, Progress, Samples, prepare_samples
-from edgeprep.errors import BudgetError, ParityError
+from edgeprep.data import Prepared, Progress, Samples, prepare_samples, warn
+from edgeprep.errors import EdgePrepError, ParityError
 from edgeprep.interfaces import CALIBRATED, Placement
 from edgeprep.registry import Registry, create
 from edgeprep.runtime.frames import Frames
@@ -36,14 +39,21 @@ from edgeprep.train import TrainingData, load_network, open_training
 
 __all__ = ["Conversion"]
 
-# Enough to see a border or a rare branch, few enough to cost nothing beside the export.
-_PARITY_SAMPLES = 16
-_GOLDEN_SAMPLES = 8
-
 
 @dataclass(slots=True, kw_only=True)
 class Conversion:
-    """One conversion under way."""
+    """One conversion under way.
+
+    Attributes:
+        plan: what is to be done.
+        progress: is told of every step.
+        scratch: a directory that is gone when the conversion ends.
+        steps: where the results of long steps lie.
+        grounds: by placement, once its data are read.
+        sources: by placement, of the compressed network.
+        oracles: by placement.
+        tried: in which ways each quantized variant was tried, by its name.
+    """
 
     plan: Plan
     registry: Registry
@@ -53,12 +63,30 @@ class Conversion:
     grounds: dict[Placement, Ground] = field(default_factory=dict)
     sources: dict[Placement, NetworkSource] = field(default_factory=dict)
     oracles: dict[Placement, Oracle] = field(default_factory=dict)
+    tried: dict[str, list[Tried]] = field(default_factory=dict)
+    _compressed: float | None = field(default=None, init=False)
 
     def make(self) -> list[MadeVariant]:
-        """All variants, each past the parity gate."""
-        maker = self.prepare()
+        """All variants, each past the parity gate.
+
+        Raises:
+            BudgetError: the network is over the recipe's budget before anything is quantized, or a
+                quantized variant cannot be used in any way.
+            EdgePrepError: a variant cannot be made.
+        """
+        maker, budget = self.prepare(), self.plan.recipe.budget
         self._check_compressed()
-        return [maker.make(planned) for planned in self.plan.variants]
+        if budget is None:
+            return [maker.make(planned) for planned in self.plan.variants]
+        made, faults = list[MadeVariant](), dict[str, EdgePrepError]()
+        for planned in self.plan.variants:
+            try:
+                made.append(maker.make(planned))
+            except MENDABLE as error:
+                # Its step has said so; the others may say more.
+                faults[planned.name] = error
+        check_usable(budget, made, faults, self.tried)
+        return made
 
     def prepare(self) -> VariantMaker:
         """What makes the variants, when the network is loaded, scored and compressed."""
@@ -66,12 +94,18 @@ class Conversion:
         for placement in self.plan.placements:
             self.grounds[placement] = self._ground(placement, loaded)
         compression = self._compression(loaded)
+        # A student may know nothing before it is taught.
+        taught = any("imitation" in step.needs() for step in self.plan.passes)
+        if not taught:
+            self._warn_of_chance(self.grounds[self.plan.placements[0]].score)
         network = compression.run()
+        if taught and self._compressed is not None:
+            self._warn_of_chance(self._compressed)
         for placement in self.plan.placements:
             self.sources[placement] = self._source(placement, network)
-            self.oracles[placement] = self._oracle(placement)
+            self.oracles[placement] = self.grounds[placement].oracle(self.sources[placement])
 
-        @cache
+        @once
         def fine_tuned() -> torch.nn.Module:
             step = create(self.registry.get("pass", "quantization-aware"))
             return compression.apply(step, network, where="budget.repair")
@@ -81,33 +115,26 @@ class Conversion:
             network=network,
             sources=self.sources,
             oracles=self.oracles,
-            rank=cache(partial(self._ranking, network)),
-            fine_tune=cache(lambda placement: self._source(placement, fine_tuned())),
+            rank=once(partial(self._ranking, network)),
+            fine_tune=once(lambda placement: self._source(placement, fine_tuned())),
             keep=partial(self._trials, network),
+            tried=self.tried,
             progress=self.progress,
         )
         maker.check()
         return maker
 
-    def _check_compressed(self) -> None:
-        """Refuse what the passes made where it is over budget before anything is quantized.
+    def _warn_of_chance(self, score: float) -> None:
+        if words := self.grounds[self.plan.placements[0]].scorer.beside_chance(score):
+            remedy = "are its weights loaded, and task.labels in the order of its outputs?"
+            warn(self.progress, f"model: the network scores {words}; {remedy}")
 
-        Raises:
-            BudgetError: its score says so; no choice of layers or ranges would make that good.
-        """
-        budget = self.plan.recipe.budget
-        if budget is None or not self.plan.passes:
-            return
-        placement = self.plan.placements[0]
-        ground, source = self.grounds[placement], self.sources[placement]
-        score = ground.scorer.score(run_all(source.run, ground.held_out))
-        drop = ground.scorer.drop(ground.score, score)
-        if drop > budget.max_drop:
-            raise BudgetError(
-                f"budget.max_drop: {budget.metric} may drop by at most {budget.max_drop}, got "
-                f"{drop:.4f} (to {score:.4f}) after the last of compress, before any export; "
-                "prune less, train longer, or allow a larger drop"
-            )
+    def _check_compressed(self) -> None:
+        # The score that the last of the passes was told with.
+        if self._compressed is not None:
+            ground = self.grounds[self.plan.placements[0]]
+            drop = ground.scorer.drop(ground.score, self._compressed)
+            check_compressed(self.plan.recipe.budget, self._compressed, drop)
 
     def check_limits(self, made: Sequence[MadeVariant]) -> None:
         """Hold what the variants cost here against the recipe's limits."""
@@ -145,10 +172,9 @@ class Conversion:
             known = {"calibration": calibration, "evaluation": evaluation}
             done("; ".join(f"{name}: {data.describe()}" for name, data in known.items() if data))
         if calibration and any(one.precision in CALIBRATED for one in plan.variants):
-            seen = evaluation.inputs if evaluation else None
-            if warning := check_calibration(calibration.inputs, seen):
-                with self.progress("compare the data") as done:
-                    done(warning)
+            other = f"data.{plan.held_out}"
+            for warning in check_calibration(calibration, evaluation, other=other):
+                warn(self.progress, warning)
         held_out = evaluation or calibration
         if held_out is None:  # the plan has seen that there is one
             raise ParityError("data: must have samples to prove parity on, got none")
@@ -157,6 +183,7 @@ class Conversion:
         with self.progress("score the source") as done:
             with fastest_threads(lambda: source.run(held_out.picture(0))):
                 outputs = run_all(source.run, held_out)
+            check_finite(outputs)
             scorer: Scorer = Agreement.with_source(plan.task, held_out, outputs)
             if evaluation is not None and plan.metric is not None:
                 scorer = Scorer(task=plan.task, metric=plan.metric, samples=evaluation)
@@ -172,7 +199,7 @@ class Conversion:
         ground = self.grounds[placement]
 
         def describe(source: NetworkSource) -> str:
-            score = ground.scorer.score(run_all(source.run, ground.held_out))
+            score = self._compressed = ground.scorer.score(run_all(source.run, ground.held_out))
             count = sum(parameter.numel() for parameter in source.network.parameters())
             return f"{ground.scorer.name} {score:.4f}, {count:,} parameters"
 
@@ -184,7 +211,7 @@ class Conversion:
             image=ground.held_out.picture(0),
             wrap=partial(self._for_passes, placement),
             describe=describe,
-            training=cache(self._training),
+            training=once(self._training),
             progress=self.progress,
         )
 
@@ -194,10 +221,7 @@ class Conversion:
 
     def _for_passes(self, placement: Placement, network: torch.nn.Module) -> NetworkSource:
         """`network` with what the recipe says of quantizing it in every format."""
-        table = self.plan.recipe.quantize
-        kept = match_modules(network, {"quantize.keep_float": table.keep_float})
-        source = self._source(placement, network)
-        return source.quantized_by(table.policy).keeping(kept)
+        return quantized_as(self.plan.recipe.quantize, self._source(placement, network), network)
 
     def _source(self, placement: Placement, network: torch.nn.Module) -> NetworkSource:
         _, graph = self.plan.chain.cut(placement)
@@ -211,9 +235,8 @@ class Conversion:
         source = self.sources[self.plan.placements[0]]
         samples, rows = source.calibration_preprocessed, source.network_input.shape[0]
         policy = self.plan.recipe.quantize.policy
-        key = self._key(network, step="ranking", quantization=repr(policy))
         with (
-            self.steps.open(key, self.scratch) as storage,
+            self.steps.open(ranking_key(self.plan, network), self.scratch) as storage,
             self.progress("rank the layers by what quantizing each one costs") as done,
         ):
             kept = storage / "ranking.json"
@@ -229,51 +252,7 @@ class Conversion:
         self, network: torch.nn.Module, planned: PlannedVariant
     ) -> AbstractContextManager[Path]:
         """Where the trials of a variant are kept."""
-        table = self.plan.recipe
-        key = self._key(
-            network,
-            step="trials",
-            variant=planned.name,
-            exporter=repr(planned.exporter),
-            engine=dict(planned.backend.versions()),
-            quantization=repr((planned.quantization, planned.keep_float, table.quantize)),
-            budget=repr(table.budget),
-            train=repr(table.train),
-        )
-        return self.steps.open(key, self.scratch)
-
-    def _key(self, network: torch.nn.Module, **more: object) -> str:
-        """The digest of what is computed of `network`, and of `more` that it depends on."""
-        tables, files = self.plan.chain.packed()
-        return digest(
-            program=digest_program(),
-            network=digest_network(network),
-            data=digest_data(self.plan.recipe),
-            fps=self.plan.recipe.data.fps,
-            chain=tables,
-            files={name: sha256(content).hexdigest() for name, content in files.items()},
-            input=repr(self.plan.recipe.input),
-            placement=self.plan.recipe.placement,
-            task=self.plan.recipe.task,
-            metric=self.plan.metric.name if self.plan.metric else None,
-            **more,
-        )
-
-    def _oracle(self, placement: Placement) -> Oracle:
-        ground = self.grounds[placement]
-        last = len(ground.held_out) - 1
-        chosen = np.unique(np.linspace(0, last, _PARITY_SAMPLES).astype(int)).tolist()
-        inputs = [ground.held_out.picture(index) for index in chosen]
-        expected = [self.sources[placement].run(image) for image in inputs]
-        check_oracle(expected, self.sources[placement].outputs)
-        return Oracle(
-            inputs=inputs,
-            expected=expected,
-            golden=min(_GOLDEN_SAMPLES, len(chosen)),
-            scorer=ground.scorer,
-            source_score=ground.score,
-            sampled=ground.sampled,
-        )
+        return self.steps.open(trials_key(self.plan, network, planned), self.scratch)
 
 
 def _prepare(plan: Plan, samples: Samples | None, host: Chain, where: str) -> Prepared | None:

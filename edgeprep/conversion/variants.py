@@ -16,8 +16,9 @@ from edgeprep.conversion.plan import PlannedVariant
 from edgeprep.conversion.repair import Trial, Tried
 from edgeprep.conversion.score import Outputs, Scorer
 from edgeprep.conversion.source import NetworkSource
-from edgeprep.errors import BackendError, EdgePrepError, ExportError
+from edgeprep.errors import BackendError, EdgePrepError, ExportError, NonFiniteOutput
 from edgeprep.interfaces import Model, Options, Precision, Runner
+from edgeprep.runtime.outputs import all_finite
 from edgeprep.runtime.timing import measure_burst, summarize
 from edgeprep.schema.foreign import name_fault
 
@@ -39,6 +40,8 @@ GOLDEN_TOLERANCE: dict[Precision, float] = {
 
 # Of some ms each: enough to see which of two trials is quicker.
 _BURSTS = 3
+# The drop under a hint that gives NaN: more than any budget allows.
+_ALL_LOST = 1e9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +145,7 @@ def _prove(
             planned.name, runner, planned.precision, oracle.inputs, oracle.expected
         )
         golden = tuple(runner.run((image,)) for image in oracle.inputs[: oracle.golden])
-        measured = _measure(runner, oracle, hopeless)
+        measured = _measure(planned.name, runner, oracle, hopeless)
         latency_ms = _latency(runner, oracle.inputs[0])
     record = _record(planned, source, model, parity, measured)
     return MadeVariant(record=record, model=model, golden_outputs=golden, latency_ms=latency_ms)
@@ -159,23 +162,38 @@ def score_hints(planned: PlannedVariant, made: MadeVariant, oracle: Oracle) -> M
     for hint, options in {o["precision"]: o for o in others if "precision" in o}.items():
         if hint != exact.get("precision"):
             with closing(_load(planned, made.model, options)) as runner:
-                reduced[str(hint)] = _measure(runner, oracle).drop
+                try:
+                    reduced[str(hint)] = _measure(planned.name, runner, oracle).drop
+                except NonFiniteOutput:
+                    # The variant itself is sound: devices are to leave the hint alone.
+                    reduced[str(hint)] = _ALL_LOST
     return dataclasses.replace(made, record=replace(made.record, reduced=reduced))
 
 
-def _measure(runner: Runner, oracle: Oracle, hopeless: float = math.inf) -> Measured:
-    """The score on all samples; or on a part of them, where it is `hopeless` by then."""
+def _measure(name: str, runner: Runner, oracle: Oracle, hopeless: float = math.inf) -> Measured:
+    """The score on all samples; or on a part of them, where it is `hopeless` by then.
+
+    Raises:
+        NonFiniteOutput: an output is NaN or infinite; devices would refuse it.
+    """
     scorer, samples = oracle.scorer, oracle.scorer.samples
+
+    def run(index: int) -> Outputs:
+        outputs = runner.run((samples.picture(index),))
+        if not all_finite(outputs):
+            raise NonFiniteOutput(
+                f"{name}: outputs must be finite, got NaN or infinity for sample {index} of "
+                f"{len(samples)} held-out ones"
+            )
+        return outputs
+
     chosen, source_score = oracle.sampled
-    known = {index: runner.run((samples.picture(index),)) for index in chosen}
+    known = {index: run(index) for index in chosen}
     if known:
         found = _scored(scorer.some(chosen), [*known.values()], source_score)
         if found.drop > hopeless:
             return found
-    outputs = [
-        known[index] if index in known else runner.run((samples.picture(index),))
-        for index in range(len(samples))
-    ]
+    outputs = [known[index] if index in known else run(index) for index in range(len(samples))]
     return _scored(scorer, outputs, oracle.source_score)
 
 

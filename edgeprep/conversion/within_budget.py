@@ -27,6 +27,8 @@ __all__ = ["VariantMaker"]
 # A trial that loses so much on a part of the samples is not scored on the others. Of 256 samples
 # with one answer in twenty changed, chance alone shifts an accuracy by 0.014.
 _HOPELESS_TIMES, _HOPELESS_MARGIN = 4.0, 0.02
+# What parity is measured against where the network was fine-tuned for a variant.
+_FINE_TUNED = "fine-tuned source"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -41,6 +43,7 @@ class VariantMaker:
         rank: the layers of the network; called when a variant has to be repaired.
         fine_tune: the network fine-tuned under simulated int8, as a source for a placement.
         keep: an existing directory for what is known of a variant, which outlives a kill.
+        tried: filled with the trials of each quantized variant, by its name, as they are done.
         progress: is told of every variant and of every trial.
     """
 
@@ -51,6 +54,7 @@ class VariantMaker:
     rank: Callable[[], Ranking]
     fine_tune: Callable[[Placement], NetworkSource]
     keep: Callable[[PlannedVariant], AbstractContextManager[Path]]
+    tried: dict[str, list[Tried]]
     progress: Progress
     enough: tuple[str, ...] = field(default=(), init=False)
     kept: dict[str, tuple[str, ...]] = field(default_factory=dict, init=False)
@@ -97,6 +101,7 @@ class VariantMaker:
                 path=storage / "trials.json",
                 progress=self.progress,
             )
+            self.tried[planned.name] = trials.tried
             tried = trials.run(first)
             if tried.drop > self.max_drop and allowed:
                 self._repair(planned, tried, trials, allowed)
@@ -147,6 +152,9 @@ class VariantMaker:
                 calibrator=trial.calibrator if planned.precision in CALIBRATED else "",
                 fine_tuned=trial.fine_tuned,
             )
+            if trial.fine_tuned:
+                parity = replace_fields(record.parity, reference=_FINE_TUNED)
+                record = replace_fields(record, parity=parity)
             made = replace(made, record=record, trial=trial)
         return made
 

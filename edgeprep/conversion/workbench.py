@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from numpy import uint8
@@ -12,11 +13,13 @@ from numpy.typing import NDArray
 from edgeprep.conversion.latency import latencies
 from edgeprep.conversion.plan import Plan, PlannedVariant
 from edgeprep.conversion.source import NetworkSource
-from edgeprep.data import Progress
+from edgeprep.data import Progress, warn
 from edgeprep.interfaces import Model, Objective, Stage, Task, Workbench
 from edgeprep.recipe import TrainTable
+from edgeprep.registry import Registry
 from edgeprep.tensors import ImageSpec
 from edgeprep.train import TrainingData, fit, objective_for
+from edgeprep.train.chance import examine
 
 __all__ = ["RecipeWorkbench"]
 
@@ -33,6 +36,8 @@ class RecipeWorkbench(Workbench):
         rewrap: another network in the place of `source`'s.
         training: the recipe's training data; called when a pass asks for them.
         progress: is told of every step.
+        where: the path of the pass in the recipe, for messages.
+        rate_key: that of the learning rate it trains with, for messages; "" where no key has it.
         exported: the network that came, by format; filled when speed is measured.
     """
 
@@ -43,6 +48,8 @@ class RecipeWorkbench(Workbench):
     rewrap: Callable[[torch.nn.Module], NetworkSource]
     training: Callable[[], TrainingData]
     progress: Progress
+    where: str
+    rate_key: str
     exported: dict[str, Model] = field(default_factory=dict)
 
     @property
@@ -69,6 +76,11 @@ class RecipeWorkbench(Workbench):
     def objective(self) -> Objective:
         """See `Workbench.objective`."""
         return objective_for(self.plan.task, self.plan.recipe.train)
+
+    @property
+    def registry(self) -> Registry:
+        """See `Workbench.registry`."""
+        return self.plan.registry
 
     @property
     def seed(self) -> int:
@@ -105,11 +117,28 @@ class RecipeWorkbench(Workbench):
             objective=objective,
             learning_rate=learning_rate,
             progress=self.progress,
+            where=self.where,
+            rate_key=self.rate_key,
         ).network
 
     def score(self, network: torch.nn.Module) -> float | None:
         """See `Workbench.score`."""
         return self.training().score(network)
+
+    def examine(
+        self,
+        answer: Callable[[torch.Tensor], tuple[torch.Tensor, ...]],
+        *,
+        key: str,
+        who: str,
+        view: Callable[[NDArray[uint8]], NDArray[Any]] | None = None,
+    ) -> None:
+        """See `Workbench.examine`."""
+        with self.progress(f"score the {key}") as done:
+            score, warning = examine(self.training(), answer, view)
+            done(score or "no labels to score by")
+        if warning:
+            warn(self.progress, f"{self.where}.{key}: {who} scores {warning}")
 
     def speedups(self, network: torch.nn.Module) -> Mapping[str, float]:
         """See `Workbench.speedups`."""

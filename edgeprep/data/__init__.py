@@ -5,12 +5,13 @@ from edgeprep.data.from_factory import FromFactory
 from edgeprep.data.image_folder import ImageFolder
 from edgeprep.data.noise import Random
 from edgeprep.data.prepared import Prepared, prepare_each, prepare_samples
-from edgeprep.data.progress import Progress, silent
+from edgeprep.data.progress import WARNING, Progress, silent, warn
 from edgeprep.data.reader import Reader
 from edgeprep.data.readers import build_reader
 from edgeprep.data.samples import Sample, Samples, Skipped
 
 __all__ = [
+    "WARNING",
     "FromFactory",
     "ImageFolder",
     "Prepared",
@@ -25,4 +26,5 @@ __all__ = [
     "prepare_each",
     "prepare_samples",
     "silent",
+    "warn",
 ]

@@ -4,7 +4,10 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
-__all__ = ["Progress", "silent"]
+__all__ = ["WARNING", "Progress", "silent", "warn"]
+
+# The title of a step that is none: what is said in it is for those, too, who want no progress.
+WARNING = "warning"
 
 
 class Progress(Protocol):
@@ -22,3 +25,9 @@ class Progress(Protocol):
 def silent(title: str) -> Iterator[Callable[[str], None]]:
     """A progress that nobody sees."""
     yield lambda _: None
+
+
+def warn(progress: Progress, text: str) -> None:
+    """Tell `progress` what a user should know."""
+    with progress(WARNING) as done:
+        done(text)

@@ -5,7 +5,7 @@ attributes, so that listing never constructs anything. Stages, passes, exporters
 frozen dataclasses whose fields are the keys of their table in a recipe.
 """
 
-from edgeprep.interfaces.compression import Objective, Pass, Workbench
+from edgeprep.interfaces.compression import Need, Objective, Pass, Reading, Workbench
 from edgeprep.interfaces.conversion import Exporter, Source
 from edgeprep.interfaces.engines import (
     CALIBRATED,
@@ -38,6 +38,7 @@ __all__ = [
     "Exporter",
     "FileStage",
     "Model",
+    "Need",
     "Network",
     "Objective",
     "Options",
@@ -49,6 +50,7 @@ __all__ = [
     "RandomStage",
     "RangeCoverage",
     "RangeUse",
+    "Reading",
     "Runner",
     "Source",
     "Stage",

@@ -2,8 +2,9 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
+from edgeprep.errors import RecipeError
 from edgeprep.interfaces.conversion import Source
 from edgeprep.interfaces.stages import Stage
 from edgeprep.interfaces.task import Task
@@ -18,7 +19,13 @@ if TYPE_CHECKING:
     from numpy import uint8
     from numpy.typing import NDArray
 
-__all__ = ["Objective", "Pass", "Workbench"]
+__all__ = ["Need", "Objective", "Pass", "Reading", "Workbench"]
+
+# What a recipe must have for a pass: data of that name, or a task with `Objective.imitation`.
+Need = Literal["calibration", "imitation", "training"]
+# What a pass may read beside the network, the data and `[train]`: how the recipe quantizes, that is
+# `quantization`, `keep_float` and calibration samples of its source; how quick networks are here.
+Reading = Literal["quantization", "speed"]
 
 
 class Objective(ABC):
@@ -85,8 +92,12 @@ class Objective(ABC):
             outputs: of the student, in the order in which it returns them, `(N, …)`.
             wanted: of the teacher, with the same shapes.
             temperature: from 1; the higher, the more the less likely classes count.
+
+        Raises:
+            RecipeError: the task has none.
         """
-        raise NotImplementedError
+        rule = "must be a task that networks can be distilled for"
+        raise RecipeError(f"task.use: {rule}, got objective {type(self).__name__!r} without it")
 
 
 class Workbench(ABC):
@@ -130,6 +141,11 @@ class Workbench(ABC):
     @abstractmethod
     def objective(self) -> Objective:
         """The task's own loss, as `[train]` sets it."""
+
+    @property
+    @abstractmethod
+    def registry(self) -> "Any":
+        """Where this conversion looks up plugins, an `edgeprep.registry.Registry`."""
 
     @property
     @abstractmethod
@@ -184,6 +200,27 @@ class Workbench(ABC):
         """The recipe's metric on the validation data; None where it names none."""
 
     @abstractmethod
+    def examine(
+        self,
+        answer: "Callable[[torch.Tensor], tuple[torch.Tensor, ...]]",
+        *,
+        key: str,
+        who: str,
+        view: "Callable[[NDArray[uint8]], NDArray[Any]] | None" = None,
+    ) -> None:
+        """Score answers by the recipe's metric, where it names data to score by, and tell of it.
+
+        The user is warned where always answering the commonest class would score as much.
+
+        Args:
+            answer: gives outputs, `(N, …)`, in the order of the network's, for what networks take,
+                or for what `view` gives.
+            key: that of the recipe's table of the pass which names who answers.
+            who: answers, for the warning.
+            view: see `Objective.views`; None: what networks take.
+        """
+
+    @abstractmethod
     def speedups(self, network: "torch.nn.Module") -> Mapping[str, float]:
         """How many times as fast as the network that came `network` is, by format.
 
@@ -216,6 +253,10 @@ class Pass(ABC):
             bench: what else there is to work with.
         """
 
+    def needs(self) -> tuple[Need, ...]:
+        """What it cannot do without, as it is set; a recipe without it is refused at once."""
+        return ()
+
     def files(self, directory: "Path") -> "tuple[Path, ...]":
         """The files, beside the network and the data, that its result depends on.
 
@@ -225,3 +266,10 @@ class Pass(ABC):
             directory: that of the recipe.
         """
         return ()
+
+    def reads(self) -> tuple[Reading, ...]:
+        """What it reads of the recipe beside data and `[train]`; all, where it does not say.
+
+        A result that was kept is used again whatever is changed in what is not read.
+        """
+        return ("quantization", "speed")

@@ -9,7 +9,7 @@ from edgeprep.interfaces import Task
 from edgeprep.metrics.agreement import RELATIVE_ERROR, TOP1_AGREEMENT, agreement_for
 from edgeprep.metrics.metric import Metric
 from edgeprep.metrics.top_k import top_k
-from edgeprep.schema import nearest
+from edgeprep.schema import nearest, show
 
 __all__ = [
     "RELATIVE_ERROR",
@@ -33,7 +33,7 @@ _HOME: Mapping[str, tuple[str, str]] = {
     "roc-auc": ("edgeprep.metrics.roc_auc", "ROC_AUC"),
     "calibration-error": ("edgeprep.metrics.calibration_error", "CALIBRATION_ERROR"),
 }
-_TOP_K = re.compile(r"top-([1-9][0-9]*)")
+_TOP_K = re.compile(r"top-([0-9]{1,9})")
 
 
 def metric_for(task: Task, name: str, where: str = "budget.metric") -> Metric:
@@ -52,9 +52,8 @@ def metric_for(task: Task, name: str, where: str = "budget.metric") -> Metric:
     if found := _TOP_K.fullmatch(name) if any_k else None:
         return top_k(_check_k(task, name, int(found[1]), where))
     if name not in task.metrics:
-        known = ", ".join(map(repr, task.metrics)) or "nothing"
-        remedy = nearest(name, task.metrics) or f"; it can be scored by {known}"
-        raise RecipeError(f"{where}: must be a metric of task {task.name!r}, got {name!r}{remedy}")
+        rule = f"must be a metric of task {task.name!r}"
+        raise RecipeError(f"{where}: {rule}, got {show(name)}{_remedy(task, name)}")
     if name not in _HOME:
         known = ", ".join(map(repr, _HOME))
         raise PluginError(f"task {task.name!r}: metrics must be among {known}, got {name!r}")
@@ -68,6 +67,16 @@ def metrics_of(task: Task) -> tuple[Metric, ...]:
     return tuple(metric_for(task, name) for name in task.metrics if not _is_always_1(task, name))
 
 
+def _remedy(task: Task, name: str) -> str:
+    """What a wrong `name` may have meant, or what there is; of top-k one that says something."""
+    most = (_classes(task) or 0) - 1
+    known = [f"top-{most}" if _is_always_1(task, one) else one for one in task.metrics]
+    if family := [one for one in known if one.startswith(f"{name}-")]:
+        return f"; did you mean {' or '.join(map(repr, family))}?"
+    listing = ", ".join(map(repr, known)) or "nothing"
+    return nearest(name, known) or f"; it can be scored by {listing}"
+
+
 def _is_always_1(task: Task, name: str) -> bool:
     found = _TOP_K.fullmatch(name)
     classes = _classes(task)
@@ -75,6 +84,8 @@ def _is_always_1(task: Task, name: str) -> bool:
 
 
 def _check_k(task: Task, name: str, k: int, where: str) -> int:
+    if k < 1:
+        raise RecipeError(f"{where}: k must be at least 1, got {name!r}")
     if _is_always_1(task, name):
         rule = f"k must be below the number of classes, which is {_classes(task)}"
         raise RecipeError(f"{where}: {rule}, got {name!r}; that is 1 whatever is predicted")

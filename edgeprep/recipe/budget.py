@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from msgspec import Meta
+from msgspec.structs import replace
 
 from edgeprep.interfaces import Calibrator, Quantization, WeightRange
 from edgeprep.recipe.tables import Text
@@ -22,7 +23,8 @@ class QuantizeTable:
 
     Attributes:
         calibrator: how ranges of activations are chosen, as in `Quantization`.
-        percentile: the share of values inside the range, in percent, for "percentile".
+        percentile: the share of values inside the range, in percent, for "percentile"; 99.99 where
+            it is absent.
         weight_range: how much of int8 weights use, as in `Quantization`; "both": a variant of each,
             "full" and "reduced", between which the device chooses.
         keep_float: patterns of module paths that stay in float in every format; a target may name
@@ -30,7 +32,7 @@ class QuantizeTable:
     """
 
     calibrator: Calibrator = "min-max"
-    percentile: Annotated[float, Meta(gt=50, le=100)] = 99.99
+    percentile: Annotated[float, Meta(gt=50, le=100)] | None = None
     weight_range: WeightRange | Literal["both"] = "auto"
     keep_float: tuple[Text, ...] = ()
 
@@ -40,21 +42,23 @@ class QuantizeTable:
         ranges: tuple[WeightRange, ...] = (
             ("full", "reduced") if self.weight_range == "both" else (self.weight_range,)
         )
-        return tuple(
-            Quantization(
-                calibrator=self.calibrator, percentile=self.percentile, weight_range=weight_range
-            )
-            for weight_range in ranges
-        )
+        return tuple(self._policy(weight_range) for weight_range in ranges)
 
     @property
     def policy(self) -> Quantization:
         """The one for what serves all variants, such as fine-tuning: "auto" where it is "both"."""
-        return Quantization(
-            calibrator=self.calibrator,
-            percentile=self.percentile,
-            weight_range="auto" if self.weight_range == "both" else self.weight_range,
-        )
+        return self._policy("auto" if self.weight_range == "both" else self.weight_range)
+
+    def ignores_percentile(self, budget: "BudgetTable | None") -> bool:
+        """Whether nothing that a conversion may do under `budget` looks at `percentile`."""
+        repairs = budget is not None and "calibrate" in budget.repair
+        return self.calibrator != "percentile" and not repairs
+
+    def _policy(self, weight_range: WeightRange) -> Quantization:
+        policy = Quantization(calibrator=self.calibrator, weight_range=weight_range)
+        if self.percentile is None:
+            return policy
+        return replace(policy, percentile=self.percentile)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

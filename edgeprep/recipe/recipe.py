@@ -5,6 +5,7 @@ stay tables, which the rooms that own them build with `edgeprep.schema`.
 """
 
 import hashlib
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ __all__ = ["Recipe", "RecipeText", "load_recipe"]
 
 # Recipes are written by hand; what is larger is some other file.
 MAX_SIZE_BYTES = 1_000_000
+_NAME = "^[a-z0-9][a-z0-9-]*$"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +39,7 @@ class RecipeText:
         name: of the bundle: lower-case letters, digits and hyphens.
         model: where the network comes from.
         task: what its outputs mean.
-        target: the formats to write.
+        target: the formats to write; absent where the recipe is for training alone.
         input: the pictures that an application hands over.
         augment: how those pictures vary in training, which comes before `preprocess`. Other
             commands check that it could be done, and do not do it.
@@ -53,10 +55,10 @@ class RecipeText:
         search: which combinations `edgeprep search` tries.
     """
 
-    name: Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9-]*$")]
+    name: Annotated[str, Meta(extra_json_schema={"pattern": _NAME})]
     model: ModelTable
     task: UseTable
-    target: Annotated[tuple[TargetTable, ...], Meta(min_length=1)]
+    target: Annotated[tuple[TargetTable, ...], Meta(min_length=1)] = ()
     input: InputTable = field(default_factory=InputTable)
     augment: tuple[UseTable, ...] = ()
     preprocess: tuple[UseTable, ...] = ()
@@ -69,6 +71,7 @@ class RecipeText:
     search: SearchTable = field(default_factory=SearchTable)
 
     def __post_init__(self) -> None:
+        _check_name(self.name)
         _check_use("task", self.task)
         for index, table in enumerate(self.augment):
             _check_use(f"augment[{index}]", table)
@@ -129,6 +132,8 @@ def load_recipe(path: str | PathLike[str]) -> Recipe:
     path = Path(path)
     content = _read(path)
     text = schema.build(RecipeText, _parse(path, content), "")
+    # Not where recipes are made, as a search has other calibrators in the place of this one.
+    _check_percentile(text)
     return Recipe(
         **{name: getattr(text, name) for name in schema.fields(RecipeText)},
         directory=path.parent,
@@ -160,6 +165,24 @@ def _parse(path: Path, content: bytes) -> Mapping[str, object]:
         raise RecipeError(f"{path}: must be TOML, got {fault}") from fault
     except RecursionError:
         raise RecipeError(f"{path}: must be TOML, got values nested too deeply") from None
+
+
+def _check_name(name: str) -> None:
+    if not re.fullmatch(_NAME, name):
+        near = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+        rule = "must be of lower-case letters, digits and hyphens, the first of them no hyphen"
+        remedy = f"; such as {near!r}" if near else ""
+        raise RecipeError(f"name: {rule}, got {schema.show(name)}{remedy}")
+
+
+def _check_percentile(recipe: RecipeText) -> None:
+    quantize = recipe.quantize
+    if quantize.percentile is not None and quantize.ignores_percentile(recipe.budget):
+        rule = "needs calibrator = 'percentile' to change anything"
+        raise RecipeError(
+            f"quantize.percentile: {rule}, got {quantize.calibrator!r}; set it, or leave "
+            "percentile out"
+        )
 
 
 def _check_use(where: str, table: Mapping[str, object]) -> None:

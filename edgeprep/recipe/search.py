@@ -9,14 +9,17 @@ from edgeprep.interfaces import Calibrator, Placement, Precision
 
 __all__ = ["SearchTable"]
 
+Share = Annotated[float, Meta(ge=0, lt=1)]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchTable:
     """`[search]`: the space of a search; every combination is one point.
 
     Attributes:
-        prune: shares of channels to prune; 0 leaves the network as it is. The other keys are those
-            of the recipe's own pass "prune", where it has one, in the place of which these come.
+        prune: shares of channels to prune, 0 for none; absent: as the recipe says. The other keys
+            are those of the recipe's own pass "prune", where it has one, in the place of which
+            these come.
         precision: in each format of the recipe that offers it; of several targets of one format,
             as that says which names it, or the first.
         calibrator: how ranges of activations are chosen, where they are.
@@ -24,7 +27,7 @@ class SearchTable:
         minutes: after so many no further point is begun.
     """
 
-    prune: Annotated[tuple[Annotated[float, Meta(ge=0, lt=1)], ...], Meta(min_length=1)] = (0.0,)
+    prune: Annotated[tuple[Share, ...], Meta(min_length=1)] | None = None
     precision: Annotated[tuple[Precision, ...], Meta(min_length=1)] = ("fp32", "int8")
     calibrator: Annotated[tuple[Calibrator, ...], Meta(min_length=1)] = (
         "min-max",

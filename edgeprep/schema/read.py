@@ -3,7 +3,7 @@
 import math
 import operator
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TypeVar
 
 from msgspec import inspect as types
@@ -17,7 +17,7 @@ __all__ = ["build"]
 T = TypeVar("T")
 
 
-def build(cls: type[T], table: object, where: str) -> T:
+def build(cls: type[T], table: object, where: str, *, beside: Collection[str] = ()) -> T:
     """An instance of the dataclass `cls` from a `table` as TOML and JSON give it.
 
     Converted is only what loses nothing: a whole number where a float is asked for, an array to a
@@ -27,21 +27,27 @@ def build(cls: type[T], table: object, where: str) -> T:
         cls: a dataclass that `fields` accepts.
         table: what was written.
         where: the path of `table` in its document, such as `compress[1]`; "" for all of it.
+        beside: keys that stand there, too, and that others have read: for messages.
 
     Raises:
         RecipeError: a rule is broken; the message starts with the path of the fault.
     """
-    if not isinstance(table, Mapping):
-        raise broken(where, "must be a table", table)
     known = fields(cls)
+    if not isinstance(table, Mapping):
+        needed = ", ".join(f"{name} = ..." for name, field in known.items() if field.required)
+        remedy = f"; write {{ {needed} }}" if needed else ""
+        raise broken(where, "must be a table", table, remedy)
     rest = rest_of(cls)
     written = {key: value for key, value in table.items() if key in known and key != rest}
     others = {key: value for key, value in table.items() if key not in written}
     if others and rest is None:
         key = str(next(iter(others)))
-        raise RecipeError(f"{join(where, key)}: unknown key{nearest_or_all(key, known)}")
+        raise _unknown(where, key, [*beside, *known])
     for name, field in known.items():
         if field.required and name not in written and name != rest:
+            for key in map(str, others):
+                if nearest(key, [name]):
+                    raise _unknown(where, key, [name])
             raise RecipeError(f"{join(where, name)}: required key is missing")
     values = {
         name: _convert(value, known[name].type, join(where, name))
@@ -50,6 +56,10 @@ def build(cls: type[T], table: object, where: str) -> T:
     if rest is not None:
         values[rest] = others
     return _construct(cls, values, where)
+
+
+def _unknown(where: str, key: str, known: Collection[str]) -> RecipeError:
+    return RecipeError(f"{join(where, key)}: unknown key{nearest_or_all(key, known)}")
 
 
 def _construct(cls: type[T], values: Mapping[str, object], where: str) -> T:

@@ -13,8 +13,12 @@ import torch
 from numpy.typing import NDArray
 
 from edgeprep.conversion.source import NetworkSource
+from edgeprep.data import warn
 from edgeprep.interfaces import Objective, Stage, Task, Workbench
+from edgeprep.metrics.accuracy import ACCURACY
+from edgeprep.metrics.chance import compare_with_chance
 from edgeprep.recipe import TrainTable
+from edgeprep.registry import Registry, default_registry
 from edgeprep.stages.chain import Chain
 from edgeprep.stages.dtype import DType
 from edgeprep.stages.layout import Layout
@@ -109,6 +113,11 @@ class SmallWorkbench(Workbench):
         return self.chain.stages
 
     @property
+    def registry(self) -> Registry:
+        """See `Workbench.registry`."""
+        return default_registry()
+
+    @property
     def seed(self) -> int:
         """See `Workbench.seed`."""
         return 0
@@ -174,6 +183,27 @@ class SmallWorkbench(Workbench):
         inputs, labels = self._prepared(seed=1)
         with torch.inference_mode():
             return float((network.eval()(inputs).argmax(1) == labels).float().mean())
+
+    def examine(
+        self,
+        answer: Callable[[torch.Tensor], tuple[torch.Tensor, ...]],
+        *,
+        key: str,
+        who: str,
+        view: Callable[[NDArray[Any]], NDArray[Any]] | None = None,
+    ) -> None:
+        """See `Workbench.examine`."""
+        inputs, labels = self._prepared(seed=1)
+        if view is not None:
+            images, _ = _pictures(self.samples, seed=1)
+            inputs = torch.from_numpy(np.stack([view(image) for image in images]))
+        with torch.no_grad():
+            output, *_ = answer(inputs)
+        score = float((output.argmax(1) == labels).float().mean())
+        with self.step(f"score the {key}") as done:
+            done(f"accuracy {score:.4f}")
+        if warning := compare_with_chance(self.task, ACCURACY, labels.tolist(), score):
+            warn(self.step, f"{key}: {who} scores {warning}")
 
     def speedups(self, network: torch.nn.Module) -> Mapping[str, float]:
         """See `Workbench.speedups`; nothing is measured here."""

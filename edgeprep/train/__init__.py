@@ -35,7 +35,7 @@ from edgeprep.train.data import TrainingData, open_training
 from edgeprep.train.fit import Fitted, fit
 from edgeprep.train.from_recipe import train_recipe
 from edgeprep.train.network import load_network
-from edgeprep.train.objective import objective_for
+from edgeprep.train.objective import check_imitation, objective_for
 from edgeprep.train.output import Trained, holds_training
 from edgeprep.train.recipe import build_augment
 
@@ -47,6 +47,7 @@ __all__ = [
     "Trained",
     "TrainingData",
     "build_augment",
+    "check_imitation",
     "fit",
     "holds_training",
     "load_network",

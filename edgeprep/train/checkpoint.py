@@ -18,7 +18,7 @@ from edgeprep.train.digests import digest_tensors
 
 __all__ = ["Checkpoint", "read_checkpoint", "write_checkpoint", "write_weights"]
 
-_FORMAT = "edgeprep-training-1"
+_FORMAT = "edgeprep-training-2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,7 @@ class Checkpoint:
     Attributes:
         tensors: the weights, their average and the optimizer's state, each by its own prefix.
         state: the rest, as JSON can say it.
-        made_from: digests of what the training started from, by what it is, such as "data".
+        made_from: what the training started from, as digests by what it is, such as "data".
     """
 
     tensors: Mapping[str, torch.Tensor]

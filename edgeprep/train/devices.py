@@ -12,7 +12,7 @@ from lightning_fabric.strategies.launchers.subprocess_script import _SubprocessS
 
 from edgeprep.errors import RecipeError
 from edgeprep.recipe import TrainTable
-from edgeprep.schema.foreign import name_fault
+from edgeprep.train.possible import explain
 
 __all__ = ["check_forks", "children_of", "fabric_in_silence", "is_forked", "open_fabric", "seeded"]
 
@@ -25,8 +25,8 @@ def open_fabric(settings: TrainTable) -> Fabric:
     """
     try:
         with warnings.catch_warnings():
-            # It would go on with another precision than the one asked for.
-            warnings.filterwarnings("error", ".*AMP with fp16 is not supported", UserWarning)
+            # It would go on with another precision or strategy than the one asked for.
+            warnings.filterwarnings("error", ".* is not supported on CPU", UserWarning)
             fabric = Fabric(
                 accelerator=settings.accelerator,
                 devices=settings.devices,
@@ -34,9 +34,10 @@ def open_fabric(settings: TrainTable) -> Fabric:
                 strategy=settings.strategy,
                 precision=settings.precision,
             )
+        if _start_method(fabric) == "spawn":
+            raise ValueError("processes are spawned")
     except Exception as error:  # Fabric lets out errors of every kind
-        rule = "must name what Lightning Fabric has on this machine"
-        raise RecipeError(f"train: {rule}, got {name_fault(error)}") from error
+        raise RecipeError(explain(settings, error)) from error
     if settings.batch % fabric.world_size:
         rule = f"must be a multiple of the {fabric.world_size} devices that share it"
         raise RecipeError(f"train.batch: {rule}, got {settings.batch}")
@@ -63,8 +64,13 @@ def is_forked(fabric: Fabric) -> bool:
 
     In a fork of a process that has used several threads, OpenMP waits forever for more than one.
     """
+    return _start_method(fabric) == "fork"
+
+
+def _start_method(fabric: Fabric) -> str | None:
+    """How it starts processes that begin in the middle of this program; None where it does not."""
     launcher = fabric.strategy.launcher
-    return isinstance(launcher, _MultiProcessingLauncher) and launcher._start_method == "fork"
+    return launcher._start_method if isinstance(launcher, _MultiProcessingLauncher) else None
 
 
 @contextmanager

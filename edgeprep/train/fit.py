@@ -46,6 +46,8 @@ def fit(
     learning_rate: float | None = None,
     progress: Progress = silent,
     watch: Watch = unwatched,
+    where: str = "train",
+    rate_key: str = "train.learning_rate",
 ) -> Fitted:
     """Train `network` on `data` as `settings` say.
 
@@ -64,6 +66,8 @@ def fit(
         learning_rate: the highest one; None: that of `settings`.
         progress: is told of every epoch.
         watch: is told of every step.
+        where: the path in the recipe of what trains, for messages.
+        rate_key: the path of the learning rate, for messages; "" where no key has it.
 
     Raises:
         RecipeError: the settings do not fit the network or the data, the task has no objective, or
@@ -74,9 +78,9 @@ def fit(
         StorageError: a file cannot be written, or another training is under way in `storage`.
     """
     # Here, as Fabric takes a second to import, and a recipe with a fault need not wait for it.
-    from edgeprep.train.alone import alone_in
+    from edgeprep.alone import alone_in
     from edgeprep.train.devices import check_forks, open_fabric
-    from edgeprep.train.training import Training, train_on
+    from edgeprep.train.training import Training, remedy_for, train_on
 
     if objective is None:
         objective = objective_for(data.task, settings)
@@ -95,10 +99,12 @@ def fit(
         progress=progress,
         watch=watch,
         otherwise="begin anew",
+        where=where,
+        remedy=remedy_for(rate_key),
     )
     fabric = open_fabric(settings)
     check_forks(fabric, settings)
-    with alone_in(storage) if fabric.is_global_zero else nullcontext():
+    with alone_in(storage, "training") if fabric.is_global_zero else nullcontext():
         outcome = train_on(fabric, training)
     return Fitted(
         network=network,

@@ -63,7 +63,7 @@ def train_recipe(
     """
     # Here, as Fabric takes a second to import, which no other user of this room shall wait for.
     from edgeprep.train.devices import children_of, open_fabric
-    from edgeprep.train.training import Training, train_on
+    from edgeprep.train.training import Training, check_batch, remedy_for, train_on
 
     if not isinstance(recipe, Recipe):
         recipe = load_recipe(recipe)
@@ -79,9 +79,7 @@ def train_recipe(
         progress, watch = silent, unwatched
     with closing(chain), ExitStack() as inside:
         data = open_training(recipe, chain=chain, task=task, registry=registry)
-        network = start_network(
-            recipe.model, settings.weights, recipe.directory, seed=settings.seed
-        )
+        network = _start(recipe, progress)
         check_learnable(network, data)
         check_patterns(network, settings)
         tested = _evaluation(recipe, data)
@@ -89,6 +87,7 @@ def train_recipe(
             # They are read now, and need not be a second time.
             data.tested.digests = tested.digests
         warnings = read_data(data, progress)
+        check_batch(data, settings)
         training = Training(
             network=network,
             data=data,
@@ -100,6 +99,8 @@ def train_recipe(
             progress=progress,
             watch=watch,
             otherwise="refuse",
+            where="train",
+            remedy=remedy_for("train.learning_rate"),
         )
         if fabric.is_global_zero:
             inside.enter_context(prepared(directory, overwrite=overwrite))
@@ -131,6 +132,19 @@ def _task(recipe: Recipe, registry: Registry) -> Task:
     options = {name: value for name, value in recipe.task.items() if name != "use"}
     task: Task = build(cls, options, "task")
     return task
+
+
+def _start(recipe: Recipe, progress: Progress) -> torch.nn.Module:
+    model, weights = recipe.model, recipe.train.weights
+    with progress("start from") as done:
+        network = start_network(model, weights, recipe.directory, seed=recipe.train.seed)
+        said = "the weights that model.factory makes"
+        if weights is not None:
+            said = f"{weights!r} of train.weights"
+        elif model.weights is not None:
+            said += f"; name {model.weights!r} of model.weights in train.weights to start from it"
+        done(said)
+    return network
 
 
 def _evaluation(recipe: Recipe, data: TrainingData) -> Prepared | None:

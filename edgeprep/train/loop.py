@@ -48,6 +48,7 @@ class Loop:
         rate: the learning rate of every step.
         storage: where files are kept.
         made_from: see `Checkpoint.made_from`.
+        where: the path in the recipe of what trains, for messages.
         remedy: what helps where weights explode, for messages.
         threads: how many torch computes with.
         dtypes: of the weights, as the network came.
@@ -65,6 +66,7 @@ class Loop:
     rate: LearningRate
     storage: Path
     made_from: Mapping[str, str]
+    where: str
     remedy: str
     threads: int
     dtypes: Mapping[str, torch.dtype]
@@ -190,7 +192,7 @@ class Loop:
             if _is_memory(error):
                 remedy = "a smaller train.batch needs less"
                 raise TrainingError(
-                    f"train: {self._place(self.step)} must fit into memory, got "
+                    f"{self.where}: {self._place(self.step)} must fit into memory, got "
                     f"{name_fault(error)}; {remedy}"
                 ) from error
             raise RecipeError(
@@ -215,7 +217,8 @@ class Loop:
             else "no epoch has ended, so that no weights are kept"
         )
         return TrainingError(
-            f"train: {place}: {rule}, got {got} at learning rate {rate}; {kept}; {self.remedy}"
+            f"{self.where}: {place}: {rule}, got {got} at learning rate {rate}; {kept}; "
+            f"{self.remedy}"
         )
 
     def _end_of_epoch(self, row: Row) -> None:

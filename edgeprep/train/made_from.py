@@ -12,7 +12,7 @@ import torch
 
 from edgeprep.interfaces import FileStage
 from edgeprep.recipe import TrainTable
-from edgeprep.train.digests import digest_files, digest_tensors, structure_of
+from edgeprep.train.digests import code_beside, digest_files, digest_tensors, structure_of
 from edgeprep.truths import content_of
 from edgeprep.version import __version__
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # which imports this module
 
 __all__ = ["differences", "digests_of"]
 
+_SETTINGS = "settings"
 # What changes how quickly a result comes, or where it is computed, and not what it is.
 _NEUTRAL = frozenset(
     {"save_minutes", "workers", "threads", "accelerator", "devices", "nodes", "strategy"}
@@ -29,28 +30,50 @@ _NEUTRAL = frozenset(
 
 
 def digests_of(training: "Training") -> dict[str, str]:
-    """One digest for each thing that a user may have changed."""
+    """One digest for each thing that a user may have changed; the settings as JSON."""
     directory = training.data.training.directory
     return {
-        "settings": _of_settings(training.settings, training.epochs, training.learning_rate),
+        # As they are, so that a message can name those that differ.
+        _SETTINGS: _of_settings(training.settings, training.epochs, training.learning_rate),
         "data": _of_data(training.data),
         "weights": digest_tensors(training.network.state_dict()),
         "network": _digest([structure_of(training.network).encode()]),
         # What a factory and a network's methods do is in no other digest.
-        "code beside the recipe": digest_files(sorted(directory.glob("*.py"))),
+        "code beside the recipe": digest_files(code_beside(directory)),
         "objective": _of_objective(training),
         "versions of torch and edgeprep": _of_program(),
     }
 
 
 def differences(one: Mapping[str, str], other: Mapping[str, str]) -> str:
-    """What differs, for people: "settings and data"; "" where nothing does."""
-    return " and ".join(name for name in other if one.get(name) != other[name])
+    """What differs, for people: "settings (train.seed 0 -> 1) and data"; "" where nothing does."""
+    found = [name for name in other if one.get(name) != other[name]]
+    return " and ".join(
+        f"{name} ({_changes(one[name], other[name])})" if name == _SETTINGS else name
+        for name in found
+    )
+
+
+def _changes(one: str, other: str) -> str:
+    before, after = json.loads(one), json.loads(other)
+    return ", ".join(
+        f"train.{key} {_show(before.get(key))} -> {_show(value)}"
+        for key, value in after.items()
+        # As text, for the order of `rates` counts.
+        if json.dumps(before.get(key)) != json.dumps(value)
+    )
+
+
+def _show(value: object) -> str:
+    return "absent" if value is None else repr(value)
 
 
 def _of_settings(settings: TrainTable, epochs: int, rate: float) -> str:
-    known = {name: value for name, value in asdict(settings).items() if name not in _NEUTRAL}
-    return _digest([json.dumps([known, epochs, rate], sort_keys=True).encode()])
+    used = {**asdict(settings), "learning_rate": rate}
+    if epochs != settings.epochs:
+        # A pass has fewer, and a share of the warm-up.
+        used["epochs"] = settings.epochs, epochs
+    return json.dumps({name: value for name, value in used.items() if name not in _NEUTRAL})
 
 
 def _of_data(data: "TrainingData") -> str:

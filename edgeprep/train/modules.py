@@ -1,14 +1,17 @@
 """Patterns of module paths, such as `features.*.conv`."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 from fnmatch import fnmatchcase
 
 import torch
 
 from edgeprep.errors import RecipeError
-from edgeprep.schema import nearest
+from edgeprep.schema import name_first, nearest
 
-__all__ = ["inside", "match_pattern", "match_patterns"]
+__all__ = ["inside", "is_pattern", "match_pattern", "match_patterns", "name_outermost"]
+
+_NAMED = 8  # so many modules are named where none is near
 
 
 def match_patterns(
@@ -42,8 +45,45 @@ def match_pattern(network: torch.nn.Module, pattern: str, where: str) -> tuple[s
     found = tuple(path for path in paths if fnmatchcase(path, pattern))
     if not found:
         rule = "must match a module of the network"
-        raise RecipeError(f"{where}: {rule}, got {pattern!r}{nearest(pattern, paths)}")
+        remedy = _nearest_pattern(pattern, paths) or f"; known here: {name_outermost(paths)}"
+        raise RecipeError(f"{where}: {rule}, got {pattern!r}{remedy}")
     return found
+
+
+def is_pattern(text: str) -> bool:
+    """Whether `text` has wildcards."""
+    return bool(re.search(r"[*?\[]", text))
+
+
+def name_outermost(paths: Collection[str]) -> str:
+    """The first and outermost of `paths`, for messages."""
+    outer = sorted(paths, key=lambda path: path.count("."))
+    return name_first(_NAMED, outer) or "nothing"
+
+
+def _nearest_pattern(pattern: str, paths: Sequence[str]) -> str:
+    """The end of a message: the pattern that was probably meant, with the same wildcards."""
+    if not is_pattern(pattern):
+        return nearest(pattern, paths)
+    parts = pattern.split(".")
+    likely = dict.fromkeys(
+        ".".join(map(_with_wildcards, parts, path.split(".")))
+        for path in paths
+        if path.count(".") >= pattern.count(".")
+    )
+    return nearest(
+        pattern, [one for one in likely if any(fnmatchcase(path, one) for path in paths)]
+    )
+
+
+def _with_wildcards(part: str, name: str) -> str:
+    """`name`, with the wildcards of `part` of a pattern; `part` where it has them in between."""
+    if not is_pattern(part):
+        return name
+    middle = part.strip("*")
+    if not middle or is_pattern(middle):
+        return part
+    return "*" * part.startswith("*") + name + "*" * part.endswith("*")
 
 
 def inside(path: str, modules: Sequence[str]) -> bool:

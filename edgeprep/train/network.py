@@ -29,7 +29,7 @@ def load_network(model: ModelTable, directory: Path) -> torch.nn.Module:
     if model.head is not None:
         replace_head(network, model.head)
     if model.weights is not None:
-        load_weights(network, directory / model.weights)
+        load_weights(network, model.weights, directory)
     check_finite(network)
     return network.eval().requires_grad_(requires_grad=False)
 
@@ -55,15 +55,14 @@ def start_network(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = _build(model, directory)
-        path = None if weights is None else directory / weights
-        state = None if path is None else read_weights(path, where)
+        state = None if weights is None else read_weights(weights, directory, where)
         if model.head is not None:
             if state is not None and fits(network, state):
                 network.load_state_dict(state)
                 state = None
             replace_head(network, model.head)
-    if path is not None and state is not None:
-        put_weights(network, state, path, where)
+    if weights is not None and state is not None:
+        put_weights(network, state, weights, where)
     check_finite(network, where)
     return network.eval().requires_grad_(requires_grad=False)
 

@@ -6,7 +6,7 @@ from edgeprep.errors import RecipeError
 from edgeprep.interfaces import Objective, Task
 from edgeprep.recipe import TrainTable
 
-__all__ = ["objective_for"]
+__all__ = ["check_imitation", "objective_for"]
 
 
 def objective_for(task: Task, settings: TrainTable) -> Objective:
@@ -28,3 +28,15 @@ def objective_for(task: Task, settings: TrainTable) -> Objective:
     module, _, name = task.objective.partition(":")
     objective: Objective = getattr(import_module(module), name)(task, settings)
     return objective
+
+
+def check_imitation(objective: Objective, task: Task) -> None:
+    """Refuse a task that networks cannot be distilled for.
+
+    Raises:
+        RecipeError: `objective`, that of `task`, does not say how outputs are compared.
+    """
+    if type(objective).imitation is Objective.imitation:
+        rule = "must be a task that networks can be distilled for"
+        remedy = "its objective has no method 'imitation'"
+        raise RecipeError(f"task.use: {rule}, got {task.name!r}; {remedy}")

@@ -2,16 +2,17 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgeprep.errors import OutputExists, StorageError
+from edgeprep.errors import DataError, OutputExists, OutputRefused, RecipeError, StorageError
 from edgeprep.files import atomic_write
 from edgeprep.train.files import (
     CHECKPOINT,
     CURVE,
+    EPOCH,
     RESULT,
     ROWS,
     STATE,
@@ -89,10 +90,10 @@ def claim(directory: Path, *, overwrite: bool) -> None:
     Raises:
         OutputExists: a training was finished there, or files of its names are there that none
             has left, and `overwrite` is False.
-        StorageError: it is no directory.
+        OutputRefused: it is no directory.
     """
     if directory.exists() and not directory.is_dir():
-        raise StorageError(f"{directory}: must be a directory, got a file")
+        raise OutputRefused(f"{directory}: must be a directory, got a file")
     if (directory / RESULT).exists() and not overwrite:
         raise OutputExists(
             f"{directory}: holds a finished training; pass --overwrite (overwrite=True) to train "
@@ -116,6 +117,8 @@ def holds_training(directory: Path) -> bool:
 def prepared(directory: Path, *, overwrite: bool) -> Iterator[None]:
     """Inside, there is `directory`, and no other training works in it.
 
+    A training that is refused before its first epoch has ended leaves nothing of its own.
+
     Args:
         directory: of the training.
         overwrite: whether nothing goes on that a training before has left in it. Its weights, its
@@ -125,19 +128,37 @@ def prepared(directory: Path, *, overwrite: bool) -> Iterator[None]:
         StorageError: it cannot be made or written to, or another training is under way in it.
     """
     # Here, as Windows has no such locks, and no training, but other users of this room.
-    from edgeprep.train.alone import alone_in
+    from edgeprep.alone import alone_in
 
+    made = [path for path in (directory, *directory.parents) if not path.exists()]
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise _unwritable(directory, error) from error
-    with alone_in(directory):
+    with _gone_if_refused(directory, made), alone_in(directory, "training"):
         remove_files((directory / name for name in STATE if overwrite), directory)
         try:
             (directory / ROWS).touch()
         except OSError as error:
             raise _unwritable(directory, error) from error
         yield
+
+
+@contextmanager
+def _gone_if_refused(directory: Path, made: Sequence[Path]) -> Iterator[None]:
+    """Inside, a refusal takes along what was begun here, and `made`, the innermost first."""
+    began = not any((directory / name).exists() for name in (*STATE, ROWS))
+    try:
+        yield
+    except (DataError, RecipeError):
+        rows = directory / ROWS
+        if began and not rows.stat().st_size and not (directory / EPOCH).exists():
+            remove_files((directory / CHECKPOINT, rows), directory)
+            # One may hold what is not ours.
+            with suppress(OSError):
+                for path in made:
+                    path.rmdir()
+        raise
 
 
 def _unwritable(directory: Path, error: OSError) -> StorageError:

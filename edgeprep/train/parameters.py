@@ -16,9 +16,9 @@ def check_patterns(network: torch.nn.Module, settings: TrainTable) -> None:
     """Look for what the patterns of `settings` name, before anything is written.
 
     Raises:
-        RecipeError: a pattern matches no module.
+        RecipeError: a pattern matches no module, or nothing is left to learn.
     """
-    match_patterns(network, settings.freeze, "train.freeze")
+    _frozen(network, settings)
     for pattern in settings.rates:
         match_pattern(network, pattern, f"train.rates.{pattern}")
 
@@ -29,15 +29,24 @@ def freeze(network: torch.nn.Module, settings: TrainTable) -> tuple[str, ...]:
     Raises:
         RecipeError: a pattern matches no module, or nothing is left to learn.
     """
-    frozen = match_patterns(network, settings.freeze, "train.freeze")
-    learning = 0
+    frozen = _frozen(network, settings)
     for name, parameter in network.named_parameters():
-        learns = parameter.is_floating_point() and not inside(name, frozen)
-        parameter.requires_grad_(learns)
-        learning += learns
-    if not learning:
-        got = f"{list(settings.freeze)!r}" if frozen else "a network without parameters"
-        raise RecipeError(f"train.freeze: must leave a parameter that learns, got {got}")
+        parameter.requires_grad_(parameter.is_floating_point() and not inside(name, frozen))
+    return frozen
+
+
+def _frozen(network: torch.nn.Module, settings: TrainTable) -> tuple[str, ...]:
+    """The paths of the modules that do not learn, where something else does."""
+    frozen = match_patterns(network, settings.freeze, "train.freeze")
+    able = [name for name, value in network.named_parameters() if value.is_floating_point()]
+    if not able:
+        raise RecipeError("model.factory: the network must have a parameter to learn, got none")
+    if all(inside(name, frozen) for name in able):
+        last = able[-1].rpartition(".")[0]
+        raise RecipeError(
+            f"train.freeze: must leave a parameter that learns, got {list(settings.freeze)!r}; "
+            f"at least the last layer, {last!r}, should learn"
+        )
     return frozen
 
 

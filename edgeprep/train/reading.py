@@ -1,6 +1,6 @@
 """All data of a training, read before it begins."""
 
-from edgeprep.data import Progress
+from edgeprep.data import Progress, warn
 from edgeprep.schema import name_first
 from edgeprep.train.data import TrainingData
 from edgeprep.train.overlap import overlaps
@@ -39,6 +39,5 @@ def read_data(data: TrainingData, progress: Progress) -> tuple[str, ...]:
         digests["data.evaluation"] = data.tested.digests
     warnings = (*unreadable, *overlaps(digests))
     for warning in data.tested.untold(warnings):
-        with progress("compare the data") as done:
-            done(warning)
+        warn(progress, warning)
     return warnings

@@ -32,11 +32,9 @@ from edgeprep.train.threads import threads_for, using_threads
 from edgeprep.train.validation import Verdict
 from edgeprep.train.watching import Watch, unwatched
 
-__all__ = ["Outcome", "Training", "train_on"]
+__all__ = ["Outcome", "Training", "check_batch", "remedy_for", "train_on"]
 
 _ANEW = "pass --overwrite (overwrite=True) to train anew, or name another directory"
-# Of weights that have exploded: other settings have a training begin anew.
-_REMEDY = "lower train.learning_rate, or set train.clip_norm"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +44,8 @@ class Training:
     Attributes:
         otherwise: what is done where the storage holds a training of other settings, data or
             weights, or a damaged one.
+        where: the path in the recipe of what trains, for messages.
+        remedy: what helps where weights explode, for messages.
     """
 
     network: torch.nn.Module
@@ -58,6 +58,8 @@ class Training:
     progress: Progress
     watch: Watch
     otherwise: Literal["begin anew", "refuse"]
+    where: str
+    remedy: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +93,7 @@ def train_on(fabric: Fabric, training: Training) -> Outcome:
     """
     network, device = training.network, _device(training.network)
     dtypes = {name: tensor.dtype for name, tensor in _tensors(network)}
-    _check_batch(training)
+    check_batch(training.data, training.settings)
     with fabric_in_silence():
         finished: Outcome = fabric.launch(partial(_train, training=training)).outcome()
     if not fabric.is_global_zero:
@@ -105,13 +107,23 @@ def train_on(fabric: Fabric, training: Training) -> Outcome:
     return finished
 
 
-def _check_batch(training: Training) -> None:
-    data, size = training.data, training.settings.batch
+def check_batch(data: TrainingData, settings: TrainTable) -> None:
+    """Refuse batches that are larger than the training data.
+
+    Raises:
+        RecipeError: they are.
+        DataError: the data cannot be used.
+    """
     # Read now, in this process, and not in each one that forks from it.
     count = len(data.supply)
-    if size > count:
+    if settings.batch > count:
         rule = f"must be at most the {count} pictures of {data.training.where}"
-        raise RecipeError(f"train.batch: {rule}, got {size}")
+        raise RecipeError(f"train.batch: {rule}, got {settings.batch}")
+
+
+def remedy_for(rate_key: str) -> str:
+    """What helps where weights explode, by the recipe's keys."""
+    return f"lower {rate_key}, or set train.clip_norm" if rate_key else "set train.clip_norm"
 
 
 def _train(fabric: Fabric, training: Training) -> _Answer:
@@ -157,7 +169,9 @@ def _prepare(fabric: Fabric, training: Training) -> Loop:
         ),
         storage=training.storage,
         made_from=made_from,
-        remedy=_REMEDY if training.otherwise == "begin anew" else f"{_REMEDY}; then {_ANEW}",
+        where=training.where,
+        # Other settings have a training begin anew.
+        remedy=training.remedy + (f"; then {_ANEW}" if training.otherwise == "refuse" else ""),
         threads=threads,
         dtypes=dtypes,
         progress=training.progress if fabric.is_global_zero else silent,

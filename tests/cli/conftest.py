@@ -55,14 +55,18 @@ import numpy as np
 from edgeprep_fakes import pause
 
 
-def pictures(count=24):
-    rng = np.random.default_rng(3)
+def pictures(count=24, seed=3):
+    rng = np.random.default_rng(seed)
     for index in range(count):
         picture = rng.integers(0, 120, (8, 8, 3), dtype=np.uint8)
         picture[..., index % 3] += 30
         if index == 10:
             pause("data")
         yield picture, index % 3
+
+
+def others():
+    return pictures(seed=4)
 
 
 def nothing():
@@ -88,7 +92,7 @@ mean = [0.5, 0.5, 0.5]
 std  = [0.25, 0.25, 0.25]
 
 [data]
-calibration = { factory = "data:pictures" }
+calibration = { factory = "data:others" }
 evaluation  = { factory = "data:pictures" }
 
 [[target]]

@@ -74,7 +74,7 @@ def test_a_recipe_that_is_none(
             "target[0].format: unknown exporter 'fkae'; did you mean 'fake'?",
         ),
         (
-            'calibration = { factory = "data:pictures" }',
+            'calibration = { factory = "data:others" }',
             "",
             (
                 "target[0].precision: 'int8' needs data.calibration, got none; "
@@ -143,21 +143,22 @@ def test_fewer_labels_than_the_network_has_classes(refused: Run, project: Projec
 
 
 WEIGHT = {"head.weight": torch.eye(3)}
+REMEDY = "; load what this network was saved to, or have the factory make the one that it is of"
 
 
 @pytest.mark.parametrize(
     ("state", "message"),
     [
-        ({}, "'weights.safetensors' must fit the network, got keys missing: head.weight"),
+        ({}, f"'weights.safetensors' must fit the network, got keys missing: head.weight{REMEDY}"),
         (
             WEIGHT | {"tail": torch.ones(1)},
-            "'weights.safetensors' must fit the network, got keys unexpected: tail",
+            f"'weights.safetensors' must fit the network, got keys unexpected: tail{REMEDY}",
         ),
         (
             {"head.weight": torch.eye(4)},
             (
                 "'weights.safetensors' must fit the network, "
-                "got keys of another shape: head.weight (4, 4) for (3, 3)"
+                f"got keys of another shape: head.weight (4, 4) for (3, 3){REMEDY}"
             ),
         ),
         (
@@ -178,7 +179,10 @@ def test_weights_that_do_not_fit(
 def test_weights_that_are_not_there(refused: Run, project: Project) -> None:
     recipe = project({'"model:build"': '"model:build"\nweights = "absent.pt"'})
     path = recipe.parent / "absent.pt"
-    assert refused(recipe) == (1, f"edgeprep: model.weights: must be a file, got {str(path)!r}")
+    assert refused(recipe) == (
+        1,
+        f"edgeprep: model.weights: must be a file, got 'absent.pt'; looked for {str(path)!r}",
+    )
 
 
 class Canary:
@@ -210,7 +214,7 @@ def test_a_pickled_checkpoint_is_refused_and_never_executed(
 
 
 def test_a_factory_without_pictures(refused: Run, project: Project) -> None:
-    recipe = project({'calibration = { factory = "data:pictures" }': NO_PICTURES})
+    recipe = project({'calibration = { factory = "data:others" }': NO_PICTURES})
     assert refused(recipe) == (
         1,
         "edgeprep: data.calibration: must have at least one picture, got 0",
@@ -219,7 +223,7 @@ def test_a_factory_without_pictures(refused: Run, project: Project) -> None:
 
 NO_PICTURES = 'calibration = { factory = "data:nothing" }'
 FOLDER = {
-    'calibration = { factory = "data:pictures" }': (
+    'calibration = { factory = "data:others" }': (
         'calibration = { use = "image-folder", path = "pictures" }'
     )
 }
@@ -307,7 +311,7 @@ def test_an_output_that_cannot_be(
 
     os.mkfifo("pipe")
     ended = edgeprep("convert", project(), "-o", output, "--overwrite")
-    assert (ended.code, ended.stdout) == (1, "")
+    assert (ended.code, ended.stdout) == (2, "")
     # And no step before it.
     assert ended.stderr == f"edgeprep: {output}: {message}\n"
 

@@ -16,7 +16,7 @@ JOINING = {
     "        return torch.cat([y[:, :2], 1000 * y[:, 2:]], 1)"
 }
 FACTORY = 'factory = "model:build"'
-DATA = 'calibration = { factory = "data:pictures" }\nevaluation  = { factory = "data:pictures" }'
+DATA = 'calibration = { factory = "data:others" }\nevaluation  = { factory = "data:pictures" }'
 INT8 = 'precision = ["fp32", "int8"]'
 
 
@@ -50,13 +50,28 @@ def test_findings_are_warnings_with_a_remedy(edgeprep: Run, joining: Path) -> No
     )
 
 
+def test_what_int8_of_this_package_bears_is_a_note_that_strict_lets_pass(
+    edgeprep: Run, project: Project
+) -> None:
+    recipe = project()
+    model = recipe.parent / "model.py"
+    even, uneven = "torch.eye(3)", "torch.diag(torch.tensor([1.0, 100.0, 1.0]))"
+    assert even in model.read_text()
+    model.write_text(model.read_text().replace(even, uneven))
+    ended = edgeprep("check", recipe, "-q", "--strict", "--only", "network")
+    assert ended.code == 0
+    note, last = ended.stdout.splitlines()
+    assert note.startswith("note: model 'head': linear has weights up to 100 in one channel ")
+    assert last == "nothing that breaks int8 was found in the network, on 16 samples"
+
+
 def test_machines_get_the_findings(edgeprep: Run, joining: Path) -> None:
     words = ("check", joining, "-q", "--only", "network", "--format", "json")
     document = json.loads(edgeprep(*words).stdout)
     assert (document["size"], document["stages"]) == (None, [])
     assert (document["network"]["samples"], document["network"]["fault"]) == (16, None)
     (finding,) = document["network"]["findings"]
-    assert list(finding) == ["killer", "paths", "measured", "remedy", "keep_float"]
+    assert list(finding) == ["killer", "level", "paths", "measured", "remedy", "keep_float"]
     assert (finding["killer"], finding["paths"]) == ("joined-outputs", [""])
 
 

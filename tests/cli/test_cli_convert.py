@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,22 @@ def test_quiet_says_nothing(edgeprep: Run, project: Project) -> None:
     ended = edgeprep("convert", project(), "-q")
     assert ended.code == 0
     assert set(ended.stderr.splitlines()) <= NOISE
+
+
+SAME = {'calibration = { factory = "data:others" }': 'calibration = { factory = "data:pictures" }'}
+OVERLAP = (
+    "24 of the 24 pictures of data.evaluation are in data.calibration, too; a score on them says "
+    "little of new pictures"
+)
+
+
+def test_warnings_are_told_to_those_who_want_no_progress_and_to_machines(
+    edgeprep: Run, project: Project
+) -> None:
+    ended = edgeprep("convert", project(SAME), "-q", "--format", "json")
+    assert ended.code == 0
+    assert json.loads(ended.stdout)["warnings"] == [OVERLAP]
+    assert set(ended.stderr.splitlines()) - NOISE == {f"warning: {OVERLAP}"}
 
 
 def test_marks_are_words_where_a_terminal_has_no_ticks(
@@ -127,6 +144,57 @@ def test_over_budget_exits_3_and_leaves_nothing(
         "edgeprep: budget.max_drop: accuracy may drop by at most 0.1, got fake-int8 0."
     )
     assert left_behind() == []
+
+
+def test_machines_get_what_was_tried_for_a_budget_that_is_not_kept(
+    edgeprep: Run, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKES_FAULT", COSTLY)
+    ended = edgeprep("convert", project(more=BUDGET), "-q", "--format", "json")
+    document = json.loads(ended.stdout)
+    assert (ended.code, document["warnings"]) == (3, [])
+    assert ended.stderr.splitlines()[-1] == f"edgeprep: {document['error']}"
+    first = document["trials"]["fake-int8"][0]
+    assert (first["keep_float"], first["calibrator"], first["fault"]) == ([], "min-max", "")
+    assert first["drop"] > 0.1
+
+
+def test_a_variant_that_cannot_be_used_in_any_way_exits_3_where_there_is_a_budget(
+    edgeprep: Run, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKES_FAULT", "2")
+    ended = edgeprep("convert", project(more=BUDGET), "-q")
+    assert (ended.code, ended.stdout) == (3, "")
+    rule, exact, quantized = ended.stderr.splitlines()[-3:]
+    assert rule == (
+        "edgeprep: budget.max_drop: accuracy may drop by at most 0.1, got 1 of 2 variants that "
+        "cannot be used at all:"
+    )
+    assert re.fullmatch(r"  fake-fp32: 4 bytes, parity \S+, accuracy 1\.0000, drop 0\.0000", exact)
+    assert quantized.startswith("  fake-int8: must agree with the source within 5e-01 of its ")
+
+
+def test_a_conversion_beside_another_one_to_the_same_output_is_refused(
+    start: Run, edgeprep: Run, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = project()
+    monkeypatch.setenv("FAKES_PAUSE", "export")
+    other = start("convert", recipe, "-o", "out.edgeprep")
+    try:
+        end = time.monotonic() + 60
+        while not Path("paused").exists() and time.monotonic() < end:
+            time.sleep(0.05)
+        monkeypatch.delenv("FAKES_PAUSE")
+        ended = edgeprep("convert", recipe, "-o", "out.edgeprep", "-q")
+    finally:
+        other.kill()
+        other.communicate()
+    assert ended.code == 1
+    assert ended.stderr == (
+        "edgeprep: out.edgeprep: must be written by one conversion at a time, got another one "
+        "under way; wait for its end\n"
+    )
+    assert edgeprep("convert", recipe, "-o", "out.edgeprep", "-q").code == 0
 
 
 def test_failed_parity_exits_4_and_leaves_nothing(

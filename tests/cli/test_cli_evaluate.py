@@ -104,19 +104,38 @@ def test_wrong_words_are_refused(edgeprep: Run, words: tuple[str, ...], message:
     assert ended.stderr.splitlines()[-1] == f"Error: {message}"
 
 
-def test_a_metric_that_there_is_not_is_refused_with_the_nearest(
-    edgeprep: Run, project: Project
+@pytest.mark.parametrize(
+    ("names", "fault"),
+    [
+        (
+            "f1macro",
+            "must be a metric of task 'classify', got 'f1macro'; did you mean 'f1-macro'?",
+        ),
+        ("accuracy,top-0", "k must be at least 1, got 'top-0'"),
+        ("all,nope", "'all' must stand alone, got 'all,nope'"),
+    ],
+    ids=["near", "top nothing", "all and another"],
+)
+def test_a_metric_that_there_is_not_is_refused(
+    edgeprep: Run, project: Project, names: str, fault: str
 ) -> None:
-    ended = edgeprep("evaluate", project(), "--metrics", "f1macro")
-    assert ended.code == 2
+    ended = edgeprep("evaluate", project(), "--metrics", names)
+    assert (ended.code, ended.stdout, ended.stderr) == (2, "", f"edgeprep: metrics: {fault}\n")
+
+
+def test_labels_in_another_order_are_refused(edgeprep: Run, project: Project, bundle: Path) -> None:
+    recipe = project({'"red", "green"': '"green", "red"'})
+    ended = edgeprep("evaluate", bundle, recipe)
+    assert (ended.code, ended.stdout) == (2, "")
     assert ended.stderr == (
-        "edgeprep: metrics: must be a metric of task 'classify', got 'f1macro'; "
-        "did you mean 'f1-macro'?\n"
+        "edgeprep: task.labels[0]: must be 'red' as in the bundle, got 'green'; "
+        "give the recipe that the bundle was made of, or convert this one\n"
     )
 
 
 def test_evaluation_data_are_needed(edgeprep: Run, project: Project, bundle: Path) -> None:
-    recipe = project({'evaluation  = { factory = "data:pictures" }': ""})
+    unlabelled = {'evaluation  = { factory = "data:pictures" }': ""}
+    recipe = project({**unlabelled, '"blue"]': '"blue"]\ntop = 2'})
     ended = edgeprep("evaluate", bundle, recipe)
     assert (ended.code, ended.stdout, ended.stderr) == (
         2,

@@ -218,5 +218,5 @@ def test_what_is_there_is_not_replaced(
     assert edgeprep("import", path, "-o", output, "--overwrite").code == 0
     ended = edgeprep("import", path, "-o", path, "--overwrite")
     rule = "must be another file than what is read, got it"
-    assert (ended.code, ended.stderr) == (1, f"edgeprep: {path}: {rule}\n")
+    assert (ended.code, ended.stderr) == (2, f"edgeprep: {path}: {rule}\n")
     assert output.read_text(encoding="utf-8") == VIT_TEXT

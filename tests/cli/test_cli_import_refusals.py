@@ -27,7 +27,7 @@ def file(tmp_path: Path) -> Callable[..., Path]:
 def test_an_output_beside_nothing(edgeprep: Run, file: Callable[..., Path], tmp_path: Path) -> None:
     absent = tmp_path / "absent"
     ended = edgeprep("import", file(), "-o", absent / "part.toml")
-    assert (ended.code, ended.stdout) == (1, "")
+    assert (ended.code, ended.stdout) == (2, "")
     assert ended.stderr == (
         f"edgeprep: {absent / 'part.toml'}: must lie in an existing directory, "
         f"got {str(absent)!r}\n"

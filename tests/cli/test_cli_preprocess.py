@@ -147,5 +147,5 @@ def test_what_is_read_is_not_replaced(
     target = {"picture": picture, "recipe": recipe}[name]
     before = target.read_bytes()
     ended = edgeprep("preprocess", recipe, picture, "-o", target, "--overwrite")
-    assert (ended.code, ended.stdout, target.read_bytes()) == (1, "", before)
+    assert (ended.code, ended.stdout, target.read_bytes()) == (2, "", before)
     assert ended.stderr == (f"edgeprep: {target}: must be another file than what is read, got it\n")

@@ -54,7 +54,7 @@ def test_machines_get_every_point(edgeprep: Run, project: Project) -> None:
     document = json.loads(ended.stdout)
     assert ended.code == 0
     assert sorted(document) == [
-        *("chosen", "data", "front", "left", "points", "recipe", "schema_version")
+        *("chosen", "data", "front", "left", "points", "recipe", "schema_version", "warnings")
     ]
     first = document["points"][0]
     assert first["combination"] == {"prune": 0.0, "placement": "split", "calibrator": "min-max"}
@@ -80,9 +80,15 @@ def test_no_point_within_the_budget_exits_3_and_writes_nothing(
     recipe = project(more=f'{BUDGET}\n[search]\nprecision = ["int8"]')
     ended = edgeprep("search", recipe, "-q")
     assert (ended.code, ended.stdout) == (3, "")
-    last = ended.stderr.splitlines()[-1]
-    assert last.startswith("edgeprep: budget: accuracy may drop by at most 0.01, got fake-int8 0.")
+    start = "edgeprep: budget: accuracy may drop by at most 0.01, got fake-int8 0."
+    assert start in ended.stderr
     assert not recipe.with_name("recipe-searched.toml").exists()
+    told = edgeprep("search", recipe, "-q", "--format", "json")
+    document = json.loads(told.stdout)
+    assert told.code == 3
+    assert ended.stderr.endswith(f"edgeprep: {document['error']}\n")
+    assert [one["variant"] for one in document["points"]] == ["fake-int8"] * 3
+    assert 1 <= len(document["front"]) <= 3
 
 
 def test_a_file_that_is_there_is_kept_unless_it_may_be_replaced(
@@ -117,7 +123,7 @@ def test_a_place_that_would_lose_something_is_refused_before_any_work(
     recipe = project(more=SEARCH)
     (recipe.parent / "elsewhere").mkdir()
     ended = edgeprep("search", recipe, "-o", recipe.parent / output, "--overwrite", "-q")
-    assert (ended.code, ended.stdout) == (1, "")
+    assert (ended.code, ended.stdout) == (2, "")
     assert ended.stderr.startswith(f"edgeprep: {recipe.parent / output}: {message}")
     assert load_recipe(recipe).name == "small"
 

@@ -111,8 +111,9 @@ def test_the_block_can_be_pasted(edgeprep, hostile):
 
 def test_what_the_recipe_keeps_already_is_in_the_block(edgeprep, hostile):
     hostile.write_text(f'{hostile.read_text()}\n[quantize]\nkeep_float = ["fir*"]\n')
-    block = tomllib.loads(edgeprep("sensitivity", hostile).stdout.partition("\n\n")[2])
-    assert block["quantize"]["keep_float"] == ["fir*", "second"]
+    head, _, text = edgeprep("sensitivity", hostile).stdout.partition("\n\n")
+    assert head.endswith(" dB; the table takes the place of [quantize], if the recipe has one")
+    assert tomllib.loads(text) == {"quantize": {"keep_float": ["fir*", "second"]}}
 
 
 def test_a_network_without_a_hostile_layer_needs_nothing(edgeprep, recipe):
@@ -176,8 +177,16 @@ def test_a_picture_that_is_there_stays(edgeprep, hostile, tmp_path):
 
 def test_the_recipe_is_never_drawn_over(edgeprep, hostile):
     before = hostile.read_text()
-    assert edgeprep("sensitivity", hostile, "-o", hostile, "--overwrite").code == 1
+    ended = edgeprep("sensitivity", hostile, "-o", hostile, "--overwrite")
+    assert ended.code == 2
+    assert f"-o: must be a file that ends in '.png', got '{hostile}'" in ended.stderr
     assert hostile.read_text() == before
+
+
+def test_words_that_exclude_each_other_are_refused(edgeprep, recipe):
+    ended = edgeprep("sensitivity", recipe, "--keep", 1, "--threshold", 30)
+    assert (ended.code, ended.stdout) == (2, "")
+    assert ended.stderr.splitlines()[-1] == ("Error: --keep and --threshold exclude each other")
 
 
 @pytest.mark.parametrize(

@@ -148,7 +148,7 @@ def test_no_step_succeeds_after_a_signal(spawn: Run, project: Project) -> None:
     options = swallowing("export", signal.SIGINT, as_error=False)
     ended = spawn("convert", project(), "-o", "out.edgeprep", **options)
     *_, step, end = (line for line in ended.stderr.splitlines() if line not in NOISE)
-    assert step.startswith("✗ fake-fp32: failed (")
+    assert step.startswith("✗ fake-fp32: interrupted (")
     assert end == "edgeprep: stopped by SIGINT"
     assert not Path("out.edgeprep").exists()
 

@@ -70,11 +70,17 @@ def test_a_training_prints_its_scores_and_where_the_weights_are(edgeprep: Run, r
     assert weights == "out/weights.safetensors"
     assert sorted(path.name for path in Path("out").iterdir()) == FILES
     titles = [line.split(": ")[0] for line in ended.stderr.splitlines()]
+    assert [line for line in ended.stderr.splitlines() if line.startswith("warning: ")] == [
+        overlap,
+        second,
+        third,
+    ]
     assert titles == [
+        "✓ start from",
         "✓ read the training data",
-        "✓ compare the data",
-        "✓ compare the data",
-        "✓ compare the data",
+        "warning",
+        "warning",
+        "warning",
         *(f"✓ epoch {epoch} of 4" for epoch in range(1, 5)),
         "✓ score the best weights on the evaluation data",
     ]
@@ -82,12 +88,14 @@ def test_a_training_prints_its_scores_and_where_the_weights_are(edgeprep: Run, r
 
 def test_a_training_as_json_is_one_document(edgeprep: Run, recipe: Run) -> None:
     ended = edgeprep("train", recipe(), "--quiet", "--format", "json")
-    assert (ended.code, ended.stderr) == (0, "")
+    assert ended.code == 0
     document = json.loads(ended.stdout)
     # By the recipe's name, in the working directory.
     assert document == json.loads(Path("small-training/result.json").read_text())
     assert document["schema_version"] == 1
     assert document["weights"] == "small-training/weights.safetensors"
+    # Warnings are no progress.
+    assert ended.stderr == "".join(f"warning: {text}\n" for text in document["warnings"])
     assert len(document["warnings"]) == 3
 
 
@@ -131,8 +139,9 @@ def test_a_loss_that_is_no_number_is_a_failure(edgeprep: Run, recipe: Run) -> No
     settings = 'optimizer = "sgd"\nlearning_rate = 1e30\nschedule = "constant"\n'
     ended = edgeprep("train", recipe(settings), "-o", "out", "-q")
     assert (ended.code, ended.stdout) == (1, "")
-    assert ended.stderr.startswith("edgeprep: train: epoch 1, step ")
-    assert ended.stderr.endswith(
+    *_, told = ended.stderr.splitlines(keepends=True)
+    assert told.startswith("edgeprep: train: epoch 1, step ")
+    assert told.endswith(
         "; no epoch has ended, so that no weights are kept; lower train.learning_rate, or set "
         "train.clip_norm; then pass --overwrite (overwrite=True) to train anew, or name another "
         "directory\n"
@@ -180,14 +189,16 @@ def test_a_training_that_is_killed_comes_to_the_same_weights(
 
 
 def test_an_interrupt_keeps_every_step_up_to_it(edgeprep: Run, recipe: Run, weights: bytes) -> None:
-    process = started_slowly("train", recipe(), "-o", "out", "-q")
+    process = started_slowly("train", recipe(), "-o", "out")
     wait_for(Path("out/checkpoint.safetensors"), process)
     time.sleep(0.6)
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=60)
     assert (process.returncode, stdout) == (130, "")
     # click ends the line on which a terminal shows ^C.
-    assert stderr == "\nedgeprep: stopped by SIGINT\n"
+    *_, epoch, empty, end = stderr.splitlines()
+    assert epoch.startswith("✗ epoch 1 of 4: interrupted (")
+    assert (empty, end) == ("", "edgeprep: stopped by SIGINT")
     header = Path("out/unfinished-epoch.safetensors").read_bytes()
     length = int.from_bytes(header[:8], "little")
     state = json.loads(json.loads(header[8 : 8 + length])["__metadata__"]["state"])

@@ -21,6 +21,7 @@ from edgeprep.errors import (
     ExportError,
     ImageDecodeError,
     OutputExists,
+    OutputRefused,
     ParityError,
     PreferenceError,
     RecipeError,
@@ -95,6 +96,7 @@ def test_wrong_usage_says_what_is_wrong_and_exits_2(
     [
         (RecipeError, 2),
         (OutputExists, 2),
+        (OutputRefused, 2),
         (PreferenceError, 2),
         (BudgetError, 3),
         (ParityError, 4),

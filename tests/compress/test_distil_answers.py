@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from edgeprep.compress._answers import check_imitation, match_answers
+from edgeprep.compress._answers import match_answers
 from edgeprep.compress._teacher import NetworkTeacher
 from edgeprep.errors import RecipeError
 from edgeprep.interfaces import Objective, Task
@@ -17,6 +17,7 @@ from edgeprep.tasks.classify import Classify
 from edgeprep.tasks.tensors import Tensors
 from edgeprep.tensors import TensorSpec
 from edgeprep.train.imitation import class_divergence, separate_divergence
+from edgeprep.train.objective import check_imitation
 from edgeprep.train.objectives import CrossEntropy
 
 
@@ -236,10 +237,9 @@ def test_a_task_that_does_not_say_how_outputs_are_compared_is_refused() -> None:
         def loss(self, network: Any, inputs: Any, labels: Any) -> torch.Tensor:
             raise AssertionError
 
-    bench: Any = Bench(task=Tensors())
     message = (
         "^task.use: must be a task that networks can be distilled for, got 'tensors'; "
         "its objective has no method 'imitation'$"
     )
     with pytest.raises(RecipeError, match=message):
-        check_imitation(Own(), bench)
+        check_imitation(Own(), Tensors())

@@ -131,6 +131,15 @@ def test_an_unknown_module_is_refused_with_the_nearest_one(path: str, remedy: st
         find_modules(Named(), hints, "student")
 
 
+def test_a_pattern_is_no_module() -> None:
+    message = (
+        r"^distil.hints\[0\].student: must be the path of a module of the student, and no pattern, "
+        r"got 'features.\*'; did you mean 'features.[01]'\?$"
+    )
+    with pytest.raises(RecipeError, match=message):
+        find_modules(Named(), (Hint(student="features.*", teacher="x"),), "student")
+
+
 def test_of_many_modules_the_outermost_are_listed() -> None:
     deep = nn.Sequential(*[nn.Sequential(nn.Identity()) for _ in range(9)])
     with pytest.raises(RecipeError, match=r"; known here: '0', '1', .*'7' and 10 more$"):

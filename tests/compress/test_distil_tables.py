@@ -35,6 +35,13 @@ from edgeprep.errors import RecipeError
             "compress[0].hints[0].teacher: required key is missing",
         ),
         (
+            {"teacher": "wise", "hints": ["x"]},
+            (
+                "compress[0].hints[0]: must be a table, got 'x'; "
+                "write { student = ..., teacher = ... }"
+            ),
+        ),
+        (
             {"teacher": "wise", "width": 0},
             "compress[0].width: must be above 0 and at most 1, got 0",
         ),

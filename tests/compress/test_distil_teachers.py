@@ -15,7 +15,6 @@ from edgeprep.compress._teacher import BundleTeacher, Teacher, open_teacher, tea
 from edgeprep.compress._views import view_of
 from edgeprep.compress.distil import Distil, Hint, TeacherFactory
 from edgeprep.errors import BundleError, ClosedError, RecipeError
-from edgeprep.registry import default_registry
 from edgeprep.stages.chain import Chain
 from edgeprep.stages.resize import Resize
 from edgeprep.tensors import ImageSpec
@@ -99,7 +98,7 @@ def picture() -> np.ndarray[Any, Any]:
 
 
 def opened(teacher: str | TeacherFactory, bench: Any) -> Teacher:
-    return open_teacher(teacher, bench, default_registry())
+    return open_teacher(teacher, bench)
 
 
 def means_of_own(picture: np.ndarray[Any, Any]) -> list[float]:
@@ -166,7 +165,7 @@ def test_a_bundle_answers_on_its_engine(
 
 def test_a_damaged_bundle_is_refused(bench: Any, tmp_path: Path) -> None:
     (tmp_path / "wise.edgeprep").write_bytes(b"no bundle")
-    with pytest.raises(BundleError, match=r"wise\.edgeprep"):
+    with pytest.raises(BundleError, match=r"^distil\.teacher: .*wise\.edgeprep: "):
         opened("wise.edgeprep", bench)
 
 
@@ -216,10 +215,23 @@ def test_what_a_kept_result_depends_on_is_the_whole_teacher(write: Write, tmp_pa
         recipe.read_text().replace('"model:build"', '"model:build"\nweights = "wise.safetensors"')
     )
     weights = directory / "wise.safetensors"
+    message = (
+        "^distil.teacher: recipe 'wise': model.weights: must be a file, got 'wise.safetensors'; "
+        f"looked for '{weights}'$"
+    )
+    with pytest.raises(RecipeError, match=message):
+        teacher_files("wise", tmp_path)
+    weights.touch()
     assert Distil(teacher="wise").files(tmp_path) == (recipe, model, weights)
     (tmp_path / "wise.edgeprep").touch()
     assert teacher_files("wise.edgeprep", tmp_path) == (tmp_path / "wise.edgeprep",)
     factory = TeacherFactory(factory="model:build", weights="a.pt")
+    message = (
+        f"^distil.teacher.weights: must be a file, got 'a.pt'; looked for '{tmp_path / 'a.pt'}'$"
+    )
+    with pytest.raises(RecipeError, match=message):
+        teacher_files(factory, tmp_path)
+    (tmp_path / "a.pt").touch()
     assert teacher_files(factory, tmp_path) == (tmp_path / "a.pt",)
 
 

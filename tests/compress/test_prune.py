@@ -285,12 +285,6 @@ def test_limits_hold_by_pattern_and_the_lowest_counts(workbench):
     assert [pruned[index][0].out_channels for index in range(3)] == [24, 16, 8]
 
 
-def test_a_ratio_of_nothing_leaves_the_network_as_it_is(workbench):
-    network = settled(plain())
-    pruned = Prune(ratio=0).apply(copy.deepcopy(network), workbench(network))
-    assert torch.equal(pruned(IMAGE), network(IMAGE))
-
-
 def test_max_parameters_is_met_with_as_few_channels_less_as_can_be(workbench):
     network = settled(plain())
     pruned = Prune(max_parameters=3000, round_to=1).apply(

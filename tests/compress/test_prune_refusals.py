@@ -204,7 +204,8 @@ REFUSED = {
         {"ratio": 0.5, "keep": ("0",)},
         (
             "prune: must find channels that can go, got 0 of 2 groups; "
-            "'1' stays: no lower count than 8 is a multiple of 8; '0' stays: keep says so"
+            "'1' stays: no lower count than 8 is a multiple of 8; '0' stays: keep says so; "
+            "lower round_to, or keep less"
         ),
     ),
     "too little": (
@@ -215,7 +216,10 @@ REFUSED = {
     "parameters that must be there": (
         lambda: nn.Sequential(nn.Conv2d(3, 16, 1), *head(16)),
         {"max_parameters": 20},
-        "prune: must leave at most 20 parameters, got 59 at the largest ratio",
+        (
+            "prune.max_parameters: must be at least 59, the fewest that pruning can leave as it is "
+            "set, got 20; raise it, or lower round_to, keep less, or start from a smaller network"
+        ),
     ),
     "a speed that nothing gives": (
         lambda: nn.Sequential(nn.Conv2d(3, 16, 1), *head(16)),
@@ -241,7 +245,7 @@ REFUSED = {
 def test_what_cannot_be_done_is_refused(name, workbench):
     make, options, message = REFUSED[name]
     network = ready(make())
-    with pytest.raises(ConvertError, match="prune: ") as caught:
+    with pytest.raises(ConvertError, match="prune") as caught:
         Prune(**options).apply(network, workbench(copy.deepcopy(network)))
     assert str(caught.value) == message
 
@@ -260,11 +264,17 @@ WRONG = {
     ),
     "a pattern of nothing to keep": (
         {"ratio": 0.5, "keep": ("1", "conv")},
-        "prune.keep[1]: must match a module of the network, got 'conv'",
+        (
+            "prune.keep[1]: must match a module of the network, got 'conv'; "
+            "known here: '0', '1', '2', '3', '4'"
+        ),
     ),
     "a pattern of nothing to limit": (
         {"ratio": 0.5, "limits": {"7": 0.5}},
-        "prune.limits.7: must match a module of the network, got '7'",
+        (
+            "prune.limits.7: must match a module of the network, got '7'; "
+            "known here: '0', '1', '2', '3', '4'"
+        ),
     ),
 }
 

@@ -38,7 +38,8 @@ def test_recipes_find_it_by_its_name():
                 "set epochs"
             ),
         ),
-        ({"ratio": 1.0}, "compress[0].ratio: must be at least 0 and below 1, got 1.0"),
+        ({"ratio": 1.0}, "compress[0].ratio: must be above 0 and below 1, got 1.0"),
+        ({"ratio": 0}, "compress[0].ratio: must be above 0 and below 1, got 0"),
         ({"speedup": 1.0}, "compress[0].speedup: must be above 1, got 1.0"),
         (
             {"ratio": 0.5, "importance": "l3"},

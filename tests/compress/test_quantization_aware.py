@@ -334,5 +334,6 @@ def test_a_layer_must_be_left_to_quantize(workbench):
 
     network = Plain().eval()
     assert fault(network, workbench(network), keep_float=("1",)) == (
-        "quantization-aware.keep_float: must leave a layer to be quantized, got ['1']"
+        "quantization-aware.keep_float: must leave a layer to be quantized, got ['1']; "
+        "name fewer of them, or leave the pass out"
     )

@@ -117,7 +117,8 @@ def test_recipes_find_it_by_its_name():
             "compress[0]: must have either 'ratio', or 'n' and 'm', got 'ratio' and 'n' and 'm'",
         ),
         ({"n": 4, "m": 4}, "compress[0].n: must be below m, which is 4, got 4"),
-        ({"ratio": 1.0}, "compress[0].ratio: must be at least 0 and below 1, got 1.0"),
+        ({"ratio": 1.0}, "compress[0].ratio: must be above 0 and below 1, got 1.0"),
+        ({"ratio": 0}, "compress[0].ratio: must be above 0 and below 1, got 0"),
     ],
 )
 def test_a_table_that_breaks_a_rule_is_refused(table, message):
@@ -137,17 +138,32 @@ def test_a_ratio_that_empties_a_layer_is_refused(workbench):
     )
 
 
-def test_a_network_in_which_no_layer_can_be_sparse_is_refused(workbench):
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        (
+            Sparsify(n=2, m=4),
+            (
+                "input channels that each filter reads are no multiple of 4; take another m, or "
+                "ratio"
+            ),
+        ),
+        (Sparsify(ratio=0.5, keep=("*",)), "keep says so; keep less"),
+    ],
+)
+def test_a_network_in_which_no_layer_can_be_sparse_is_refused(workbench, settings, reason):
     dense = nn.Sequential(nn.Conv2d(3, 3, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     with pytest.raises(ConvertError, match="layers that can be") as caught:
-        Sparsify(n=2, m=4).apply(dense, workbench(network()))
+        settings.apply(dense, workbench(network()))
     assert str(caught.value) == (
-        "sparsify: must find layers that can be sparse, got 0 of 1 layers; "
-        "'0' stays: input channels that each filter reads are no multiple of 4"
+        f"sparsify: must find layers that can be sparse, got 0 of 1 layers; '0' stays: {reason}"
     )
 
 
 def test_a_pattern_that_matches_nothing_is_refused(workbench):
     with pytest.raises(RecipeError, match="must match") as caught:
         Sparsify(ratio=0.5, keep=("conv",)).apply(network(), workbench(network()))
-    assert str(caught.value) == ("sparsify.keep[0]: must match a module of the network, got 'conv'")
+    assert str(caught.value) == (
+        "sparsify.keep[0]: must match a module of the network, got 'conv'; "
+        "known here: '0', '1', '2', '3', '4', '5', '6', '7'"
+    )

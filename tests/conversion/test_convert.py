@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
 import edgeprep
 from edgeprep.bundle import open_bundle
+from edgeprep.conversion.search import search
 from edgeprep.errors import (
     BackendError,
     BudgetError,
@@ -23,6 +25,7 @@ from edgeprep.errors import (
     RecipeError,
     StorageError,
 )
+from edgeprep.recipe import load_recipe
 from edgeprep.registry import Registry
 
 Project = Callable[..., Path]
@@ -379,7 +382,11 @@ def test_an_interrupt_in_any_step_leaves_no_temporary_file_and_the_old_output(
         ),
         (
             '[[target]]\nformat = "fake"\nprecision = ["fp32"]\nopset = 3',
-            "target[0].opset: unknown key",
+            "target[0].opset: unknown key; known here: 'format', 'precision', 'keep_float'",
+        ),
+        (
+            '[[target]]\nformat = "fake"\nprecision = ["fp32"]\nkeep_flaot = ["head"]',
+            "target[0].keep_flaot: unknown key; did you mean 'keep_float'?",
         ),
         (
             '[[target]]\nformat = "fake"\nprecision = ["fp32"]\nkeep_float = ["feature.*"]',
@@ -393,6 +400,19 @@ def test_a_target_that_cannot_be_is_refused_with_its_path(
     with pytest.raises(RecipeError, match=r"^target\[0\]") as fault:
         edgeprep.convert(project(target=target), output, registry=registry)
     assert str(fault.value).startswith(message)
+
+
+@pytest.mark.parametrize("work", [edgeprep.convert, search], ids=["convert", "search"])
+def test_a_recipe_for_training_alone_is_refused(
+    project: Project, output: Path, registry: Registry, work: Callable[..., Any]
+) -> None:
+    words = (output,) if work is edgeprep.convert else ()
+    with pytest.raises(RecipeError, match=r"^target: ") as fault:
+        work(load_recipe(project(target="")), *words, registry=registry)
+    assert str(fault.value) == (
+        "target: must name a format to write, got none; add a [[target]] with format and "
+        "precision; only training does without"
+    )
 
 
 def test_a_misspelt_layer_of_the_last_target_is_found_before_the_first_export(

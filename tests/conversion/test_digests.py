@@ -8,9 +8,17 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+import torch
 
-from edgeprep.conversion.digests import digest_chain, digest_code
+from edgeprep.conversion.digests import (
+    digest_chain,
+    digest_code,
+    digest_data,
+    digest_model,
+    digest_network,
+)
 from edgeprep.interfaces import FileStage
+from edgeprep.recipe import load_recipe
 from edgeprep.stages.chain import Chain
 from edgeprep.tensors import ImageSpec
 
@@ -83,3 +91,45 @@ def test_a_chain_is_another_one_when_a_file_of_a_stage_is() -> None:
 
     assert of(b"white") == of(b"white")
     assert of(b"white") != of(b"black")
+
+
+def test_a_network_is_another_one_by_what_it_does_not_save() -> None:
+    def of(value: float) -> str:
+        network = torch.nn.Linear(1, 1, bias=False)
+        network.weight.data.fill_(1.0)
+        network.register_buffer("scale", torch.tensor(value), persistent=False)
+        return digest_network(network)
+
+    assert of(1.0) == of(1.0)
+    assert of(1.0) != of(2.0)
+
+
+def test_code_beside_a_recipe_is_that_in_packages_too_and_not_that_of_environments(
+    project: Any,
+) -> None:
+    recipe = load_recipe(project())
+
+    def of(path: str) -> str:
+        file = recipe.directory / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"WORK = {path!r}\n")
+        return digest_data(recipe)
+
+    before = digest_data(recipe)
+    (recipe.directory / "venv").mkdir()
+    (recipe.directory / "venv" / "pyvenv.cfg").write_text("")
+    assert {of("venv/lib/site.py"), of(".hidden/a.py"), of("net/__pycache__/a.py")} == {before}
+    assert of("net/blocks.py") != before
+
+
+@pytest.mark.parametrize("table", ["model", "data"])
+def test_an_installed_factory_is_its_whole_package(project: Any, package: Path, table: str) -> None:
+    path = project()
+    installed = {"model": ("model:build", digest_model), "data": ("data:pictures", digest_data)}
+    beside, of = installed[table]
+    path.write_text(path.read_text().replace(beside, "acme_space.passes:Light"))
+    recipe = load_recipe(path)
+    before = of(recipe)
+    assert of(recipe) == before
+    (package / "deep" / "_heavy.py").write_text("WORK = 2\n")
+    assert of(recipe) != before

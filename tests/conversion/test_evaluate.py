@@ -136,16 +136,41 @@ def test_a_candidate_that_answers_nan_is_rejected(
     )
 
 
-def test_a_source_of_another_task_is_not_scored_beside_a_bundle(
+@pytest.mark.parametrize(
+    ("task", "fault"),
+    [
+        (
+            {"labels": ["red", "blue", "green"]},
+            "labels[1]: must be 'green' as in the bundle, got 'blue'",
+        ),
+        (
+            {"labels": ["red", "green", "violet"]},
+            "labels[2]: must be 'blue' as in the bundle, got 'violet'",
+        ),
+        ({"labels": ["red", "green"]}, "labels: must have 3 entries as in the bundle, got 2"),
+        ({"scores": "sigmoid"}, "scores: must be 'softmax' as in the bundle, got 'sigmoid'"),
+    ],
+    ids=["order", "names", "number", "scores"],
+)
+def test_a_recipe_of_another_task_scores_no_bundle(
+    recipe: Recipe, output: Path, registry: Registry, task: dict[str, object], fault: str
+) -> None:
+    other = replace(recipe, task={**recipe.task, **task})
+    with pytest.raises(RecipeError, match=r"^task\.") as caught:
+        evaluate(output, other, registry=registry)
+    end = "; give the recipe that the bundle was made of, or convert this one"
+    assert str(caught.value) == f"task.{fault}{end}"
+
+
+def test_a_recipe_of_another_kind_of_task_scores_no_bundle(
     recipe: Recipe, output: Path, registry: Registry
 ) -> None:
-    task = {"use": "classify", "labels": ["red", "green", "violet"]}
-    other = replace(recipe, task=task)
-    with pytest.raises(RecipeError, match=r"^task") as caught:
-        evaluate(output, other, with_source=True, registry=registry)
+    other = replace(recipe, task={"use": "tensors"})
+    with pytest.raises(RecipeError, match=r"^task\.use") as caught:
+        evaluate(output, other, registry=registry)
     assert str(caught.value) == (
-        "task: must be that of the bundle, whose variants are scored beside the source, "
-        "got another one; convert the recipe again, or leave the source out"
+        "task.use: must be 'classify' as in the bundle, got 'tensors'; "
+        "give the recipe that the bundle was made of, or convert this one"
     )
 
 

@@ -135,6 +135,22 @@ def test_a_mask_of_a_huge_constant_is_found(fill, constant):
     assert finding.remedy.startswith("use a number that is just far enough, such as -2")
 
 
+IN_PLACE = {
+    "masked_fill": lambda self, x: x.masked_fill_(self.mask, self.constant),
+    "add": lambda self, x: x.add_(self.bias),
+}
+
+
+@pytest.mark.parametrize("fill", IN_PLACE)
+def test_a_mask_that_is_filled_in_in_place_is_found_beside_what_was_there_before(fill):
+    network = Attention(IN_PLACE[fill], -1e9)
+    (finding,) = found(network, 4, 6)
+    network.fill = FILLS[fill]
+    (other,) = found(network, 4, 6)
+    assert finding.killer == "huge-constant"
+    assert finding.measured == other.measured
+
+
 @pytest.mark.parametrize("fill", FILLS)
 def test_a_mask_that_is_just_far_enough_is_not_found(fill):
     assert names(found(Attention(FILLS[fill], -30.0), 4, 6)) == []
@@ -205,13 +221,15 @@ def depthwise(spread, *, norm=False):
 @pytest.mark.parametrize("norm", [False, True], ids=["weights", "folded norm"])
 def test_a_depthwise_layer_with_one_wide_channel_is_found_and_what_takes_it(norm):
     weights, ranges = found(depthwise(200.0, norm=norm), 3, 8, 8)
-    assert (weights.killer, weights.paths) == ("channel-weights", ("2",))
+    assert (weights.killer, weights.level) == ("channel-weights", "note")
+    assert weights.paths == ("2",)
     assert weights.measured.startswith("depthwise conv2d has weights up to ")
     assert "one scale for all" in weights.measured
     # The scale of each channel that our int8 has is enough: keeping it in float gains nothing.
     assert weights.keep_float == ()
     last = "5" if norm else "4"
-    assert (ranges.killer, ranges.paths) == ("channel-ranges", (last,))
+    assert (ranges.killer, ranges.level) == ("channel-ranges", "warning")
+    assert ranges.paths == (last,)
     assert ranges.keep_float == (("2", "3", "4", "5") if norm else ("2", "3", "4"))
 
 
@@ -271,7 +289,9 @@ def activated(activation, outlier):
 
 
 @pytest.mark.parametrize(
-    "activation", [nn.SiLU(), nn.Hardswish(), nn.GELU()], ids=lambda a: type(a).__name__
+    "activation",
+    [nn.SiLU(), nn.SiLU(inplace=True), nn.Hardswish(), nn.Hardswish(inplace=True), nn.GELU()],
+    ids=repr,
 )
 def test_a_tail_below_one_level_is_found_and_a_usual_one_is_not(activation):
     findings = found(activated(activation, 300.0), 3, 24, 24)
@@ -297,6 +317,11 @@ def test_norms_behind_their_layer_are_not_found():
         nn.BatchNorm1d(8),
     )
     assert names(found(network, 3, 8, 8)) == []
+
+
+def test_a_norm_behind_a_dropout_in_place_is_not_found():
+    network = nn.Sequential(nn.Linear(6, 8), nn.Dropout(inplace=True), nn.BatchNorm1d(8))
+    assert names(found(network, 6)) == []
 
 
 def test_norms_that_cannot_fold_are_listed_with_what_they_come_behind():

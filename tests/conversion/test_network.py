@@ -141,7 +141,8 @@ def test_weights_that_do_not_fit_are_refused_with_the_differences(
     with pytest.raises(CheckpointError, match="must fit the network") as fault:
         load(weights="w.safetensors")
     assert str(fault.value) == (
-        f"model.weights: 'w.safetensors' must fit the network, got keys {message}"
+        f"model.weights: 'w.safetensors' must fit the network, got keys {message}; load what this "
+        "network was saved to, or have the factory make the one that it is of"
     )
 
 
@@ -170,12 +171,13 @@ def test_a_pickle_that_names_code_is_refused_and_nothing_of_it_runs(
     load: Callable[..., torch.nn.Module], directory: Path
 ) -> None:
     canary = directory / "canary"
-    torch.save({"weight": _Canary(canary)}, directory / "evil.pt")
+    (directory / "old").mkdir()
+    torch.save({"weight": _Canary(canary)}, directory / "old" / "evil.pt")
     with pytest.raises(CheckpointError, match="must hold tensors only") as fault:
-        load(weights="evil.pt")
+        load(weights="old/evil.pt")
     assert str(fault.value) == (
-        "model.weights: 'evil.pt' must hold tensors only, got a pickle that names other things; "
-        "save network.state_dict(), best as safetensors"
+        "model.weights: 'old/evil.pt' must hold tensors only, got a pickle that names other "
+        "things; save network.state_dict(), best as safetensors"
     )
     assert not canary.exists()
 
@@ -200,7 +202,8 @@ def test_missing_weights_are_named(load: Callable[..., torch.nn.Module], directo
     with pytest.raises(CheckpointError, match="must be a file") as fault:
         load(weights="w.safetensors")
     assert str(fault.value) == (
-        f"model.weights: must be a file, got {str(directory / 'w.safetensors')!r}"
+        "model.weights: must be a file, got 'w.safetensors'; "
+        f"looked for {str(directory / 'w.safetensors')!r}"
     )
 
 

@@ -70,6 +70,26 @@ def test_an_innocent_layer_before_the_guilty_ones_is_let_go():
     assert len(engine.trials) <= 7
 
 
+def test_the_head_of_the_order_is_let_go_of_however_many_follow():
+    engine = Engine(*"bcdefgh")
+    assert repaired(engine, "keep-float").trial == Trial(keep=tuple("bcdefgh"))
+
+
+def test_a_module_in_float_counts_with_all_that_is_inside_it():
+    order = ("block", "block.a", "block.b", "block.c", "d", "e", "f", "g", "h", "i")
+    engine = Engine("e")
+    assert repaired(engine, "keep-float", order=order) is None
+    # Five of ten: the block and all three inside it, and one more.
+    assert max(engine.trials, key=lambda trial: len(trial.keep)).keep == ("block", "d")
+    assert repaired(Engine("d"), "keep-float", order=order).trial == Trial(keep=("d",))
+
+
+def test_a_module_with_most_layers_inside_is_passed_over():
+    order = ("all", "all.a", "all.b", "all.c", "all.d", "e")
+    found = repaired(Engine("all.a"), "keep-float", order=order)
+    assert found.trial == Trial(keep=("all.a",))
+
+
 def test_no_more_than_half_of_the_layers_stay_in_float():
     engine = Engine("p")
     assert repaired(engine, "keep-float") is None

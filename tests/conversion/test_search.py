@@ -13,11 +13,12 @@ import msgspec
 import pytest
 
 from edgeprep.conversion.plan import make_plan
-from edgeprep.conversion.points import Combination, Point, choose, front
+from edgeprep.conversion.points import Combination, Point, Points, choose, front
 from edgeprep.conversion.points_key import points_key
 from edgeprep.conversion.search import search
 from edgeprep.conversion.space import Space
-from edgeprep.errors import BudgetError, ConvertError, RecipeError
+from edgeprep.data import WARNING
+from edgeprep.errors import BudgetError, ConvertError, RecipeError, StorageError
 from edgeprep.hookspecs import hookimpl
 from edgeprep.interfaces import Model, Pass, Precision, Source, Workbench
 from edgeprep.recipe import Recipe, SearchTable, load_recipe
@@ -47,6 +48,26 @@ def recipe(project: Callable[..., Path]) -> Recipe:
         load_recipe(project(more='[budget]\nmetric = "accuracy"\nmax_drop = 0.01')),
         search=SearchTable(calibrator=("min-max", "mse")),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranged(Pass):
+    """Looks at how ranges are chosen, as fine-tuning under simulated int8 does."""
+
+    name: ClassVar[str] = "ranged"
+    seen: ClassVar[list[str]] = []
+
+    def apply(self, network: Any, bench: Workbench) -> Any:
+        self.seen.append(bench.source.quantization.calibrator)
+        return network
+
+
+@pytest.fixture
+def ranged(recipe: Recipe, registry: Registry) -> Recipe:
+    """A recipe with that pass."""
+    registry.register("ranged", SimpleNamespace(edgeprep_passes=hookimpl(lambda: [Ranged])))
+    Ranged.seen.clear()
+    return replace(recipe, compress=({"use": "ranged"},))
 
 
 def timeless(point: Point) -> Point:
@@ -142,7 +163,7 @@ def test_every_combination_is_a_point_and_float_is_measured_once(
     assert all(one.latency_ms > 0 and one.value == 1.0 for one in found.points)
 
 
-def test_the_quickest_point_within_the_budget_is_chosen_and_its_recipe_keeps_what_does(
+def test_the_quickest_point_within_the_budget_is_chosen_and_its_recipe_makes_it(
     recipe: Recipe, registry: Registry, fake: SimpleNamespace
 ) -> None:
     fake.faults["int8"] = COSTLY
@@ -200,7 +221,7 @@ def test_a_fresh_search_measures_everything_again(
     assert len(told.titles) == 3
 
 
-def test_when_time_is_up_no_combination_is_begun_and_those_left_are_counted(
+def test_when_time_is_up_no_point_is_begun_and_those_left_are_counted(
     recipe: Recipe, registry: Registry, fake: SimpleNamespace
 ) -> None:
     search(replace(recipe, search=SearchTable(calibrator=("min-max",))), registry=registry)
@@ -208,6 +229,43 @@ def test_when_time_is_up_no_combination_is_begun_and_those_left_are_counted(
     found = search(recipe, minutes=1e-9, registry=registry, progress=told)
     assert (found.left, told.titles) == (1, [])
     assert len(found.points) == 2
+
+
+@pytest.fixture
+def one_point_long(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A progress by which time is up while the first point is measured."""
+    told, clock = Told(), [0.0]
+    monkeypatch.setattr("edgeprep.conversion.search.monotonic", lambda: clock[0])
+
+    @contextmanager
+    def progress(title: str) -> Any:
+        with told(title) as done:
+            clock[0] += 1e6 * len(told.titles)
+            yield done
+
+    return progress
+
+
+def test_time_that_is_up_within_a_combination_ends_it_there(
+    recipe: Recipe, registry: Registry, fake: SimpleNamespace, one_point_long: Any
+) -> None:
+    found = search(recipe, registry=registry, progress=one_point_long)
+    assert [one.variant for one in found.points] == ["fake-fp32"]
+    assert found.left == 2
+
+
+def test_a_point_is_not_chosen_while_what_comes_with_it_is_not_measured(
+    recipe: Recipe, registry: Registry, fake: SimpleNamespace, one_point_long: Any
+) -> None:
+    both = replace(
+        recipe,
+        quantize=replace(recipe.quantize, weight_range="both"),
+        search=SearchTable(precision=("int8",), calibrator=("mse",)),
+    )
+    with pytest.raises(ConvertError, match=r"^search: must measure a point, got no time for one$"):
+        search(both, registry=registry, progress=one_point_long)
+    found = search(both, registry=registry)
+    assert [one.variant for one in found.points] == ["fake-int8-full", "fake-int8-reduced"]
 
 
 def test_a_search_without_time_for_one_point_says_so(
@@ -228,6 +286,27 @@ def test_a_way_that_fails_is_a_point_with_its_fault(
     assert found.front == (found.chosen,)
 
 
+def test_what_failed_before_is_tried_again(
+    recipe: Recipe, registry: Registry, fake: SimpleNamespace
+) -> None:
+    fake.faults["int8"] = float("nan")
+    search(recipe, registry=registry)
+    del fake.faults["int8"]
+    told = Told()
+    found = search(recipe, registry=registry, progress=told)
+    assert [title[:9] for title in told.titles] == ["fake-int8", "fake-int8"]
+    assert all(one.value == 1.0 for one in found.points)
+
+
+def test_a_point_that_the_disk_has_lost_is_measured_again(tmp_path: Path) -> None:
+    path = tmp_path / "points.jsonl"
+    kept = Points(path)
+    for one in (point("one", 0.0, 1.0, 1), point("other", 0.0, 1.0, 1)):
+        kept.add(one)
+    path.write_bytes(path.read_bytes().replace(b"{", b"\0", 1))
+    assert [one.variant for one in Points(path).known] == ["other"]
+
+
 def test_no_point_within_the_budget_is_told_with_the_nearest(
     recipe: Recipe, registry: Registry, fake: SimpleNamespace
 ) -> None:
@@ -241,6 +320,20 @@ def test_no_point_within_the_budget_is_told_with_the_nearest(
     message = str(fault.value)
     assert message.startswith("budget: accuracy may drop by at most 0.01, got fake-int8 0.")
     assert message.endswith("at best of 1 points (not pruned, placement 'split', calibrator 'mse')")
+    reached = fault.value.reached  # type: ignore[attr-defined]
+    assert [one["variant"] for one in reached["front"]] == ["fake-int8"]
+    assert (reached["front"], reached["left"]) == (reached["points"], 0)
+
+
+def test_no_point_within_the_budget_is_told_with_those_that_none_beats(recipe: Recipe) -> None:
+    near = msgspec.structs.replace(point("near", 0.3, 2.0, 100), precision="fp32")
+    with pytest.raises(BudgetError) as fault:  # noqa: PT011 -- whole, below
+        choose([near, point("quick", 0.4, 1.0, 100), point("beaten", 0.4, 2.0, 100)], recipe.budget)
+    assert str(fault.value) == (
+        "budget: accuracy may drop by at most 0.01, got near 0.7000, drop 0.3000, 2.000 ms, "
+        f"100 bytes at best of 3 points ({WAY}); others that none beats:\n"
+        f"  quick 0.6000, drop 0.4000, 1.000 ms, 100 bytes ({WAY})"
+    )
 
 
 def test_points_are_scored_on_validation_data_where_there_are_some(
@@ -278,6 +371,45 @@ def test_one_ratio_that_cannot_be_is_a_failed_point_and_the_others_are_measured(
     assert all("pruned by 0.75" in title for title in told.titles)
 
 
+def test_a_search_that_names_no_ratio_prunes_as_the_recipe_does(
+    recipe: Recipe, registry: Registry, fake: SimpleNamespace, pruning: None
+) -> None:
+    own = replace(
+        recipe,
+        compress=({"use": "prune", "ratio": 0.25},),
+        search=SearchTable(precision=("fp32",), calibrator=("mse",)),
+    )
+    found = search(own, registry=registry)
+    assert found.recipe.compress == own.compress
+    assert str(found.chosen.combination) == (
+        "pruned as the recipe says, placement 'split', calibrator 'mse'"
+    )
+    none = replace(own, search=replace(own.search, prune=(0.0,)))
+    assert search(none, registry=registry).recipe.compress == ()
+
+
+def test_a_pass_that_reads_how_ranges_are_chosen_is_done_for_each_calibrator(
+    ranged: Recipe, registry: Registry, fake: SimpleNamespace
+) -> None:
+    found = search(ranged, registry=registry)
+    assert Ranged.seen == ["min-max", "mse"]
+    # In float, too, for what is measured is another network.
+    assert [(one.variant, one.combination.calibrator) for one in found.points] == [
+        ("fake-fp32", "min-max"),
+        ("fake-int8", "min-max"),
+        ("fake-fp32", "mse"),
+        ("fake-int8", "mse"),
+    ]
+
+
+def test_a_pass_that_reads_nothing_of_them_is_done_once(
+    ranged: Recipe, registry: Registry, fake: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Ranged, "reads", lambda _: ())
+    assert len(search(ranged, registry=registry).points) == 3
+    assert Ranged.seen == ["min-max"]
+
+
 def test_what_fails_in_every_way_is_told_as_it_is(
     recipe: Recipe, registry: Registry, fake: SimpleNamespace, pruning: None
 ) -> None:
@@ -285,6 +417,66 @@ def test_what_fails_in_every_way_is_told_as_it_is(
     message = r"^compress\[0\]\.ratio: must leave something, got 0\.5$"
     with pytest.raises(RecipeError, match=message):
         search(replace(recipe, search=table), registry=registry)
+
+
+def test_ways_of_which_none_can_be_used_are_a_budget_that_is_not_kept(
+    recipe: Recipe, registry: Registry, fake: SimpleNamespace
+) -> None:
+    fake.faults |= {"fp32": 2.0, "f32": 2.0, "int8": 2.0}
+    table = replace(recipe, search=SearchTable(calibrator=("mse",)))
+    message = (
+        "got 2 points that cannot be used:\n"
+        "  fake-fp32, not pruned, placement 'split', calibrator 'mse': fake-fp32: must agree with "
+        "the source within 1e-04 of its largest output, got 2.00e+00 on 16 samples\n"
+        "  fake-int8, not pruned, placement 'split', calibrator 'mse': fake-int8: must agree with "
+        "the source within 5e-01 of its largest output, got 2.00e+00 on 16 samples"
+    )
+    with pytest.raises(BudgetError) as fault:  # noqa: PT011 -- whole, below
+        search(table, registry=registry)
+    assert str(fault.value) == f"budget: accuracy may drop by at most 0.01, {message}"
+    assert [one["variant"] for one in fault.value.reached["points"]] == ["fake-fp32", "fake-int8"]  # type: ignore[attr-defined]
+    with pytest.raises(ConvertError) as fault:  # noqa: PT011 -- whole, below
+        search(replace(table, budget=None), registry=registry)
+    assert str(fault.value) == f"search: must measure a point, {message}"
+
+
+def test_warnings_are_told_by_a_search_that_has_nothing_left_to_measure_too(
+    recipe: Recipe, registry: Registry, fake: SimpleNamespace
+) -> None:
+    told: list[str] = []
+
+    @contextmanager
+    def progress(title: str) -> Any:
+        yield told.append if title == WARNING else lambda _: None
+
+    first = search(recipe, registry=registry)
+    found = search(recipe, registry=registry, progress=progress)
+    assert first.warnings == found.warnings == tuple(told)
+    assert told == [
+        (
+            "24 of the 24 pictures of data.evaluation are in data.calibration, too; a score on "
+            "them says little of new pictures"
+        )
+    ]
+
+
+def test_a_search_beside_another_one_of_the_same_recipe_is_refused(
+    recipe: Recipe, registry: Registry, fake: SimpleNamespace
+) -> None:
+    inside: list[str] = []
+
+    @contextmanager
+    def progress(title: str) -> Any:
+        if "calibrator" in title:
+            with pytest.raises(StorageError) as fault:  # noqa: PT011 -- whole, below
+                search(recipe, registry=registry)
+            inside.append(str(fault.value))
+        yield lambda _: None
+
+    search(recipe, registry=registry, progress=progress)
+    assert set(inside) == {
+        "search: must be the only one of its recipe, got another one under way; wait for its end"
+    }
 
 
 def test_a_precision_that_no_format_offers_is_told_with_those_that_are(
@@ -347,22 +539,23 @@ def test_memory_is_measured_where_it_is_limited_and_the_limit_holds(
         search(tight, registry=registry)
 
 
-def test_a_format_that_breaks_a_limit_is_not_in_the_chosen_recipe(
+def test_the_chosen_recipe_has_the_one_format_that_was_chosen(
     project: Callable[..., Path], registry: Registry, fake: SimpleNamespace, others: None
 ) -> None:
     table = '\nprecision = ["fp32", "int8"]\n'
     targets = f'[[target]]\nformat = "fake"{table}[[target]]\nformat = "other"{table}'
-    budget = '[budget]\nmetric = "accuracy"\nmax_drop = 0.01'
-    space = SearchTable(calibrator=("min-max",))
-    free = replace(load_recipe(project(target=targets, more=budget)), search=space)
-    assert [one.format for one in search(free, registry=registry).recipe.target] == [
-        *("fake", "other")
+    budget = '[budget]\nmetric = "accuracy"\nmax_drop = 0.01\nmax_size_mb = 0.0005'
+    recipe = replace(
+        load_recipe(project(target=targets, more=budget)),
+        search=SearchTable(calibrator=("min-max",)),
+    )
+    found = search(recipe, registry=registry)
+    assert [(one.format, one.precision) for one in found.recipe.target] == [
+        ("fake", (found.chosen.precision,))
     ]
-    limited = replace(free, budget=replace(free.budget, max_size_mb=0.0005))  # type: ignore[type-var]
-    assert [one.format for one in search(limited, registry=registry).recipe.target] == ["fake"]
 
 
-def test_two_tables_of_a_format_both_live_on(
+def test_of_two_tables_of_a_format_each_says_how_its_precisions_are_made(
     project: Callable[..., Path], registry: Registry, fake: SimpleNamespace
 ) -> None:
     table = '[[target]]\nformat = "fake"\nprecision = '
@@ -374,7 +567,9 @@ def test_two_tables_of_a_format_both_live_on(
     assert [one.variant for one in found.points] == ["fake-int8", "fake-fp32"]
     assert fake.sources["int8"].keep_float == ("network.head",)
     assert fake.sources["fp32"].keep_float == ()
-    assert found.recipe.target == recipe.target
+    assert found.recipe.target == tuple(
+        one for one in recipe.target if one.precision == (found.chosen.precision,)
+    )
 
 
 def test_a_recipe_is_chosen_by_all_variants_that_it_makes(
@@ -387,15 +582,26 @@ def test_a_recipe_is_chosen_by_all_variants_that_it_makes(
     points = [slow, sibling, quick]
     assert choose(points, budget) == slow
     space = Space(recipe=recipe, data="evaluation", registry=registry)
-    assert [one.precision for one in space.chosen(slow, points).target] == [("fp32",)]
-    without = Space(recipe=replace(recipe, budget=None), data="evaluation", registry=registry)
-    assert [one.precision for one in without.chosen(slow, points).target] == [("fp32",)]
+    assert [one.precision for one in space.chosen(slow).target] == [("fp32",)]
     # A point that failed cannot be had either.
     failed = msgspec.structs.replace(quick, value=None, drop=0.0)
     assert choose([slow, sibling, failed], budget) == slow
     assert choose([slow, sibling, failed], None) == slow
     with pytest.raises(BudgetError, match=r"got fake-int8-full 0\.7000, drop 0\.3000"):
         choose([sibling, quick], budget)
+
+
+def test_the_chosen_recipe_has_a_percentile_where_something_looks_at_it(
+    recipe: Recipe, registry: Registry
+) -> None:
+    quantize = replace(recipe.quantize, calibrator="percentile", percentile=99.0)
+    plain = replace(recipe, quantize=quantize, budget=None)
+    space = Space(recipe=plain, data="evaluation", registry=registry)
+    one = point("fake-int8", 0.0, 1.0, 100)
+    for calibrator, percentile in (("percentile", 99.0), ("mse", None)):
+        combination = msgspec.structs.replace(one.combination, calibrator=calibrator)
+        chosen = space.chosen(msgspec.structs.replace(one, combination=combination))
+        assert chosen.quantize.percentile == percentile
 
 
 def key(recipe: Recipe, registry: Registry) -> str:

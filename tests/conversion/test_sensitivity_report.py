@@ -1,10 +1,32 @@
 """What `edgeprep sensitivity` looks at."""
 
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import ClassVar
+
+import numpy as np
 import pytest
 
-from edgeprep.conversion.sensitivity import SensitivityReport, analyze
+import edgeprep
+from edgeprep.conversion.sensitivity import SensitivityReport, _spread, analyze
+from edgeprep.data import Prepared
 from edgeprep.errors import RecipeError
-from edgeprep.recipe import load_recipe
+from edgeprep.hookspecs import hookimpl
+from edgeprep.interfaces import Pass
+from edgeprep.recipe import QuantizeTable, load_recipe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looking(Pass):
+    """Looks at what the recipe says of quantizing, as fine-tuning under simulated int8 does."""
+
+    name: ClassVar[str] = "looking"
+    seen: ClassVar[list] = []
+
+    def apply(self, network, bench):
+        policy = bench.source.quantization
+        self.seen.append((policy.calibrator, policy.weight_range, bench.source.keep_float))
+        return network
 
 
 def test_the_network_is_looked_at_as_its_compression_leaves_it(project, registry):
@@ -13,6 +35,19 @@ def test_the_network_is_looked_at_as_its_compression_leaves_it(project, registry
     before, after = (analyze(one, registry=registry) for one in (plain, halved))
     assert {layer.path for layer in after.layers} == {layer.path for layer in before.layers}
     assert after.snr_db != before.snr_db
+
+
+def test_a_pass_looks_at_what_it_does_in_a_conversion_and_is_done_once_for_both(
+    project, output, registry, fake
+):
+    registry.register("looking", SimpleNamespace(edgeprep_passes=hookimpl(lambda: [Looking])))
+    Looking.seen.clear()
+    quantize = '[quantize]\ncalibrator = "mse"\nweight_range = "full"\nkeep_float = ["head"]'
+    path = project(more=f'[[compress]]\nuse = "looking"\n{quantize}')
+    analyze(load_recipe(path), registry=registry)
+    assert Looking.seen == [("mse", "full", ("network.head",))]
+    edgeprep.convert(path, output, registry=registry)
+    assert len(Looking.seen) == 1
 
 
 def test_reduced_weights_cost_more(project, registry):
@@ -48,3 +83,27 @@ def test_a_block_lists_what_is_kept():
         threshold_db=20.0,
     )
     assert report.block == '[quantize]\nkeep_float = [\n    "head",\n    "features.*",\n]'
+
+
+def test_a_block_is_the_whole_table():
+    report = SensitivityReport(
+        layers=(),
+        samples=1,
+        snr_db=3.0,
+        keep_float=("stem", "head"),
+        kept_snr_db=30.0,
+        threshold_db=20.0,
+        quantize=QuantizeTable(calibrator="percentile", percentile=99.9, keep_float=("stem",)),
+    )
+    assert report.block == (
+        '[quantize]\ncalibrator = "percentile"\npercentile = 99.9\n'
+        'keep_float = [\n    "stem",\n    "head",\n]'
+    )
+
+
+def test_samples_that_are_taken_out_keep_their_own_digests():
+    inputs = np.arange(5, dtype=np.uint8).reshape(5, 1, 1, 1)
+    digests = (b"0", b"1", b"2", b"3", b"4")
+    taken = _spread(Prepared(inputs=inputs, labels=(0, 1, 2, 3, 4), skipped=(), digests=digests), 3)
+    assert (taken.labels, taken.digests) == ((0, 2, 4), (b"0", b"2", b"4"))
+    assert taken.inputs.ravel().tolist() == [0, 2, 4]

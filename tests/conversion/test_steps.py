@@ -1,10 +1,13 @@
 """Where steps lie that outlive a kill."""
 
+import os
 import subprocess
 import sys
+from contextlib import suppress
 
 import pytest
 
+from edgeprep import alone
 from edgeprep.conversion import steps as module
 from edgeprep.conversion.steps import Steps
 from edgeprep.errors import StorageError
@@ -78,15 +81,15 @@ def test_a_lock_that_was_removed_while_it_was_opened_keeps_others_out_all_the_sa
     tmp_path, monkeypatch
 ):
     (tmp_path / "scratch").mkdir()
-    alone, calls = module._alone, []
+    take, calls = alone._take, []
 
     def removed_before(lock):
         if not calls:
             (tmp_path / "steps" / "key.lock").unlink()
         calls.append(lock)
-        return alone(lock)
+        return take(lock)
 
-    monkeypatch.setattr(module, "_alone", removed_before)
+    monkeypatch.setattr(alone, "_take", removed_before)
     steps = Steps(tmp_path / "steps")
     with steps.open("key", tmp_path / "scratch") as place:
         assert place == tmp_path / "steps" / "key"
@@ -126,3 +129,65 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path):
         f"{tmp_path}/steps: must be a directory that can be written, for steps that go on "
         "after a kill, got 'File exists'; set EDGEPREP_CACHE"
     )
+
+
+CLAIM = """
+import sys
+from pathlib import Path
+from edgeprep.conversion.steps import Steps
+with Steps(Path(sys.argv[1])).claim("key", "here: one at a time may work"):
+    print("claimed", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_what_another_process_has_claimed_is_refused_until_it_ends(tmp_path):
+    command, rule = [sys.executable, "-c", CLAIM, tmp_path], "here: one at a time may work"
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout.readline() == b"claimed\n"
+        with pytest.raises(StorageError) as fault, Steps(tmp_path).claim("key", rule):  # noqa: PT011 -- whole, below
+            pass
+        assert str(fault.value) == f"{rule}, got another one under way; wait for its end"
+        with Steps(tmp_path).claim("other", rule):
+            pass
+        other.kill()
+    with Steps(tmp_path).claim("key", rule):
+        pass
+    assert list(tmp_path.glob("*.lock")) == []
+
+
+def test_a_cache_that_cannot_be_written_keeps_nobody_out(tmp_path):
+    (tmp_path / "steps").write_text("a file")
+    with Steps(tmp_path / "steps").claim("key", "here"):
+        pass
+
+
+def test_what_was_killed_is_neither_thrown_away_nor_counted_for_a_week(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_MOST_BYTES", 150)
+    steps = Steps(tmp_path / "steps")
+    with suppress(KeyboardInterrupt), steps.open("killed", tmp_path) as place:
+        (place / "weights").write_bytes(bytes(1000))
+        raise KeyboardInterrupt
+    for key in ("before", "after"):
+        with steps.open(key, tmp_path) as place:
+            (place / "file").write_bytes(bytes(60))
+    assert [(tmp_path / "steps" / key).is_dir() for key in ("killed", "before", "after")] == [
+        *(True, True, True)
+    ]
+    os.utime(tmp_path / "steps" / "killed.lock", (1, 1))
+    with steps.open("after", tmp_path):
+        pass
+    assert [(tmp_path / "steps" / key).is_dir() for key in ("killed", "before", "after")] == [
+        *(False, True, True)
+    ]
+
+
+def test_what_ended_with_an_error_is_thrown_away_as_what_ended_well(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_MOST_BYTES", 150)
+    steps = Steps(tmp_path / "steps")
+    with suppress(ZeroDivisionError), steps.open("failed", tmp_path) as place:
+        (place / "weights").write_bytes(bytes(1000))
+        raise ZeroDivisionError
+    with steps.open("next", tmp_path):
+        pass
+    assert not (tmp_path / "steps" / "failed").exists()

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 import pytest
 
 from edgeprep.conversion import convert
+from edgeprep.data import WARNING
 from edgeprep.errors import DataError
 
 BOTH = '[quantize]\nweight_range = "both"'
@@ -61,7 +62,7 @@ def test_far_darker_calibration_is_told_of_with_numbers(project, output, registr
 
     recipe = with_calibration(project, "dark")
     convert(recipe, output, registry=registry, progress=progress)
-    (warning,) = [text for title, text in told if title == "compare the data"]
+    (warning,) = [text for title, text in told if title == WARNING]
     assert warning.startswith("calibration is far darker than evaluation, 8 of 255 on average")
 
 

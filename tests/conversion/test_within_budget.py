@@ -1,5 +1,6 @@
 """Quantized variants that lose too much are repaired, and the result says how."""
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,6 +12,7 @@ from edgeprep.errors import (
     BackendError,
     BudgetError,
     ExportError,
+    NonFiniteOutput,
     ParityError,
     RecipeError,
     TrainingError,
@@ -181,13 +183,47 @@ def test_a_variant_that_does_not_load_is_repaired_by_the_operator_that_the_engin
     assert (first.drop, second.fault) == (float("inf"), "")
 
 
-def test_a_fault_that_no_layer_mends_is_told_as_it_was_after_few_trials(
+def test_a_fault_that_no_layer_mends_is_a_budget_that_is_not_kept_after_few_trials(
+    project: Any, output: Path, fragile: Registry, engine: Engine
+) -> None:
+    engine.fault = lambda _: DEAD
+    with pytest.raises(BudgetError) as fault:  # noqa: PT011 -- whole, below
+        edgeprep.convert(project(target=TARGET, more=budget()), output, registry=fragile)
+    assert re.fullmatch(
+        r"budget\.max_drop: accuracy may drop by at most 0\.0, got 1 of 2 variants that cannot be "
+        r"used at all:\n"
+        r"  fragile-fp32: 6 bytes, parity \S+, accuracy 1\.0000, drop 0\.0000\n"
+        r"  fragile-int8: must agree with the source within 5e-01 of its largest output, got "
+        r"1\.00e\+01 on 16 samples \(the first fault of 5 trials\)",
+        str(fault.value),
+    )
+    assert len(engine.exports) == 5
+    trials = fault.value.reached["trials"]["fragile-int8"]  # type: ignore[index, call-overload]
+    assert len(trials) == 5
+    assert trials[0]["fault"].startswith("fragile-int8: must agree with the source")
+
+
+def test_without_a_budget_a_fault_that_no_layer_mends_is_told_as_it_was(
     project: Any, output: Path, fragile: Registry, engine: Engine
 ) -> None:
     engine.fault = lambda _: DEAD
     with pytest.raises(ParityError, match=r"^fragile-int8: must agree with the source within"):
+        edgeprep.convert(project(target=TARGET), output, registry=fragile)
+
+
+def test_where_only_float_fails_its_fault_is_told_as_it_is(
+    project: Any, output: Path, fragile: Registry, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export = Fragile.export
+
+    def failing(self: Any, source: Source, precision: Precision) -> Model:
+        if precision == "fp32":
+            raise ExportError("exporter 'fragile': fp32 needs luck, got none")
+        return export(self, source, precision)
+
+    monkeypatch.setattr(Fragile, "export", failing)
+    with pytest.raises(ExportError, match=r"^exporter 'fragile': fp32 needs luck, got none$"):
         edgeprep.convert(project(target=TARGET, more=budget()), output, registry=fragile)
-    assert len(engine.exports) <= 6
 
 
 def test_nothing_is_tried_where_the_recipe_allows_nothing(
@@ -233,6 +269,8 @@ def test_fine_tuning_is_done_once_where_it_is_allowed(
     assert last.trial.fine_tuned
     assert last.drop == 0
     assert [one.fine_tuned for one in result.variants] == [False, True]
+    references = [one.parity.reference for one in result.variants]
+    assert references == ["source", "fine-tuned source"]
 
 
 def test_fine_tuning_without_training_data_is_refused_before_any_work(project: Any) -> None:
@@ -247,7 +285,10 @@ def test_fine_tuning_without_training_data_is_refused_before_any_work(project: A
 def test_a_fine_tuning_that_fails_is_one_trial_that_failed(
     project: Any, output: Path, fragile: Registry, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    tunings = []
+
     def apply(self: object, network: Any, bench: Any) -> Any:
+        tunings.append(1)
         raise TrainingError("train: the loss must be a number, got nan")
 
     monkeypatch.setattr(Tune, "apply", apply)
@@ -256,10 +297,12 @@ def test_a_fine_tuning_that_fails_is_one_trial_that_failed(
         fragile, "get", lambda kind, name: Tune if name == Tune.name else get(kind, name)
     )
     engine.fault = needs("features.1")
-    more = budget(repair=["fine-tune"])
+    more = budget(repair=["keep-float", "fine-tune"])
     data = 'evaluation = { factory = "data:pictures" }\ntraining = { factory = "data:pictures" }'
     with pytest.raises(BudgetError, match=r"^budget\.max_drop: accuracy may drop"):
         edgeprep.convert(project(target=TARGET, more=more, data=data), output, registry=fragile)
+    # The trials that keep layers in float as well know of it.
+    assert len(tunings) == 1
 
 
 def test_trials_that_were_over_budget_are_not_done_again_by_the_next_conversion(
@@ -312,7 +355,10 @@ def test_an_exporter_that_fails_for_want_of_samples_is_not_asked_for_long(
 
     monkeypatch.setattr(Fragile, "export", export)
     target = TARGET.replace('"fp32", ', "")
-    with pytest.raises(ExportError, match=r"^exporter 'fragile': int8 needs luck, got none$"):
+    message = (
+        r"\n  fragile-int8: exporter 'fragile': int8 needs luck, got none \(the first fault of 5"
+    )
+    with pytest.raises(BudgetError, match=message):
         edgeprep.convert(project(target=target, more=budget()), output, registry=fragile)
     assert len(engine.exports) <= 6
 
@@ -340,3 +386,24 @@ def test_the_number_of_samples_is_told_where_a_part_of_them_was_enough(
     result = edgeprep.convert(project(target=TARGET, more=budget()), output, registry=fragile)
     hopeless, *_, last = sorted(result.trials["fragile-int8"], key=lambda tried: -tried.drop)
     assert (hopeless.samples, last.samples) == (9, 24)
+
+
+def test_an_output_that_is_no_number_is_a_fault_wherever_it_comes(
+    project: Any, output: Path, fragile: Registry, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, seen = Runner.run, list[bytes]()
+
+    def sometimes(self: Runner, inputs: Any) -> Any:
+        (answer,) = run(self, inputs)
+        seen.append(inputs[0].tobytes())
+        # Parity is proved on 16 of the 24 pictures, and 8 of these are golden.
+        is_new = len(seen) > 24 and seen[-1] not in seen[:24]
+        return (answer * float("inf") if is_new else answer,)
+
+    monkeypatch.setattr(Runner, "run", sometimes)
+    recipe = project(target=TARGET.replace(', "int8"', ""))
+    with pytest.raises(NonFiniteOutput) as fault:  # noqa: PT011 -- whole, below
+        edgeprep.convert(recipe, output, registry=fragile)
+    assert str(fault.value) == (
+        "fragile-fp32: outputs must be finite, got NaN or infinity for sample 2 of 24 held-out ones"
+    )

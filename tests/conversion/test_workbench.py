@@ -12,11 +12,13 @@ import pytest
 import torch
 
 import edgeprep
+from edgeprep.compress.quantization_aware import QuantizationAware
 from edgeprep.conversion import Progress, silent
+from edgeprep.conversion.compression import _rate_key
 from edgeprep.conversion.search import search
-from edgeprep.errors import BudgetError, RecipeError
+from edgeprep.errors import BudgetError, RecipeError, TrainingError
 from edgeprep.hookspecs import hookimpl
-from edgeprep.interfaces import Pass, Workbench
+from edgeprep.interfaces import Objective, Pass, Workbench
 from edgeprep.recipe import load_recipe
 from edgeprep.registry import Registry
 from edgeprep.stages.chain import Chain
@@ -129,6 +131,36 @@ def test_pictures_that_are_learned_from_and_judged_by_are_warned_of_once_with_th
     assert "24 of the 24 pictures of data.evaluation are in data.training, too" in warnings[0]
 
 
+class NoNumber(Objective):
+    def loss(self, network: Any, inputs: Any, labels: Any) -> Any:
+        return network(inputs).sum() * float("nan")
+
+
+def test_a_loss_that_is_no_number_names_the_pass(convert: Callable[..., Any]) -> None:
+    def work(network: Any, bench: Workbench) -> Any:
+        return bench.fine_tune(network, name="broken", epochs=2, objective=NoNumber())
+
+    with pytest.raises(TrainingError, match=r"^compress\[0\]: ") as fault:
+        convert(work)
+    start = "compress[0]: epoch 1, step 1: the loss must be finite, got nan at learning rate "
+    assert str(fault.value).startswith(start)
+    # This pass has no learning rate of its own.
+    assert str(fault.value).endswith("; lower train.learning_rate, or set train.clip_norm")
+
+
+@pytest.mark.parametrize(
+    ("step", "where", "key"),
+    [
+        (QuantizationAware(), "compress[1]", "compress[1].learning_rate"),
+        (Try(), "compress[1]", "train.learning_rate"),
+        # The learning rate of a repair is in no table.
+        (QuantizationAware(), "budget.repair", ""),
+    ],
+)
+def test_a_pass_learns_more_slowly_by_its_own_key(step: Pass, where: str, key: str) -> None:
+    assert _rate_key(step, where) == key
+
+
 def test_what_is_random_has_the_recipes_seed(convert: Callable[..., Any]) -> None:
     seeds = []
 
@@ -225,7 +257,7 @@ def test_a_result_is_kept_until_something_that_it_depends_on_is_changed(
 @pytest.mark.parametrize(
     "change",
     [
-        "[quantize]\npercentile = 99.0",
+        '[quantize]\ncalibrator = "percentile"\npercentile = 99.0',
         '[quantize]\nkeep_float = ["head"]',
         "fps",
         "placement",
@@ -267,6 +299,39 @@ def test_a_result_is_not_kept_where_a_pass_could_see_a_change(
     assert len(calls) == 2
 
 
+def test_a_result_that_would_answer_otherwise_when_it_is_read_back_is_not_kept(
+    convert: Callable[..., Any],
+) -> None:
+    calls = []
+
+    def work(network: Any, bench: Workbench) -> Any:
+        calls.append(1)
+        # In no state dict, and not in how a network prints itself.
+        network.head.register_forward_hook(lambda module, inputs, output: output + 1.0)
+        return network
+
+    first, second = convert(work, data=""), convert(work, data="")
+    assert len(calls) == 2
+    assert first.manifest.variants == second.manifest.variants
+
+
+def test_a_result_is_kept_whatever_is_changed_in_what_its_pass_does_not_read(
+    convert: Callable[..., Any], registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    def work(network: Any, bench: Workbench) -> Any:
+        calls.append(1)
+        return network
+
+    monkeypatch.setattr(Try, "reads", lambda _: ())
+    convert(work, data="")
+    backend = registry.get("backend", "fakes")
+    monkeypatch.setattr(backend, "versions", lambda _: {"fakes": "2"})
+    convert(work, data="", more='[quantize]\nkeep_float = ["head"]\nweight_range = "full"')
+    assert len(calls) == 1
+
+
 def test_what_a_pass_did_on_the_way_is_removed_once_its_result_is_kept(
     convert: Callable[..., Any],
 ) -> None:
@@ -303,7 +368,10 @@ def test_a_file_of_a_pass_that_cannot_be_read_is_told_before_any_work(
         ),
         (
             'teacher = { factory = "model:build", weights = "gone.safetensors" }',
-            r"^compress\[0\]: .*/gone\.safetensors: must be a file that can be read, got ",
+            (
+                r"^compress\[0\]\.teacher\.weights: must be a file, got 'gone\.safetensors'; "
+                r"looked for '.*/project/gone\.safetensors'$"
+            ),
         ),
     ],
 )
@@ -316,7 +384,10 @@ def test_a_teacher_that_is_not_there_is_told_before_any_work(
     message: str,
 ) -> None:
     monkeypatch.setattr("edgeprep.conversion.underway.load_network", None)
-    recipe = project(more=f'[[compress]]\nuse = "distil"\n{keys}')
+    recipe = project(
+        data=f'evaluation = {{ factory = "data:pictures" }}\n{TRAINING}',
+        more=f'[[compress]]\nuse = "distil"\n{keys}',
+    )
     with pytest.raises(RecipeError, match=message):
         edgeprep.convert(recipe, output, registry=registry)
     with pytest.raises(RecipeError, match=message):

@@ -23,7 +23,7 @@ ROWS = (
     ("registry",),
     ("stages", "tasks"),
     ("runtime", "stage_parts"),
-    ("data", "importers", "metrics"),
+    ("alone", "data", "importers", "metrics"),
     ("train",),
     ("compress",),
     ("conversion",),

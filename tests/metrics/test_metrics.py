@@ -16,6 +16,7 @@ NAMES = (
 )
 TOP_5 = "'top-5', "
 TASK = Classify(labels=("a", "b", "c"))
+SIX = Classify(labels=tuple("abcdef"))
 
 
 def outputs(*rows: list[float]) -> list[tuple[np.ndarray, ...]]:
@@ -37,13 +38,27 @@ def test_accuracy_is_the_share_of_right_answers() -> None:
         (
             TASK,
             "mAP",
-            f"task 'classify', got 'mAP'; it can be scored by {NAMES}",
+            f"task 'classify', got 'mAP'; it can be scored by {NAMES.replace('top-5', 'top-2')}",
         ),
-        (TASK, "top-0", "task 'classify', got 'top-0'; did you mean 'top-5'?"),
+        (TASK, "f1", "task 'classify', got 'f1'; did you mean 'f1-macro' or 'f1-micro'?"),
+        (TASK, "top", "task 'classify', got 'top'; did you mean 'top-2'?"),
+        (TASK, "top5", "task 'classify', got 'top5'; did you mean 'top-2'?"),
+        (SIX, "top5", "task 'classify', got 'top5'; did you mean 'top-5'?"),
+        (TASK, "top--1", "task 'classify', got 'top--1'; did you mean 'top-2'?"),
         (Tensors(), "top-1", "task 'tensors', got 'top-1'; it can be scored by nothing"),
         (Tensors(), "accuracy", "task 'tensors', got 'accuracy'; it can be scored by nothing"),
     ],
-    ids=["near miss", "another", "top nothing", "top-k of no classes", "no metrics"],
+    ids=[
+        "near miss",
+        "another",
+        "family",
+        "top without k",
+        "top-k of few classes",
+        "top-k",
+        "below zero",
+        "top-k of no classes",
+        "no metrics",
+    ],
 )
 def test_a_metric_that_the_task_has_not_is_refused(
     task: Classify | Tensors, name: str, end: str
@@ -53,13 +68,19 @@ def test_a_metric_that_the_task_has_not_is_refused(
     assert str(caught.value) == f"budget.metric: must be a metric of {end}"
 
 
-def test_a_top_k_that_holds_all_classes_is_refused() -> None:
+@pytest.mark.parametrize("name", ["top-3", "top-5"])
+def test_a_top_k_that_holds_all_classes_is_refused(name: str) -> None:
     with pytest.raises(RecipeError, match=r"^evaluate\.metrics") as caught:
-        metric_for(TASK, "top-3", "evaluate.metrics")
+        metric_for(TASK, name, "evaluate.metrics")
     assert str(caught.value) == (
-        "evaluate.metrics: k must be below the number of classes, which is 3, got 'top-3'; "
+        f"evaluate.metrics: k must be below the number of classes, which is 3, got {name!r}; "
         "that is 1 whatever is predicted"
     )
+
+
+def test_a_top_k_that_holds_no_class_is_refused() -> None:
+    with pytest.raises(RecipeError, match=r"^budget\.metric: k must be at least 1, got 'top-0'$"):
+        metric_for(TASK, "top-0")
 
 
 def test_a_task_of_a_plugin_with_a_metric_that_there_is_not_is_at_fault() -> None:
@@ -75,8 +96,7 @@ def test_a_task_of_a_plugin_with_a_metric_that_there_is_not_is_at_fault() -> Non
 
 
 def test_all_metrics_of_a_task_leave_out_a_top_k_that_says_nothing() -> None:
-    six = Classify(labels=tuple("abcdef"))
-    assert [metric.name for metric in metrics_of(six)] == list(Classify.metrics)
+    assert [metric.name for metric in metrics_of(SIX)] == list(Classify.metrics)
     names = [metric.name for metric in metrics_of(TASK)]
     assert names == [name for name in Classify.metrics if name != "top-5"]
     assert metrics_of(Tensors()) == ()

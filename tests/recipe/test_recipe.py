@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from edgeprep.errors import RecipeError
+from edgeprep.interfaces import Quantization
 from edgeprep.recipe import (
     BudgetTable,
     DataTable,
@@ -126,6 +127,19 @@ def test_the_smallest_recipe_takes_any_picture_and_splits(write):
     assert (recipe.data.calibration, recipe.data.evaluation, recipe.budget) == (None, None, None)
 
 
+@pytest.mark.parametrize(
+    "quantize", ["percentile = 99.9", 'calibrator = "percentile"\npercentile = 99.9']
+)
+def test_a_percentile_is_for_its_calibrator_or_for_a_repair(write, quantize):
+    recipe = load_recipe(write(f"{WHOLE}\n[quantize]\n{quantize}\n"))
+    assert recipe.quantize.policy.percentile == 99.9
+
+
+def test_a_percentile_that_is_absent_is_that_of_the_policy(write):
+    recipe = load_recipe(write(f'{WHOLE}\n[quantize]\ncalibrator = "percentile"\n'))
+    assert recipe.quantize.policies == (Quantization(calibrator="percentile", percentile=99.99),)
+
+
 def test_a_fixed_size_is_height_and_width(write):
     recipe = load_recipe(write(WHOLE))
     assert recipe.input.image == ImageSpec(height=480, width=640, color="bgr")
@@ -206,7 +220,10 @@ FAULTS = {
     "name": (
         'name = "digits-mobilenet"',
         'name = "Digits"',
-        "name: must match ^[a-z0-9][a-z0-9-]*$, got 'Digits'",
+        (
+            "name: must be of lower-case letters, digits and hyphens, the first of them no hyphen, "
+            "got 'Digits'; such as 'digits'"
+        ),
     ),
     "unknown table": ("[budget]", "[budgets]", "budgets: unknown key; did you mean 'budget'?"),
     "unknown key": (
@@ -304,6 +321,14 @@ FAULTS = {
         "max_drop = -0.01",
         "budget.max_drop: must be at least 0, got -0.01",
     ),
+    "percentile that nothing looks at": (
+        "max_drop = 0.01",
+        'max_drop = 0.01\nrepair = ["keep-float"]\n[quantize]\npercentile = 99.9',
+        (
+            "quantize.percentile: needs calibrator = 'percentile' to change anything, got "
+            "'min-max'; set it, or leave percentile out"
+        ),
+    ),
     "budget without evaluation": (
         'evaluation = { factory = "data:evaluation" }',
         "",
@@ -327,9 +352,9 @@ def test_a_fault_in_a_recipe_is_named_with_its_path(write, fault):
     assert fault_in(write(WHOLE.replace(line, instead, 1))) == message
 
 
-def test_a_recipe_needs_a_target(write):
+def test_a_recipe_for_training_alone_needs_no_target(write):
     without = SMALLEST.replace("target =", "compress = [] #")
-    assert fault_in(write(without)) == "target: required key is missing"
+    assert load_recipe(write(without)).target == ()
     assert fault_in(write(without + "target = []")) == "target: must have at least 1 item, got []"
 
 

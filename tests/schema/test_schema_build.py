@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec import Meta
 
 from edgeprep.errors import RecipeError
-from edgeprep.schema import Rest, build, fields
+from edgeprep.schema import build, fields
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +145,10 @@ FAULTS = {
     ),
     "text for an array": ({"mean": "012"}, "compress[1].mean: must be an array, got '012'"),
     "text for a table": ({"crop": "all"}, "compress[1].crop: must be a table, got 'all'"),
+    "text in an array of tables": (
+        {"crops": ["all"]},
+        "compress[1].crops[0]: must be a table, got 'all'; write { size = ... }",
+    ),
     "array for a table": ({"weights": []}, "compress[1].weights: must be a table, got []"),
     "value in a table": (
         {"weights": {"a b": "x"}},
@@ -190,7 +194,7 @@ def test_a_missing_key_is_named():
 def test_what_is_no_table_is_refused(table):
     with pytest.raises(RecipeError) as caught:  # noqa: PT011 -- the whole message is compared
         build(Prune, table, "task")
-    assert str(caught.value) == f"task: must be a table, got {table!r}"
+    assert str(caught.value) == (f"task: must be a table, got {table!r}; write {{ ratio = ... }}")
 
 
 @pytest.mark.parametrize(
@@ -246,17 +250,6 @@ def test_whole_numbers_become_floats_where_floats_are_asked_for():
 
 def test_null_is_the_absence_of_an_optional_value():
     assert build(Prune, {"ratio": 0, "method": None, "crop": None}, "") == Prune(ratio=0.0)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Target:
-    format: str
-    options: Rest = field(default_factory=dict)
-
-
-def test_a_rest_takes_the_keys_that_no_field_names():
-    target = build(Target, {"format": "onnx", "opset": 20, "options": 3}, "target[0]")
-    assert target == Target(format="onnx", options={"opset": 20, "options": 3})
 
 
 class NoDataclass:

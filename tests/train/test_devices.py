@@ -4,10 +4,12 @@ import logging
 
 import pytest
 import torch
+from lightning_fabric.accelerators import ACCELERATOR_REGISTRY
 
 from edgeprep.errors import RecipeError
 from edgeprep.recipe import TrainTable
 from edgeprep.train.devices import check_forks, fabric_in_silence, open_fabric
+from edgeprep.train.possible import explain
 from edgeprep.train.threads import threads_for, using_threads
 
 
@@ -19,19 +21,82 @@ def test_fabric_is_asked_for_what_the_recipe_says():
     assert (fabric.world_size, fabric.strategy.precision.precision) == (2, "bf16-mixed")
 
 
-def test_a_word_that_fabric_does_not_know_is_told_with_what_it_said():
-    with pytest.raises(RecipeError, match=r"^train: must name") as fault:
-        open_fabric(TrainTable(accelerator="abacus"))
-    assert str(fault.value).startswith(
-        "train: must name what Lightning Fabric has on this machine, got ValueError: You selected "
-        "an invalid accelerator name: `accelerator='abacus'`."
+STRATEGIES = "must be one of 'auto', 'ddp', 'ddp_fork' on 'cpu' here"
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"devices": -1}, "devices: must be at least 1 on 'cpu', where each is a process, got -1"),
+        ({"strategy": "dpp"}, f"strategy: {STRATEGIES}, got 'dpp'"),
+        # What a factory has made does not come into a new process.
+        ({"strategy": "ddp_spawn", "devices": 2}, f"strategy: {STRATEGIES}, got 'ddp_spawn'"),
+        ({"strategy": "fsdp"}, f"strategy: {STRATEGIES}, got 'fsdp'"),
+        # Fabric would go on with others in their places.
+        ({"strategy": "dp", "devices": 2}, f"strategy: {STRATEGIES}, got 'dp'"),
+        (
+            {"precision": "16-mixed"},
+            (
+                "precision: must be one of '32-true', 'bf16-mixed', 'bf16-true', '64-true' on "
+                "'cpu', got '16-mixed'"
+            ),
+        ),
+    ],
+    ids=lambda one: "" if isinstance(one, str) else str(one),
+)
+def test_what_fabric_cannot_do_here_is_told_with_what_it_can(asked, message):
+    with pytest.raises(RecipeError, match=r"^train\.") as fault:
+        open_fabric(TrainTable(**{"accelerator": "cpu", **asked}))
+    assert str(fault.value) == f"train.{message}"
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """Has those accelerators which a test says, each with its number of devices."""
+
+    def have(**counts):
+        for name in ("tpu", "mps", "cuda"):
+            kind, count = ACCELERATOR_REGISTRY[name]["accelerator"], counts.get(name, 0)
+            monkeypatch.setattr(kind, "is_available", staticmethod(lambda count=count: count > 0))
+            monkeypatch.setattr(kind, "auto_device_count", staticmethod(lambda count=count: count))
+
+    return have
+
+
+@pytest.mark.parametrize(
+    ("counts", "asked", "message"),
+    [
+        ({}, {"accelerator": "abacus"}, "accelerator: must be one of 'auto', 'cpu' on this"),
+        ({}, {"accelerator": "gpu"}, "accelerator: must be one of 'auto', 'cpu' on this machine"),
+        (
+            {"cuda": 2},
+            {"accelerator": "tpu"},
+            "accelerator: must be one of 'auto', 'cuda', 'cpu', 'gpu' on this machine, got 'tpu'",
+        ),
+        (
+            {"cuda": 2},
+            {"devices": 3},
+            "devices: must be at most the 2 of 'cuda' on this machine, got 3",
+        ),
+        (
+            {"mps": 1},
+            {"strategy": "ddp"},
+            "strategy: must be one of 'auto' on 'mps' here, got 'ddp'",
+        ),
+    ],
+)
+def test_what_a_machine_has_decides_what_is_possible(machine, counts, asked, message):
+    machine(**counts)
+    assert explain(TrainTable(**asked), ValueError("no")).startswith(f"train.{message}")
+
+
+def test_what_nobody_foresaw_is_told_in_fabrics_words(machine):
+    machine()
+    said = explain(TrainTable(nodes=2), RuntimeError("no cluster"))
+    assert said == (
+        "train: Lightning Fabric must be able to use accelerator 'auto', devices 1, nodes 2, "
+        "strategy 'auto', precision '32-true', got RuntimeError: no cluster"
     )
-
-
-def test_a_precision_that_fabric_would_exchange_for_another_is_refused():
-    with pytest.raises(RecipeError, match=r"^train: must name") as fault:
-        open_fabric(TrainTable(accelerator="cpu", precision="16-mixed"))
-    assert "AMP with fp16 is not supported on CPU" in str(fault.value)
 
 
 def test_a_batch_that_devices_cannot_share_is_refused():

@@ -62,7 +62,7 @@ def test_validation_pictures_that_are_learned_from_are_warned_of(project, train,
         "12 of the 12 pictures of data.validation are in data.training, too; a score on them says "
         "little of new pictures"
     )
-    assert told.steps[1] == ("compare the data", warning)
+    assert told.steps[1] == ("warning", warning)
 
 
 class Falling(Objective):
@@ -87,9 +87,7 @@ def test_evaluation_pictures_that_are_learned_from_are_warned_of_once(
         "6 of the 6 pictures of data.evaluation are in data.training, too; a score on them says "
         "little of new pictures"
     )
-    assert [step for step in told.steps if step[0] == "compare the data"] == [
-        ("compare the data", warning)
-    ]
+    assert [step for step in told.steps if step[0] == "warning"] == [("warning", warning)]
 
 
 def test_the_weights_of_the_best_epoch_are_kept_and_patience_ends_a_training(

@@ -6,9 +6,9 @@ from multiprocessing import get_context
 import pytest
 import torch
 
+from edgeprep.alone import alone_in
 from edgeprep.errors import DataError, RecipeError, StorageError, TrainingError
 from edgeprep.interfaces import Objective
-from edgeprep.train.alone import alone_in
 from edgeprep.train.checkpoint import read_checkpoint
 
 # Workers are forks. Where other tests have loaded jax, it warns of them; no worker touches it.
@@ -59,6 +59,24 @@ def test_a_loss_that_is_no_number_ends_a_training_and_keeps_the_last_good_weight
     assert (checkpoint.state["epoch"], checkpoint.state["step"]) == (ended, 0)
     assert all(bool(torch.isfinite(value).all()) for value in checkpoint.tensors.values())
     assert not (storage / "unfinished-epoch.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("key", "remedy"),
+    [
+        ("compress[1].learning_rate", "lower compress[1].learning_rate, or set train.clip_norm"),
+        ("", "set train.clip_norm"),
+    ],
+)
+def test_a_pass_whose_loss_is_no_number_is_named_with_its_own_learning_rate(
+    project, train, key, remedy
+):
+    with pytest.raises(TrainingError, match="the loss must be finite") as fault:
+        train(project(), objective=Ending(1, float("nan")), where="compress[1]", rate_key=key)
+    assert str(fault.value) == (
+        "compress[1]: epoch 1, step 1: the loss must be finite, got nan at learning rate 0.05; "
+        f"{NOTHING}; {remedy}"
+    )
 
 
 class Exploding(Objective):
@@ -187,7 +205,7 @@ def test_a_damaged_checkpoint_is_begun_anew_with_a_word(project, train, told, st
 def test_two_trainings_do_not_work_in_one_directory(project, train, storage):
     (storage / ".edgeprep-0123456789abcdef.tmp").write_bytes(b"of the other one")
     with (
-        alone_in(storage),
+        alone_in(storage, "training"),
         pytest.raises(StorageError, match="one training at a time") as fault,
     ):
         train(project())
@@ -201,7 +219,7 @@ def test_two_trainings_do_not_work_in_one_directory(project, train, storage):
 
 def test_a_child_that_outlives_a_training_does_not_keep_others_out(storage):
     def trainer():
-        with alone_in(storage):
+        with alone_in(storage, "training"):
             worker = get_context("fork").Process(target=work)
             worker.start()
             started.wait()
@@ -217,7 +235,7 @@ def test_a_child_that_outlives_a_training_does_not_keep_others_out(storage):
     process.join(30)
     assert process.exitcode == 9
     try:
-        with alone_in(storage):
+        with alone_in(storage, "training"):
             assert not ended.is_set()
     finally:
         ended.set()

@@ -119,5 +119,19 @@ def test_weights_to_start_from_that_fit_neither_head_are_refused(directory):
         start_network(model(3), "part.safetensors", directory, seed=0)
     assert str(fault.value) == (
         "train.weights: 'part.safetensors' must fit the network, got keys missing: 0.bias, 1.bias, "
-        "1.weight"
+        "1.weight; load what this network was saved to, or have the factory make the one that it "
+        "is of"
+    )
+
+
+def test_weights_of_other_classes_are_refused_with_what_helps(directory):
+    learned = load_network(model(3), directory).state_dict()
+    safetensors.torch.save_file(learned, directory / "other.safetensors")
+    with pytest.raises(CheckpointError, match=r"^train\.weights") as fault:
+        start_network(model(), "other.safetensors", directory, seed=0)
+    assert str(fault.value) == (
+        "train.weights: 'other.safetensors' must fit the network, got keys of another shape: "
+        "1.weight (3, 4) for (10, 4), 1.bias (3,) for (10,); load what this network was saved to, "
+        "or have the factory make the one that it is of; for other classes, [model.head] makes the "
+        "last layer anew"
     )

@@ -8,6 +8,7 @@ import torch
 from edgeprep.errors import RecipeError
 from edgeprep.recipe import TrainTable
 from edgeprep.train.learner import Learner
+from edgeprep.train.modules import match_pattern
 from edgeprep.train.objectives import CrossEntropy
 from edgeprep.train.optimizer_state import optimizer_state, restore_optimizer
 from edgeprep.train.parameters import build_optimizer, freeze, set_rate
@@ -45,6 +46,25 @@ def test_whole_numbers_do_not_learn():
 
 
 @pytest.mark.parametrize(
+    ("pattern", "meant"),
+    [
+        ("stm.*", "stem.*"),
+        ("bodi.?", "body.?"),
+        ("*hed", "*head"),
+        ("*haed*", "*head*"),
+        ("body.10", "body.1"),
+    ],
+)
+def test_what_is_suggested_for_a_pattern_matches_and_has_its_wildcards(network, pattern, meant):
+    with pytest.raises(RecipeError, match=r"did you mean") as fault:
+        match_pattern(network, pattern, "here")
+    assert str(fault.value) == (
+        f"here: must match a module of the network, got {pattern!r}; did you mean {meant!r}?"
+    )
+    assert match_pattern(network, meant, "here")
+
+
+@pytest.mark.parametrize(
     ("patterns", "message"),
     [
         (
@@ -53,9 +73,18 @@ def test_whole_numbers_do_not_learn():
         ),
         (
             ("stem", "zzz*"),
-            "train.freeze[1]: must match a module of the network, got 'zzz*'",
+            (
+                "train.freeze[1]: must match a module of the network, got 'zzz*'; "
+                "known here: 'stem', 'body', 'head', 'stem.0', 'stem.1', 'body.0', 'body.1'"
+            ),
         ),
-        (("*",), "train.freeze: must leave a parameter that learns, got ['*']"),
+        (
+            ("*",),
+            (
+                "train.freeze: must leave a parameter that learns, got ['*']; at least the last "
+                "layer, 'head', should learn"
+            ),
+        ),
     ],
 )
 def test_a_pattern_that_freezes_nothing_or_everything_is_refused(network, patterns, message):
@@ -65,10 +94,10 @@ def test_a_pattern_that_freezes_nothing_or_everything_is_refused(network, patter
 
 
 def test_a_network_without_parameters_has_nothing_to_learn():
-    with pytest.raises(RecipeError, match=r"^train\.freeze") as fault:
+    with pytest.raises(RecipeError, match=r"^model\.factory") as fault:
         freeze(torch.nn.ReLU(), TrainTable())
     assert str(fault.value) == (
-        "train.freeze: must leave a parameter that learns, got a network without parameters"
+        "model.factory: the network must have a parameter to learn, got none"
     )
 
 
@@ -100,7 +129,8 @@ def test_a_rate_for_no_module_is_refused(network):
     with pytest.raises(RecipeError, match=r"^train\.rates") as fault:
         build_optimizer(network, NOTHING, TrainTable(rates={"boddy*": 0.1}), rate=1.0)
     assert str(fault.value) == (
-        "train.rates.boddy*: must match a module of the network, got 'boddy*'; did you mean 'body'?"
+        "train.rates.boddy*: must match a module of the network, got 'boddy*'; did you mean "
+        "'body*'?"
     )
 
 

@@ -106,13 +106,13 @@ def test_two_trainings_of_one_seed_are_the_same_and_of_another_not(project, trai
 @pytest.mark.parametrize(
     ("replaced", "settings", "what"),
     [
-        ({}, "label_smoothing = 0.1", "settings"),
+        ({}, "label_smoothing = 0.1", "settings (train.label_smoothing 0.0 -> 0.1)"),
         ({"seed = 5": "seed = 6"}, "", "data"),
         ({"size = [8, 8]": "size = [9, 9]"}, "", "data"),
         (
             {'"model:build"': '"model:Net"\narguments = { classes = 3 }'},
             "seed = 4",
-            "settings and weights",
+            "settings (train.seed 0 -> 4) and weights",
         ),
     ],
     ids=["settings", "pictures", "preprocessing", "weights"],

@@ -8,6 +8,7 @@ import pytest
 import safetensors.torch
 from PIL import Image
 
+from edgeprep.alone import alone_in
 from edgeprep.errors import (
     CheckpointError,
     DataError,
@@ -17,7 +18,6 @@ from edgeprep.errors import (
     TrainingError,
 )
 from edgeprep.train import load_network, train_recipe
-from edgeprep.train.alone import alone_in
 
 FILES = [
     "checkpoint.safetensors",
@@ -129,12 +129,13 @@ def test_a_finished_training_is_replaced_only_on_purpose(project, output):
 def test_a_training_of_other_settings_is_replaced_only_on_purpose(project, output):
     with pytest.raises(Stop, match="killed"):
         train_recipe(project(), output, watch=stop)
-    recipe = project({"seed = 5": "seed = 6"}, train="ema = 0.9")
+    recipe = project({"seed = 5": "seed = 6"}, train="ema = 0.9\nrates = { head = 2.0 }")
     with pytest.raises(OutputExists, match="holds a training of other") as fault:
         train_recipe(recipe, output)
     assert str(fault.value) == (
-        f"{output}: holds a training of other settings and data; pass --overwrite (overwrite=True) "
-        "to train anew, or name another directory"
+        f"{output}: holds a training of other settings (train.ema absent -> 0.9, train.rates {{}} "
+        "-> {'head': 2.0}) and data; pass --overwrite (overwrite=True) to train anew, or name "
+        "another directory"
     )
     epochs = []
     train_recipe(recipe, output, overwrite=True, watch=lambda tick: epochs.append(tick.epoch))
@@ -157,18 +158,99 @@ def test_files_that_no_training_has_left_are_replaced_only_on_purpose(project, o
 
 
 @pytest.mark.parametrize(
-    "fault",
+    ("old", "new", "message"),
     [
-        'freeze = ["feature.*"]',
-        'rates = { "feature.*" = 0.1 }',
+        ("epochs", 'freeze = ["feature.*"]\nepochs', r"^train\.freeze\[0\]: must match"),
+        ("epochs", 'freeze = ["*"]\nepochs', r"^train\.freeze: must leave"),
+        ("epochs", 'rates = { "feature.*" = 0.1 }\nepochs', r"^train\.rates\.feature\.\*: must"),
+        ("batch         = 8", "batch = 25", r"^train\.batch: must be at most the 24"),
     ],
+    ids=["freeze", "freeze all", "rates", "batch"],
 )
-def test_settings_that_do_not_fit_cost_nothing_that_is_there(project, output, fault):
+def test_settings_that_do_not_fit_cost_nothing_that_is_there(project, output, old, new, message):
     train_recipe(project(), output)
     before = {path.name: path.read_bytes() for path in output.iterdir()}
-    with pytest.raises(RecipeError, match=r"^train\.(freeze\[0\]|rates\.feature\.\*): must match"):
-        train_recipe(project(train=fault), output, overwrite=True)
+    with pytest.raises(RecipeError, match=message):
+        train_recipe(project({old: new}), output, overwrite=True)
     assert {path.name: path.read_bytes() for path in output.iterdir()} == before
+
+
+DROPPED = "self.head(self.dropout(self.features(x).mean((2, 3))))"
+BROKEN = "self.head(self.dropout(self.features(x).mean((2, 3))) if not self.training else x)"
+
+
+def test_a_training_that_is_refused_by_its_first_step_leaves_nothing_behind(project, tmp_path):
+    recipe = project()
+    model = recipe.directory / "model.py"
+    good = model.read_text()
+    model.write_text(good.replace(DROPPED, BROKEN))
+    output = tmp_path / "new" / "output"
+    with pytest.raises(RecipeError, match=r"^model\.factory: the network must learn"):
+        train_recipe(recipe, output)
+    assert not output.parent.exists()
+    output.mkdir(parents=True)
+    (output / "notes.txt").write_text("mine")
+    with pytest.raises(RecipeError, match=r"^model\.factory: the network must learn"):
+        train_recipe(recipe, output)
+    assert [path.name for path in output.iterdir()] == ["notes.txt"]
+    model.write_text(good)
+    assert train_recipe(recipe, output).epochs == 3
+
+
+def test_what_was_learned_stays_when_a_later_epoch_is_refused(project, output):
+    new = 'training = { factory = "data:failing", per_epoch = true }'
+    with pytest.raises(DataError, match=r"^data\.training"):
+        train_recipe(project({'training   = { factory = "data:pictures" }': new}), output)
+    kept = ["checkpoint.safetensors", "metrics.csv", "metrics.jsonl", "weights.safetensors"]
+    assert sorted(path.name for path in output.iterdir()) == kept
+
+
+@pytest.mark.parametrize(
+    ("model", "train", "said"),
+    [
+        ("", "", "the weights that model.factory makes"),
+        (
+            'weights = "old.safetensors"',
+            "",
+            (
+                "the weights that model.factory makes; name 'old.safetensors' of model.weights in "
+                "train.weights to start from it"
+            ),
+        ),
+        (
+            'weights = "new.safetensors"',
+            'weights = "old.safetensors"',
+            "'old.safetensors' of train.weights",
+        ),
+    ],
+    ids=["neither", "of the model", "of the training"],
+)
+def test_a_training_says_what_it_starts_from(project, output, told, model, train, said):
+    recipe = project()
+    old = load_network(recipe.model, recipe.directory).state_dict()
+    safetensors.torch.save_file(old, recipe.directory / "old.safetensors")
+    recipe = project({'"model:build"': f'"model:build"\n{model}'}, train=train)
+    train_recipe(recipe, output, progress=told)
+    assert told.steps[0] == ("start from", said)
+
+
+def test_a_checkpoint_is_no_file_of_weights(project, output):
+    with pytest.raises(Stop, match="killed"):
+        train_recipe(project(), output, watch=stop)
+    recipe = project(train=f'weights = "{output}/checkpoint.safetensors"')
+    with pytest.raises(CheckpointError, match=r"^train\.weights") as fault:
+        train_recipe(recipe, output, overwrite=True)
+    weights = output / "weights.safetensors"
+    assert str(fault.value).endswith(
+        f"; this is the checkpoint of a training, whose weights are in {str(weights)!r}"
+    )
+
+
+TARGET = '[[target]]\nformat    = "onnx"\nprecision = ["fp32"]\n'
+
+
+def test_a_recipe_for_training_alone_needs_no_target(project, output):
+    assert train_recipe(project({TARGET: ""}), output).epochs == 3
 
 
 def test_weights_stay_until_there_are_new_ones(project, output):
@@ -200,7 +282,7 @@ def test_a_training_under_way_is_not_replaced(project, output):
     output.mkdir()
     (output / "checkpoint.safetensors").write_text("of the other one")
     with (
-        alone_in(output),
+        alone_in(output, "training"),
         pytest.raises(StorageError, match="one training at a time may work in it"),
     ):
         train_recipe(project(), output, overwrite=True)
@@ -223,7 +305,7 @@ def test_data_that_overlap_are_warned_of_with_the_count(project, output, told):
         "little of new pictures"
     )
     assert trained.warnings == (warning,)
-    assert ("compare the data", warning) in told.steps
+    assert ("warning", warning) in told.steps
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ def find_channel_weights(network: Observed) -> Iterator[Finding]:
         ratio = sizes.max() / np.median(sizes)
         yield Finding(
             killer="channel-weights",
+            level="note",
             paths=(path_of(node),),
             measured=f"{_name(node)} has weights up to {sizes.max():.3g} in one channel and up to "
             f"{np.median(sizes):.3g} in the middle one of {sizes.size}, to which one scale for all "

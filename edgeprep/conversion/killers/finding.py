@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Finding", "Killer", "quote"]
+__all__ = ["Finding", "Killer", "Level", "quote"]
 
 Killer = Literal[
     "joined-outputs",
@@ -16,6 +16,8 @@ Killer = Literal[
     "zero-weights",
     "constant-output",
 ]
+# What int8 of this package does not bear, or that of some other engine alone.
+Level = Literal["warning", "note"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +31,7 @@ class Finding:
         remedy: what to write otherwise, or to set.
         keep_float: what may be pasted into a recipe instead, in `[quantize]`; () where that is no
             help.
+        level: a note is of what other engines alone do not bear.
     """
 
     killer: Killer
@@ -36,6 +39,7 @@ class Finding:
     measured: str
     remedy: str
     keep_float: tuple[str, ...] = ()
+    level: Level = "warning"
 
     def __str__(self) -> str:
         return f"{_name(self.paths)}: {self.measured}; {self.remedy}{self._paste()}"
@@ -44,6 +48,7 @@ class Finding:
         """As `edgeprep check --format json` prints it."""
         return {
             "killer": self.killer,
+            "level": self.level,
             "paths": list(self.paths),
             "measured": self.measured,
             "remedy": self.remedy,

@@ -72,10 +72,11 @@ class Observed:
 
 
 def kind(node: Node) -> str:
-    """What `node` does, such as "conv2d"; "" for what is no operation of ATen."""
+    """What `node` does, in place or not, such as "conv2d"; "" for what is no operation of ATen."""
     if not isinstance(node.target, torch._ops.OpOverload):
         return ""
-    return str(node.target._schema.name).partition("::")[2]
+    # What is done in place ends in an underscore, and gives the same values.
+    return str(node.target._schema.name).partition("::")[2].removesuffix("_")
 
 
 def path_of(node: Node) -> str:

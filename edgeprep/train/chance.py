@@ -1,0 +1,66 @@
+"""Whether what answers knows more than which class is the commonest."""
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+
+import numpy as np
+import torch
+
+from edgeprep.data import Prepared, prepare_each
+from edgeprep.metrics.chance import compare_with_chance
+from edgeprep.runtime.inputs import from_rgb
+from edgeprep.train.data import TrainingData
+from edgeprep.train.preparation import Preparation
+from edgeprep.train.scoring import score_answers
+from edgeprep.train.split import Split
+from edgeprep.train.views import View, show
+
+__all__ = ["examine"]
+
+Answer = Callable[[torch.Tensor], tuple[torch.Tensor, ...]]
+Batch = tuple[torch.Tensor, tuple[int | None, ...]]
+
+
+def examine(data: TrainingData, answer: Answer, view: View | None = None) -> tuple[str, str]:
+    """What `answer` scores, and that one answer for all would score as much: both in words.
+
+    Args:
+        data: the validation pictures are answered, or where there are none, those to learn from,
+            without augmentation.
+        answer: gives outputs, `(N, …)`, for what the preprocessing gives, or for what `view` does.
+        view: see `Objective.views`.
+
+    Returns:
+        "" and "" where there is nothing to score by; the second is "" where the score is better.
+    """
+    split = data.validation or data.training
+    if data.metric is None or not split.labelled:
+        return "", ""
+    parts, labels = [], list[int | None]()
+    for inputs, theirs in _batches(data, split, view):
+        with torch.no_grad():
+            parts.append(answer(inputs))
+        labels += theirs
+    outputs = [torch.cat(output).float() for output in zip(*parts, strict=True)]
+    samples = Prepared(inputs=np.empty((0, 1, 1, 1), np.uint8), labels=tuple(labels), skipped=())
+    score = score_answers(outputs, samples, data.task, data.metric)
+    warning = compare_with_chance(data.task, data.metric, labels, score)
+    return (
+        f"{data.metric.name} {score:.4f} on {split.where}",
+        f"{warning} on {split.where}" if warning else "",
+    )
+
+
+def _batches(data: TrainingData, split: Split, view: View | None) -> Iterator[Batch]:
+    """The pictures of `split` as `view` gives them, or as networks take them."""
+    preparation: Preparation = data.plain
+    if view is not None:
+        picture, _ = next(iter(split.samples(0)))
+        preparation = show(preparation, (view,), from_rgb(picture, preparation.host.input))
+    graph = preparation.graph.to("cpu")
+    each = prepare_each(split.samples(0), preparation.host, split.where, fps=data.fps)
+    while batch := list(islice(each, data.settings.batch)):
+        rows, labels, _ = zip(*batch, strict=True)
+        with torch.no_grad():
+            taken = graph(torch.from_numpy(np.concatenate(rows)))
+        yield taken if view is None else taken[1], labels
