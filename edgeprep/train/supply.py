@@ -169,8 +169,8 @@ class _VariedPictures(Dataset[Varying | EdgePrepError]):
 
 def as_tensors(prepared: Prepared, indices: Indices) -> Batch:
     """The samples of `prepared` with the numbers `indices`, for torch."""
-    taught = [taught(prepared.labels[index], prepared.frame(index)) for index in indices.tolist()]
-    return torch.from_numpy(prepared.inputs[indices]), stack_labels(taught)
+    rows = [taught(prepared.labels[index], prepared.frame(index)) for index in indices.tolist()]
+    return torch.from_numpy(prepared.inputs[indices]), stack_labels(rows)
 
 
 def _collate(
