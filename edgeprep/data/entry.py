@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Entry", "always", "nothing"]
+__all__ = ["Entry", "Judge", "always", "nothing"]
 
 Read = Callable[[], NDArray[np.uint8]]
 Judge = Callable[[NDArray[np.uint8]], object]
