@@ -11,7 +11,11 @@ __all__ = ["HOMES", "edgeprep_tasks"]
 # By name, so that a device imports the one alone that its bundle uses.
 HOMES: Mapping[str, str] = {
     "classify": "edgeprep.tasks.classify:Classify",
+    "depth": "edgeprep.tasks.depth:Depth",
     "detect": "edgeprep.tasks.detect:Detect",
+    "embed": "edgeprep.tasks.embed:Embed",
+    "multilabel": "edgeprep.tasks.multilabel:MultiLabel",
+    "restore": "edgeprep.tasks.restore:Restore",
     "segment": "edgeprep.tasks.segment:Segment",
     "tensors": "edgeprep.tasks.tensors:Tensors",
 }

@@ -10,7 +10,7 @@ from edgeprep.geometry import Frame
 __all__ = ["resample"]
 
 
-def resample(maps: NDArray[Any], frame: Frame) -> NDArray[np.float32]:
+def resample(maps: NDArray[Any], frame: Frame, *, scale: int = 1) -> NDArray[np.float32]:
     """`maps` of what a network saw, interpolated at the pixels of the picture that came in.
 
     Beyond what the network saw, the nearest value that it gave.
@@ -18,9 +18,10 @@ def resample(maps: NDArray[Any], frame: Frame) -> NDArray[np.float32]:
     Args:
         maps: `(C, h, w)`, over the whole of what the network saw, at any scale.
         frame: of the picture; its map turns by quarters at most.
+        scale: how many times as wide and high as the picture the result is.
 
     Returns:
-        `(C, H, W)`, float32.
+        `(C, H · scale, W · scale)`, float32.
 
     Source: bilinear, pixel centres at half-integers, as ONNX Resize-19 with `half_pixel`
     (tests/tasks/test_resampling.py).
@@ -29,7 +30,9 @@ def resample(maps: NDArray[Any], frame: Frame) -> NDArray[np.float32]:
     height, width = values.shape[1:]
     seen = frame.back[0].inverse()
     across, down = width / frame.seen[1], height / frame.seen[0]
-    columns, rows = np.arange(frame.width) + 0.5, np.arange(frame.height) + 0.5
+    columns, rows = (
+        (np.arange(length * scale) + 0.5) / scale for length in (frame.width, frame.height)
+    )
     if seen.x[0] == 0.0:
         # Turned by a quarter: x of what the network saw is along y of the picture.
         values = values.transpose(0, 2, 1)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from edgeprep.errors import RecipeError
-from edgeprep.tasks.plugin import edgeprep_tasks
+from edgeprep.tasks.plugin import HOMES, edgeprep_tasks
 from edgeprep.tasks.tensors import Tensors
 from edgeprep.tensors import TensorSpec
 
@@ -33,4 +33,4 @@ def test_outputs_without_frames_are_refused(outputs: tuple[TensorSpec, ...], sha
 
 
 def test_the_hook_offers_the_built_in_tasks() -> None:
-    assert [task.name for task in edgeprep_tasks()] == ["classify", "detect", "segment", "tensors"]
+    assert [task.name for task in edgeprep_tasks()] == [*HOMES]

@@ -10,7 +10,11 @@ from edgeprep.errors import RecipeError
 from edgeprep.interfaces import Task
 from edgeprep.registry import Registry
 from edgeprep.tasks.classify import Classify
+from edgeprep.tasks.depth import Depth
 from edgeprep.tasks.detect import Detect
+from edgeprep.tasks.embed import Embed
+from edgeprep.tasks.multilabel import MultiLabel
+from edgeprep.tasks.restore import Restore
 from edgeprep.tasks.segment import Segment
 from edgeprep.tasks.tensors import Tensors
 from edgeprep.testing import ConformanceError, check_task
@@ -23,6 +27,7 @@ BOXES = {
 }
 MAPS = {"maps": np.arange(24, dtype=np.float32).reshape(1, 2, 3, 4) % 7}
 HEAT = {**SCORES, "heat": np.arange(6, dtype=np.float32).reshape(1, 2, 3)}
+HEAT_ALONE = {"heat": HEAT["heat"]}
 
 BUILT_INS = [
     (Classify(labels=("a", "b", "c")), SCORES),
@@ -31,6 +36,10 @@ BUILT_INS = [
     (Tensors(), HEAT),
     (Detect(labels=("a", "b")), BOXES),
     (Segment(labels=("a", "b")), MAPS),
+    (MultiLabel(labels=("a", "b", "c")), SCORES),
+    (Embed(), SCORES),
+    (Restore(), {"picture": HEAT["heat"][:, None]}),
+    (Depth(), HEAT_ALONE),
 ]
 
 
