@@ -29,7 +29,9 @@ _STEPS = 32
 # What comes before the user's paths in those of a source.
 _NETWORK = "network."
 _MIN_MAX = Quantization()
+# Buffers: limits, steps of training, and how many of these there were when limits were measured.
 _LIMITS, _COUNT = "simulated_int8_limits", "simulated_int8_steps"
+_MEASURED = "simulated_int8_measured"
 
 
 def fine_tune(
@@ -96,12 +98,14 @@ def fine_tuning(
     limits = torch.tensor([ranges.limits[place] for place in ranges.limits], dtype=torch.float32)
     network.register_buffer(_LIMITS, limits)
     network.register_buffer(_COUNT, torch.zeros((), dtype=torch.int64))
+    network.register_buffer(_MEASURED, torch.zeros((), dtype=torch.int64))
     try:
         with simulation.on_network():
             yield
     finally:
         delattr(network, _LIMITS)
         delattr(network, _COUNT)
+        delattr(network, _MEASURED)
 
 
 class NoiseBySignal(Objective):
@@ -140,25 +144,26 @@ class _Training(Simulation):
         self._policy = policy
         self._measuring = False
         self._in_float = False
-        self._stale = False
 
     def begin(self, inputs: Sequence[Any]) -> None:
         """Have batch norms and ranges as they are to be."""
         if self._measuring:
             return
         super().begin(inputs)
-        training, count = self.network.training, getattr(self.network, _COUNT)
+        training = self.network.training
+        count, measured = getattr(self.network, _COUNT), getattr(self.network, _MEASURED)
         for module in self.network.modules():
             if isinstance(module, torch.nn.modules.batchnorm._NormBase):
                 module.eval()
-        if (training and int(count) % _STEPS == 0 and int(count)) or (not training and self._stale):
+        due = not training or int(count) % _STEPS == 0
+        if due and int(count) != int(measured):
             self._measure()
+            measured.copy_(count)
         levels = self._turns[int(count) % len(self._turns) if training else 0]
         self._in_float = not levels
         self._levels = levels or self._levels
         if training:
             count += 1
-        self._stale = training
         self._ranges = self._ranges.with_limits(getattr(self.network, _LIMITS).tolist())
 
     def operator(self, *given: Any) -> Any:

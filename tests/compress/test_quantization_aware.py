@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from edgeprep.compress._quantization_aware import NoiseBySignal, fine_tuning
 from edgeprep.compress.quantization_aware import QuantizationAware
 from edgeprep.compress.simulate import collect_ranges, simulated
+from edgeprep.conversion.source import NetworkSource
 from edgeprep.errors import ConvertError, RecipeError
 from edgeprep.interfaces import Quantization
 
@@ -312,7 +313,8 @@ def test_a_network_with_nothing_to_quantize_is_refused(workbench):
 def test_samples_are_needed(workbench):
     network = Fragile().eval()
     bench = workbench(network)
-    bench.source.__dict__["calibration_preprocessed"] = np.empty((0, 3, 12, 12), np.float32)
+    none = np.empty((0, 12, 12, 3), np.uint8)
+    bench.source = NetworkSource(network, bench.chain, none, scratch=bench.storage)
     assert fault(network, bench) == (
         "data.calibration: required key is missing; quantization-aware fine-tuning measures "
         "ranges of values with it"

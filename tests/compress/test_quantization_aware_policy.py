@@ -42,6 +42,7 @@ labels = ["red", "green", "blue"]
 use = "scale"
 [data]
 calibration = { use = "random", samples = 4, size = [8, 8] }
+training = { use = "random", samples = 4, size = [8, 8] }
 [[compress]]
 use = "quantization-aware"
 [quantize]

@@ -15,6 +15,8 @@ from edgeprep.registry import Registry
 from edgeprep.stages.chain import Chain
 from edgeprep.tasks.classify import Classify
 from edgeprep.train import Fitted, fit, open_training
+from edgeprep.train.validation import validate
+from edgeprep.train.watching import Tick
 
 DATA = """
 import numpy as np
@@ -124,6 +126,31 @@ def test_a_fine_tuning_that_was_ended_comes_to_the_same_weights(tune, train, sto
         tune("ended", train=train, watch=watch)
     resumed = tune("ended", train=train)
     assert [row.loss for row in resumed.history] == [row.loss for row in straight.history]
+    assert all(torch.equal(value, state(resumed)[name]) for name, value in state(straight).items())
+
+
+@pytest.mark.parametrize("train", ["", "ema = 0.8"])
+def test_one_that_was_ended_between_an_epochs_last_step_and_its_score_does(
+    tune, train, monkeypatch
+):
+    train += "\nsave_minutes = 1e-9"
+    straight = tune("straight", train=train)
+    scored = []
+
+    def end(*given: Any) -> Any:
+        scored.append(given)
+        if len(scored) == 2:
+            raise Stop("killed")
+        return validate(*given)
+
+    with monkeypatch.context() as patched, pytest.raises(Stop, match="killed"):
+        patched.setattr("edgeprep.train.loop.validate", end)
+        tune("ended", train=train)
+    ticks: list[Tick] = []
+    resumed = tune("ended", train=train, watch=ticks.append)
+    assert [(tick.epoch, tick.step) for tick in ticks] == [(3, 1), (3, 2), (3, 3)]
+    assert [row.loss for row in resumed.history] == [row.loss for row in straight.history]
+    assert [row.scores for row in resumed.history] == [row.scores for row in straight.history]
     assert all(torch.equal(value, state(resumed)[name]) for name, value in state(straight).items())
 
 

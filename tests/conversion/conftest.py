@@ -1,7 +1,7 @@
 """A project with a small network, and a format whose faults can be chosen."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -23,6 +23,7 @@ from edgeprep.interfaces import (
     Source,
     Workbench,
 )
+from edgeprep.recipe import Recipe, SearchTable, load_recipe
 from edgeprep.registry import Registry
 from edgeprep.tensors import TensorSpec
 
@@ -236,3 +237,12 @@ def _out(output: Path) -> None:
 @pytest.fixture(autouse=True)
 def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EDGEPREP_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def recipe(project: Callable[..., Path]) -> Recipe:
+    """The small project, to be searched for a way within a budget."""
+    return replace(
+        load_recipe(project(more='[budget]\nmetric = "accuracy"\nmax_drop = 0.01')),
+        search=SearchTable(calibrator=("min-max", "mse")),
+    )

@@ -13,10 +13,8 @@ import msgspec
 import pytest
 
 from edgeprep.conversion.plan import make_plan
-from edgeprep.conversion.points import Combination, Point, Points, choose, front
-from edgeprep.conversion.points_key import points_key
+from edgeprep.conversion.points import Point
 from edgeprep.conversion.search import search
-from edgeprep.conversion.space import Space
 from edgeprep.data import WARNING
 from edgeprep.errors import BudgetError, ConvertError, RecipeError, StorageError
 from edgeprep.hookspecs import hookimpl
@@ -25,49 +23,7 @@ from edgeprep.recipe import Recipe, SearchTable, load_recipe
 from edgeprep.registry import Registry
 from edgeprep.stages.chain import Chain
 
-WAY = Combination(prune=0.0, placement="split", calibrator="min-max")
 COSTLY = 0.28
-
-
-def point(name: str, drop: float, latency_ms: float, size_bytes: int) -> Point:
-    return Point(
-        combination=WAY,
-        variant=name,
-        format="fake",
-        precision="int8",
-        value=1 - drop,
-        drop=drop,
-        latency_ms=latency_ms,
-        size_bytes=size_bytes,
-    )
-
-
-@pytest.fixture
-def recipe(project: Callable[..., Path]) -> Recipe:
-    return replace(
-        load_recipe(project(more='[budget]\nmetric = "accuracy"\nmax_drop = 0.01')),
-        search=SearchTable(calibrator=("min-max", "mse")),
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ranged(Pass):
-    """Looks at how ranges are chosen, as fine-tuning under simulated int8 does."""
-
-    name: ClassVar[str] = "ranged"
-    seen: ClassVar[list[str]] = []
-
-    def apply(self, network: Any, bench: Workbench) -> Any:
-        self.seen.append(bench.source.quantization.calibrator)
-        return network
-
-
-@pytest.fixture
-def ranged(recipe: Recipe, registry: Registry) -> Recipe:
-    """A recipe with that pass."""
-    registry.register("ranged", SimpleNamespace(edgeprep_passes=hookimpl(lambda: [Ranged])))
-    Ranged.seen.clear()
-    return replace(recipe, compress=({"use": "ranged"},))
 
 
 def timeless(point: Point) -> Point:
@@ -133,20 +89,6 @@ class Told:
             if len(self.titles) > self.stop_at:
                 raise KeyboardInterrupt
         yield lambda _: None
-
-
-def test_a_point_that_another_one_beats_in_everything_is_not_on_the_front() -> None:
-    best = point("best", 0.0, 2.0, 100)
-    small = point("small", 0.1, 3.0, 50)
-    quick = point("quick", 0.2, 1.0, 100)
-    beaten = point("beaten", 0.1, 3.0, 60)
-    failed = Point(combination=WAY, variant="failed", format="fake", precision="int8", fault="no")
-    assert front([best, beaten, small, failed, quick]) == (quick, best, small)
-
-
-def test_equal_points_are_both_on_the_front() -> None:
-    one, other = point("one", 0.0, 1.0, 1), point("other", 0.0, 1.0, 1)
-    assert set(front([one, other])) == {one, other}
 
 
 def test_every_combination_is_a_point_and_float_is_measured_once(
@@ -298,15 +240,6 @@ def test_what_failed_before_is_tried_again(
     assert all(one.value == 1.0 for one in found.points)
 
 
-def test_a_point_that_the_disk_has_lost_is_measured_again(tmp_path: Path) -> None:
-    path = tmp_path / "points.jsonl"
-    kept = Points(path)
-    for one in (point("one", 0.0, 1.0, 1), point("other", 0.0, 1.0, 1)):
-        kept.add(one)
-    path.write_bytes(path.read_bytes().replace(b"{", b"\0", 1))
-    assert [one.variant for one in Points(path).known] == ["other"]
-
-
 def test_no_point_within_the_budget_is_told_with_the_nearest(
     recipe: Recipe, registry: Registry, fake: SimpleNamespace
 ) -> None:
@@ -323,17 +256,6 @@ def test_no_point_within_the_budget_is_told_with_the_nearest(
     reached = fault.value.reached  # type: ignore[attr-defined]
     assert [one["variant"] for one in reached["front"]] == ["fake-int8"]
     assert (reached["front"], reached["left"]) == (reached["points"], 0)
-
-
-def test_no_point_within_the_budget_is_told_with_those_that_none_beats(recipe: Recipe) -> None:
-    near = msgspec.structs.replace(point("near", 0.3, 2.0, 100), precision="fp32")
-    with pytest.raises(BudgetError) as fault:  # noqa: PT011 -- whole, below
-        choose([near, point("quick", 0.4, 1.0, 100), point("beaten", 0.4, 2.0, 100)], recipe.budget)
-    assert str(fault.value) == (
-        "budget: accuracy may drop by at most 0.01, got near 0.7000, drop 0.3000, 2.000 ms, "
-        f"100 bytes at best of 3 points ({WAY}); others that none beats:\n"
-        f"  quick 0.6000, drop 0.4000, 1.000 ms, 100 bytes ({WAY})"
-    )
 
 
 def test_points_are_scored_on_validation_data_where_there_are_some(
@@ -386,28 +308,6 @@ def test_a_search_that_names_no_ratio_prunes_as_the_recipe_does(
     )
     none = replace(own, search=replace(own.search, prune=(0.0,)))
     assert search(none, registry=registry).recipe.compress == ()
-
-
-def test_a_pass_that_reads_how_ranges_are_chosen_is_done_for_each_calibrator(
-    ranged: Recipe, registry: Registry, fake: SimpleNamespace
-) -> None:
-    found = search(ranged, registry=registry)
-    assert Ranged.seen == ["min-max", "mse"]
-    # In float, too, for what is measured is another network.
-    assert [(one.variant, one.combination.calibrator) for one in found.points] == [
-        ("fake-fp32", "min-max"),
-        ("fake-int8", "min-max"),
-        ("fake-fp32", "mse"),
-        ("fake-int8", "mse"),
-    ]
-
-
-def test_a_pass_that_reads_nothing_of_them_is_done_once(
-    ranged: Recipe, registry: Registry, fake: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Ranged, "reads", lambda _: ())
-    assert len(search(ranged, registry=registry).points) == 3
-    assert Ranged.seen == ["min-max"]
 
 
 def test_what_fails_in_every_way_is_told_as_it_is(
@@ -570,92 +470,6 @@ def test_of_two_tables_of_a_format_each_says_how_its_precisions_are_made(
     assert found.recipe.target == tuple(
         one for one in recipe.target if one.precision == (found.chosen.precision,)
     )
-
-
-def test_a_recipe_is_chosen_by_all_variants_that_it_makes(
-    recipe: Recipe, registry: Registry
-) -> None:
-    budget = recipe.budget
-    quick = point("fake-int8-full", 0.3, 1.0, 100)
-    sibling = point("fake-int8-reduced", 0.0, 1.0, 100)
-    slow = msgspec.structs.replace(point("fake-fp32", 0.0, 9.0, 400), precision="fp32")
-    points = [slow, sibling, quick]
-    assert choose(points, budget) == slow
-    space = Space(recipe=recipe, data="evaluation", registry=registry)
-    assert [one.precision for one in space.chosen(slow).target] == [("fp32",)]
-    # A point that failed cannot be had either.
-    failed = msgspec.structs.replace(quick, value=None, drop=0.0)
-    assert choose([slow, sibling, failed], budget) == slow
-    assert choose([slow, sibling, failed], None) == slow
-    with pytest.raises(BudgetError, match=r"got fake-int8-full 0\.7000, drop 0\.3000"):
-        choose([sibling, quick], budget)
-
-
-def test_the_chosen_recipe_has_a_percentile_where_something_looks_at_it(
-    recipe: Recipe, registry: Registry
-) -> None:
-    quantize = replace(recipe.quantize, calibrator="percentile", percentile=99.0)
-    plain = replace(recipe, quantize=quantize, budget=None)
-    space = Space(recipe=plain, data="evaluation", registry=registry)
-    one = point("fake-int8", 0.0, 1.0, 100)
-    for calibrator, percentile in (("percentile", 99.0), ("mse", None)):
-        combination = msgspec.structs.replace(one.combination, calibrator=calibrator)
-        chosen = space.chosen(msgspec.structs.replace(one, combination=combination))
-        assert chosen.quantize.percentile == percentile
-
-
-def key(recipe: Recipe, registry: Registry) -> str:
-    space = Space(recipe=recipe, data="evaluation", registry=registry)
-    plans = [space.plan(group) for group in space.groups()]
-    return points_key(space, plans)
-
-
-Change = Callable[[Recipe], Recipe]
-DEPENDED_ON: Mapping[str, Change] = {
-    "percentile": lambda one: replace(one, quantize=replace(one.quantize, percentile=99.0)),
-    "weight_range": lambda one: replace(one, quantize=replace(one.quantize, weight_range="full")),
-    "keep_float": lambda one: replace(one, quantize=replace(one.quantize, keep_float=("head",))),
-    "augment": lambda one: replace(one, augment=({"use": "random-flip"},)),
-    "fps": lambda one: replace(one, data=replace(one.data, fps=5.0)),
-    "memory": lambda one: replace(one, budget=replace(one.budget, max_memory_mb=1.0)),  # type: ignore[type-var]
-}
-INDEPENDENT: Mapping[str, Change] = {
-    # What is allowed decides which point is chosen, and what is searched which ones there are.
-    "max_drop": lambda one: replace(one, budget=replace(one.budget, max_drop=0.5, repair=())),  # type: ignore[type-var]
-    "search": lambda one: replace(one, search=SearchTable(prune=(0.25, 0.0), minutes=1.0)),
-    "calibrator": lambda one: replace(one, quantize=replace(one.quantize, calibrator="mse")),
-}
-
-
-@pytest.mark.parametrize("change", DEPENDED_ON.values(), ids=DEPENDED_ON)
-def test_points_are_measured_anew_when_something_that_they_depend_on_is_changed(
-    recipe: Recipe, registry: Registry, change: Change
-) -> None:
-    assert key(change(recipe), registry) != key(recipe, registry)
-
-
-@pytest.mark.parametrize("change", INDEPENDENT.values(), ids=INDEPENDENT)
-def test_points_are_kept_when_something_else_is_changed(
-    recipe: Recipe, registry: Registry, change: Change
-) -> None:
-    assert key(change(recipe), registry) == key(recipe, registry)
-
-
-@pytest.mark.parametrize("change", ["engine", "quantizer", "processor"])
-def test_points_are_measured_anew_on_another_machine_and_with_other_libraries(
-    recipe: Recipe, registry: Registry, monkeypatch: pytest.MonkeyPatch, change: str
-) -> None:
-    before = key(recipe, registry)
-    if change == "engine":
-        monkeypatch.setattr(registry.get("backend", "fakes"), "versions", lambda _: {"fakes": "2"})
-    elif change == "quantizer":
-        monkeypatch.setattr(registry.get("exporter", "fake"), "requires", ("numpy",))
-    else:
-        monkeypatch.setattr(
-            "edgeprep.conversion.digests.describe_machine",
-            lambda: {"processor": "another", "machine": "m", "cpus": "1"},
-        )
-    assert key(recipe, registry) != before
 
 
 def test_a_point_of_a_wider_search_is_not_chosen_in_a_narrower_one(

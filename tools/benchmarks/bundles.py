@@ -18,18 +18,37 @@ RECIPES = {
 }
 # `--reuse` sets it: a bundle that is there is taken as it is.
 REUSE = "EDGEPREP_BENCH_REUSE"
+# What the command does, with another seed than the recipe's.
+WITH_SEED = """
+import sys
+from dataclasses import replace
+import edgeprep
+from edgeprep.recipe import load_recipe
+path, output, seed = sys.argv[1:]
+recipe = load_recipe(path)
+recipe = replace(recipe, train=replace(recipe.train, seed=int(seed)))
+edgeprep.convert(recipe, output, overwrite=True)
+"""
 
 
-def bundle(name: str) -> Path:
-    """The bundle of a model, newer than every file that it is made from."""
-    path = WORKSPACE / f"{name}.edgeprep"
+def bundle(name: str, *, seed: int | None = None) -> Path:
+    """The bundle of a model, newer than every file that it is made from.
+
+    Args:
+        name: one of `RECIPES`.
+        seed: of its training, in the place of the recipe's.
+    """
+    suffix = "" if seed is None else f"-seed-{seed}"
+    path = WORKSPACE / f"{name}{suffix}.edgeprep"
     if not path.is_file() or (REUSE not in os.environ and path.stat().st_mtime < newest(name)):
-        print(f"converting {name}", file=sys.stderr, flush=True)
+        print(f"converting {path.stem}", file=sys.stderr, flush=True)
         path.parent.mkdir(parents=True, exist_ok=True)
         command = [*edgeprep(), "convert", RECIPES[name], "-o", path, "--overwrite", "--quiet"]
+        if seed is not None:
+            command = [sys.executable, "-c", WITH_SEED, RECIPES[name], path, str(seed)]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
-            sys.exit(f"{name}: {done.stderr}")
+            sys.exit(f"{path.stem}: {done.stderr}")
     return path
 
 

@@ -1,4 +1,9 @@
-"""What a teacher is worth: students of the same seed, data and epochs, with one and without."""
+"""What a teacher is worth: students of the same seed, data and epochs, with one and without.
+
+Each seed is held to the limit on its own: what is a mean there is the accuracy, that of the
+held-out pictures. The students are smaller than the pipeline's, so that a short training shows a
+difference.
+"""
 
 from copy import deepcopy
 from dataclasses import replace
@@ -45,11 +50,12 @@ def measure() -> Report:
         f"parameters, {EPOCHS} epochs of {PICTURES} pictures",
         figures=(
             Figure(
-                name="accuracy with a teacher over without, mean of seeds",
-                value=mean(gains),
+                name="accuracy with a teacher over without, least of seeds",
+                value=min(gains),
                 limit=0.0,
                 rule="at least",
             ),
+            Figure(name="mean of seeds", value=mean(gains), limit=0.0, rule="at least"),
         ),
         notes=(
             *(
@@ -118,6 +124,8 @@ class Ground:
             rewrap=lambda network: source,
             training=lambda: opened,
             progress=silent,
+            where="compress[0]",
+            rate_key="train.learning_rate",
         )
 
     def score(self, network: torch.nn.Module) -> float:

@@ -73,6 +73,8 @@ def sources_of(directory: Path) -> dict[str, NetworkSource]:
         rewrap=wrap,
         training=lambda: None,
         progress=silent,
+        where="compress[0]",
+        rate_key="train.learning_rate",
     )
     sparse = {name: kind.apply(copy.deepcopy(dense), bench) for name, kind in KINDS.items()}
     return {name: wrap(network) for name, network in {"dense": dense, **sparse}.items()}
