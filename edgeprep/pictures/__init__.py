@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from edgeprep.errors import BackendUnavailable
 
-__all__ = ["MAX_PIXELS", "check_pillow", "read_picture", "write_picture"]
+__all__ = ["MAX_PIXELS", "check_pillow", "read_picture", "read_values", "write_picture"]
 
 # Larger than any camera of an edge device, and at 3 bytes a pixel still 150 MB.
 MAX_PIXELS = 50_000_000
@@ -59,6 +59,29 @@ def read_picture(
     """
     pixels: NDArray[np.uint8] = _twin("reading").read(Path(path), max_pixels)
     return pixels
+
+
+def read_values(
+    path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS
+) -> NDArray[np.uint8] | NDArray[np.uint16]:
+    """Read a picture file whose values are no colours to look at: masks and maps.
+
+    As `read_picture`, but values come as they are stored:
+
+    - of a palette, which colour each pixel has;
+    - of grey, the levels, 16-bit ones in full, and those of 1, 2 and 4 bits as small numbers.
+
+    Returns:
+        `(H, W)` of a palette or grey, uint8 or uint16, or `(H, W, 3)` of colours, uint8, RGB.
+
+    Raises: as `read_picture`.
+
+    Source: compared with values that were written by hand in tests/pictures/test_read_values.py.
+    """
+    values: NDArray[np.uint8] | NDArray[np.uint16] = _twin("reading").read_values(
+        Path(path), max_pixels
+    )
+    return values
 
 
 def write_picture(

@@ -3,7 +3,9 @@
 import io
 import os
 import struct
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +22,11 @@ from edgeprep.files import atomic_write, open_regular
 _PNG = b"\x89PNG\r\n\x1a\n"
 _TOO_EARLY = "the file ends too early"
 _ORIENTATION = 0x0112
+# How far apart, by the name of the layout, Pillow puts levels that have few bits.
+_SPREAD = {"L;2": 85, "L;4": 17}
 _ENCODERS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
+
+Convert = Callable[[Image.Image, object], NDArray[Any]]
 
 
 class _EndIsAnError(io.BufferedReader):
@@ -40,6 +46,15 @@ class _EndIsAnError(io.BufferedReader):
 
 def read(path: Path, max_pixels: int) -> NDArray[np.uint8]:
     """See `read_picture`."""
+    return _read(path, max_pixels, _rgb)
+
+
+def read_values(path: Path, max_pixels: int) -> NDArray[Any]:
+    """See `read_values`."""
+    return _read(path, max_pixels, _values)
+
+
+def _read(path: Path, max_pixels: int, convert: Convert) -> NDArray[Any]:
     with open_regular(path) as opened, _EndIsAnError(opened) as stream:  # type: ignore[arg-type]
         # Decoding reads a WEBP file into memory as it is. No format here takes more than 8 bytes
         # for a pixel; the rest is for colour profiles and remarks.
@@ -48,7 +63,7 @@ def read(path: Path, max_pixels: int) -> NDArray[np.uint8]:
         if size_bytes > limit:
             raise ImageTooLarge(f"{path}: must be at most {limit} bytes long, got {size_bytes}")
         try:
-            return _decode(stream, path, max_pixels)
+            return _decode(stream, path, max_pixels, convert)
         except (InputError, MemoryError):
             raise
         except Exception as error:
@@ -73,7 +88,9 @@ def write(path: Path, picture: NDArray[np.uint8], *, overwrite: bool) -> None:
     atomic_write(path, [content], overwrite=overwrite, size_bytes=len(content))
 
 
-def _decode(stream: io.BufferedReader, path: Path, max_pixels: int) -> NDArray[np.uint8]:
+def _decode(
+    stream: io.BufferedReader, path: Path, max_pixels: int, convert: Convert
+) -> NDArray[Any]:
     start = stream.peek(30)[:30]
     reader = _reader(start)
     if reader is None:
@@ -90,8 +107,11 @@ def _decode(stream: io.BufferedReader, path: Path, max_pixels: int) -> NDArray[n
     _check_size(image.width, image.height, path, max_pixels)
     if reader is PngImageFile:
         _check_chunks(stream)
+    # Loading forgets in how many bits the values are.
+    stored = image.tile[0].args if image.tile else None
     image.load()
-    return np.ascontiguousarray(_upright(_rgb(image), _orientation(image.info.get("exif", b""))))
+    orientation = _orientation(image.info.get("exif", b""))
+    return np.ascontiguousarray(_upright(convert(image, stored), orientation))
 
 
 def _reader(start: bytes) -> type[ImageFile] | None:
@@ -152,7 +172,7 @@ def _read_exactly(stream: io.BufferedReader, size: int) -> bytes:
     return content
 
 
-def _rgb(image: Image.Image) -> NDArray[np.uint8]:
+def _rgb(image: Image.Image, stored: object = None) -> NDArray[np.uint8]:
     if image.mode.startswith("I"):
         # Pillow's own conversion of 16-bit grey clips at 255. "I" is what releases before 12
         # read it as.
@@ -161,6 +181,17 @@ def _rgb(image: Image.Image) -> NDArray[np.uint8]:
     # Otherwise Pillow looks for a colour that can stand for the transparent one, and changes it.
     image.info.pop("transparency", None)
     return np.array(image.convert("RGB"))
+
+
+def _values(image: Image.Image, stored: object) -> NDArray[Any]:
+    if image.mode.startswith("I"):
+        return np.asarray(image).astype(np.uint16)
+    if image.mode in ("1", "P", "L"):
+        # Pillow spreads levels of few bits over 0..255.
+        return np.asarray(image).astype(np.uint8) // _SPREAD.get(str(stored), 1)
+    if image.mode in ("LA", "PA"):
+        return np.asarray(image)[:, :, 0]
+    return _rgb(image)
 
 
 def _orientation(exif: bytes) -> int:
@@ -184,7 +215,7 @@ def _orientation(exif: bytes) -> int:
     return 1
 
 
-def _upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+def _upright(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
     # The orientation names the sides of the scene at which the first row and column lie.
     if orientation >= 5:
         pixels = pixels.swapaxes(0, 1)
