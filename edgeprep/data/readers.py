@@ -2,16 +2,28 @@
 
 from collections.abc import Mapping
 
+from edgeprep.data.cifar import Cifar
+from edgeprep.data.coco import Coco
 from edgeprep.data.from_factory import FromFactory
 from edgeprep.data.image_folder import ImageFolder
+from edgeprep.data.lists import List
+from edgeprep.data.mask_folder import MaskFolder
+from edgeprep.data.mnist import Mnist
 from edgeprep.data.noise import Random
+from edgeprep.data.paired_folder import PairedFolder
 from edgeprep.data.reader import Reader
+from edgeprep.data.voc import Voc
+from edgeprep.data.yolo import Yolo
 from edgeprep.errors import RecipeError
 from edgeprep.schema import build, nearest, show
 
 __all__ = ["READERS", "build_reader"]
 
-READERS: Mapping[str, type[Reader]] = {reader.name: reader for reader in (ImageFolder, Random)}
+_KINDS: tuple[type[Reader], ...] = (
+    *(ImageFolder, List, Cifar, Mnist, Coco, Voc, Yolo, MaskFolder, PairedFolder),
+    Random,
+)
+READERS: Mapping[str, type[Reader]] = {reader.name: reader for reader in _KINDS}
 
 
 def build_reader(table: Mapping[str, object], where: str) -> Reader:
