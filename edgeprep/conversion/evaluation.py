@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprep.bundle import SourceRecord
-from edgeprep.metrics.class_score import ClassScore
+from edgeprep.metrics.class_score import ClassRow
 from edgeprep.runtime.candidates import Candidate, Outcome
 from edgeprep.runtime.timing import Timing
 
@@ -28,15 +28,17 @@ class Score:
         drops: how much worse each value is than the source's, by the name of the metric; where
             the source was not scored likewise, it is left out.
         timing: of one picture in the engine.
-        classes: how each class fares, in the order of the labels; () for tasks without classes.
-        confusion: `(classes, classes)`, a row for each true class; None for tasks without classes.
+        classes: how each class fares, in the order of the labels, by the columns of the kind of
+            task; () for tasks without classes.
+        confusion: `(classes, classes)`, a row for each true class; None where nothing is taken for
+            one class alone.
     """
 
     candidate: Candidate
     values: Mapping[str, float]
     drops: Mapping[str, float]
     timing: Timing
-    classes: tuple[ClassScore, ...] = ()
+    classes: tuple[ClassRow, ...] = ()
     confusion: NDArray[np.int64] | None = None
 
     def to_json(self, metric: str, labels: tuple[str, ...]) -> dict[str, Any]:
@@ -49,13 +51,7 @@ class Score:
             "drops": dict(self.drops),
             "median_ms": self.timing.median_ms,
             "classes": [
-                {
-                    "label": label,
-                    "precision": one.precision,
-                    "recall": one.recall,
-                    "f1": one.f1,
-                    "samples": one.samples,
-                }
+                {"label": label, **one.values()}
                 for label, one in zip(labels, self.classes, strict=False)
             ],
             "confusion": None if self.confusion is None else self.confusion.tolist(),

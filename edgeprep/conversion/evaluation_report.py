@@ -40,7 +40,7 @@ def write_report(evaluation: Evaluation, directory: Path, *, overwrite: bool) ->
 
     `report.json` has everything, `scores.csv` a row for each candidate. For tasks with classes
     each candidate has a table of them, `classes-….csv`, and its confusion matrix as a table and a
-    picture, `confusion-….csv` and `.png`.
+    picture, `confusion-….csv` and `.png`, where each sample or pixel is taken for one class.
 
     Raises:
         OutputExists: there is a file in it, and `overwrite` is False.
@@ -84,19 +84,21 @@ def _scores(evaluation: Evaluation) -> bytes:
 
 def _of_classes(score: Score, labels: Sequence[str]) -> Mapping[str, bytes]:
     """The files about classes of one candidate, by name."""
-    if score.confusion is None:
+    if not score.classes:
         return {}
+    name = _file_name(score.candidate)
+    head = ["label", *score.classes[0].columns()]
+    table = [
+        [label, *one.values().values()] for label, one in zip(labels, score.classes, strict=True)
+    ]
+    files = {f"classes-{name}.csv": _csv([head, *table])}
+    if score.confusion is None:
+        return files
     # Here, and not above: it imports matplotlib.
     from edgeprep.metrics.confusion_picture import draw_confusion
 
-    name = _file_name(score.candidate)
-    table = [
-        [label, one.precision, one.recall, one.f1, one.samples]
-        for label, one in zip(labels, score.classes, strict=True)
-    ]
     matrix = [[label, *row] for label, row in zip(labels, score.confusion.tolist(), strict=True)]
-    return {
-        f"classes-{name}.csv": _csv([["label", "precision", "recall", "f1", "samples"], *table]),
+    return files | {
         f"confusion-{name}.csv": _csv([["label", *labels], *matrix]),
         f"confusion-{name}.png": draw_confusion(score.confusion, labels, str(score.candidate)),
     }

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from edgeprep.conversion.evaluation import Score
 from edgeprep.conversion.score import Outputs, Scorer
@@ -10,7 +10,8 @@ from edgeprep.data import Prepared
 from edgeprep.data.decoded import Decoded
 from edgeprep.errors import DataError, NonFiniteOutput, RecipeError
 from edgeprep.interfaces import Task
-from edgeprep.metrics import Metric, metric_for, metrics_of
+from edgeprep.metrics import Measure, Metric, metric_for, metrics_of, table_of
+from edgeprep.metrics.class_score import ClassTable
 from edgeprep.recipe import Recipe
 from edgeprep.runtime.candidates import Candidate
 from edgeprep.runtime.outputs import all_finite
@@ -65,8 +66,8 @@ class Scoring:
     @property
     def labels(self) -> tuple[str, ...]:
         """The names of the classes; () where results name none."""
-        named = "accuracy" in self.task.metrics
-        return tuple(getattr(self.task, "labels", ())) if named else ()
+        named = table_of(self.task) is not None
+        return tuple(getattr(self.task, "labels", None) or ()) if named else ()
 
     def score(
         self,
@@ -97,9 +98,10 @@ class Scoring:
             )
         results = Decoded(task=self.task, outputs=outputs, samples=samples)
         values, drops = {}, {}
+        taken: dict[Measure, Any] = {}
         for metric in self.metrics:
             try:
-                value = values[metric.name] = metric.score(results, samples.labels)
+                value = values[metric.name] = metric.score_once(results, samples.labels, taken)
             except DataError as fault:
                 if self.undefined is None:
                     raise
@@ -108,16 +110,23 @@ class Scoring:
             if metric.name in source:
                 scorer = Scorer(task=self.task, metric=metric, samples=samples)
                 drops[metric.name] = scorer.drop(source[metric.name], value)
-        # Here, and not above: it imports scikit-learn.
-        from edgeprep.metrics.per_class import confusion, score_classes
-
-        count = len(self.labels)
-        labels = [label for label in samples.labels if isinstance(label, int)]
+        table = self._table(results, samples.labels, taken)
         return Score(
             candidate=candidate,
             values=values,
             drops=drops,
             timing=timing,
-            classes=score_classes(results, labels, count) if count else (),
-            confusion=confusion(results, labels, count) if count else None,
+            classes=table.rows,
+            confusion=table.confusion,
         )
+
+    def _table(
+        self, results: Decoded, truths: Sequence[Any], taken: dict[Measure, Any]
+    ) -> ClassTable:
+        """How each class fares; of what was `taken`, or else of a walk through the results."""
+        measure = table_of(self.task)
+        if measure is None or measure.per_class is None or not self.labels:
+            return ClassTable(rows=())
+        if measure not in taken:
+            taken[measure] = measure.take(results, truths)
+        return measure.per_class(taken[measure], len(self.labels))

@@ -6,18 +6,26 @@ from importlib import import_module
 
 from edgeprep.errors import PluginError, RecipeError
 from edgeprep.interfaces import Task
-from edgeprep.metrics.agreement import RELATIVE_ERROR, TOP1_AGREEMENT, agreement_for
-from edgeprep.metrics.metric import Metric
+from edgeprep.metrics.agreement import (
+    PIXEL_AGREEMENT,
+    RELATIVE_ERROR,
+    TOP1_AGREEMENT,
+    agreement_for,
+)
+from edgeprep.metrics.metric import Measure, Metric
 from edgeprep.metrics.top_k import top_k
 from edgeprep.schema import nearest, show
 
 __all__ = [
+    "PIXEL_AGREEMENT",
     "RELATIVE_ERROR",
     "TOP1_AGREEMENT",
+    "Measure",
     "Metric",
     "agreement_for",
     "metric_for",
     "metrics_of",
+    "table_of",
 ]
 
 # Where each metric lives; its reference library is imported when it is asked for. Any other top-k
@@ -32,6 +40,23 @@ _HOME: Mapping[str, tuple[str, str]] = {
     "f1-micro": ("edgeprep.metrics.averages", "F1_MICRO"),
     "roc-auc": ("edgeprep.metrics.roc_auc", "ROC_AUC"),
     "calibration-error": ("edgeprep.metrics.calibration_error", "CALIBRATION_ERROR"),
+    "average-precision": ("edgeprep.metrics.presence", "AVERAGE_PRECISION"),
+    "label-f1-macro": ("edgeprep.metrics.presence", "LABEL_F1_MACRO"),
+    "label-f1-micro": ("edgeprep.metrics.presence", "LABEL_F1_MICRO"),
+    "subset-accuracy": ("edgeprep.metrics.presence", "SUBSET_ACCURACY"),
+    "map": ("edgeprep.metrics.boxes", "MAP"),
+    "ap50": ("edgeprep.metrics.boxes", "AP50"),
+    "ap75": ("edgeprep.metrics.boxes", "AP75"),
+    "mean-iou": ("edgeprep.metrics.pixels", "MEAN_IOU"),
+    "pixel-accuracy": ("edgeprep.metrics.pixels", "PIXEL_ACCURACY"),
+    "dice": ("edgeprep.metrics.pixels", "DICE"),
+    "psnr": ("edgeprep.metrics.pictures", "PSNR"),
+    "ssim": ("edgeprep.metrics.pictures", "SSIM"),
+    "mean-absolute-error": ("edgeprep.metrics.maps", "MEAN_ABSOLUTE_ERROR"),
+    "root-mean-square-error": ("edgeprep.metrics.maps", "ROOT_MEAN_SQUARE_ERROR"),
+    "delta-1": ("edgeprep.metrics.maps", "DELTA_1"),
+    "recall-at-1": ("edgeprep.metrics.neighbours", "RECALL_AT_1"),
+    "recall-at-5": ("edgeprep.metrics.neighbours", "RECALL_AT_5"),
 }
 _TOP_K = re.compile(r"top-([0-9]{1,9})")
 
@@ -65,6 +90,12 @@ def metric_for(task: Task, name: str, where: str = "budget.metric") -> Metric:
 def metrics_of(task: Task) -> tuple[Metric, ...]:
     """All metrics of `task`, but for a top-k that its few classes make 1 whatever is predicted."""
     return tuple(metric_for(task, name) for name in task.metrics if not _is_always_1(task, name))
+
+
+def table_of(task: Task) -> Measure | None:
+    """What a table of the classes of `task` is made of; None where results name no classes."""
+    measures = (metric.shared[0] for metric in metrics_of(task) if metric.shared)
+    return next((measure for measure in measures if measure.per_class), None)
 
 
 def _remedy(task: Task, name: str) -> str:

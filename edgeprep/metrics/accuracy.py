@@ -6,6 +6,7 @@ from sklearn.metrics import accuracy_score  # type: ignore[import-untyped]
 
 from edgeprep.metrics.classified import Classified
 from edgeprep.metrics.metric import Metric
+from edgeprep.metrics.per_class import PICKED
 
 __all__ = ["ACCURACY"]
 
@@ -18,4 +19,4 @@ def accuracy(predictions: Sequence[Classified], labels: Sequence[int]) -> float:
     return float(accuracy_score(labels, [prediction.index for prediction in predictions]))
 
 
-ACCURACY = Metric(name="accuracy", higher_is_better=True, score=accuracy)
+ACCURACY = Metric.of(PICKED, lambda picked: accuracy(*picked), name="accuracy")

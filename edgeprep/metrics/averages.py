@@ -1,7 +1,6 @@
 """Precision, recall and F1 over all classes, as one number each."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 from sklearn.metrics import (  # type: ignore[import-untyped]
@@ -12,6 +11,7 @@ from sklearn.metrics import (  # type: ignore[import-untyped]
 
 from edgeprep.metrics.classified import Classified
 from edgeprep.metrics.metric import Metric
+from edgeprep.metrics.per_class import PICKED
 
 __all__ = [
     "F1_MACRO",
@@ -41,8 +41,8 @@ def _average(
 
 
 def _metric(name: str, score: Callable[..., Any], average: str) -> Metric:
-    return Metric(
-        name=f"{name}-{average}", higher_is_better=True, score=partial(_average, score, average)
+    return Metric.of(
+        PICKED, lambda picked: _average(score, average, *picked), name=f"{name}-{average}"
     )
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from edgeprep.errors import NonFiniteOutput
 
-__all__ = ["Classified", "Scored", "stack_scores"]
+__all__ = ["Classified", "Scored", "WithScores", "stack_scores"]
 
 
 class Classified(Protocol):
@@ -19,19 +19,23 @@ class Classified(Protocol):
         """The number of the class."""
 
 
-class Scored(Classified, Protocol):
+class WithScores(Protocol):
     """A result that has a score for every class."""
 
     @property
     def scores(self) -> NDArray[np.float64]:
         """`(classes,)`."""
 
+
+class Scored(Classified, WithScores, Protocol):
+    """A result that has a score for every class, and an order of them."""
+
     @property
     def ranking(self) -> NDArray[np.int64]:
         """The numbers of all classes, `(classes,)`, the best first."""
 
 
-def stack_scores(metric: str, predictions: Sequence[Scored]) -> NDArray[np.float64]:
+def stack_scores(metric: str, predictions: Sequence[WithScores]) -> NDArray[np.float64]:
     """The scores of all predictions: `(samples, classes)`.
 
     Args:

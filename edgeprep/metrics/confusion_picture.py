@@ -11,6 +11,8 @@ __all__ = ["draw_confusion"]
 
 # More classes than these leave no room for counts in the cells, or for names at the edges.
 _MOST_COUNTED, _MOST_NAMED = 20, 60
+# Counts of pixels do not fit into the cells: shares of the row stand there.
+_TOO_LONG = 10_000
 _INCHES_PER_CLASS, _SMALLEST, _LARGEST = 0.4, 5.0, 16.0
 
 
@@ -35,8 +37,10 @@ def draw_confusion(matrix: NDArray[np.int64], labels: Sequence[str], title: str)
     axes.set_yticks(ticks, names)
     if classes <= _MOST_COUNTED:
         for (row, column), count in np.ndenumerate(matrix):
-            color = "white" if shares[row, column] > 0.5 else "black"
-            axes.text(column, row, str(count), ha="center", va="center", color=color)
+            share = shares[row, column]
+            color = "white" if share > 0.5 else "black"
+            text = str(count) if matrix.max() < _TOO_LONG else f"{share:.0%}"
+            axes.text(column, row, text, ha="center", va="center", color=color)
     picture = BytesIO()
     figure.savefig(picture, format="png")
     return picture.getvalue()

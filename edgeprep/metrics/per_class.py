@@ -9,10 +9,13 @@ from sklearn.metrics import (  # type: ignore[import-untyped]
     precision_recall_fscore_support,
 )
 
-from edgeprep.metrics.class_score import ClassScore
+from edgeprep.metrics.class_score import ClassScore, ClassTable
 from edgeprep.metrics.classified import Classified
+from edgeprep.metrics.metric import Measure
 
-__all__ = ["confusion", "score_classes"]
+__all__ = ["PICKED", "confusion", "score_classes"]
+
+Picked = tuple[Sequence[Classified], Sequence[int]]
 
 
 def score_classes(
@@ -42,6 +45,18 @@ def confusion(
     """
     matrix = confusion_matrix(labels, _indices(predictions), labels=range(classes))
     return np.asarray(matrix, np.int64)
+
+
+def _take(predictions: Sequence[Classified], labels: Sequence[int]) -> Picked:
+    return list(predictions), labels
+
+
+def _per_class(picked: Picked, classes: int) -> ClassTable:
+    return ClassTable(rows=score_classes(*picked, classes), confusion=confusion(*picked, classes))
+
+
+# What metrics of the best class share.
+PICKED = Measure(take=_take, per_class=_per_class)
 
 
 def _indices(predictions: Sequence[Classified]) -> list[int]:

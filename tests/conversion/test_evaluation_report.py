@@ -4,6 +4,7 @@ import csv
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 from edgeprep.conversion.evaluation import SOURCE, Evaluation, Score
 from edgeprep.conversion.evaluation_report import write_report
 from edgeprep.errors import OutputExists, StorageError
-from edgeprep.metrics.class_score import ClassScore
+from edgeprep.metrics.class_score import BoxScore, ClassScore
 from edgeprep.pictures import read_picture
 from edgeprep.runtime.candidates import Candidate
 from edgeprep.runtime.timing import Timing
@@ -100,6 +101,43 @@ def test_each_candidate_has_its_tables_and_its_picture(
         ["ß", "0", "0"],
     ]
     assert read_picture(tmp_path / "report" / "confusion-source-torch-cpu.png").shape[2] == 3
+
+
+def test_a_table_has_the_columns_of_its_kind_of_task(
+    evaluation: Evaluation, tmp_path: Path
+) -> None:
+    rows_ = (
+        BoxScore(ap=0.5, ap50=0.75, ap75=0.25, objects=3),
+        BoxScore(ap=None, ap50=None, ap75=None, objects=0),
+    )
+    score = replace(evaluation.scores[0], classes=rows_, confusion=None)
+    boxes = replace(evaluation, scores=(score,))
+    names = write_report(boxes, tmp_path / "report", overwrite=False)
+    # Boxes are found or not: there is no confusion.
+    assert names == ("report.json", "scores.csv", "classes-source-torch-cpu.csv")
+    assert rows(tmp_path / "report" / "classes-source-torch-cpu.csv") == [
+        ["label", "ap", "ap50", "ap75", "objects"],
+        ["a, or $b", "0.5", "0.75", "0.25", "3"],
+        ["ß", "", "", "", "0"],
+    ]
+    (candidate,) = boxes.to_json()["candidates"]
+    assert candidate["confusion"] is None
+    assert candidate["classes"][0] == {
+        "label": "a, or $b",
+        "ap": 0.5,
+        "ap50": 0.75,
+        "ap75": 0.25,
+        "objects": 3,
+    }
+
+
+def test_tasks_without_classes_have_their_scores_alone(
+    evaluation: Evaluation, tmp_path: Path
+) -> None:
+    score = replace(evaluation.scores[0], classes=(), confusion=None)
+    bare = replace(evaluation, scores=(score,), labels=())
+    assert write_report(bare, tmp_path / "report", overwrite=False) == ("report.json", "scores.csv")
+    assert bare.to_json()["candidates"][0]["classes"] == []
 
 
 def test_the_document_has_everything(evaluation: Evaluation, report: Path) -> None:

@@ -43,3 +43,9 @@ def test_labels_are_no_formulas(label: str) -> None:
 def test_a_thousand_classes_fit_on_a_picture() -> None:
     picture = pixels(np.eye(1000, dtype=np.int64), ["x"] * 1000)
     assert max(picture.shape) < 2000
+
+
+def test_counts_of_pixels_stand_there_as_shares_of_the_row() -> None:
+    many, more = np.diag([3_000_000, 40_000]), np.diag([5_000_000, 10_000_000])
+    np.testing.assert_array_equal(pixels(many, ["a", "b"]), pixels(more, ["a", "b"]))
+    assert (pixels(np.diag([3, 4]), ["a", "b"]) != pixels(np.diag([5, 10]), ["a", "b"])).any()

@@ -1,21 +1,43 @@
 import math
 import subprocess
 import sys
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from edgeprep.errors import PluginError, RecipeError
-from edgeprep.metrics import RELATIVE_ERROR, TOP1_AGREEMENT, agreement_for, metric_for, metrics_of
+from edgeprep.metrics import (
+    PIXEL_AGREEMENT,
+    RELATIVE_ERROR,
+    TOP1_AGREEMENT,
+    Measure,
+    agreement_for,
+    metric_for,
+    metrics_of,
+)
+from edgeprep.registry import Registry
 from edgeprep.tasks.classify import Classify
+from edgeprep.tasks.detect import Detect
+from edgeprep.tasks.multilabel import MultiLabel
+from edgeprep.tasks.plugin import HOMES
+from edgeprep.tasks.segment import Segment
 from edgeprep.tasks.tensors import Tensors
+from edgeprep.truths import Mask
 
 NAMES = (
     "'accuracy', 'top-5', 'precision-macro', 'precision-micro', 'recall-macro', 'recall-micro', "
     "'f1-macro', 'f1-micro', 'roc-auc', 'calibration-error'"
 )
 TOP_5 = "'top-5', "
+OTHERS = (
+    "'average-precision', 'label-f1-macro', 'label-f1-micro', 'subset-accuracy', "
+    "'map', 'ap50', 'ap75', 'mean-iou', 'pixel-accuracy', 'dice', 'psnr', 'ssim', "
+    "'mean-absolute-error', 'root-mean-square-error', 'delta-1', 'recall-at-1', 'recall-at-5'"
+)
 TASK = Classify(labels=("a", "b", "c"))
+WITH_LABELS = ("classify", "detect", "multilabel", "segment")
 SIX = Classify(labels=tuple("abcdef"))
 
 
@@ -91,7 +113,7 @@ def test_a_task_of_a_plugin_with_a_metric_that_there_is_not_is_at_fault() -> Non
     with pytest.raises(PluginError, match=r"^task 'strange'") as caught:
         metric_for(Strange(), "mood")
     assert str(caught.value) == (
-        f"task 'strange': metrics must be among {NAMES.replace(TOP_5, '')}, got 'mood'"
+        f"task 'strange': metrics must be among {NAMES.replace(TOP_5, '')}, {OTHERS}, got 'mood'"
     )
 
 
@@ -108,7 +130,10 @@ def test_only_the_calibration_error_is_better_when_lower() -> None:
 
 
 def test_the_reference_library_waits_until_it_is_needed() -> None:
-    code = "import sys, edgeprep.metrics; sys.exit('sklearn' in sys.modules)"
+    code = (
+        "import sys, edgeprep.metrics\n"
+        "sys.exit(bool({'sklearn', 'skimage', 'pycocotools'} & set(sys.modules)))"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -132,6 +157,46 @@ def test_relative_error_against_zero_is_all_or_nothing(ours: float, error: float
     assert RELATIVE_ERROR.score([(np.array([ours]),)], [(np.array([0.0]),)]) == error
 
 
-def test_tasks_with_classes_agree_by_class_and_others_by_number() -> None:
+def test_pixels_agree_that_are_of_the_same_class() -> None:
+    ours = [(np.array([[[[3, 1]], [[1, 2]], [[0, 0]]]]),), (np.array([[[[1]], [[0]], [[0]]]]),)]
+    theirs = [(np.array([[[[9, 8]], [[1, 2]], [[0, 0]]]]),), (np.array([[[[2]], [[1]], [[1]]]]),)]
+    # Half of the first, which has two pixels, and all of the second.
+    assert PIXEL_AGREEMENT.score(ours, theirs) == 0.75
+
+
+def test_pixels_of_one_map_agree_on_one_side_of_zero() -> None:
+    ours, theirs = np.array([[[[-1.0, 0.5, 2.0, -3.0]]]]), np.array([[[[-5.0, 0.1, -0.1, 3.0]]]])
+    assert PIXEL_AGREEMENT.score([(ours,)], [(theirs,)]) == 0.5
+
+
+def test_tasks_agree_by_class_by_pixels_or_by_number() -> None:
     assert agreement_for(TASK) is TOP1_AGREEMENT
+    assert agreement_for(Segment(labels=("a", "b"))) is PIXEL_AGREEMENT
     assert agreement_for(Tensors()) is RELATIVE_ERROR
+    assert agreement_for(Detect(labels=("a",))) is RELATIVE_ERROR
+    assert agreement_for(MultiLabel(labels=("a",))) is RELATIVE_ERROR
+
+
+@pytest.mark.parametrize("name", list(HOMES))
+def test_every_metric_of_a_built_in_task_is_there(name: str) -> None:
+    cls: Any = Registry(installed=False).get("task", name)
+    wanted = set(cls.metrics) - {"top-5"}
+    fields = {"labels": ("a", "b")} if name in WITH_LABELS else {}
+    assert {metric.name for metric in metrics_of(cls(**fields))} == wanted
+
+
+def test_what_metrics_share_is_taken_once() -> None:
+    task = Segment(labels=("a", "b"))
+    walks: list[int] = []
+
+    class Results(list[Any]):
+        def __iter__(self) -> Any:
+            walks.append(1)
+            return super().__iter__()
+
+    results = Results([SimpleNamespace(classes=np.array([[0, 1]], np.uint8))])
+    taken: dict[Measure, Any] = {}
+    truths = [Mask(np.array([[0, 0]], np.uint8))]
+    scores = [metric.score_once(results, truths, taken) for metric in metrics_of(task)]
+    assert scores == [metric.score(list(results), truths) for metric in metrics_of(task)]
+    assert len(walks) == 1 + len(scores)

@@ -1,0 +1,16 @@
+"""What metrics of maps need of a result."""
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Mapped"]
+
+
+class Mapped(Protocol):
+    """A result that has a number for every pixel."""
+
+    @property
+    def values(self) -> NDArray[np.float32]:
+        """`(H, W)`, of the size of the picture."""
