@@ -42,7 +42,8 @@ class Painter:
         if values.ndim == 3:
             if (values != values[..., :1]).any():
                 rule = "must be of a palette or in grey where classes are values, got colours"
-                raise DataError(f"{self.where}: {name}: {rule}; name labels by colours in classes")
+                remedy = "'mask-folder' reads colours that classes name"
+                raise DataError(f"{self.where}: {name}: {rule}; {remedy}")
             values = values[..., 0]
         return self._paint(values.astype(np.int64), name)
 

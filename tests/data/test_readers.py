@@ -45,7 +45,8 @@ def test_a_factory_needs_no_use() -> None:
             {"use": 3},
             (
                 "data.calibration.use: must name a kind of data, got 3;"
-                " known are 'image-folder', 'random'"
+                " known are 'image-folder', 'list', 'cifar', 'mnist', 'coco', 'voc', 'yolo',"
+                " 'mask-folder', 'paired-folder', 'random'"
             ),
         ),
         (
