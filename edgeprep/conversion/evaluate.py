@@ -1,6 +1,6 @@
 """A bundle scored again on the engines of this machine, and its source in torch beside it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from os import PathLike
 from time import perf_counter
@@ -18,7 +18,15 @@ from edgeprep.conversion.scratch import scratch_directory
 from edgeprep.conversion.source import NetworkSource
 from edgeprep.conversion.threads import fastest_threads
 from edgeprep.data import Prepared, Samples, build_reader, prepare_samples
-from edgeprep.errors import BackendError, DataError, NonFiniteOutput, NoUsableBackend, RecipeError
+from edgeprep.data.outputs_on_disk import outputs_on_disk
+from edgeprep.errors import (
+    BackendError,
+    DataError,
+    NonFiniteOutput,
+    NoUsableBackend,
+    RecipeError,
+    StorageError,
+)
 from edgeprep.interfaces import Task
 from edgeprep.recipe import Recipe
 from edgeprep.registry import Registry, default_registry
@@ -68,6 +76,7 @@ def evaluate(
         PreferenceError: `prefer` is no word that a candidate could answer to.
         NoUsableBackend: no candidate can run here.
         NonFiniteOutput: the source answers NaN or infinity.
+        StorageError: temporary files cannot be written.
     """
     registry = registry or default_registry()
     opened = OpenedBundle.read(path, registry)
@@ -97,7 +106,7 @@ def evaluate(
         try:
             outputs, timing = _run_candidate(opened, first, inputs)
             score = scoring.score(first.candidate, outputs, inputs, timing, known)
-        except DataError:
+        except (DataError, StorageError):
             raise
         except Exception as fault:  # noqa: BLE001 -- an engine's fault rejects it, and is shown
             ours = isinstance(fault, BackendError | NonFiniteOutput)
@@ -237,10 +246,14 @@ def _run_candidate(
 def _run(
     run: Callable[[NDArray[np.uint8]], Outputs], inputs: Prepared
 ) -> tuple[list[Outputs], Timing]:
-    outputs, times = [], []
-    for index in range(len(inputs)):
-        picture = np.ascontiguousarray(inputs.picture(index))
-        start = perf_counter()
-        outputs.append(run(picture))
-        times.append((perf_counter() - start) * 1e3)
-    return outputs, summarize([times])
+    times = []
+
+    def timed() -> Iterator[Outputs]:
+        for index in range(len(inputs)):
+            picture = np.ascontiguousarray(inputs.picture(index))
+            start = perf_counter()
+            outputs = run(picture)
+            times.append((perf_counter() - start) * 1e3)
+            yield outputs
+
+    return outputs_on_disk(timed()), summarize([times])

@@ -10,6 +10,7 @@ from edgeprep.conversion.score import Outputs, Scorer
 from edgeprep.conversion.source import NetworkSource
 from edgeprep.conversion.variants import Oracle
 from edgeprep.data import Prepared
+from edgeprep.errors import DataError
 
 __all__ = ["Ground", "sample"]
 
@@ -66,4 +67,8 @@ def sample(scorer: Scorer, outputs: Sequence[Outputs]) -> tuple[tuple[int, ...],
         return (), 0.0
     # From end to end: data often come class by class.
     chosen = tuple(np.linspace(0, count - 1, _SAMPLED).astype(int).tolist())
-    return chosen, scorer.some(chosen).score([outputs[index] for index in chosen])
+    try:
+        return chosen, scorer.some(chosen).score([outputs[index] for index in chosen])
+    except DataError:
+        # All of them have a score, and these have none: rare objects are in others.
+        return (), 0.0

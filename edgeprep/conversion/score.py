@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from edgeprep.data import Prepared
 from edgeprep.data.decoded import Decoded
+from edgeprep.data.outputs_on_disk import outputs_on_disk
 from edgeprep.interfaces import Task
 from edgeprep.metrics import Metric, agreement_for
 from edgeprep.metrics.chance import compare_with_chance
@@ -19,8 +20,8 @@ Outputs = tuple[NDArray[Any], ...]
 
 
 def run_all(run: Callable[[NDArray[np.uint8]], Outputs], samples: Prepared) -> list[Outputs]:
-    """The outputs for every sample; `run` takes `(1, H, W, C)`."""
-    return [run(samples.picture(index)) for index in range(len(samples))]
+    """The outputs for every sample, on the disk; `run` takes `(1, H, W, C)`."""
+    return outputs_on_disk(run(samples.picture(index)) for index in range(len(samples)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from edgeprep.conversion.plan import PlannedVariant
 from edgeprep.conversion.repair import Trial, Tried
 from edgeprep.conversion.score import Outputs, Scorer
 from edgeprep.conversion.source import NetworkSource
+from edgeprep.data.outputs_on_disk import outputs_on_disk
 from edgeprep.errors import BackendError, EdgePrepError, ExportError, NonFiniteOutput
 from edgeprep.interfaces import Model, Options, Precision, Runner
 from edgeprep.runtime.outputs import all_finite
@@ -188,13 +189,14 @@ def _measure(name: str, runner: Runner, oracle: Oracle, hopeless: float = math.i
         return outputs
 
     chosen, source_score = oracle.sampled
-    known = {index: run(index) for index in chosen}
-    if known:
-        found = _scored(scorer.some(chosen), [*known.values()], source_score)
+    part = outputs_on_disk(map(run, chosen))
+    if part:
+        found = _scored(scorer.some(chosen), part, source_score)
         if found.drop > hopeless:
             return found
-    outputs = [known[index] if index in known else run(index) for index in range(len(samples))]
-    return _scored(scorer, outputs, oracle.source_score)
+    known = dict(zip(chosen, part, strict=True))
+    outputs = (known[index] if index in known else run(index) for index in range(len(samples)))
+    return _scored(scorer, outputs_on_disk(outputs), oracle.source_score)
 
 
 def _scored(scorer: Scorer, outputs: Sequence[Outputs], source_score: float) -> Measured:

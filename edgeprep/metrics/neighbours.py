@@ -32,11 +32,12 @@ def _take(predictions: Sequence[Embedded], labels: Sequence[int]) -> NDArray[np.
         rows = np.arange(start, min(start + _ROWS, len(truth)))
         cosines = vectors[rows] @ vectors.T
         cosines[np.arange(len(rows)), rows] = -np.inf
-        order = np.argsort(-cosines, axis=1, kind="stable")
-        same = truth[order] == truth[rows, None]
-        # Each sample is the last of its own neighbours, and does not count.
-        same[:, -1] = False
-        places[rows] = np.where(same.any(axis=1), same.argmax(axis=1), -1)
+        same = truth == truth[rows, None]
+        same[np.arange(len(rows)), rows] = False
+        ours = np.where(same, cosines, -np.inf)
+        best, first = ours.max(axis=1, keepdims=True), ours.argmax(axis=1)[:, None]
+        before = (cosines > best) | ((cosines == best) & (np.arange(len(truth)) < first))
+        places[rows] = np.where(same.any(axis=1), before.sum(axis=1), -1)
     return places
 
 

@@ -3,11 +3,15 @@
 import numpy as np
 import pytest
 
+from edgeprep.conversion.ground import sample
 from edgeprep.conversion.score import Agreement, Scorer
 from edgeprep.data import Prepared
+from edgeprep.geometry import IDENTITY, Frame
 from edgeprep.metrics import Metric, metric_for
 from edgeprep.tasks.classify import Classify
+from edgeprep.tasks.detect import Detect
 from edgeprep.tasks.tensors import Tensors
+from edgeprep.truths import Boxes
 
 TASK = Classify(labels=("a", "b", "c"))
 
@@ -25,6 +29,27 @@ def scorer() -> Scorer:
 def test_outputs_are_decoded_and_scored_against_labels(scorer: Scorer) -> None:
     rows = np.eye(3)[[0, 1, 2, 0]]
     assert scorer.score([(row[None],) for row in rows]) == 0.75
+
+
+def test_a_part_without_any_object_stands_for_nothing() -> None:
+    task, count = Detect(labels=("ant",)), 600
+    # One object in all, in none of the 256 samples that would be looked at first.
+    places = set(np.linspace(0, count - 1, 256).astype(int).tolist())
+    rare = min(set(range(count)) - places)
+    labels = tuple(
+        Boxes.of([[0, 0, 1, 1]] if index == rare else [], [0] if index == rare else [])
+        for index in range(count)
+    )
+    samples = Prepared(
+        inputs=np.zeros((count, 2, 2, 3), np.uint8),
+        labels=labels,
+        skipped=(),
+        frames=(Frame(2, 2, (2, 2), (IDENTITY,)),) * count,
+    )
+    scorer = Scorer(task=task, metric=metric_for(task, "map"), samples=samples)
+    outputs = [(np.zeros((1, 1, 4), np.float32), np.full((1, 1, 1), -9.0, np.float32))] * count
+    assert scorer.score(outputs) == 0.0
+    assert sample(scorer, outputs) == ((), 0.0)
 
 
 def test_a_drop_that_is_exactly_the_budget_is_not_above_it(scorer: Scorer) -> None:
