@@ -1,7 +1,5 @@
 """Which pixels are in an object, by the outlines or run lengths that annotations have."""
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -41,60 +39,61 @@ def inside(segmentation: object, height: int, width: int, what: str) -> NDArray[
 
     Source: as `pycocotools` fills them (tests/data/test_coco.py).
     """
-    from pycocotools import mask  # here, as only masks need it
-
-    # NOTE: the library takes what it gets on trust, in C: everything is looked at before.
     if isinstance(segmentation, list):
-        if not segmentation:
-            return np.zeros((height, width), np.bool_)
-        polygons = [_polygon(one, height, width, what) for one in segmentation]
-        runs = mask.merge(mask.frPyObjects(polygons, height, width))
-    elif isinstance(segmentation, dict):
-        runs = _runs(segmentation, height, width, what)
-    else:
+        pixels = np.zeros((height, width), np.bool_)
+        for polygon in segmentation:
+            pixels |= _filled(_points(polygon, height, width, what), height, width)
+        return pixels
+    if not isinstance(segmentation, dict):
         raise InputError(f"{what} must be polygons or run lengths, got {type(segmentation)}")
-    try:
-        return np.asarray(mask.decode(runs)).astype(np.bool_)
-    except ValueError as error:
-        raise InputError(f"{what} must be whole run lengths, got {str(error)!r}") from error
+    if list(segmentation.get("size", ())) != [height, width]:
+        rule = f"must be of size {[height, width]}"
+        raise InputError(f"{what} {rule}, got {segmentation.get('size')!r}")
+    return _pixels(_runs(segmentation.get("counts"), what), height, width, what)
 
 
-def _polygon(points: object, height: int, width: int, what: str) -> list[float]:
-    numbers = points if isinstance(points, list) else []
+def _points(polygon: object, height: int, width: int, what: str) -> list[float]:
+    numbers = polygon if isinstance(polygon, list) else []
     if len(numbers) < 6 or len(numbers) % 2 or any(type(n) not in (int, float) for n in numbers):
         rule = "must have polygons of two numbers for each of three or more points"
-        raise InputError(f"{what} {rule}, got {show(points)}")
+        raise InputError(f"{what} {rule}, got {show(polygon)}")
     array = np.asarray(numbers, np.float64)
     # The library takes time and memory for the length of every line.
-    most = 2.0 * max(height, width)
-    if not (np.abs(array) <= most).all():
+    if not (np.abs(array) <= 2.0 * max(height, width)).all():
         rule = f"must have points in its picture of {width}×{height} pixels"
         raise InputError(f"{what} {rule}, got {float(array[np.argmax(np.abs(array))])}")
     return [float(number) for number in array]
 
 
-def _runs(table: dict[Any, Any], height: int, width: int, what: str) -> dict[str, Any]:
+def _filled(points: list[float], height: int, width: int) -> NDArray[np.bool_]:
     from pycocotools import mask  # here, as only masks need it
 
-    if list(table.get("size", ())) != [height, width]:
-        rule = f"must be of size {[height, width]}"
-        raise InputError(f"{what} {rule}, got {table.get('size')!r}")
-    counts = table.get("counts")
-    if isinstance(counts, list):
-        whole = all(type(count) is int and count >= 0 for count in counts)
-        if not whole or sum(counts) != height * width:
-            got = sum(counts) if whole else "others"
-            raise InputError(f"{what} must have runs of {height * width} pixels, got {got}")
-        runs: dict[str, Any] = mask.frPyObjects(dict(table), height, width)
-        return runs
-    if not isinstance(counts, str) or not counts.isascii():
-        raise InputError(f"{what} must have counts as numbers or text, got {type(counts)}")
-    _check_text(counts, height * width, what)
-    return {"size": [height, width], "counts": counts.encode()}
+    (runs,) = mask.frPyObjects([points], height, width)
+    return _pixels(_of_text(runs["counts"].decode(), "polygon"), height, width, "polygon")
 
 
-def _check_text(counts: str, pixels: int, what: str) -> None:
-    """Refuse the library's text for run lengths where it is not of so many pixels.
+def _pixels(runs: list[int], height: int, width: int, what: str) -> NDArray[np.bool_]:
+    """The pixels of runs, down the columns, of which the first is outside.
+
+    NOTE: not by the library, which takes what it gets on trust, in C.
+    """
+    if min(runs, default=0) < 0 or sum(runs) != height * width:
+        got = "negative ones" if min(runs, default=0) < 0 else sum(runs)
+        raise InputError(f"{what} must have runs of {height * width} pixels, got {got}")
+    within = np.arange(len(runs)) % 2 == 1
+    return np.repeat(within, runs).reshape(width, height).T
+
+
+def _runs(counts: object, what: str) -> list[int]:
+    if isinstance(counts, str):
+        return _of_text(counts, what)
+    if not isinstance(counts, list) or any(type(count) is not int for count in counts):
+        raise InputError(f"{what} must have counts as whole numbers or text, got {show(counts)}")
+    return counts
+
+
+def _of_text(counts: str, what: str) -> list[int]:
+    """The run lengths that the library writes as text.
 
     Source: `rleFrString` of the COCO API, common/maskApi.c: five bits in each character, the last
         of each number without bit 6; from the third on, numbers are differences to the last but
@@ -114,6 +113,6 @@ def _check_text(counts: str, pixels: int, what: str) -> None:
             value -= 1 << shift
         runs.append(value + (runs[-2] if len(runs) > 2 else 0))
         value, shift = 0, 0
-    if shift or any(run < 0 for run in runs) or sum(runs) != pixels:
-        got = sum(runs) if not shift else "text that is cut short"
-        raise InputError(f"{what} must have runs of {pixels} pixels, got {got}")
+    if shift:
+        raise InputError(f"{what} must have counts of COCO, got {show(counts)}, which is cut short")
+    return runs
