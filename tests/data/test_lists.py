@@ -53,12 +53,10 @@ def test_pictures_come_in_the_order_of_the_list(
 
 
 def test_columns_may_have_other_names(open_data: OpenData, write: Write, tmp_path: Path) -> None:
-    table = write("l.csv", "file,id,breed\na,0,dog\n")
+    table = write("l.csv", "file,id,breed\na,0,dog\nset/b.png,1,cat\n")
     (tmp_path / "set" / "a.png").rename(tmp_path / "a")
-    found = open_data(
-        "class", LABELS, **table, picture="file", label="breed", pictures=".", limit=1
-    )
-    assert read(found) == [(1, 1)]
+    keys = {"picture": "file", "label": "breed", "pictures": "."}
+    assert read(open_data("class", LABELS, **table, **keys)) == [(1, 1), (2, 0)]
 
 
 def test_several_classes(open_data: OpenData, write: Write) -> None:

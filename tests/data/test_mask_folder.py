@@ -130,8 +130,8 @@ def test_what_does_not_fit_is_counted(
             " got (3, 2)"
         ),
         "09.jpg": (
-            f"{tmp_path}/masks/09.png: must be a whole picture, got one that fails with"
-            " 'the file ends too early'"
+            f"{tmp_path}/masks/09.png: must be a JPEG, PNG, WEBP or BMP file,"
+            " got one that starts with b''"
         ),
     }
 
