@@ -227,15 +227,18 @@ class Session:
     ) -> tuple[Any, tuple[NDArray[Any], ...]]:
         """The result, and the states after it."""
         outputs = self._run(prepared, *states)
-        if not all_finite(outputs):
-            where = f"session {self.name!r}{place}"
-            refuse(outputs, self._output_names, where=where, by=str(self.choice))
+        self._check_finite(outputs, place)
         answers = len(outputs) - len(states)
         frame = None
         if self._frames:
             # Of a clip, results lie in the last frame.
             frame = self._frames.of(picture[-1] if picture.ndim == 4 else picture)
         return self.task.decode(outputs[:answers], frame), outputs[answers:]
+
+    def _check_finite(self, outputs: tuple[NDArray[Any], ...], place: str) -> None:
+        if not all_finite(outputs):
+            where = f"session {self.name!r}{place}"
+            refuse(outputs, self._output_names, where=where, by=str(self.choice))
 
     def _run(self, prepared: NDArray[np.uint8], *states: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         runner = self._check_usable()
