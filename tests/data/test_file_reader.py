@@ -203,6 +203,11 @@ def test_other_names_are_left_out_where_that_is_said(open_data: OpenData) -> Non
     assert [label for _, label in found] == [0] * 2 + [1] * 5
 
 
+def test_a_list_may_name_what_is_ignored(tmp_path: Path, open_data: OpenData) -> None:
+    table = write_list(tmp_path, "cat/c0\nant/a3\nbee/b1\ncat/c1\n")
+    assert levels(open_data("class", ("cat", "bee"), **table, others="ignore")) == [40, 21, 41]
+
+
 def test_other_names_are_an_error(refuse: Callable[..., str]) -> None:
     assert refuse("class", ("moth", "wasp"), **TABLE, classes={"bee": "wasp"}) == (
         "data.training.path: class directory 'ant' is no label of the task;"
