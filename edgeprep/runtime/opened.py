@@ -60,7 +60,8 @@ class OpenedBundle:
             if self.task.tiling is not None:
                 from edgeprep.runtime.tiled import check_tiling  # here, as few bundles need it
 
-                check_tiling(self.task, self.chain)
+                states = [state for variant in self.variants for state in variant.states]
+                check_tiling(self.task, self.chain, states=states)
         except (RecipeError, UnknownName) as error:
             raise IncompatibleBundle(
                 f"{self.bundle.path}: must have stages and a task that are installed here, "

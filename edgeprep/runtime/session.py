@@ -86,9 +86,9 @@ class Session:
         """The task's result for one picture, or one clip.
 
         Args:
-            picture: `(H, W, C)`, or `(frames, H, W, C)` where the network takes clips, uint8, in the bundle's colour order (`session.input`). It is not
-                copied where that can be helped: if another thread changes it meanwhile, the result
-                is of a mixture of both.
+            picture: `(H, W, C)`, or `(frames, H, W, C)` where the network takes clips, uint8, in
+                the bundle's colour order (`session.input`). It is not copied where that can be
+                helped: if another thread changes it meanwhile, the result is of a mixture of both.
 
         Raises:
             InputError: the picture is not of that type.
@@ -146,7 +146,7 @@ class Session:
             raise InputError(f"every: {rule}, got {every!r}; {remedy}")
         return PictureStream(
             pictures,
-            begin=lambda: Stream(self._host, self._primitives),
+            begin=self._begin,
             check=self._check_usable,
             answer=self._next,
             states=zeros(self._states),
@@ -193,6 +193,10 @@ class Session:
             close(runner)
         else:
             _LEFT_BY_PARENTS.append(runner)
+
+    def _begin(self) -> Stream:
+        """What prepares the pictures of one film."""
+        return Stream(self._host, self._primitives)
 
     def _prepare(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
         self._check_usable()

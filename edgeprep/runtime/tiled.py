@@ -1,6 +1,6 @@
 """A session on a network of one size that takes pictures of any size, tile by tile."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,21 +13,24 @@ from edgeprep.runtime.mosaic import Mosaic
 from edgeprep.runtime.session import Session
 from edgeprep.stages.chain import Chain
 from edgeprep.stages.picture import check_picture
+from edgeprep.stages.stream import Stream
 from edgeprep.tasks.resampling import resample
+from edgeprep.tensors import TensorSpec
 
 __all__ = ["TiledSession", "check_tiling"]
 
 
-def check_tiling(task: Task, chain: Chain) -> None:
+def check_tiling(task: Task, chain: Chain, *, states: Sequence[TensorSpec] = ()) -> None:
     """Refuse preprocessing through which pictures cannot go tile by tile.
 
     Args:
         task: any; nothing is asked where it does not join tiles.
         chain: the whole preprocessing.
+        states: what the network remembers of earlier pictures.
 
     Raises:
-        RecipeError: pictures have no one size or are planes, or a stage moves pixels or looks at
-            earlier pictures.
+        RecipeError: pictures have no one size or are planes, a stage moves pixels, or several
+            pictures are looked at.
     """
     if task.tiling is None:
         return
@@ -39,20 +42,24 @@ def check_tiling(task: Task, chain: Chain) -> None:
     if chain.input.is_planar:
         rule = "needs pictures of whole pixels"
         raise RecipeError(f"{where}: {rule}, got input.color {chain.input.color!r}")
-    if chain.remembers:
-        rule = "needs preprocessing of one picture at a time"
-        raise RecipeError(f"{where}: {rule}, got a stage that looks at earlier ones")
+    if chain.remembers or states or chain.input.batch > 1:
+        rule = "needs preprocessing and a network that look at one picture at a time"
+        raise RecipeError(f"{where}: {rule}, got some that look at several")
     if chain.output.size != (height, width) or chain.backward(height, width) != (IDENTITY,):
         rule = "needs preprocessing that leaves every pixel in its place"
-        moving = next(
-            stage.name
-            for stage, image in chain.steps
-            if stage.output(image).size != image.size or stage.backward(image) != (IDENTITY,)
-        )
-        raise RecipeError(f"{where}: {rule}, got stage {moving!r}")
+        raise RecipeError(f"{where}: {rule}, got stage {_moving(chain)!r}")
     if overlap > min(height, width) // 2:
         rule = f"must be at most half of the network's {[height, width]!r} pixels"
         raise RecipeError(f"{where}: {rule}, got {overlap}")
+
+
+def _moving(chain: Chain) -> str:
+    """The first stage that does not leave pixels where they are."""
+    return next(
+        stage.name
+        for stage, image in chain.steps
+        if stage.output(image).size != image.size or stage.backward(image) != (IDENTITY,)
+    )
 
 
 class TiledSession(Session):
@@ -88,17 +95,23 @@ class TiledSession(Session):
         """See `Session.backward`: every pixel stays where it is."""
         return (IDENTITY,)
 
-    def _follow(self, pictures: Iterable[NDArray[np.uint8]], fps: float | None) -> Iterator[Any]:
-        for index, picture in enumerate(pictures):
-            yield self._result(picture, self._prepare(picture), f": pictures[{index}]")
+    def _begin(self) -> Stream:
+        # Tiles are prepared one by one, when they run.
+        return Stream(Chain(input=self.input, stages=()))
 
     def _prepare(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
         self._check_usable()
         return check_picture(picture, self.input)
 
-    def _result(self, picture: NDArray[np.uint8], prepared: NDArray[np.uint8], place: str) -> Any:
+    def _next(
+        self,
+        picture: NDArray[np.uint8],
+        prepared: NDArray[np.uint8],
+        states: tuple[NDArray[Any], ...],
+        place: str,
+    ) -> tuple[Any, tuple[NDArray[Any], ...]]:
         if self._is_whole(picture):
-            return super()._result(picture, super()._prepare(picture), place)
+            return super()._next(picture, super()._prepare(picture), states, place)
         scale, done = self._tiling.scale, 0
         result: NDArray[np.uint8] | None = None
         for band in self._bands(picture, place):
@@ -109,7 +122,7 @@ class TiledSession(Session):
             result[done : done + len(levels)] = levels
             done += len(levels)
         assert result is not None  # noqa: S101 -- there is always a band
-        return self._tiling.result(result)
+        return self._tiling.result(result), states
 
     def _is_whole(self, picture: NDArray[np.uint8]) -> bool:
         return picture.shape[:2] == self._tile
