@@ -71,7 +71,7 @@ def mask_of(
         range(len(objects)), key=lambda at: (not objects[at].crowd, -int(insides[at].sum()))
     )
     for at in order:
-        mask[insides[at]] = 0 if objects[at].crowd else objects[at].number
+        mask[insides[at]] = IGNORED if objects[at].crowd else objects[at].number
     return mask
 
 

@@ -148,6 +148,10 @@ def test_a_list_may_have_names_in_any_script(
             ),
         ),
         (
+            "bee/b1.png\r\nbee/b1.png\r\n",
+            "list.txt:2: must name a picture once, got 'bee/b1.png', which is in line 1, too",
+        ),
+        (
             "bee/b1.png\nbee/b1\n",
             "list.txt:2: must name a picture once, got 'bee/b1', which is in line 1, too",
         ),
@@ -156,7 +160,7 @@ def test_a_list_may_have_names_in_any_script(
             "list.txt:1: must name one picture, got 'bee/b', which are 'bee/b.jpg' and 'bee/b.png'",
         ),
     ],
-    ids=["not there", "twice", "two of a name"],
+    ids=["not there", "twice, of Windows", "twice", "two of a name"],
 )
 def test_a_list_that_does_not_fit_is_refused(
     tmp_path: Path,
