@@ -30,7 +30,7 @@ _MOST_BYTES = 1 << 33
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mnist(LabelledReader):
-    """Pictures of an IDX file, grey or with the channels last, each with a class.
+    """Pictures of an IDX file, in grey or with the channels last, each with a class; in RGB.
 
     `path` is the file of the pictures. Both files may be as they are, or compressed by gzip.
     Pictures are as they are stored: those of EMNIST lie on their side.
@@ -73,7 +73,9 @@ class Mnist(LabelledReader):
 
 
 def _picture(row: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return row if row.ndim == 3 else row[:, :, None]
+    # As of files in grey: a recipe says by `[input] color` what a network takes.
+    pixels = row if row.ndim == 3 else row[:, :, None]
+    return pixels if pixels.shape[2] == 3 else np.repeat(pixels, 3, axis=2)
 
 
 def read_idx(path: Path, axes: tuple[int, ...], where: str) -> NDArray[np.uint8]:

@@ -8,7 +8,9 @@ import pytest
 from numpy.typing import NDArray
 
 from edgeprep.data import Samples, build_reader
+from edgeprep.runtime.inputs import from_rgb
 from edgeprep.tasks.classify import Classify
+from edgeprep.tensors import ImageSpec
 
 DIGITS = tuple("0123456789")
 TABLE: dict[str, object] = {"use": "mnist", "path": "images", "labels": "labels"}
@@ -31,11 +33,23 @@ def digits(tmp_path: Path) -> Digits:
     return pictures
 
 
-def test_pictures_are_grey_and_have_their_classes(open_data: OpenData, digits: Digits) -> None:
+def test_pictures_are_those_of_the_file_with_their_classes(
+    open_data: OpenData, digits: Digits
+) -> None:
     found = list(open_data("class", DIGITS, **TABLE))
-    assert np.array_equal([picture[..., 0] for picture, _ in found], digits)
-    assert found[0][0].shape == (3, 2, 1)
+    for channel in range(3):
+        assert np.array_equal([picture[..., channel] for picture, _ in found], digits)
+    assert found[0][0].shape == (3, 2, 3)
     assert [label for _, label in found] == [*range(10)] * 2
+
+
+def test_grey_stays_what_it_was_where_a_network_takes_grey(
+    open_data: OpenData, tmp_path: Path
+) -> None:
+    levels = np.arange(256, dtype=np.uint8)
+    (tmp_path / "images").write_bytes(idx(1, 16, 16, values=levels.tobytes()))
+    ((picture, _),) = open_data(use="mnist", path="images")
+    assert from_rgb(picture, ImageSpec(color="grey")).ravel().tolist() == levels.tolist()
 
 
 def test_compressed_files_are_the_same(open_data: OpenData, tmp_path: Path, digits: Digits) -> None:
@@ -69,7 +83,7 @@ def test_some_digits_alone(open_data: OpenData, digits: Digits) -> None:
     keys = {**TABLE, "classes": {"3": "three", "7": "seven"}, "others": "ignore"}
     found = list(open_data("class", ("seven", "three"), **keys))
     assert [label for _, label in found] == [1, 0, 1, 0]
-    assert found[0][0].ravel().tolist() == digits[3].ravel().tolist()
+    assert found[0][0][..., 0].tolist() == digits[3].tolist()
     assert open_data("class", ("seven", "three"), **keys).skipped == ()
 
 
