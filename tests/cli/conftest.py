@@ -223,6 +223,74 @@ def make_bundle(tmp_path: Path) -> Callable[..., Path]:
     return make
 
 
+@pytest.fixture
+def make_task_bundle(tmp_path: Path) -> Callable[..., Path]:
+    """Packs a bundle for another task; its network is one of NETWORKS of the fakes."""
+
+    def make(network: str, **task: object) -> Path:
+        from edgeprep_fakes import NETWORKS, outputs_of
+
+        pictures = np.random.default_rng(7).integers(1, 256, (4, 8, 8, 3), dtype=np.uint8)
+        each = [NETWORKS[network][0](picture[None]) for picture in pictures]
+        arrays = [np.concatenate(parts) for parts in zip(*each, strict=True)]
+        plain = manifest(())
+        specs = outputs_of(network)
+        kept = [f"golden/fake-fp32/{place}.bin" for place in range(len(arrays))]
+        source = [f"golden/split/output-{place}.bin" for place in range(len(arrays))]
+        outputs = tuple(
+            replace(spec, shape=array.shape) for spec, array in zip(specs, arrays, strict=True)
+        )
+        members = {
+            "variants/fake-fp32/model.fake": network.encode(),
+            "golden/split/input.bin": pictures.tobytes(),
+            **{name: array.tobytes() for name, array in zip(kept, arrays, strict=True)},
+            **{name: array.tobytes() for name, array in zip(source, arrays, strict=True)},
+        }
+        size = len(network)
+        path = tmp_path / f"{network}.edgeprep"
+        made = replace(
+            plain,
+            task=task,
+            variants=(
+                replace(
+                    plain.variants[0],
+                    size_bytes=size,
+                    outputs=specs,
+                    golden_outputs=tuple(kept),
+                ),
+            ),
+            golden=(replace(plain.golden[0], outputs=outputs, output_members=tuple(source)),),
+        )
+        write_bundle(path, made, members)
+        return path
+
+    return make
+
+
+@pytest.fixture
+def film(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a film by PyAV alone, of frames that are each of one colour."""
+
+    def write(name: str, *colors: tuple[int, int, int], fps: int = 10, size: int = 64) -> Path:
+        import av
+
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream("libx264", rate=fps)
+            stream.height = stream.width = size
+            stream.pix_fmt = "yuv420p"
+            for index, color in enumerate(colors):
+                picture = np.full((size, size, 3), color, np.uint8)
+                frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+                frame.pts = index
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+        return path
+
+    return write
+
+
 def manifest(labels: Sequence[str]) -> Manifest:
     from edgeprep_fakes import IMAGE, SCORES
 

@@ -23,6 +23,8 @@ __all__ = ["run_film"]
 
 # Of a film that does not say: as most do.
 _FPS = Fraction(25)
+# Matroska and WebM have times in milliseconds, of which a steady rate becomes an uneven one.
+_ROUNDED_S = 0.002
 
 
 def run_film(
@@ -109,6 +111,8 @@ class _Drawn:
             self._film = self._stack.enter_context(
                 write_film(self._target, fps=self._fps, overwrite=self._overwrite)
             )
-        self._film.add(picture, frame.time_s)
+        steady_s = float(frame.index / self._fps)
+        near = abs(frame.time_s - steady_s) < _ROUNDED_S
+        self._film.add(picture, steady_s if near else frame.time_s)
         if result is not None:
             self._lines.write(f"{line_of(place, result)}\n".encode())

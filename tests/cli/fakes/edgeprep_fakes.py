@@ -77,6 +77,57 @@ class FakeRunner(Runner):
         pass
 
 
+def boxes(image: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
+    """A box, as sure as each channel is bright in it, and one of nothing."""
+    corners = np.array([[[1, 2, 5, 6], [0, 0, 8, 8]]], np.float32)
+    scores = np.zeros((1, 2, 3), np.float32)
+    scores[0, 0] = image[0, 2:6, 1:5].mean(axis=(0, 1)) / 255
+    return corners, scores
+
+
+def maps(image: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
+    """The channels."""
+    return (image.transpose(0, 3, 1, 2).astype(np.float32) / 255,)
+
+
+def negative(image: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
+    """A picture of what is not there."""
+    return (1 - maps(image)[0],)
+
+
+# What other networks compute, and the shapes of their outputs.
+NETWORKS = {
+    "boxes": (boxes, ((1, 2, 4), (1, 2, 3))),
+    "maps": (maps, ((1, 3, 8, 8),)),
+    "negative": (negative, ((1, 3, 8, 8),)),
+}
+
+
+def outputs_of(name: str) -> tuple[TensorSpec, ...]:
+    """What the outputs of a network are."""
+    return tuple(
+        TensorSpec(name=f"output-{place}", shape=shape, dtype="float32")
+        for place, shape in enumerate(NETWORKS[name][1])
+    )
+
+
+class NamedRunner(Runner):
+    """One of NETWORKS."""
+
+    inputs = (IMAGE,)
+    outputs: tuple[TensorSpec, ...] = ()
+
+    def __init__(self, name: str) -> None:
+        self.outputs = outputs_of(name)
+        self.compute = NETWORKS[name][0]
+
+    def run(self, inputs: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], ...]:
+        return self.compute(inputs[0])
+
+    def close(self) -> None:
+        pass
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FakeExporter(Exporter):
     name: ClassVar[str] = "fake"
@@ -102,7 +153,10 @@ class FakeBackend(Backend):
 
     def load(self, model: Model, device: Device, options: Options) -> Runner:
         os.write(1, b"an engine says hello\n")
-        is_int8 = model.files["model.fake"] == b"int8"
+        content = bytes(model.files["model.fake"])
+        if content.decode() in NETWORKS:
+            return NamedRunner(content.decode())
+        is_int8 = content == b"int8"
         return FakeRunner(float(os.environ.get("FAKES_FAULT", "0")) if is_int8 else 0.0)
 
     def versions(self) -> Mapping[str, str]:
