@@ -137,15 +137,17 @@ def test_a_film_whose_size_changes_ends_there_and_the_next_one_is_run(
     )
 
 
-def test_a_frame_without_a_finite_result_ends_the_film(
+def test_a_frame_without_a_finite_result_is_named_and_the_others_are_run(
     edgeprep: Run, bundle: Path, film: Make
 ) -> None:
-    path = film("film.mp4", RED, RED, BLACK, RED)
+    path = film("film.mp4", RED, RED, BLACK, BLACK, BLUE)
     ended = edgeprep("run", bundle, path, "-o", "drawn")
     assert ended.code == 1
-    assert len(frames_of("drawn/film.mp4")[0]) == 2
-    last = ended.stderr.splitlines()[-1]
-    assert last.startswith(f"edgeprep: {path}: session 'brightest': pictures[2]: output ")
+    assert [line["frame"] for line in lines_of("drawn/film.jsonl")] == [0, 1, 4]
+    assert len(frames_of("drawn/film.mp4")[0]) == 5
+    *_, first, last = ended.stderr.splitlines()
+    assert first.startswith(f"edgeprep: {path}: session 'brightest': pictures[2]: output ")
+    assert last == (f"edgeprep: {path}: all frames must have a finite result, got 2 that have none")
 
 
 def test_a_file_that_is_no_film_leaves_nothing_behind(edgeprep: Run, bundle: Path) -> None:
@@ -186,7 +188,7 @@ def test_a_film_that_is_stopped_leaves_nothing_behind(
         if len(there) == 3:
             raise Stopped(signal.SIGINT)
 
-    monkeypatch.setattr("edgeprep.cli.running.films.check_stopped", look)
+    monkeypatch.setattr("edgeprep.cli.running.followed.check_stopped", look)
     ended = edgeprep("run", bundle, path, "-o", "drawn")
     assert ended.code == 130
     # Both files were begun by then.
@@ -202,8 +204,8 @@ def test_a_stream_that_drops_frames_says_how_many(
     follow = Session.stream
 
     def every_other(self: Session, pictures: Any, **options: Any) -> Any:
-        for index, result in enumerate(follow(self, pictures, **options)):
-            yield None if index % 2 else result
+        results = follow(self, pictures, **options)
+        return (None if index % 2 else result for index, result in enumerate(results))
 
     monkeypatch.setattr(Session, "stream", every_other)
     path = film("film.mp4", RED, GREEN, BLUE, RED, size=300)
@@ -219,6 +221,24 @@ def test_a_stream_that_drops_frames_says_how_many(
     words = [frame[280:].astype(int) for frame in frames]
     assert np.abs(words[1] - words[0]).max() < 40
     assert np.abs(words[2] - words[1]).max() > 100
+
+
+def test_frames_before_the_first_result_are_in_the_film(
+    edgeprep: Run, bundle: Path, film: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from edgeprep.runtime import Session
+
+    follow = Session.stream
+
+    def late(self: Session, pictures: Any, **options: Any) -> Any:
+        results = follow(self, pictures, **options)
+        return (None if index < 2 else result for index, result in enumerate(results))
+
+    monkeypatch.setattr(Session, "stream", late)
+    edgeprep("run", bundle, film("film.mp4", RED, GREEN, BLUE, size=300), "-o", "drawn")
+    frames, _ = frames_of("drawn/film.mp4")
+    # As a network that looks at three frames at once: no words on the first two.
+    assert [bool(frame[280:].max() > 220) for frame in frames] == [False, False, True]
 
 
 def test_without_pyav_nothing_is_measured(

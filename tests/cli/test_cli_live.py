@@ -20,7 +20,7 @@ from edgeprep.cli.running.answers import LineAnswers
 from edgeprep.cli.running.live import LiveOptions, live_name, run_live
 from edgeprep.cli.running.meter import Meter
 from edgeprep.cli.running.screen import open_window
-from edgeprep.errors import BackendUnavailable, FilmError, StreamStalled
+from edgeprep.errors import BackendUnavailable, FilmError, OutputError, StreamStalled
 
 Run = Callable[..., Any]
 Make = Callable[..., Path]
@@ -95,7 +95,7 @@ def follow(
             capfd.readouterr()
             try:
                 run_live(session, "rtsp://me:secret@cam/1", LineAnswers(), screen, options)
-            except FilmError as error:
+            except (FilmError, OutputError) as error:
                 fault = error
         out, err = capfd.readouterr()
         labels = [json.loads(line)["label"] for line in out.splitlines()]
@@ -137,6 +137,32 @@ def test_a_source_that_stalls_is_an_error(follow: Run) -> None:
     assert ended.labels == ["red"]
     assert isinstance(ended.fault, StreamStalled)
     assert str(ended.fault) == "rtsp://***@cam/1: must send a picture within 0.3 s, got none"
+
+
+def test_a_picture_without_a_finite_result_is_named_and_the_next_one_is_run(follow: Run) -> None:
+    seen, screen = Event(), Screen()
+
+    class Dark(Fake):
+        def __iter__(self) -> Iterator[Any]:
+            yield picture((0, 0, 0))
+            assert seen.wait(30)
+            yield picture(BLUE)
+
+    source = Dark()
+    complaints = []
+
+    def complain(message: object) -> None:
+        complaints.append(str(message))
+        seen.set()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("edgeprep.cli.running.followed.complain", complain)
+        ended = follow(source, screen=screen)
+    assert (ended.labels, len(screen.shown), len(complaints)) == (["blue"], 1, 1)
+    assert complaints[0].startswith("rtsp://***@cam/1: session 'brightest': pictures[0]: output ")
+    assert str(ended.fault) == (
+        "rtsp://***@cam/1: all frames must have a finite result, got 1 that have none"
+    )
 
 
 def test_a_source_that_is_lost_is_tried_again_and_waits_grow(follow: Run) -> None:

@@ -1,23 +1,18 @@
 """A film from its first frame to its last."""
 
-from collections import deque
-from collections.abc import Iterator
 from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 from time import perf_counter
 from typing import Any, BinaryIO
 
-import numpy as np
-from numpy.typing import NDArray
-
 from edgeprep.cli.running.answers import Answers, FilmDone, Place, line_of
+from edgeprep.cli.running.followed import Followed
 from edgeprep.cli.running.sources import lines_of, make_directory
-from edgeprep.cli.stopping import check_stopped
 from edgeprep.errors import InputError, OutputError
 from edgeprep.files import atomic_open
 from edgeprep.films import FilmFrame, open_film, write_film
-from edgeprep.runtime import Session, from_rgb
+from edgeprep.runtime import Session
 
 __all__ = ["run_film"]
 
@@ -36,20 +31,18 @@ def run_film(
 
     Raises:
         InputError: the film is none, or not to its end.
-        OutputError: a frame has no finite result.
+        OutputError: some frames have no finite result.
         StorageError: the film cannot be read, or its copy cannot be written; that appears not.
     """
     began = perf_counter()
     fault: Exception | None = None
+    followed: Followed[FilmFrame] = Followed(session, path)
     with ExitStack() as stack:
         film = stack.enter_context(open_film(path))
-        drawn = _Drawn(stack, target, film.fps or _FPS, overwrite=overwrite)
-        waiting: deque[FilmFrame] = deque()
+        drawn = _Drawn(stack, session, target, film.fps or _FPS, overwrite=overwrite)
         frames = dropped = 0
-        fps = None if film.fps is None else float(film.fps)
         try:
-            for result in session.stream(_pictures(film, session, waiting), fps=fps):
-                frame = waiting.popleft()
+            for frame, result in followed.results(film, float(film.fps) if film.fps else None):
                 place = Place(path, frame.index, frame.time_s)
                 if result is None:
                     dropped += 1
@@ -64,24 +57,24 @@ def run_film(
     answers.film(FilmDone(path, frames, dropped, seconds, goes))
     if fault is not None:
         raise fault if str(fault).startswith(path) else type(fault)(f"{path}: {fault}") from fault
-
-
-def _pictures(
-    film: Any, session: Session, waiting: deque[FilmFrame]
-) -> Iterator[NDArray[np.uint8]]:
-    for frame in film:
-        check_stopped()
-        waiting.append(frame)
-        yield from_rgb(frame.picture, session.input)
+    followed.check_refused()
 
 
 class _Drawn:
     """The drawn copy of a film and its results, which begin with its first frame."""
 
     def __init__(
-        self, stack: ExitStack, target: Path | None, fps: Fraction, *, overwrite: bool
+        self,
+        stack: ExitStack,
+        session: Session,
+        target: Path | None,
+        fps: Fraction,
+        *,
+        overwrite: bool,
     ) -> None:
         self._stack = stack
+        # Overlays and what stands beside a frame say how large a drawn one is; words do not.
+        self._is_plain = not session.task.spatial
         self._target = target
         self._fps = fps
         self._overwrite = overwrite
@@ -96,13 +89,13 @@ class _Drawn:
     def add(self, frame: FilmFrame, place: Place, result: Any) -> None:
         """Draw `result` into `frame`; where there is none, that of the frame before."""
         self._last = self._last if result is None else result
-        # Without any result yet, it is not known how large a drawn frame is.
-        if self._target is None or self._last is None:
+        if self._target is None or (self._last is None and not self._is_plain):
             return
         # Here and not above: it needs Pillow, and most films are not drawn.
         from edgeprep.drawing import draw, marks_of
 
-        picture = draw(frame.picture, marks_of(self._last), words="inside")
+        marks = () if self._last is None else marks_of(self._last)
+        picture = draw(frame.picture, marks, words="inside")
         if self._lines is None or self._film is None:
             make_directory(self._target.parent)
             self._lines = self._stack.enter_context(

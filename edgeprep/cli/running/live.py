@@ -1,6 +1,5 @@
 """A camera, an address, or a film at its own pace: the newest picture wins."""
 
-from collections import deque
 from collections.abc import Callable, Iterator
 from time import monotonic, sleep
 from typing import Any, Protocol
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from edgeprep.cli.output import one_line
 from edgeprep.cli.running.answers import Answers, FilmDone, Place
+from edgeprep.cli.running.followed import Followed
 from edgeprep.cli.running.meter import Meter
 from edgeprep.cli.stopping import check_stopped
 from edgeprep.errors import FilmError
@@ -19,7 +19,7 @@ from edgeprep.films import is_address, open_film, open_source
 from edgeprep.films.names import without_password
 from edgeprep.films.newest import Arrived, LiveSource, Newest
 from edgeprep.films.played import Played
-from edgeprep.runtime import Session, from_rgb
+from edgeprep.runtime import Session
 
 __all__ = ["LiveOptions", "Screen", "live_name", "run_live"]
 
@@ -73,18 +73,19 @@ def run_live(
     Raises:
         StreamStalled: nothing came for too long, and new tries came to nothing.
         FilmError: it cannot be opened or read; likewise.
+        OutputError: at the end, where some pictures had no finite result.
     """
     watch = _Watch(answers, screen, live_name(source))
+    followed: Followed[Arrived] = Followed(session, watch.name)
     tries = 0
     try:
         while True:
             before = watch.frames
             try:
-                if not _follow(session, source, watch, options.timeout_s):
-                    return
+                more = _follow(followed, source, watch, options.timeout_s)
                 # A file has its end; whoever asks for new tries expects none of an address.
-                if not options.reconnect or _is_file(source):
-                    return
+                if not more or not options.reconnect or _is_file(source):
+                    break
                 fault = FilmError(f"{watch.name}: must go on sending, got its end")
             except FilmError as error:
                 fault = error
@@ -99,6 +100,7 @@ def run_live(
             check_stopped()
     finally:
         watch.end()
+    followed.check_refused()
 
 
 class _Watch:
@@ -145,19 +147,17 @@ class _Watch:
         return draw(arrived.picture, (*marks_of(result), pace), words="inside")
 
 
-def _follow(session: Session, source: str, watch: _Watch, timeout_s: float) -> bool:
+def _follow(followed: Followed[Arrived], source: str, watch: _Watch, timeout_s: float) -> bool:
     """Follow one connection to its end; False where people want to see no more."""
-    waiting: deque[Arrived] = deque()
     newest = Newest(_connect(source, timeout_s), name=watch.name, timeout_s=timeout_s)
     with newest:
         first = newest.take()
         if first is None:
             return True
         fps = None if newest.source is None else newest.source.fps
-        pictures = _pictures(newest, first, session, waiting)
+        results = followed.results(_arriving(newest, first), float(fps) if fps else None)
         try:
-            for result in session.stream(pictures, fps=float(fps) if fps else None):
-                arrived = waiting.popleft()
+            for arrived, result in results:
                 if result is None:
                     watch.left_out += 1
                 elif not watch.result(arrived, result, newest.dropped):
@@ -167,14 +167,10 @@ def _follow(session: Session, source: str, watch: _Watch, timeout_s: float) -> b
     return True
 
 
-def _pictures(
-    newest: Newest, first: Arrived, session: Session, waiting: deque[Arrived]
-) -> Iterator[NDArray[np.uint8]]:
+def _arriving(newest: Newest, first: Arrived) -> Iterator[Arrived]:
     arrived: Arrived | None = first
     while arrived is not None:
-        check_stopped()
-        waiting.append(arrived)
-        yield from_rgb(arrived.picture, session.input)
+        yield arrived
         arrived = newest.take()
 
 

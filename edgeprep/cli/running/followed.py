@@ -1,0 +1,78 @@
+"""A stream's results, each beside what it is of."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import Any, Generic, TypeVar
+
+from edgeprep.cli.output import complain
+from edgeprep.cli.stopping import check_stopped
+from edgeprep.errors import OutputError
+from edgeprep.films import FilmFrame
+from edgeprep.films.newest import Arrived
+from edgeprep.runtime import Session, from_rgb
+
+__all__ = ["Followed"]
+
+Frame = TypeVar("Frame", FilmFrame, Arrived)
+
+
+class Followed(Generic[Frame]):
+    """Gives each frame with its result, by iterating over it once.
+
+    A frame without a finite result is one without a result; the first such is named at once.
+
+    Args:
+        session: that answers.
+        name: of the film, for messages.
+
+    Attributes:
+        refused: how many had no finite result.
+    """
+
+    def __init__(self, session: Session, name: str) -> None:
+        self.refused = 0
+        self._session = session
+        self._name = name
+
+    def results(self, frames: Iterable[Frame], fps: float | None) -> Iterator[tuple[Frame, Any]]:
+        """Each of `frames`, with its result; None where there is none.
+
+        Args:
+            frames: of one film, or of one connection.
+            fps: how many come in a second; None: unknown.
+
+        Raises:
+            InputError: the session cannot take them; and whatever `frames` raise.
+        """
+        waiting: deque[Frame] = deque()
+        stream = self._session.stream(self._pictures(frames, waiting), fps=fps)
+        while True:
+            try:
+                result = next(stream)
+            except StopIteration:
+                return
+            except OutputError as error:
+                result = None
+                self._refuse(error)
+            yield waiting.popleft(), result
+
+    def check_refused(self) -> None:
+        """At the end: say how many had no finite result.
+
+        Raises:
+            OutputError: some had none.
+        """
+        if self.refused:
+            rule = "all frames must have a finite result"
+            raise OutputError(f"{self._name}: {rule}, got {self.refused} that have none")
+
+    def _pictures(self, frames: Iterable[Frame], waiting: deque[Frame]) -> Iterator[Any]:
+        for frame in frames:
+            check_stopped()
+            waiting.append(frame)
+            yield from_rgb(frame.picture, self._session.input)
+
+    def _refuse(self, error: OutputError) -> None:
+        if not self.refused:
+            complain(f"{self._name}: {error}")
+        self.refused += 1
