@@ -11,13 +11,14 @@ from edgeprep.errors import RecipeError
 from edgeprep.tasks.priors import Priors
 from edgeprep.tensors import TensorSpec
 
-__all__ = ["BoxColumns", "ScoreColumns", "columns_of", "count_of"]
+__all__ = ["BoxColumns", "ScoreColumns", "Values", "count_of"]
 
 Number = Annotated[int, Meta(ge=0)]
 # Where the values of one candidate lie: in the last axis of (1, N, C), as transformers and SSD have
 # them; in the second one of (1, C, N), as YOLO has; or in the second one of maps (1, A · C, H, W).
 Axis = Literal["last", "second"]
 Activation = Literal["sigmoid", "softmax", "none"]
+_ALL = slice(None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,18 +130,46 @@ class ScoreColumns(Columns):
     activation: Activation = "sigmoid"
     background: Literal["none", "first", "last"] = "none"
 
+    @property
+    def foreground(self) -> slice:
+        """Where among the values those of classes are."""
+        return {"none": _ALL, "first": slice(1, None), "last": slice(None, -1)}[self.background]
 
-def columns_of(outputs: tuple[NDArray[Any], ...], columns: Columns, count: int) -> NDArray[Any]:
-    """`count` values of every candidate: `(N, count)`; a view where that can be.
+
+class Values:
+    """Values of every candidate, `(candidates, count)`, as they lie in the outputs.
+
+    Few candidates are looked at twice, so that those of several outputs are never put together.
 
     Args:
         outputs: of the network.
-        columns: where they are.
-        count: how many values.
+        columns: where the values are.
+        count: how many a candidate has.
     """
-    parts = [_rows(outputs[number], columns)[:, columns.first :] for number in columns.outputs]
-    rows = parts[0] if len(parts) == 1 else np.concatenate([part[:, :count] for part in parts])
-    return rows[:, :count]
+
+    def __init__(self, outputs: tuple[NDArray[Any], ...], columns: Columns, count: int) -> None:
+        rows = (_rows(outputs[number], columns) for number in columns.outputs)
+        self._parts = [row[:, columns.first :][:, :count] for row in rows]
+        self._ends = np.cumsum([len(part) for part in self._parts])
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def peaks(self, which: slice = _ALL) -> NDArray[Any]:
+        """The greatest of the values `which` of every candidate, `(candidates,)`."""
+        peaks = [part[:, which].max(axis=1, initial=-np.inf) for part in self._parts]
+        return np.concatenate(peaks) if len(peaks) > 1 else peaks[0]
+
+    def __getitem__(self, numbers: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Those of the candidates with these numbers, `(len(numbers), count)`."""
+        if len(self._parts) == 1:
+            return np.asarray(self._parts[0][numbers], np.float32)
+        taken = np.empty((len(numbers), self._parts[0].shape[1]), np.float32)
+        homes = np.searchsorted(self._ends, numbers, side="right")
+        for home, part in enumerate(self._parts):
+            here = homes == home
+            taken[here] = part[numbers[here] - (self._ends[home] - len(part))]
+        return taken
 
 
 def _rows(output: NDArray[Any], columns: Columns) -> NDArray[Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import inf, log
+from math import log
 from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
@@ -14,7 +14,7 @@ from edgeprep.errors import RecipeError, ShapeError
 from edgeprep.geometry import Frame
 from edgeprep.interfaces import Task
 from edgeprep.marks import Mark, Rectangle, color_of
-from edgeprep.tasks.box_head import BoxColumns, ScoreColumns, columns_of, count_of
+from edgeprep.tasks.box_head import BoxColumns, ScoreColumns, Values, count_of
 from edgeprep.tasks.classify import check_labels
 from edgeprep.tasks.suppression import suppress, suppress_softly
 from edgeprep.tensors import TensorSpec
@@ -111,10 +111,9 @@ class Detect(Task):
         if len(number) > _MOST_CANDIDATES:
             chosen = np.argsort(-worth, kind="stable")[:_MOST_CANDIDATES]
             number, classes, worth = number[chosen], classes[chosen], worth[chosen]
-        given = columns_of(outputs, self.boxes, 4)
-        self._check_priors(len(given), frame)
-        values = given[number].astype(np.float32)
-        corners = self.boxes.corners(values, number, frame.seen)
+        values = Values(outputs, self.boxes, 4)
+        self._check_priors(len(values), frame)
+        corners = self.boxes.corners(values[number], number, frame.seen)
         kept, worth = self._suppress(corners, worth, classes)
         return Detections(
             labels=self.labels,
@@ -127,31 +126,22 @@ class Detect(Task):
         self, outputs: tuple[NDArray[Any], ...]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
         """The candidates that score `least_score` or more, their classes and their scores."""
-        values = columns_of(outputs, self.scores, self.columns)
+        values, foreground = Values(outputs, self.scores, self.columns), self.scores.foreground
         # Most candidates are nothing: what is plainly below is not looked at any further.
-        numbers = _plausible(self._without_background(values), self.scores, self.least_score)
+        likely = _may_reach(values.peaks(foreground), self.scores.activation, self.least_score)
         if self.objectness is not None:
-            column = columns_of(outputs, self.objectness, 1)
-            numbers = numbers[_plausible(column[numbers], self.objectness, self.least_score)]
-        scores = _activate(values[numbers].astype(np.float32), self.scores.activation)
-        scores = self._without_background(scores)
+            there = Values(outputs, self.objectness, 1)
+            likely &= _may_reach(there.peaks(), self.objectness.activation, self.least_score)
+        numbers = np.flatnonzero(likely)
+        scores = _activate(values[numbers], self.scores.activation)[:, foreground]
         if self.objectness is not None:
-            one = column[numbers].astype(np.float32)
-            scores = scores * _activate(one, self.objectness.activation)
+            scores = scores * _activate(there[numbers], self.objectness.activation)
         if self.each == "all":
             rows, classes = np.nonzero(scores >= self.least_score)
         else:
             rows = np.flatnonzero(scores.max(axis=1, initial=0.0) >= self.least_score)
             classes = scores[rows].argmax(axis=1)
         return numbers[rows], classes, scores[rows, classes]
-
-    def _without_background(self, values: NDArray[Any]) -> NDArray[Any]:
-        match self.scores.background:
-            case "first":
-                return values[:, 1:]
-            case "last":
-                return values[:, :-1]
-        return values
 
     def _check_priors(self, count: int, frame: Frame) -> None:
         if self.boxes.priors is None:
@@ -270,11 +260,11 @@ def _activate(values: NDArray[np.float32], how: str) -> NDArray[np.float32]:
     return values
 
 
-def _plausible(values: NDArray[Any], columns: ScoreColumns, least: float) -> NDArray[np.int64]:
-    """The rows of which a value may be a score of `least` or more, by the outputs themselves."""
-    if columns.activation == "softmax" or least <= 0.0:
-        return np.arange(len(values))
-    if columns.activation == "sigmoid":
+def _may_reach(peaks: NDArray[Any], how: str, least: float) -> NDArray[np.bool_]:
+    """Which candidates may have a score of `least` or more, by the greatest of their values."""
+    if how == "softmax" or least <= 0.0:
+        return np.ones(len(peaks), np.bool_)
+    if how == "sigmoid":
         # A little lower than the very logit, which rounding may miss.
         least = log(least / (1.0 - least)) - 1e-3 if least < 1.0 else _SURE
-    return np.flatnonzero(values.max(axis=1, initial=-inf) >= least)
+    return np.asarray(peaks >= least)

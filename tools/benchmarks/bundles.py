@@ -13,6 +13,7 @@ MODELS = Path(__file__).parent / "models"
 RECIPES = {
     "digits-mobilenet": ROOT / "model_zoo" / "digits-mobilenet" / "recipe.toml",
     "digits-pipeline": ROOT / "model_zoo" / "digits-mobilenet" / "pipeline.toml",
+    "digits-detector": ROOT / "model_zoo" / "digits-detector" / "recipe.toml",
     "digits-resnet": ROOT / "model_zoo" / "digits-resnet" / "recipe.toml",
     **{path.stem: path for path in MODELS.glob("*.toml")},
 }

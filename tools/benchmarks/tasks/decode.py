@@ -1,0 +1,117 @@
+"""What it costs to find the objects in a detector's outputs: 8,400 candidates of 80 classes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.figures import Figure, Report
+from benchmarks.preprocessing.turns import in_turns
+from edgeprep.geometry import Affine, Frame
+from edgeprep.tasks.box_head import BoxColumns, ScoreColumns
+from edgeprep.tasks.detect import Detect
+from edgeprep.tasks.priors import Priors
+
+__all__ = ["HEADS", "measure", "scene"]
+
+LIMIT_MS = 2.0
+SEEN, CLASSES = (640, 640), 80
+PRIORS = Priors(strides=(8, 16, 32))
+# So many objects in the picture, each of which so many candidates see.
+OBJECTS, EACH = 40, 15
+LABELS = tuple(map(str, range(CLASSES)))
+# A camera's picture of 720 × 1280, letterboxed.
+FRAME = Frame(720, 1280, SEEN, (Affine.scaled(2.0, 2.0, 0.0, -280.0),))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """A detector's outputs, and what they mean."""
+
+    task: Detect
+    outputs: tuple[NDArray[np.float32], ...]
+
+
+def scene(seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Boxes `(candidates, 4)`, centres and sizes in pixels, and scores `(candidates, classes)`."""
+    generator = np.random.default_rng(seed)
+    cells = PRIORS.boxes(*SEEN)
+    scores = generator.uniform(0, 0.02, (len(cells), CLASSES)).astype(np.float32)
+    boxes = np.concatenate((cells[:, :2], np.full((len(cells), 2), 40.0)), axis=1)
+    boxes += generator.normal(0, 4, boxes.shape)
+    for _ in range(OBJECTS):
+        middle, sides = generator.uniform(60, 580, 2), generator.uniform(30, 200, 2)
+        near = ((cells[:, :2] - middle) ** 2).sum(axis=1).argsort()[:EACH]
+        found = np.concatenate((middle, sides)) + generator.normal(0, 4, (EACH, 4))
+        boxes[near] = found
+        scores[near, generator.integers(CLASSES)] = generator.uniform(0.2, 0.95, EACH)
+    return boxes.astype(np.float32), scores
+
+
+def heads() -> dict[str, Head]:
+    """The same objects as several kinds of networks give them."""
+    boxes, scores = scene()
+    logits = np.log(scores.clip(1e-6) / (1 - scores).clip(1e-6))
+    cells = PRIORS.boxes(*SEEN)
+    low, high = boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2
+    sides = np.concatenate((cells[:, :2] - low, high - cells[:, :2]), axis=1) / cells[:, 4:]
+    return {
+        "YOLO, (1, 84, 8400)": Head(
+            task=Detect(
+                labels=LABELS,
+                boxes=BoxColumns(axis="second", form="center-size"),
+                scores=ScoreColumns(first=4, axis="second", activation="none"),
+            ),
+            outputs=(np.ascontiguousarray(np.concatenate((boxes, scores), axis=1).T)[None],),
+        ),
+        "maps of three grids, distances and logits apart": Head(
+            task=Detect(
+                labels=LABELS,
+                boxes=BoxColumns(
+                    output=(0, 1, 2),
+                    axis="second",
+                    form="distances",
+                    unit="cells",
+                    priors=PRIORS,
+                ),
+                scores=ScoreColumns(output=(3, 4, 5), axis="second"),
+            ),
+            outputs=(*maps(sides), *maps(logits)),
+        ),
+        "lists, (1, 8400, 4) and (1, 8400, 80) logits": Head(
+            task=Detect(labels=LABELS, boxes=BoxColumns(form="center-size")),
+            outputs=(boxes[None], logits[None]),
+        ),
+    }
+
+
+def maps(rows: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """The values of candidates as maps `(1, values, height, width)`, one for each grid."""
+    grids, start = [], 0
+    for stride in PRIORS.strides:
+        height, width = (length // stride for length in SEEN)
+        part = rows[start : start + height * width]
+        grids.append(np.ascontiguousarray(part.T).reshape(1, -1, height, width))
+        start += height * width
+    return grids
+
+
+HEADS = heads()
+
+
+def measure() -> Report:
+    """All heads in turns."""
+    calls = {
+        name: lambda head=head: head.task.decode(head.outputs, FRAME)  # type: ignore[misc]
+        for name, head in HEADS.items()
+    }
+    found = {name: len(call()) for name, call in calls.items()}
+    times = in_turns(calls)
+    return Report(
+        title=f"objects among 8,400 candidates of {CLASSES} classes, with suppression",
+        figures=tuple(
+            Figure(name=name, value=times[name], limit=LIMIT_MS, unit="ms") for name in HEADS
+        ),
+        notes=tuple(f"{name}: {count} objects" for name, count in found.items()),
+        details={"decode_ms": times, "objects": found},
+    )
