@@ -1,7 +1,7 @@
 """The outputs of one candidate, by every metric that was asked for."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from edgeprep.conversion.evaluation import Score
@@ -107,16 +107,16 @@ class Scoring:
             if metric.name in source:
                 scorer = Scorer(task=self.task, metric=metric, samples=samples)
                 drops[metric.name] = scorer.drop(source[metric.name], value)
+        score = Score(candidate=candidate, values=values, drops=drops, timing=timing)
+        if not self.labels:
+            return score
         # Here, and not above: it imports scikit-learn.
         from edgeprep.metrics.per_class import confusion, score_classes
 
         count = len(self.labels)
         labels: list[int] = [label for label in samples.labels if label is not None]
-        return Score(
-            candidate=candidate,
-            values=values,
-            drops=drops,
-            timing=timing,
-            classes=score_classes(results, labels, count) if count else (),
-            confusion=confusion(results, labels, count) if count else None,
+        return replace(
+            score,
+            classes=score_classes(results, labels, count),
+            confusion=confusion(results, labels, count),
         )

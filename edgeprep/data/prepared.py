@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,13 @@ class Prepared:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def digest(self) -> str:
+        """One of all pictures and labels, in their order; "" where the pictures have none."""
+        if not self.digests:
+            return ""
+        return sha256(b"".join(self.digests) + repr(self.labels).encode()).hexdigest()[:32]
 
     def picture(self, index: int) -> NDArray[np.uint8]:
         """One graph input, `(1, H, W, C)`."""

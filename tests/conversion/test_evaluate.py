@@ -65,6 +65,16 @@ def test_a_score_on_fewer_samples_has_no_drop(
     assert [score.drops for score in evaluation.scores] == [{}, {}]
 
 
+def test_a_score_on_as_many_other_samples_has_no_drop(
+    recipe: Recipe, output: Path, registry: Registry
+) -> None:
+    data = recipe.directory / "data.py"
+    data.write_text(data.read_text().replace("default_rng(3)", "default_rng(4)"))
+    evaluation = evaluate(output, recipe, registry=registry)
+    assert evaluation.samples == 24
+    assert [score.drops for score in evaluation.scores] == [{}, {}]
+
+
 def wrong_in_int8(fake: SimpleNamespace) -> None:
     """Move so much weight from red to blue that int8 takes every red picture for another."""
     fake.faults["int8"] = 5.0
