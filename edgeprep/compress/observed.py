@@ -8,6 +8,7 @@ import torch
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakIdKeyDictionary
 
+from edgeprep.compress.floating import dtype_of, name_dtype
 from edgeprep.compress.operators import QUANTIZED, WEIGHTED, OperatorKind
 from edgeprep.compress.sites import Operand, Ranges, Site
 from edgeprep.compress.watch import Place, Watch
@@ -29,7 +30,7 @@ def collect_ranges(
     """The operators of `network`, with the ranges of what they give for `inputs`.
 
     Args:
-        network: in eval mode, float32.
+        network: in eval mode, float32; or in another precision, in which it is trained.
         inputs: batches, each as `network` takes it.
         policy: its calibrator chooses the ranges, as in exporters.
 
@@ -40,9 +41,9 @@ def collect_ranges(
     collector = _Collector(network, policy)
     with collector.on_network():
         for batch in inputs:
-            if batch.dtype != torch.float32:
-                rule = "simulated int8: inputs must be float32"
-                raise ConvertError(f"{rule}, got {str(batch.dtype).removeprefix('torch.')}")
+            if batch.dtype != (wanted := dtype_of(network)):
+                rule = f"simulated int8: inputs must be {name_dtype(wanted)}"
+                raise ConvertError(f"{rule}, got {name_dtype(batch.dtype)}")
             run_network(network, batch)
     return collector.ranges()
 
@@ -60,8 +61,8 @@ def run_network(network: torch.nn.Module, batch: torch.Tensor) -> list[torch.Ten
         raise
     except Exception as error:  # the user's forward may raise anything
         raise ConvertError(
-            f"simulated int8: the network must take float32 {tuple(batch.shape)}, "
-            f"got {name_fault(error)}"
+            f"simulated int8: the network must take {name_dtype(batch.dtype)} "
+            f"{tuple(batch.shape)}, got {name_fault(error)}"
         ) from error
     return floating_outputs(outputs)
 
@@ -256,7 +257,7 @@ class _Collector(Watch):
         if self._policy.calibrator != "min-max":
             # All readers count it, and each of its values as often.
             counted = self._histograms.setdefault(value, Histogram())
-            counted.add(tensor.detach().cpu().numpy())
+            counted.add(tensor.detach().cpu().float().numpy())
 
     def _chosen(self) -> dict[Place, tuple[float, float]]:
         """The ranges that the calibrator chooses where there are no infinite values."""

@@ -11,7 +11,13 @@ from torch import nn
 
 from edgeprep import convert
 from edgeprep.compress._answers import match_answers
-from edgeprep.compress._teacher import BundleTeacher, Teacher, open_teacher, teacher_files
+from edgeprep.compress._teacher import (
+    BundleTeacher,
+    NetworkTeacher,
+    Teacher,
+    open_teacher,
+    teacher_files,
+)
 from edgeprep.compress._views import view_of
 from edgeprep.compress.distil import Distil, Hint, TeacherFactory
 from edgeprep.errors import BundleError, ClosedError, RecipeError
@@ -97,6 +103,10 @@ def picture() -> np.ndarray[Any, Any]:
     return np.random.default_rng(0).integers(0, 256, (12, 12, 3), dtype=np.uint8)
 
 
+def noise(*shape: int) -> torch.Tensor:
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(0))
+
+
 def opened(teacher: str | TeacherFactory, bench: Any) -> Teacher:
     return open_teacher(teacher, bench)
 
@@ -115,7 +125,7 @@ def test_a_recipe_with_the_same_preprocessing_takes_what_the_student_takes(
     teacher = opened(name, bench)
     assert teacher.view is None
     assert (teacher.labels, teacher.scores) == (("red", "green", "blue"), "softmax")
-    inputs = torch.rand(2, 3, 12, 12)
+    inputs = noise(2, 3, 12, 12)
     (answers,) = teacher.answer(inputs)
     assert torch.allclose(answers, inputs.mean((2, 3)))
     assert not answers.requires_grad
@@ -173,9 +183,18 @@ def test_a_factory_takes_what_the_student_takes(bench: Any, tmp_path: Path) -> N
     (tmp_path / "model.py").write_text(MODEL)
     teacher = opened(TeacherFactory(factory="model:build", labels=("blue", "red", "green")), bench)
     assert teacher.view is None
-    inputs = torch.rand(2, 3, 12, 12)
+    inputs = noise(2, 3, 12, 12)
     (answers,) = match_answers(teacher, bench)(inputs)
     assert torch.allclose(answers, inputs.mean((2, 3))[:, [1, 2, 0]])
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_a_teacher_answers_a_student_that_learns_in_another_precision(dtype: torch.dtype) -> None:
+    network = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
+    teacher = NetworkTeacher(network, "wise", taken=(1, 3, 2, 2))
+    inputs = noise(5, 3, 2, 2).to(dtype)
+    (answers,) = teacher.answer(inputs)
+    assert torch.equal(answers, network(inputs.float()))
 
 
 @pytest.mark.parametrize(
