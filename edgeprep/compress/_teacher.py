@@ -139,6 +139,7 @@ class BundleTeacher(Teacher):
         try:
             self.view = view_of(host, taken)
         except RecipeError as error:
+            self.close()
             rule = f"{self.description} must serve as it is"
             raise RecipeError(f"{rule}, got {error}") from error
         self._shape = trial.reachable.variant.input.shape

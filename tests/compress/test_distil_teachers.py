@@ -173,6 +173,29 @@ def test_a_bundle_answers_on_its_engine(
         Distil(teacher="wise.edgeprep", hints=hints).apply(bench.came, bench)
 
 
+def test_a_bundle_that_cannot_serve_lets_go_of_its_engine(
+    write: Write, bench: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = tmp_path / "wise.edgeprep"
+    convert(write(OWN) / "recipe.toml", bundle)
+    close, closed = BundleTeacher.close, []
+
+    def record(teacher: BundleTeacher) -> None:
+        close(teacher)
+        with pytest.raises(ClosedError, match="close"):
+            teacher._runner.run((np.zeros((1, 6, 6, 3), np.uint8),))
+        closed.append(teacher)
+
+    monkeypatch.setattr(BundleTeacher, "close", record)
+    with pytest.raises(RecipeError, match="serve") as caught:
+        BundleTeacher(bundle, "wise.edgeprep", bench.registry, ImageSpec(height=24, width=24))
+    assert str(caught.value) == (
+        "bundle 'wise.edgeprep' must serve as it is, got input.size: must be that of the student, "
+        "or free, got [12, 12] for [24, 24]"
+    )
+    assert len(closed) == 1
+
+
 def test_a_damaged_bundle_is_refused(bench: Any, tmp_path: Path) -> None:
     (tmp_path / "wise.edgeprep").write_bytes(b"no bundle")
     with pytest.raises(BundleError, match=r"^distil\.teacher: .*wise\.edgeprep: "):
