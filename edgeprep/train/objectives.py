@@ -53,7 +53,7 @@ class CrossEntropy(Objective):
                 )
             case "none":
                 # The logarithm of probabilities that add up to 1 is as good as any logits.
-                output = output.clamp_min(_LEAST).log()
+                output = _logarithm(output)
         return functional.cross_entropy(output, labels, label_smoothing=self._smoothing)
 
     def imitation(
@@ -68,10 +68,17 @@ class CrossEntropy(Objective):
             case "sigmoid":
                 return separate_divergence(ours, theirs, temperature)
             case "none":
-                ours, theirs = (output.clamp_min(_LEAST).log() for output in (ours, theirs))
+                ours, theirs = _logarithm(ours), _logarithm(theirs)
         return class_divergence(ours, theirs, temperature)
 
     def _smoothed(self, labels: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
         """What each class is held to, of which there are two outcomes: it is there, or not."""
         truth = functional.one_hot(labels, output.shape[1]).to(output.dtype)
         return truth * (1 - self._smoothing) + self._smoothing / 2
+
+
+def _logarithm(probabilities: torch.Tensor) -> torch.Tensor:
+    """That of `probabilities`; below the least one, its value and its slope."""
+    # Not of a clamp alone, which has no slope where a network is wrong and sure of it.
+    raised = (probabilities.clamp_min(_LEAST) - probabilities).detach()
+    return (probabilities + raised).log()
