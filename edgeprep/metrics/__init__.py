@@ -33,6 +33,7 @@ _HOME: Mapping[str, tuple[str, str]] = {
     "roc-auc": ("edgeprep.metrics.roc_auc", "ROC_AUC"),
     "calibration-error": ("edgeprep.metrics.calibration_error", "CALIBRATION_ERROR"),
 }
+_FEWEST = "top-2"  # top-1 is accuracy
 _TOP_K = re.compile(r"top-([0-9]{1,9})")
 
 
@@ -63,8 +64,11 @@ def metric_for(task: Task, name: str, where: str = "budget.metric") -> Metric:
 
 
 def metrics_of(task: Task) -> tuple[Metric, ...]:
-    """All metrics of `task`, but for a top-k that its few classes make 1 whatever is predicted."""
-    return tuple(metric_for(task, name) for name in task.metrics if not _is_always_1(task, name))
+    """All metrics of `task`; where few classes make its top-k 1, top-2, unless that is 1, too."""
+    names = [_FEWEST if _is_always_1(task, name) else name for name in task.metrics]
+    return tuple(
+        metric_for(task, name) for name in dict.fromkeys(names) if not _is_always_1(task, name)
+    )
 
 
 def _remedy(task: Task, name: str) -> str:
