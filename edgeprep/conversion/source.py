@@ -53,21 +53,21 @@ class _Made:
     def __init__(
         self, network: torch.nn.Module, chain: Chain, calibration: NDArray[np.uint8]
     ) -> None:
-        self._network = network
-        self._chain = chain
-        self._calibration = calibration
+        self.users = network
+        self.chain = chain
+        self.calibration = calibration
 
     @cached_property
     def network(self) -> torch.nn.Module:
-        return _Network(self._network).eval()
+        return _Network(self.users).eval()
 
     @cached_property
     def deployed(self) -> torch.nn.Module:
-        return _Deployed(ChainModule(self._chain), self._network).eval()
+        return _Deployed(ChainModule(self.chain), self.users).eval()
 
     @cached_property
     def preprocessing_onnx(self) -> bytes:
-        return build_onnx(self._chain, opset=_OPSET)
+        return build_onnx(self.chain, opset=_OPSET)
 
     @cached_property
     def network_onnx(self) -> bytes:
@@ -95,19 +95,19 @@ class _Made:
 
     @cached_property
     def calibration_preprocessed(self) -> NDArray[np.float32]:
-        chain, F = self._chain, NumpyPrimitives()
+        chain, F = self.chain, NumpyPrimitives()
         none = np.empty((0, *self.network_input.shape[1:]), np.float32)
-        samples = [chain.apply(F, sample[np.newaxis]) for sample in self._calibration]
+        samples = [chain.apply(F, sample[np.newaxis]) for sample in self.calibration]
         return np.concatenate([none, *samples])
 
-    @cached_property
+    @property
     def network_input(self) -> TensorSpec:
-        image = self._chain.output
+        image = self.chain.output
         return TensorSpec(name="preprocessed", shape=image.shape(), dtype=image.dtype)
 
     @cached_property
     def outputs(self) -> tuple[TensorSpec, ...]:
-        return trace_outputs(self._network, self.network_input)
+        return trace_outputs(self.users, self.network_input)
 
 
 class NetworkSource(Source):
@@ -131,8 +131,6 @@ class NetworkSource(Source):
         *,
         scratch: Path,
     ) -> None:
-        self._chain = chain
-        self._calibration = calibration
         self._scratch = scratch
         self._keep_float: tuple[str, ...] = ()
         self._quantization = Quantization()
@@ -179,7 +177,7 @@ class NetworkSource(Source):
     @property
     def input(self) -> TensorSpec:
         """See `Source.input`."""
-        return TensorSpec(name="image", shape=self._chain.input.shape(), dtype="uint8")
+        return TensorSpec(name="image", shape=self._made.chain.input.shape(), dtype="uint8")
 
     @property
     def network_input(self) -> TensorSpec:
@@ -194,7 +192,7 @@ class NetworkSource(Source):
     @property
     def calibration(self) -> NDArray[np.uint8]:
         """See `Source.calibration`."""
-        return self._calibration
+        return self._made.calibration
 
     @property
     def calibration_preprocessed(self) -> NDArray[np.float32]:
