@@ -21,7 +21,9 @@
     │   ├── ShapeError          wrong rank, size or layout
     │   ├── DTypeError          wrong element type (also TypeError)
     │   ├── ImageTooLarge       more pixels than allowed
-    │   └── ImageDecodeError    not a picture that can be read
+    │   ├── ImageDecodeError    not a picture that can be read
+    │   └── FilmError           a film, or what a camera sends, cannot be read to its end
+    │       └── StreamStalled   a live source sends nothing for too long (also TimeoutError)
     ├── OutputError             what a network answered cannot be used
     │   └── NonFiniteOutput     NaN or infinity
     ├── PluginError             a plugin, or a name that plugins offer, breaks a rule
@@ -52,6 +54,7 @@ __all__ = [
     "DigestError",
     "EdgePrepError",
     "ExportError",
+    "FilmError",
     "ForkedRunnerError",
     "ImageDecodeError",
     "ImageTooLarge",
@@ -69,6 +72,7 @@ __all__ = [
     "RecipeError",
     "ShapeError",
     "StorageError",
+    "StreamStalled",
     "TrainingError",
     "UnknownName",
 ]
@@ -168,6 +172,14 @@ class ImageTooLarge(InputError):
 
 class ImageDecodeError(InputError):
     """A file is not a picture that can be read."""
+
+
+class FilmError(InputError):
+    """A film, or what a camera sends, cannot be read to its end."""
+
+
+class StreamStalled(FilmError, TimeoutError):
+    """A live source sends nothing for too long."""
 
 
 class OutputError(EdgePrepError):

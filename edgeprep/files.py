@@ -3,13 +3,13 @@
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import BinaryIO, cast
 
 from edgeprep.errors import OutputExists, OutputRefused, StorageError
 
-__all__ = ["atomic_write", "check_no_input", "check_output", "open_regular"]
+__all__ = ["atomic_open", "atomic_write", "check_no_input", "check_output", "open_regular"]
 
 # What link(2) answers where the file system has no hard links, such as FAT on a memory card.
 _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK})
@@ -54,10 +54,7 @@ def atomic_write(
 ) -> None:
     """Write `chunks` to `path` so that it appears whole, or not at all.
 
-    The bytes go to a temporary file in the same directory, are synchronised to the disk, and then
-    take the name `path`. Whatever ends the call early, an interrupt included, the temporary file
-    is removed and what was at `path` before is untouched. A link at `path` is replaced, not
-    followed.
+    As `atomic_open`, of which the arguments are:
 
     Args:
         path: where the file shall appear. Its directory must exist.
@@ -71,6 +68,30 @@ def atomic_write(
         OutputExists: `path` is there already, and `overwrite` is False.
         StorageError: the file cannot be written: no such directory, disk full, no permission.
     """
+    with atomic_open(path, overwrite=overwrite, size_bytes=size_bytes, check=check) as stream:
+        for chunk in chunks:
+            stream.write(chunk)
+
+
+@contextmanager
+def atomic_open(
+    path: str | os.PathLike[str],
+    *,
+    overwrite: bool = False,
+    size_bytes: int | None = None,
+    check: Callable[[BinaryIO], object] | None = None,
+) -> Iterator[BinaryIO]:
+    """A file to write bytes to, which takes the name `path` whole when the block ends.
+
+    The bytes go to a temporary file in the same directory, are synchronised to the disk, and then
+    take the name `path`. Whatever ends the block early, an interrupt included, the temporary file
+    is removed and what was at `path` before is untouched. A link at `path` is replaced, not
+    followed.
+
+    Raises:
+        OutputExists: `path` is there already, and `overwrite` is False.
+        StorageError: the file cannot be written: no such directory, disk full, no permission.
+    """
     path = os.fspath(path)
     check_output(path, overwrite=overwrite)
     directory = _directory_of(path)
@@ -78,8 +99,7 @@ def atomic_write(
     temporary = os.path.join(directory, f".edgeprep-{os.urandom(8).hex()}.tmp")
     try:
         with open(temporary, "xb") as stream:
-            for chunk in chunks:
-                stream.write(chunk)
+            yield stream
             stream.flush()
             os.fsync(stream.fileno())
         if check is not None:

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 __all__ = [
     "BOUNDS",
+    "LONGEST_CLIP",
     "LONGEST_SIDE",
     "MOST_PIXELS",
     "CameraColor",
@@ -26,6 +27,7 @@ __all__ = [
 # What a recipe may ask of memory, in pixels: more than cameras give, and as float32 in three
 # channels 0.8 GB a picture. Beyond are misprints, which took minutes or all memory to fail.
 LONGEST_SIDE = 16384
+LONGEST_CLIP = 1024
 MOST_PIXELS = 2**26
 # In pixels, of a side that a recipe asks for.
 Length = Annotated[int, Meta(ge=1, le=LONGEST_SIDE)]
@@ -79,7 +81,8 @@ class ImageSpec(Struct, frozen=True, kw_only=True):
     """The type of the pictures at one point of a chain.
 
     `height` and `width` are in pixels; None means that pictures of any size may come. `yuv_range`
-    counts for planes alone. `batch` is how many pictures one from the camera has become.
+    counts for planes alone. `batch` is how many pictures one from the camera has become; of what
+    comes from the camera, how many frames make a clip.
     """
 
     height: int | None = None

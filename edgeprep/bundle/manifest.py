@@ -60,13 +60,15 @@ class Parity(Struct, frozen=True, kw_only=True):
 
     `max_abs` is the largest difference; `relative` is that over the largest output of the
     reference, of the worst sample. `reference` is "source", or "fine-tuned source" where the
-    network was fine-tuned for the variant.
+    network was fine-tuned for the variant. `clips` is `relative` over whole clips, each from zeros
+    on and with the variant's own states; None where it has no states.
     """
 
     max_abs: float
     relative: float
     samples: int
     reference: str = "source"
+    clips: float | None = None
 
 
 class Measured(Struct, frozen=True, kw_only=True):
@@ -89,8 +91,10 @@ class Variant(Struct, frozen=True, kw_only=True):
         requires: what a device must have to run it, beyond a backend of the format.
         files: members that make up the model, each named "variants/<name>/<file name>".
         size_bytes: total of `files`.
-        input: of the graph, one picture: uint8 `(1, H, W, C)`.
-        outputs: of the graph, one picture.
+        input: of the graph, one picture: uint8 `(1, H, W, C)`; or a clip, `(frames, H, W, C)`.
+        states: what the graph takes after that, and starts with zeros of: what it remembers of
+            earlier pictures; () for most.
+        outputs: of the graph, one picture. The last of them are the new states, in their order.
         parity: agreement with the source on held-out samples.
         metric: score on labelled samples; None where there were none.
         keep_float: the modules that stayed in float, where it is quantized.
@@ -114,6 +118,7 @@ class Variant(Struct, frozen=True, kw_only=True):
     files: tuple[str, ...]
     size_bytes: int
     input: TensorSpec
+    states: tuple[TensorSpec, ...] = ()
     outputs: tuple[TensorSpec, ...]
     parity: Parity
     metric: Measured | None = None
@@ -135,6 +140,8 @@ class Golden(Struct, frozen=True, kw_only=True):
         placement: that of the variants which take `input`.
         input: the graph's input for all samples, one after another along the first axis.
         input_member: where the inputs are.
+        states: what the source had in its states before each of them, in the same way.
+        state_members: where they are, one a state.
         outputs: the source's outputs for all samples, in the same way.
         output_members: where they are, one an output.
     """
@@ -142,6 +149,8 @@ class Golden(Struct, frozen=True, kw_only=True):
     placement: Placement
     input: TensorSpec
     input_member: str
+    states: tuple[TensorSpec, ...] = ()
+    state_members: tuple[str, ...] = ()
     outputs: tuple[TensorSpec, ...]
     output_members: tuple[str, ...]
 

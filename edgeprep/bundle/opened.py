@@ -19,14 +19,31 @@ class GoldenSamples(Struct, frozen=True, kw_only=True, eq=False):
     """What a variant must reproduce: read-only arrays, the samples one after another.
 
     Attributes:
-        input: what the graph takes, `(samples, H, W, C)`, uint8.
+        input: what the graph takes, `(samples, H, W, C)`, uint8; of clips all frames of one and
+            then those of the next.
+        states: what it takes after that, `(samples, …)` each.
         outputs: what the variant gave when it was made, one array an output.
         source_outputs: what the source model gave.
+        count: how many samples there are.
     """
 
     input: NDArray[Any]
     outputs: tuple[NDArray[Any], ...]
     source_outputs: tuple[NDArray[Any], ...]
+    states: tuple[NDArray[Any], ...] = ()
+    count: int
+
+    def feed(self, index: int) -> tuple[NDArray[Any], ...]:
+        """All inputs of one sample."""
+        return tuple(self._part(array, index) for array in (self.input, *self.states))
+
+    def expected(self, index: int) -> tuple[NDArray[Any], ...]:
+        """What the variant gave for it."""
+        return tuple(self._part(array, index) for array in self.outputs)
+
+    def _part(self, array: NDArray[Any], index: int) -> NDArray[Any]:
+        rows = len(array) // self.count
+        return array[index * rows : (index + 1) * rows]
 
 
 class Bundle(Struct, frozen=True, kw_only=True, eq=False):
@@ -90,6 +107,8 @@ class Bundle(Struct, frozen=True, kw_only=True, eq=False):
         record = self._golden_record(variant.placement)
         return GoldenSamples(
             input=self.array(record.input, record.input_member),
+            states=tuple(map(self.array, record.states, record.state_members)),
+            count=record.input.shape[0] // variant.input.shape[0],
             outputs=self._arrays(record, variant.golden_outputs),
             source_outputs=self._arrays(record, record.output_members),
         )

@@ -11,7 +11,14 @@ from msgspec.structs import replace
 from edgeprep.bundle.manifest import Golden, Manifest, Member, Variant
 from edgeprep.errors import BundleFormatError
 from edgeprep.interfaces import Placement
-from edgeprep.tensors import LONGEST_SIDE, MOST_PIXELS, CameraColor, ImageSpec, TensorSpec
+from edgeprep.tensors import (
+    LONGEST_CLIP,
+    LONGEST_SIDE,
+    MOST_PIXELS,
+    CameraColor,
+    ImageSpec,
+    TensorSpec,
+)
 
 __all__ = ["ALIGNMENT", "aligned", "check_manifest", "size_of"]
 
@@ -91,10 +98,16 @@ def _check_input(image: ImageSpec, where: str) -> None:
         _require(even, where, f"must be even, both ways, for {image.color!r}", [height, width])
     colors = get_args(CameraColor)
     _require(image.color in colors, f"{where}.color", f"must be one of {colors}", image.color)
+    rule = f"must be 1 to {LONGEST_CLIP} frames"
+    _require(1 <= image.batch <= LONGEST_CLIP, f"{where}.batch", rule, image.batch)
     camera = ImageSpec(
-        height=image.height, width=image.width, color=image.color, yuv_range=image.yuv_range
+        height=image.height,
+        width=image.width,
+        color=image.color,
+        yuv_range=image.yuv_range,
+        batch=image.batch,
     )
-    rule = "must be uint8 in 0..255, channels last, one at a time, as cameras give pictures"
+    rule = "must be uint8 in 0..255, channels last, as cameras give pictures"
     _require(image == camera, where, rule, image)
 
 
@@ -107,7 +120,9 @@ def _check_name(name: str, where: str) -> None:
 
 def _check_golden(golden: Golden, sizes: dict[str, int], where: str) -> None:
     _check_count(golden.output_members, golden.outputs, f"{where}.output_members")
+    _check_count(golden.state_members, golden.states, f"{where}.state_members")
     arrays = [(golden.input_member, golden.input)]
+    arrays += zip(golden.state_members, golden.states, strict=True)
     arrays += zip(golden.output_members, golden.outputs, strict=True)
     for member, spec in arrays:
         _check_shape(spec, where)
@@ -146,12 +161,26 @@ def _check_reproducible(
     for member, spec in zip(variant.golden_outputs, golden.outputs, strict=True):
         _check_size(member, spec, sizes, f"{where}.golden_outputs")
     _check_count(variant.outputs, golden.outputs, f"{where}.outputs")
-    for spec in (variant.input, *variant.outputs):
+    _check_count(variant.states, golden.states, f"{where}.states")
+    for spec in (variant.input, *variant.states, *variant.outputs):
         _check_shape(spec, where)
     count = golden.input.shape[0] // variant.input.shape[0]
     _check_repeated(variant.input, golden.input, count, f"{where}.input")
-    for spec, repeated in zip(variant.outputs, golden.outputs, strict=True):
-        _check_repeated(spec, repeated, count, f"{where}.outputs")
+    for kind in ("states", "outputs"):
+        for spec, repeated in zip(getattr(variant, kind), getattr(golden, kind), strict=True):
+            _check_repeated(spec, repeated, count, f"{where}.{kind}")
+    _check_states(variant, where)
+
+
+def _check_states(variant: Variant, where: str) -> None:
+    """Whether the last outputs are what the states become."""
+    count = len(variant.outputs) - len(variant.states)
+    rule = f"must be fewer than the {len(variant.outputs)} outputs"
+    _require(count > 0, f"{where}.states", rule, len(variant.states))
+    for state, new in zip(variant.states, variant.outputs[count:], strict=True):
+        rule = f"{state.name!r} must be float32, and come back as output {new.name!r}"
+        fits = state.dtype == "float32" and (new.shape, new.dtype) == (state.shape, state.dtype)
+        _require(fits, f"{where}.states", rule, _text(new))
 
 
 def _check_repeated(spec: TensorSpec, repeated: TensorSpec, count: int, where: str) -> None:

@@ -15,9 +15,11 @@ from edgeprep.registry import default_registry
 from edgeprep.runtime import from_rgb
 from edgeprep.runtime.explain import format_table
 from edgeprep.stages.chain import Chain
-from edgeprep.stages.walk import Step, walk
+from edgeprep.stages.walk import Step, as_pixels, walk
 
 __all__ = ["command"]
+
+_COLUMNS = 5
 
 
 @click.command(name="preprocess", cls=Command)
@@ -49,10 +51,12 @@ def command(recipe: Path, picture: str, output: Path | None, overwrite: bool, fo
         steps = walk(chain, from_rgb(read_picture(picture), chain.input))
     if output is not None:
         # Here and not above: it needs Pillow, which `check_pillow` has found by now.
-        from edgeprep.cli._contact_sheet import contact_sheet
+        from edgeprep.drawing import Sheet
 
-        sheet = contact_sheet(steps, [_caption(step) for step in steps])
-        write_picture(output, sheet, overwrite=overwrite)
+        sheet = Sheet(len(steps), columns=_COLUMNS)
+        for step in steps:
+            sheet.add(as_pixels(step), _caption(step))
+        write_picture(output, sheet.pixels(), overwrite=overwrite)
     head = ("stage", "size", "color", "range", "dtype", "least", "greatest", "ms")
     text = format_table(head, [_row(step) for step in steps])
     document = {

@@ -1,5 +1,6 @@
 """What exporters start from: one network, its preprocessing, its calibration samples."""
 
+from collections.abc import Sequence
 from copy import copy
 from functools import cached_property
 from pathlib import Path
@@ -7,8 +8,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
+from edgeprep.conversion.onnx_ends import name_ends
 from edgeprep.conversion.silence import without_known_warnings
 from edgeprep.errors import ExportError, RecipeError
 from edgeprep.interfaces import Quantization, Source
@@ -24,62 +27,85 @@ __all__ = ["NetworkSource", "flatten_outputs"]
 
 # ONNX Runtime and OpenVINO both read every operator of a vision network at 20.
 _OPSET = 20
+_INPUT = "edgeprep.input."
 
 
 class _Network(torch.nn.Module):
-    """The user's network behind a tuple of outputs, so that module paths start with `network.`."""
+    """The user's network behind a tuple of outputs, so that module paths start with `network.`.
 
-    def __init__(self, network: torch.nn.Module) -> None:
+    A network of clips takes `(1, frames, …)`, where a graph has the frames in its first axis.
+    """
+
+    def __init__(self, network: torch.nn.Module, *, is_clip: bool) -> None:
         super().__init__()
         self.network = network
+        self._is_clip = is_clip
 
-    def forward(self, preprocessed: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        return tuple(flatten_outputs(self.network(preprocessed)).values())
+    def forward(
+        self, preprocessed: torch.Tensor, *states: torch.Tensor
+    ) -> tuple[torch.Tensor, ...]:
+        taken = preprocessed.unsqueeze(0) if self._is_clip else preprocessed
+        return tuple(flatten_outputs(self.network(taken, *states)).values())
 
 
 class _Deployed(torch.nn.Module):
-    def __init__(self, preprocessing: torch.nn.Module, network: torch.nn.Module) -> None:
+    def __init__(
+        self, preprocessing: torch.nn.Module, network: torch.nn.Module, *, is_clip: bool
+    ) -> None:
         super().__init__()
         self.preprocessing = preprocessing
         self.network = network
+        self._is_clip = is_clip
 
-    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        return tuple(flatten_outputs(self.network(self.preprocessing(image))).values())
+    def forward(self, image: torch.Tensor, *states: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        taken = self.preprocessing(image)
+        taken = taken.unsqueeze(0) if self._is_clip else taken
+        return tuple(flatten_outputs(self.network(taken, *states)).values())
 
 
 class _Made:
     """What is made once of one network and one chain, and is the same however it is quantized."""
 
     def __init__(
-        self, network: torch.nn.Module, chain: Chain, calibration: NDArray[np.uint8]
+        self,
+        network: torch.nn.Module,
+        chain: Chain,
+        calibration: NDArray[np.uint8],
+        states: tuple[TensorSpec, ...],
+        starts: Sequence[int],
     ) -> None:
-        self.users = network
-        self.chain = chain
-        self.calibration = calibration
+        self._network = network
+        self._chain = chain
+        self._calibration = calibration
+        self._states = states
+        self._starts = starts
 
     @cached_property
     def network(self) -> torch.nn.Module:
-        return _Network(self.users).eval()
+        return _Network(self._network, is_clip=self._is_clip).eval()
 
     @cached_property
     def deployed(self) -> torch.nn.Module:
-        return _Deployed(ChainModule(self.chain), self.users).eval()
+        preprocessing = ChainModule(self._chain)
+        return _Deployed(preprocessing, self._network, is_clip=self._is_clip).eval()
 
     @cached_property
     def preprocessing_onnx(self) -> bytes:
-        return build_onnx(self.chain, opset=_OPSET)
+        return build_onnx(self._chain, opset=_OPSET)
 
     @cached_property
     def network_onnx(self) -> bytes:
+        taken = (self.network_input, *self._states)
         try:
             with without_known_warnings():
                 program = torch.onnx.export(
                     self.network,
-                    (torch.zeros(self.network_input.shape),),
+                    tuple(torch.zeros(spec.shape) for spec in taken),
                     dynamo=True,
                     external_data=False,
                     opset_version=_OPSET,
-                    input_names=[self.network_input.name],
+                    # Names of states may be those that torch gives to values inside.
+                    input_names=[f"{_INPUT}{index}" for index in range(len(taken))],
                     output_names=[output.name for output in self.outputs],
                     verbose=False,
                 )
@@ -91,23 +117,54 @@ class _Made:
             ) from error
         if program is None:
             raise ExportError("onnx: torch.onnx.export must return a program, got None")
-        return bytes(program.model_proto.SerializeToString())
+        model = program.model_proto
+        name_ends(model, _INPUT, [spec.name for spec in taken], [one.name for one in self.outputs])
+        return bytes(model.SerializeToString())
 
     @cached_property
     def calibration_preprocessed(self) -> NDArray[np.float32]:
-        chain, F = self.chain, NumpyPrimitives()
+        chain, F = self._chain, NumpyPrimitives()
         none = np.empty((0, *self.network_input.shape[1:]), np.float32)
-        samples = [chain.apply(F, sample[np.newaxis]) for sample in self.calibration]
+        rows = chain.input.batch
+        samples = [
+            chain.apply(F, self._calibration[first : first + rows])
+            for first in range(0, len(self._calibration), rows)
+        ]
         return np.concatenate([none, *samples])
 
-    @property
+    @cached_property
+    def calibration_states(self) -> tuple[NDArray[np.float32], ...]:
+        """Found by running the clips frame by frame, each from zeros on."""
+        if not self._states:
+            return ()
+        kept: list[list[torch.Tensor]] = [[torch.empty(0, *one.shape[1:])] for one in self._states]
+        starts = {*self._starts, 0}
+        now: tuple[torch.Tensor, ...] = ()
+        for index, sample in enumerate(self.calibration_preprocessed):
+            if index in starts:
+                now = tuple(torch.zeros(state.shape) for state in self._states)
+            for states, state in zip(kept, now, strict=True):
+                states.append(state)
+            with torch.inference_mode():
+                now = self.network(torch.from_numpy(sample[np.newaxis].copy()), *now)
+            now = now[len(now) - len(self._states) :]
+        return tuple(torch.cat(states).numpy() for states in kept)
+
+    @cached_property
     def network_input(self) -> TensorSpec:
-        image = self.chain.output
+        image = self._chain.output
         return TensorSpec(name="preprocessed", shape=image.shape(), dtype=image.dtype)
 
     @cached_property
     def outputs(self) -> tuple[TensorSpec, ...]:
-        return trace_outputs(self.users, self.network_input)
+        taken = self.network_input
+        if self._is_clip:
+            taken = replace(taken, shape=(1, *taken.shape))
+        return trace_outputs(self._network, taken, self._states)
+
+    @property
+    def _is_clip(self) -> bool:
+        return self._chain.input.batch > 1
 
 
 class NetworkSource(Source):
@@ -118,6 +175,8 @@ class NetworkSource(Source):
         chain: from uint8 pictures of a fixed size to what `network` takes.
         calibration: `(samples, H, W, C)`, uint8, as `chain` takes them.
         scratch: an existing directory for temporary files.
+        states: what `network` takes after the picture.
+        starts: with which of the calibration samples a clip begins, besides the first.
 
     Raises:
         RecipeError: the network cannot take what the chain gives, or returns no tensors.
@@ -130,12 +189,17 @@ class NetworkSource(Source):
         calibration: NDArray[np.uint8],
         *,
         scratch: Path,
+        states: tuple[TensorSpec, ...] = (),
+        starts: Sequence[int] = (),
     ) -> None:
+        self._states = states
+        self._chain = chain
+        self._calibration = calibration
         self._scratch = scratch
         self._keep_float: tuple[str, ...] = ()
         self._quantization = Quantization()
         # Copies of this source share it: an export takes seconds, and trials are many.
-        self._made = _Made(network, chain, calibration)
+        self._made = _Made(network, chain, calibration, states, starts)
         self._outputs = self._made.outputs
 
     def keeping(self, keep_float: tuple[str, ...]) -> "NetworkSource":
@@ -177,7 +241,7 @@ class NetworkSource(Source):
     @property
     def input(self) -> TensorSpec:
         """See `Source.input`."""
-        return TensorSpec(name="image", shape=self._made.chain.input.shape(), dtype="uint8")
+        return TensorSpec(name="image", shape=self._chain.input.shape(), dtype="uint8")
 
     @property
     def network_input(self) -> TensorSpec:
@@ -190,9 +254,19 @@ class NetworkSource(Source):
         return self._outputs
 
     @property
+    def states(self) -> tuple[TensorSpec, ...]:
+        """See `Source.states`."""
+        return self._states
+
+    @property
+    def calibration_states(self) -> tuple[NDArray[np.float32], ...]:
+        """See `Source.calibration_states`."""
+        return self._made.calibration_states
+
+    @property
     def calibration(self) -> NDArray[np.uint8]:
         """See `Source.calibration`."""
-        return self._made.calibration
+        return self._calibration
 
     @property
     def calibration_preprocessed(self) -> NDArray[np.float32]:
@@ -214,15 +288,22 @@ class NetworkSource(Source):
         """See `Source.scratch`."""
         return self._scratch
 
-    def run(self, image: NDArray[np.uint8]) -> tuple[NDArray[Any], ...]:
-        """What the source computes for `(1, H, W, C)` uint8: what variants are held to.
+    def run(
+        self, image: NDArray[np.uint8], *states: NDArray[np.float32]
+    ) -> tuple[NDArray[Any], ...]:
+        """What the source computes: what variants are held to.
+
+        Args:
+            image: `(1, H, W, C)`, or the frames of a clip.
+            states: those before it.
 
         Raises:
             RecipeError: the network raises, though it took zeros when this source was made.
         """
         try:
             with torch.inference_mode():
-                outputs = self.deployed(torch.from_numpy(np.ascontiguousarray(image)))
+                taken = (torch.from_numpy(np.ascontiguousarray(each)) for each in (image, *states))
+                outputs = self.deployed(*taken)
         except (Exception, SystemExit) as error:  # the user's forward may raise anything
             raise RecipeError(
                 "model.factory: the network must take every picture of the data, "

@@ -1,7 +1,8 @@
 """What an exporter starts from, and what writes a format."""
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,8 @@ class Source(ABC):
     The graph that an exporter writes takes uint8 pictures `(1, H, W, C)` and returns the network's
     outputs as float32; the preprocessing is inside and no quantizer touches it. It stays in float
     at every precision, but for what is in whole levels anyway, or becomes so right before int8.
+    A network that remembers takes its states after the picture, and returns the new ones after its
+    other outputs: float32 at the graph's border, at every precision.
     Expensive parts are computed once and shared by all exporters.
     """
 
@@ -40,6 +43,8 @@ class Source(ABC):
     def deployed(self) -> "torch.nn.Module":
         """Preprocessing and network in one module: uint8 `(1, H, W, C)` to a tuple of outputs.
 
+        The states come after the picture.
+
         The network is its submodule `network`, the preprocessing its submodule `preprocessing`.
         """
 
@@ -51,12 +56,12 @@ class Source(ABC):
     @property
     @abstractmethod
     def network_onnx(self) -> bytes:
-        """The network alone as an ONNX model: `preprocessed`, float32, to its outputs."""
+        """The network alone as an ONNX model: `preprocessed` and the states, to its outputs."""
 
     @property
     @abstractmethod
     def input(self) -> TensorSpec:
-        """The graph's input: `image`, uint8, `(1, H, W, C)`."""
+        """The graph's input: `image`, uint8, `(1, H, W, C)`; of clips `(frames, H, W, C)`."""
 
     @property
     @abstractmethod
@@ -66,12 +71,35 @@ class Source(ABC):
     @property
     @abstractmethod
     def outputs(self) -> tuple[TensorSpec, ...]:
-        """The network's outputs, float32, named in order."""
+        """The network's outputs, float32, named in order; the new states are the last of them."""
+
+    @property
+    def states(self) -> tuple[TensorSpec, ...]:
+        """What the network takes after the picture, and starts with zeros of; () for most."""
+        return ()
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """All that the graph takes, in order."""
+        return self.input, *self.states
+
+    @property
+    def network_inputs(self) -> tuple[TensorSpec, ...]:
+        """All that the network takes, in order."""
+        return self.network_input, *self.states
+
+    @property
+    def answers(self) -> tuple[TensorSpec, ...]:
+        """The outputs but for the new states."""
+        return self.outputs[: len(self.outputs) - len(self.states)]
 
     @property
     @abstractmethod
     def calibration(self) -> NDArray[np.uint8]:
-        """Calibration samples as the graph takes them: `(samples, H, W, C)`, uint8."""
+        """Calibration samples as the graph takes them: `(samples, H, W, C)`, uint8.
+
+        Those of a clip are one after the other.
+        """
 
     @property
     @abstractmethod
@@ -80,6 +108,19 @@ class Source(ABC):
 
         Where the chain makes several pictures of one, those of a sample are one after the other.
         """
+
+    @property
+    def calibration_states(self) -> tuple[NDArray[np.float32], ...]:
+        """What the network has in each of its states before each sample: `(samples, …)`."""
+        return ()
+
+    def graph_feeds(self) -> Iterator[tuple[NDArray[Any], ...]]:
+        """What the graph takes for each calibration sample, in order."""
+        return _feeds(self.calibration, self.input, self.calibration_states)
+
+    def network_feeds(self) -> Iterator[tuple[NDArray[np.float32], ...]]:
+        """What the network takes for each calibration sample, in order."""
+        return _feeds(self.calibration_preprocessed, self.network_input, self.calibration_states)
 
     @property
     @abstractmethod
@@ -101,6 +142,15 @@ class Source(ABC):
         """An existing directory for temporary files; it is removed when the conversion ends."""
 
 
+def _feeds(
+    samples: NDArray[Any], taken: TensorSpec, states: tuple[NDArray[np.float32], ...]
+) -> Iterator[tuple[NDArray[Any], ...]]:
+    rows = taken.shape[0]
+    for index in range(len(samples) // rows):
+        sample = samples[index * rows : (index + 1) * rows]
+        yield sample, *(state[index : index + 1] for state in states)
+
+
 class Exporter(ABC):
     """Writes one format. Its fields are the extra keys of a recipe's `[[target]]` table.
 
@@ -118,7 +168,7 @@ class Exporter(ABC):
 
     @abstractmethod
     def export(self, source: Source, precision: Precision) -> Model:
-        """The model in this format, `source.input` to `source.outputs`.
+        """The model in this format, `source.inputs` to `source.outputs`.
 
         Raises:
             ExportError: every road to this format failed; the message names each with its reason.

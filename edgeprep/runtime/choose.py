@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-import numpy as np
 from msgspec import Struct, field
 from msgspec.structs import replace
 from numpy.typing import NDArray
@@ -48,14 +47,14 @@ class Prober:
 
     Args:
         bundle: an open bundle.
-        call: given a variant's name, its runner and one golden input, what one request costs.
+        call: given a variant's name, its runner and the inputs of one golden sample, what one request costs.
         left_out: candidates that are not to be tried; they end up among the outcomes.
     """
 
     def __init__(
         self,
         bundle: Bundle,
-        call: Callable[[str, Runner, NDArray[np.uint8]], Callable[[], object]],
+        call: Callable[[str, Runner, tuple[NDArray[Any], ...]], Callable[[], object]],
         left_out: Sequence[Outcome] = (),
     ) -> None:
         self._bundle = bundle
@@ -89,7 +88,7 @@ class Prober:
             return None
         if not self._is_right(reachable, runner, error):
             return None
-        call = self._call(variant.name, runner, golden.input[:1])
+        call = self._call(variant.name, runner, golden.feed(0))
         return Trial(reachable, runner, error, call)
 
     def first(self, candidates: Sequence[Reachable]) -> Trial:

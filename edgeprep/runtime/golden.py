@@ -30,11 +30,8 @@ def allowed_error(variant: Variant, options: Options) -> float:
 def golden_error(runner: Runner, golden: GoldenSamples, samples: int | None = None) -> float:
     """The largest relative error of `runner` on the first `samples` (None: on all)."""
     return max(
-        relative_error(
-            runner.run((golden.input[index : index + 1],)),
-            tuple(output[index : index + 1] for output in golden.outputs),
-        )
-        for index in range(len(golden.input[:samples]))
+        relative_error(runner.run(golden.feed(index)), golden.expected(index))
+        for index in range(golden.count)[:samples]
     )
 
 

@@ -7,9 +7,28 @@ from numpy.typing import NDArray
 
 from edgeprep.errors import DTypeError, ShapeError
 from edgeprep.stages.chain import Chain
+from edgeprep.stages.picture import check_picture
 from edgeprep.tensors import ImageSpec
 
-__all__ = ["check_batch", "from_rgb"]
+__all__ = ["check_batch", "check_clip", "from_rgb"]
+
+
+def check_clip(frames: object, image: ImageSpec) -> NDArray[np.uint8]:
+    """`frames` itself, if it is a clip as `image` says: `(frames, H, W, C)`, uint8.
+
+    Raises:
+        DTypeError: it is no array, or not of uint8.
+        ShapeError: it has not four axes, another number of frames, or frames of a wrong shape.
+    """
+    if not isinstance(frames, np.ndarray):
+        rule = "must be a numpy array (frames, H, W, C)"
+        raise DTypeError(f"clip: {rule}, got {type(frames).__name__!r}")
+    if frames.ndim != 4 or len(frames) != image.batch:
+        hint = "; frames of a camera go to session.stream()" if frames.ndim == 3 else ""
+        rule = f"must have shape ({image.batch}, H, W, C)"
+        raise ShapeError(f"clip: {rule}, got {frames.shape}{hint}")
+    check_picture(frames[0], image)
+    return frames
 
 
 def check_batch(pictures: object) -> Iterable[object]:

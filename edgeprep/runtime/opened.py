@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 from os import PathLike
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from msgspec.structs import replace
@@ -157,23 +157,25 @@ class OpenedBundle:
             host=host.chain,
             primitives=host.primitives,
             runner=trial.runner,
+            states=trial.reachable.variant.states,
             task=self.task,
             outcomes=tuple(outcomes),
             remembered=remembered,
         )
 
     def _request(
-        self, variant: str, runner: Runner, prepared: NDArray[np.uint8]
+        self, variant: str, runner: Runner, feed: tuple[NDArray[Any], ...]
     ) -> Callable[[], object]:
         """What is timed: the engine, and the host's share where placements compete."""
+        # Writable, as frames are: engines share such memory and copy what is read-only.
+        prepared, *states = (array.copy() for array in feed)
         if len(self.hosts) == 1:
-            # Writable, as frames are: engines share such memory and copy what is read-only.
-            return partial(runner.run, (prepared.copy(),))
+            return partial(runner.run, (prepared, *states))
         placement = self.bundle.variant(variant).placement
         host, picture = self.hosts[placement], self._camera_picture(placement)
-        if picture is None:
-            return partial(runner.run, (prepared.copy(),))
-        return lambda: runner.run((host.prepare(picture),))
+        if picture is None or len(prepared) > 1:  # of a clip, one frame is new each time
+            return partial(runner.run, (prepared, *states))
+        return lambda: runner.run((host.prepare(picture), *states))
 
     def _camera_picture(self, placement: Placement) -> NDArray[np.uint8] | None:
         """A picture to measure a host with; None where pictures of no usual size go through it."""

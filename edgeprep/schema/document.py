@@ -16,7 +16,7 @@ def json_schema(cls: type) -> dict[str, Any]:
     """The JSON Schema (draft 7, as editors know it) of the tables that `build` takes for `cls`.
 
     It allows what `build` allows, but for the rules in `__post_init__`. The descriptions are those
-    under `Attributes:` in the docstring of `cls`.
+    under `Attributes:` in the docstrings of `cls` and of what it inherits from.
     """
     rest = rest_of(cls)
     known = {name: field for name, field in fields(cls).items() if name != rest}
@@ -38,10 +38,13 @@ def json_schema(cls: type) -> dict[str, Any]:
 
 
 def _descriptions(cls: type) -> dict[str, str]:
-    _, _, section = cleandoc(cls.__doc__ or "").partition("\nAttributes:\n")
-    section = section.split("\n\n", maxsplit=1)[0]
-    entries = re.findall(r"^    (\w+): (.*(?:\n {5,}.*)*)", section, re.MULTILINE)
-    return {name: " ".join(text.split()) for name, text in entries}
+    found: dict[str, str] = {}
+    for base in reversed(cls.__mro__):
+        _, _, section = cleandoc(base.__doc__ or "").partition("\nAttributes:\n")
+        section = section.split("\n\n", maxsplit=1)[0]
+        entries = re.findall(r"^    (\w+): (.*(?:\n {5,}.*)*)", section, re.MULTILINE)
+        found |= {name: " ".join(text.split()) for name, text in entries}
+    return found
 
 
 def _schema(node: types.Type) -> dict[str, Any]:

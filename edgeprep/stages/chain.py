@@ -49,11 +49,13 @@ class Chain:
     images: tuple[ImageSpec, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if self.input.batch != 1:
-            raise RecipeError(f"input: must be one picture, got a batch of {self.input.batch!r}")
         images = [self.input]
         for index, stage in enumerate(self.stages):
             images.append(_output(stage, images[-1], f"preprocess[{index}]"))
+            if self.input.batch > 1 and images[-1].batch != self.input.batch:
+                rule = f"{stage.name} must make one picture of one in clips"
+                made = images[-1].batch // self.input.batch
+                raise RecipeError(f"preprocess[{index}]: {rule}, got {made}")
         object.__setattr__(self, "images", tuple(images))
 
     @property
@@ -175,7 +177,8 @@ class Chain:
     def cut(self, placement: PlacementChoice) -> tuple[Self, Self]:
         """What runs on the host, and what runs in the graph.
 
-        The graph takes uint8 pictures of one size, with values in 0..255 and channels last.
+        The graph takes uint8 pictures of one size, with values in 0..255 and channels last; of
+        clips, all frames at once, which the host prepares one by one.
         "graph" cuts before the first stage; "split" where the size has become what it stays;
         "host" as late as pictures are still such pictures.
 
@@ -185,7 +188,8 @@ class Chain:
         """
         position = cut_position(self, placement)
         arriving = self.images[position].replace(dtype="uint8")
-        host = type(self)(input=self.input, stages=self.stages[:position])
+        # A host prepares frame by frame: of the clips of a camera, most frames are known.
+        host = type(self)(input=self.input.replace(batch=1), stages=self.stages[:position])
         graph = type(self)(input=arriving, stages=self.stages[position:])
         if graph.output.dtype != self.output.dtype:
             # The stage that made float32 of the pictures is on the host now.

@@ -68,5 +68,6 @@ def _is_cut(chain: "Chain", index: int) -> bool:
     changes_form = index > 0 and isinstance(chain.stages[index - 1], DType | Layout)
     # Linear light as uint8 would lose the dark: half a level of it is 6 levels on a screen.
     in_levels = (image.range, image.light, image.layout) == ("0..255", "display", "nhwc")
-    # A graph takes one picture: whatever makes several of it comes inside.
-    return image.is_fixed and image.batch == 1 and in_levels and not changes_form
+    # A graph takes one picture, or one clip: whatever makes several of it comes inside.
+    single = image.batch == chain.input.batch
+    return image.is_fixed and single and in_levels and not changes_form

@@ -14,9 +14,9 @@ from edgeprep.stages.dtype import DType
 from edgeprep.stages.layout import Layout
 from edgeprep.stages.normalize import Normalize
 from edgeprep.stages.resize import Resize
-from edgeprep.tensors import ImageSpec
+from edgeprep.tensors import ImageSpec, TensorSpec
 
-__all__ = ["randomise", "reference", "small_source"]
+__all__ = ["randomise", "reference", "small_source", "stateful_source"]
 
 
 class _Network(torch.nn.Module):
@@ -63,6 +63,46 @@ def small_source(scratch: Path) -> Source:
     return NetworkSource(network, chain, pictures, scratch=scratch)
 
 
+class _Gru(torch.nn.Module):
+    """Two states, of a convolutional GRU and of a running mean, and one of them is an output."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = torch.nn.Conv2d(3, 6, 3, stride=2, padding=1)
+        self.gates = torch.nn.Conv2d(12, 12, 3, padding=1)
+        self.candidate = torch.nn.Conv2d(12, 6, 3, padding=1)
+        self.head = torch.nn.Linear(6, 4)
+
+    def forward(
+        self, preprocessed: torch.Tensor, hidden: torch.Tensor, mean: torch.Tensor
+    ) -> tuple[torch.Tensor, ...]:
+        features = torch.relu(self.features(preprocessed))
+        reset, update = self.gates(torch.cat((features, hidden), 1)).sigmoid().chunk(2, 1)
+        new = torch.tanh(self.candidate(torch.cat((features, reset * hidden), 1)))
+        hidden = update * hidden + (1 - update) * new
+        mean = 0.5 * mean + 0.5 * self.head(hidden.mean((2, 3)))
+        return mean, hidden, mean
+
+
+def stateful_source(scratch: Path) -> Source:
+    """A network that remembers, with two clips for its calibration, always the same."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = _Gru().eval()
+    chain = Chain(
+        input=ImageSpec(height=16, width=12),
+        stages=(Normalize(mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25)), DType(), Layout()),
+    )
+    random = np.random.default_rng(0)
+    coarse = random.integers(0, 256, (16, 4, 3, 3)).repeat(4, axis=1).repeat(4, axis=2)
+    pictures = np.clip(coarse + random.normal(0, 12, coarse.shape), 0, 255).astype(np.uint8)
+    states = (
+        TensorSpec(name="hidden", shape=(1, 6, 8, 6), dtype="float32"),
+        TensorSpec(name="mean", shape=(1, 4), dtype="float32"),
+    )
+    return NetworkSource(network, chain, pictures, scratch=scratch, states=states, starts=(0, 9))
+
+
 def randomise(norm: torch.nn.Module) -> None:
     """Give a batch norm something to do: as it is made it scales nothing and shifts nothing."""
     for name, tensor in norm.state_dict().items():
@@ -71,7 +111,7 @@ def randomise(norm: torch.nn.Module) -> None:
             torch.nn.init.uniform_(tensor, low, high)
 
 
-def reference(source: Source, picture: NDArray[np.uint8]) -> list[NDArray[Any]]:
-    """What torch computes for `(1, H, W, C)`."""
+def reference(source: Source, feed: tuple[NDArray[Any], ...]) -> list[NDArray[Any]]:
+    """What torch computes for `(1, H, W, C)`, and the states after it."""
     with torch.no_grad():
-        return [output.numpy() for output in source.deployed(torch.from_numpy(picture))]
+        return [output.numpy() for output in source.deployed(*map(torch.from_numpy, feed))]

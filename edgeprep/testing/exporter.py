@@ -107,17 +107,17 @@ def _check_numbers(
 ) -> None:
     from edgeprep.testing._network import reference
 
-    pictures = [picture[None] for picture in source.calibration]
+    feeds = list(source.graph_feeds())
     device = backend.devices()[0]
     with forbid_errors(f"{where}: {backend.name!r} must run it"):
         runner = backend.load(model, device, backend.options(device, precision)[0])
-        results = [runner.run([picture]) for picture in pictures]
+        results = [runner.run(feed) for feed in feeds]
         runner.close()
     for kind, given, wanted in (
-        ("input", runner.inputs, (source.input,)),
+        ("inputs", runner.inputs, source.inputs),
         ("outputs", runner.outputs, source.outputs),
     ):
         require(given == wanted, f"{where}: its {kind} must be {wanted}, got {given}")
-    expected = [reference(source, picture) for picture in pictures]
+    expected = [reference(source, feed) for feed in feeds]
     worst = max(map(relative_error, results, expected))
     require(worst <= tolerance, f"{where}: must agree with torch to {tolerance:g}, got {worst:.2g}")

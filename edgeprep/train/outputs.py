@@ -1,7 +1,8 @@
 """What networks return, as named tensors."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+import msgspec
 import torch
 
 from edgeprep.errors import RecipeError
@@ -33,29 +34,58 @@ def flatten_outputs(outputs: object) -> dict[str, torch.Tensor]:
     return named
 
 
-def trace_outputs(network: torch.nn.Module, taken: TensorSpec) -> tuple[TensorSpec, ...]:
-    """The outputs of `network`, found out by running it once.
+def trace_outputs(
+    network: torch.nn.Module, taken: TensorSpec, states: Sequence[TensorSpec] = ()
+) -> tuple[TensorSpec, ...]:
+    """The outputs of `network`, found out by running it once; the new states are the last.
 
     Args:
         network: in eval mode.
         taken: what it takes.
+        states: what it takes after that.
 
     Raises:
-        RecipeError: it cannot take that, or returns no tensors.
+        RecipeError: it cannot take that, or returns no tensors, or no new states.
     """
-    example = torch.zeros(taken.shape)
+    example = (torch.zeros(taken.shape), *(torch.zeros(state.shape) for state in states))
+    beside = "".join(f", and {state.name} {state.shape}" for state in states)
     try:
         with torch.inference_mode():
-            outputs = network(example)
+            outputs = network(*example)
     except (Exception, SystemExit) as error:  # the user's forward may raise anything
         raise RecipeError(
             f"model.factory: the network must take {taken.dtype} {taken.shape}, which is what the "
-            f"preprocessing gives, got {name_fault(error)}"
+            f"preprocessing gives{beside}, got {name_fault(error)}"
         ) from error
-    return tuple(
+    given = tuple(
         TensorSpec(name=name, shape=tuple(value.shape), dtype=_dtype(name, value))
         for name, value in flatten_outputs(outputs).items()
     )
+    return _named(given, states) if states else given
+
+
+def _named(given: tuple[TensorSpec, ...], states: Sequence[TensorSpec]) -> tuple[TensorSpec, ...]:
+    """`given` with the names of the new states, which are the last of them."""
+    count = len(given) - len(states)
+    if count < 1:
+        rule = f"the network must return an output and after it the {len(states)} new states"
+        raise RecipeError(f"model.state: {rule}, got {len(given)} tensors")
+    answers, new = given[:count], given[count:]
+    for index, (state, got) in enumerate(zip(states, new, strict=True)):
+        if (got.shape, got.dtype) != (state.shape, state.dtype):
+            rule = f"the network must return {state.name!r} anew as {state.dtype} {state.shape}"
+            raise RecipeError(f"model.state[{index}]: {rule}, got {got.dtype} {got.shape}")
+    # A network with one answer names it as one without states does.
+    first = [msgspec.structs.replace(answers[0], name="output")] if _is_plain(answers) else answers
+    named = [
+        msgspec.structs.replace(got, name=f"next_{state.name}")
+        for state, got in zip(states, new, strict=True)
+    ]
+    return (*first, *named)
+
+
+def _is_plain(answers: tuple[TensorSpec, ...]) -> bool:
+    return [answer.name for answer in answers] == ["output_0"]
 
 
 def _dtype(name: str, value: torch.Tensor) -> DType:

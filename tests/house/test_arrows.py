@@ -18,7 +18,7 @@ ROWS = (
     ("truths",),
     ("interfaces",),
     ("schema", "ranges"),
-    ("recipe", "bundle", "pictures"),
+    ("recipe", "bundle", "pictures", "films", "drawing"),
     ("hookspecs",),
     ("registry",),
     ("stages", "tasks"),

@@ -65,6 +65,21 @@ def test_a_schema_says_what_the_docstring_says():
     }
 
 
+@dataclass(frozen=True, kw_only=True)
+class Heir(Inner):
+    """Something that inherits.
+
+    Attributes:
+        mode: how exactly.
+    """
+
+
+def test_what_is_inherited_is_described_as_there():
+    properties = json_schema(Heir)["properties"]
+    described = {name: schema["description"] for name, schema in properties.items()}
+    assert described == {"side": "in pixels, never 0.", "mode": "how exactly."}
+
+
 def test_a_rest_leaves_the_table_open():
     assert json_schema(Open) == {
         "type": "object",

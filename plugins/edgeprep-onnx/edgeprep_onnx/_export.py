@@ -19,7 +19,7 @@ __all__ = ["export", "read_network"]
 
 
 def export(source: Source, precision: Precision, *, opset: int) -> Model:
-    """The model as `model.onnx`, `source.input` to `source.outputs`.
+    """The model as `model.onnx`, `source.inputs` to `source.outputs`.
 
     Raises:
         ExportError: the network cannot be written at this precision.
@@ -81,7 +81,7 @@ def _at_opset(model: ModelProto, opset: int) -> ModelProto:
 
 def _check_tensors(model: ModelProto, source: Source) -> None:
     for kind, found, wanted in (
-        ("inputs", model.graph.input, (source.input,)),
+        ("inputs", model.graph.input, source.inputs),
         ("outputs", model.graph.output, source.outputs),
     ):
         signature = _signature(found)

@@ -12,7 +12,7 @@ PREFIX = "preprocessing/"
 
 
 def join(preprocessing: ModelProto, network: ModelProto) -> ModelProto:
-    """One model of two: the only output of the first is the only input of the second."""
+    """One model of two: the only output of the first is the first input of the second."""
     first = compose.add_prefix(preprocessing, PREFIX, rename_inputs=False)
     first.ir_version = network.ir_version = max(first.ir_version, network.ir_version)
     return compose.merge_models(

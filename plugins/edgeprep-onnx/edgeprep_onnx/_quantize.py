@@ -55,7 +55,7 @@ def quantize(network: ModelProto, source: Source, kept: frozenset[str]) -> Model
     everywhere, and reduced ones quick everywhere.
 
     Args:
-        network: float32; its one input is `source.network_input`.
+        network: float32; its inputs are `source.network_inputs`.
         source: gives the calibration samples and a place for temporary files.
         kept: names of values; the nodes that compute them stay in float.
 

@@ -111,15 +111,15 @@ def _check_finite(ranges: Mapping[str, tuple[float, float]]) -> None:
 
 def _digest(path: Path, source: Source) -> str:
     digest = hashlib.sha256(path.read_bytes())
-    digest.update(np.ascontiguousarray(source.calibration_preprocessed).data)
+    for samples in (source.calibration_preprocessed, *source.calibration_states):
+        digest.update(np.ascontiguousarray(samples).data)
     return digest.hexdigest()[:32]
 
 
 def _feeds(source: Source) -> Iterator[dict[str, NDArray[np.float32]]]:
-    samples, taken = source.calibration_preprocessed, source.network_input
-    batch = taken.shape[0]
-    for first in range(0, len(samples), batch):
-        yield {taken.name: samples[first : first + batch]}
+    names = [spec.name for spec in source.network_inputs]
+    for feed in source.network_feeds():
+        yield dict(zip(names, feed, strict=True))
 
 
 def _extremes(path: Path, feeds: Feeds) -> dict[str, tuple[float, float]]:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # which imports nncf
 __all__ = ["ROADS", "Converted", "Road", "convert", "name_anew"]
 
 Road = Callable[[Source], ov.Model]
+Feed = tuple[NDArray[np.float32], ...]
 
 # The largest difference over the largest value, as the parity gate demands of a float variant.
 _RELATIVE = 1e-4
@@ -58,16 +59,14 @@ _known: WeakKeyDictionary[torch.nn.Module, dict[str, Converted]] = WeakKeyDictio
 
 def from_torch(source: Source) -> ov.Model:
     """The network, traced by openvino's frontend for torch."""
-    taken = source.network_input
-    example = torch.from_numpy(_examples(source)[0])
+    example = tuple(map(torch.from_numpy, _examples(source)[0]))
+    shapes = [ov.PartialShape(taken.shape) for taken in source.network_inputs]
     with warnings.catch_warnings():
         # openvino traces with torch.jit, which torch has deprecated.
         warnings.filterwarnings("ignore", r"`torch\.jit", DeprecationWarning)
         # A trace that depends on its example is found by running it on another sample.
         warnings.filterwarnings("ignore", category=TracerWarning)
-        return ov.convert_model(
-            source.network, example_input=(example,), input=[ov.PartialShape(taken.shape)]
-        )
+        return ov.convert_model(source.network, example_input=example, input=shapes)
 
 
 def from_onnx(source: Source) -> ov.Model:
@@ -102,7 +101,7 @@ def convert(source: Source, roads: Mapping[str, Road]) -> Converted:
 
 def _fingerprint(source: Source, roads: Mapping[str, Road]) -> str:
     ways = [(name, id(road)) for name, road in roads.items()]
-    digest = hashlib.sha256(repr((source.network_input, source.outputs, ways)).encode())
+    digest = hashlib.sha256(repr((source.network_inputs, source.outputs, ways)).encode())
     for tensor in (*source.network.parameters(), *source.network.buffers()):
         digest.update(tensor.detach().cpu().numpy().tobytes())
     return digest.hexdigest()
@@ -136,9 +135,9 @@ def _check(network: ov.Model, source: Source) -> None:
     request = ov.Core().compile_model(network, "CPU", exact).create_infer_request()
     for sample in reversed(_examples(source)):
         with torch.inference_mode():
-            expected = source.network(torch.from_numpy(sample))
+            expected = source.network(*map(torch.from_numpy, sample))
         for spec, value, truth in zip(
-            source.outputs, request.infer([sample]).to_tuple(), expected, strict=True
+            source.outputs, request.infer(list(sample)).to_tuple(), expected, strict=True
         ):
             error = _relative(value, truth.numpy())
             if not error <= _RELATIVE:
@@ -147,15 +146,18 @@ def _check(network: ov.Model, source: Source) -> None:
                 )
 
 
-def _examples(source: Source) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _examples(source: Source) -> tuple[Feed, Feed]:
     """What the network is traced with, and another one to compare it on."""
-    samples = source.calibration_preprocessed
-    batch, *rest = source.network_input.shape
-    if not len(samples):
+    feeds = list(source.network_feeds())
+    if not feeds:
         # Float needs no calibration. Both only find a wrong road: the parity gate has real samples.
-        shape = (2 * batch, *rest)
-        samples = np.random.default_rng(0).standard_normal(shape, np.float32)
-    return samples[:batch].copy(), samples[-batch:].copy()
+        random = np.random.default_rng(0)
+        feeds = [
+            tuple(random.standard_normal(one.shape, np.float32) for one in source.network_inputs)
+            for _ in range(2)
+        ]
+    first, last = (tuple(each.copy() for each in feed) for feed in (feeds[0], feeds[-1]))
+    return first, last
 
 
 def _relative(value: NDArray[np.float32], truth: NDArray[np.float32]) -> float:

@@ -88,26 +88,28 @@ def _stitch(network: ov.Model, source: Source, precision: Precision) -> ov.Model
     for reader in network.input(0).get_target_inputs():
         reader.replace_source_output(joint)
     (image,) = front.get_parameters()
-    whole = ov.Model(network.get_results(), [image], "edgeprep")
+    _, *states = network.get_parameters()
+    whole = ov.Model(network.get_results(), [image, *states], "edgeprep")
     name_anew(whole, "added")
     _name_ends(whole, source)
     return whole
 
 
 def _name_ends(whole: ov.Model, source: Source) -> None:
-    ends = {source.input.name, *(spec.name for spec in source.outputs)}
+    ends = {spec.name for spec in (*source.inputs, *source.outputs)}
     for node in whole.get_ordered_ops():
         # A name that the conversion gave to what computes an output.
         if node.friendly_name in ends:
             node.friendly_name = f"network/{node.friendly_name}"
-    image = whole.get_parameters()[0]
-    image.friendly_name = source.input.name
+    for node, spec in zip(whole.get_parameters(), source.inputs, strict=True):
+        node.friendly_name = spec.name
     for result in whole.get_results():
         result.input_value(0).get_tensor().set_names(set())
     for node, spec in zip(whole.get_results(), source.outputs, strict=True):
         node.friendly_name = spec.name
         node.input_value(0).get_tensor().add_names({spec.name})
-    image.output(0).get_tensor().set_names({source.input.name})
+    for node, spec in zip(whole.get_parameters(), source.inputs, strict=True):
+        node.output(0).get_tensor().set_names({spec.name})
 
 
 def _halve(network: ov.Model, source: Source) -> ov.Model:

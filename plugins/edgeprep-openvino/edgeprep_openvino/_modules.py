@@ -144,8 +144,8 @@ def _producers(source: Source) -> dict[str, str]:
     handles = [follow(path) for path in leaves]
     try:
         with torch.inference_mode():
-            batch = source.network_input.shape[0]
-            source.network(torch.from_numpy(source.calibration_preprocessed[:batch].copy()))
+            feed = next(source.network_feeds())
+            source.network(*(torch.from_numpy(each.copy()) for each in feed))
     finally:
         for handle in handles:
             handle.remove()

@@ -48,7 +48,7 @@ def quantize(network: ov.Model, source: Source, converted: Converted) -> ov.Mode
     ):
         return nncf.quantize(
             network,
-            nncf.Dataset(statistics.samples),
+            nncf.Dataset(statistics.samples, list),
             preset=nncf.QuantizationPreset.MIXED,
             subset_size=len(statistics.samples),
             ignored_scope=nncf.IgnoredScope(names=list(kept)),

@@ -28,6 +28,7 @@ __all__ = ["Statistics", "Value", "count", "statistics_of"]
 
 # A value of a network: the name of the operation that gives it, and which of its outputs it is.
 Value = tuple[str, int]
+Feed = tuple[NDArray[np.float32], ...]
 
 _collect = pipeline.collect_statistics
 
@@ -38,12 +39,12 @@ class Statistics:
 
     Attributes:
         network: in float.
-        samples: what the network takes, one inference each.
+        samples: all that the network takes, one inference each.
         policy: how ranges are chosen from them.
     """
 
     network: ov.Model
-    samples: list[NDArray[np.float32]]
+    samples: list[Feed]
     policy: Quantization
     _known: dict[Any, Any] = field(default_factory=dict)
     _histograms: dict[Value, Histogram] = field(default_factory=dict)
@@ -116,12 +117,13 @@ def statistics_of(source: Source, converted: Converted) -> Statistics:
         raise ExportError(
             "exporter 'openvino': int8 needs finite calibration samples, got nan or inf"
         )
-    pictures = len(samples) // source.network_input.shape[0]
-    key = hashlib.sha256(np.ascontiguousarray(samples).data).hexdigest()
+    digest = hashlib.sha256()
+    for taken in (samples, *source.calibration_states):
+        digest.update(np.ascontiguousarray(taken).data)
     known = converted.statistics.setdefault(
-        key,
+        digest.hexdigest(),
         Statistics(
-            network=converted.network, samples=np.split(samples, pictures), policy=Quantization()
+            network=converted.network, samples=list(source.network_feeds()), policy=Quantization()
         ),
     )
     known.policy = source.quantization
@@ -129,7 +131,7 @@ def statistics_of(source: Source, converted: Converted) -> Statistics:
 
 
 def count(
-    network: ov.Model, values: Iterable[Value], samples: Iterable[NDArray[np.float32]]
+    network: ov.Model, values: Iterable[Value], samples: Iterable[Feed]
 ) -> dict[Value, Histogram]:
     """How often numbers occur in `values` of `network` for `samples`."""
     observed = network.clone()
@@ -144,7 +146,7 @@ def count(
     )
     histograms = {value: Histogram() for value in wanted}
     for sample in samples:
-        request.infer([sample])
+        request.infer(list(sample))
         for index, histogram in enumerate(histograms.values(), first):
             histogram.add(request.get_output_tensor(index).data)
     return histograms

@@ -25,7 +25,11 @@ def measure_ranges(
 ) -> tuple[RangeCoverage, ...]:
     """One for each tensor of the float file that is an integer in the other."""
     seen = histograms_of(converted, source)
-    others = {} if evaluation is None else count(converted.content, evaluation)
+    others = (
+        {}
+        if evaluation is None
+        else count(converted.content, ((picture[np.newaxis],) for picture in evaluation))
+    )
     after = tfl_flatbuffer_utils.read_model(quantized)
     before = tfl_flatbuffer_utils.read_model(converted.content)
     (graph,) = after.subgraphs

@@ -100,15 +100,15 @@ class InterpreterRunner(Runner):
             signature = interpreter.get_signature_runner()
             inputs = _specs(interpreter.get_input_details(), signature.get_input_details())
             outputs = _specs(interpreter.get_output_details(), signature.get_output_details())
-        except (ValueError, KeyError) as error:
+        except (ValueError, KeyError, IndexError) as error:
             raise BackendError(
                 f"{WHERE}: a model must have one signature that names its tensors, "
                 f"got {_line(error)!r}"
             ) from error
-        self._inputs = tuple(inputs.values())
-        self._outputs = tuple(outputs.values())
-        self._input_indices = tuple(inputs)
-        self._output_indices = tuple(outputs)
+        self._inputs = tuple(spec for _, spec in inputs)
+        self._outputs = tuple(spec for _, spec in outputs)
+        self._input_indices = tuple(index for index, _ in inputs)
+        self._output_indices = tuple(index for index, _ in outputs)
         self._idle = [interpreter]
 
     @property
@@ -168,20 +168,26 @@ class InterpreterRunner(Runner):
 
 def _specs(
     ordered: list[dict[str, Any]], named: Mapping[str, dict[str, Any]]
-) -> dict[int, TensorSpec]:
-    """The tensors by index, in the graph's order, under the signature's names.
+) -> list[tuple[int, TensorSpec]]:
+    """The tensors with their index, in the graph's order, under the signature's names.
 
-    The signature lists them in alphabetical order.
+    The signature lists them in alphabetical order. Of a tensor that is two outputs, an answer and
+    the new state `next_…`, the state is the later one.
     """
-    names = {detail["index"]: name for name, detail in named.items()}
-    return {
-        detail["index"]: TensorSpec(
-            name=names[detail["index"]],
-            shape=tuple(detail["shape"].tolist()),
-            dtype=_DTYPES[np.dtype(detail["dtype"])],
+    names: dict[int, list[str]] = {}
+    for name in sorted(named, key=lambda name: (name.startswith("next_"), name)):
+        names.setdefault(named[name]["index"], []).append(name)
+    return [
+        (
+            detail["index"],
+            TensorSpec(
+                name=names[detail["index"]].pop(0),
+                shape=tuple(detail["shape"].tolist()),
+                dtype=_DTYPES[np.dtype(detail["dtype"])],
+            ),
         )
         for detail in ordered
-    }
+    ]
 
 
 def _processors() -> int:

@@ -85,7 +85,7 @@ def _check_tensors(content: bytes, source: Source) -> None:
         # Such as an operator that TensorFlow has and LiteRT has not.
         raise ExportError(f"exporter 'tflite': the file must load, got {error}") from error
     for kind, found, wanted in (
-        ("input", runner.inputs, (source.input,)),
+        ("input", runner.inputs, source.inputs),
         ("output", runner.outputs, source.outputs),
     ):
         if found != wanted:
@@ -99,9 +99,11 @@ class _Named(torch.nn.Module):
         super().__init__()
         self.deployed = source.deployed
         self._names = tuple(output.name for output in source.outputs)
+        self._states = tuple(state.name for state in source.states)
 
-    def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
-        return dict(zip(self._names, self.deployed(image), strict=True))
+    def forward(self, image: torch.Tensor, **states: torch.Tensor) -> dict[str, torch.Tensor]:
+        outputs = self.deployed(image, *(states[name] for name in self._states))
+        return dict(zip(self._names, outputs, strict=True))
 
 
 def _float(source: Source) -> Converted:
@@ -113,7 +115,7 @@ def _float(source: Source) -> Converted:
 
 
 def _fingerprint(source: Source) -> str:
-    digest = hashlib.sha256(repr((source.input, source.outputs)).encode())
+    digest = hashlib.sha256(repr((source.inputs, source.outputs)).encode())
     digest.update(source.preprocessing_onnx)
     for tensor in (*source.network.parameters(), *source.network.buffers()):
         digest.update(tensor.detach().cpu().numpy().tobytes())
@@ -122,12 +124,13 @@ def _fingerprint(source: Source) -> str:
 
 def _convert(source: Source) -> bytes:
     module = _Named(source).eval()
-    image = torch.zeros(source.input.shape, dtype=torch.uint8)
+    inputs = {spec.name: torch.zeros(spec.shape) for spec in source.inputs}
+    inputs[source.input.name] = inputs[source.input.name].to(torch.uint8)
     try:
         with mock.patch.object(debuginfo, "build_mlir_debuginfo", _module_path):
             program = litert_torch.convert(
                 module,
-                sample_kwargs={source.input.name: image},
+                sample_kwargs=inputs,
                 # Without it int64 becomes int32, which is right for all but an output.
                 enable_x64=any(output.dtype == "int64" for output in source.outputs),
             )

@@ -71,18 +71,18 @@ def histograms_of(converted: Converted, source: Source) -> dict[str, Histogram]:
     """How often values of each tensor of the network occur on the calibration samples."""
     key = _digest(source)
     if key not in converted.histograms:
-        converted.histograms[key] = count(converted.content, source.calibration)
+        converted.histograms[key] = count(converted.content, source.graph_feeds())
     return converted.histograms[key]
 
 
-def count(content: bytes, samples: Iterable[NDArray[np.uint8]]) -> dict[str, Histogram]:
-    """How often values of each tensor of the network occur for `samples`, `(H, W, C)` each."""
+def count(content: bytes, feeds: Iterable[tuple[NDArray[Any], ...]]) -> dict[str, Histogram]:
+    """How often values of each tensor of the network occur for `feeds`, all inputs each."""
     # NOTE: a delegate would keep what is between its operators to itself.
     interpreter = Interpreter(
         model_content=content, num_threads=1, experimental_preserve_all_tensors=True
     )
     interpreter.allocate_tensors()
-    (taken,) = interpreter.get_input_details()
+    taken = [details["index"] for details in interpreter.get_input_details()]
     file = tfl_flatbuffer_utils.read_model(content)
     (graph,) = file.subgraphs
     computed = {index for operator in graph.operators for index in operator.outputs}
@@ -91,8 +91,9 @@ def count(content: bytes, samples: Iterable[NDArray[np.uint8]]) -> dict[str, His
         for details in interpreter.get_tensor_details()
         if details["index"] in computed and details["dtype"] is np.float32
     }
-    for sample in samples:
-        interpreter.set_tensor(taken["index"], sample[np.newaxis])
+    for feed in feeds:
+        for index, array in zip(taken, feed, strict=True):
+            interpreter.set_tensor(index, array)
         interpreter.invoke()
         for index, histogram in observed.items():
             histogram.add(interpreter.get_tensor(index))
@@ -112,7 +113,10 @@ def without_bars() -> AbstractContextManager[object]:
 
 
 def _digest(source: Source) -> str:
-    return hashlib.sha256(np.ascontiguousarray(source.calibration).data).hexdigest()
+    digest = hashlib.sha256()
+    for samples in (source.calibration, *source.calibration_states):
+        digest.update(np.ascontiguousarray(samples).data)
+    return digest.hexdigest()
 
 
 def _extremes(content: bytes, source: Source) -> Ranges:
@@ -126,7 +130,8 @@ def _extremes(content: bytes, source: Source) -> Ranges:
         mode=calibrator.CalibrationMode.CALIBRATION_PROFILER_BASED,
         qsv_update_func=qsv_utils.min_max_update,
     )
-    samples = [{source.input.name: sample[np.newaxis]} for sample in source.calibration]
+    names = [spec.name for spec in source.inputs]
+    samples = [dict(zip(names, feed, strict=True)) for feed in source.graph_feeds()]
     with without_bars():
         counter.calibrate({_SIGNATURE: samples}, RecipeManager())
     ranges: Ranges = counter.get_model_qsvs()

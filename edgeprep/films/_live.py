@@ -1,0 +1,111 @@
+"""The twin of films that needs PyAV: cameras and addresses."""
+
+import sys
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+import av
+import numpy as np
+from av.error import ExitError, FFmpegError
+from numpy.typing import NDArray
+
+from edgeprep.errors import FilmError, StreamStalled
+from edgeprep.films._upright import picture_of
+from edgeprep.films.names import check_address, is_address, without_password
+from edgeprep.pictures import MAX_PIXELS
+
+__all__ = ["Source", "open_source"]
+
+# What an address may lead to; see the schemes in names.py.
+_PROTOCOLS = "crypto,http,httpproxy,https,rtmp,rtmps,rtp,rtsp,rtsps,srt,srtp,tcp,tls,udp"
+# A picture as soon as it is there: no buffer before the decoder, and no lost packets of UDP.
+_SOON = {"protocol_whitelist": _PROTOCOLS, "fflags": "nobuffer", "rtsp_transport": "tcp"}
+_CAMERAS = {"linux": ("/dev/video{}", "v4l2"), "darwin": ("{}", "avfoundation")}
+
+
+class Source:
+    """What is being sent: its pictures by iterating over it once.
+
+    Attributes:
+        name: of the source, as it may be shown.
+        fps: how many pictures a second it says that it sends; None: it does not say.
+    """
+
+    def __init__(self, name: str, container: Any, timeout_s: float) -> None:
+        self.name = name
+        self._container = container
+        self._timeout_s = timeout_s
+        self._stream = container.streams.video[0]
+        self.fps: Fraction | None = self._stream.average_rate or None
+
+    def __iter__(self) -> Iterator[NDArray[np.uint8]]:
+        """`(H, W, 3)`, uint8, RGB, upright, as they come; parts that are broken are left out.
+
+        Raises:
+            StreamStalled: nothing came for the time that was allowed.
+            FilmError: the connection is lost.
+            ImageTooLarge: the pictures have too many pixels.
+        """
+        try:
+            for packet in self._container.demux(self._stream):
+                try:
+                    frames = packet.decode()
+                except ExitError:
+                    raise
+                except FFmpegError:
+                    # Usual until the first whole picture of a stream that began before.
+                    continue
+                for frame in frames:
+                    self._check_pixels(frame)
+                    yield picture_of(frame)
+        except ExitError as error:
+            raise stalled(self.name, self._timeout_s) from error
+        except FFmpegError as error:
+            rule = "must go on sending"
+            raise FilmError(f"{self.name}: {rule}, got {error.strerror!r}") from error
+
+    def close(self) -> None:
+        """Let go of it."""
+        self._container.close()
+
+    def _check_pixels(self, frame: Any) -> None:
+        if frame.width * frame.height > MAX_PIXELS:
+            size = f"{frame.width} × {frame.height}"
+            raise FilmError(f"{self.name}: must have at most {MAX_PIXELS} pixels, got {size}")
+
+
+def open_source(source: str, timeout_s: float) -> Source:
+    """See `edgeprep.films.open_source`."""
+    if is_address(source):
+        check_address(source)
+        name = without_password(source)
+        return _open(name, timeout_s, source, None, _SOON)
+    place = _CAMERAS.get(sys.platform)
+    if place is None:
+        rule = "cameras by number need Linux or macOS"
+        raise FilmError(f"camera {source}: {rule}, got {sys.platform!r}; give its address")
+    path, form = place
+    return _open(f"camera {source}", timeout_s, path.format(source), form, {})
+
+
+def stalled(name: str, timeout_s: float) -> StreamStalled:
+    """The error of a source that has sent nothing for so long."""
+    return StreamStalled(f"{name}: must send a picture within {timeout_s:g} s, got none")
+
+
+def _open(
+    name: str, timeout_s: float, address: str, form: str | None, options: dict[str, str]
+) -> Source:
+    try:
+        container: Any = av.open(address, "r", format=form, options=options, timeout=timeout_s)
+    except ExitError as error:
+        raise stalled(name, timeout_s) from error
+    except (FFmpegError, OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        rule = "must be a source of pictures that can be opened"
+        raise FilmError(f"{name}: {rule}, got {why!r}") from error
+    if not container.streams.video:
+        container.close()
+        raise FilmError(f"{name}: must send pictures, got sound alone")
+    return Source(name, container, timeout_s)

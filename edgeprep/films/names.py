@@ -1,0 +1,48 @@
+"""What a word on the command line means, by its looks."""
+
+import os
+
+from edgeprep.errors import FilmError
+
+__all__ = ["check_address", "is_address", "is_film", "without_password"]
+
+# Which files are meant; what is in them is found out by reading.
+_EXTENSIONS = frozenset(
+    {
+        ".3gp", ".avi", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ts",
+        ".webm",
+    }
+)  # fmt: skip
+# NOTE: not "file", nor what joins or cuts files: an address may not read what is on this machine.
+_SCHEMES = ("http", "https", "rtmp", "rtmps", "rtp", "rtsp", "rtsps", "srt", "tcp", "udp")
+
+
+def is_film(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is meant to be a film, by its extension in any case."""
+    return os.path.splitext(os.fspath(path))[1].lower() in _EXTENSIONS  # noqa: PTH122
+
+
+def is_address(word: str) -> bool:
+    """Whether `word` is an address, and no path."""
+    return "://" in word
+
+
+def check_address(address: str) -> None:
+    """Refuse an address of which nothing live comes.
+
+    Raises:
+        FilmError: its scheme is none of those known.
+    """
+    scheme = address.partition("://")[0]
+    if scheme not in _SCHEMES:
+        known = ", ".join(map(repr, _SCHEMES))
+        rule = f"must begin with one of {known}"
+        raise FilmError(f"{without_password(address)}: {rule}, got {scheme!r}")
+
+
+def without_password(address: str) -> str:
+    """`address` as it may be shown: cameras have their password in it."""
+    scheme, separator, rest = address.partition("://")
+    place, slash, path = rest.partition("/")
+    user, at, host = place.rpartition("@")
+    return f"{scheme}{separator}{'***@' if at and user else ''}{host}{slash}{path}"

@@ -1,0 +1,45 @@
+"""A film file at its own pace, as if a camera sent it."""
+
+from collections.abc import Iterable, Iterator
+from threading import Event
+from time import monotonic
+from typing import Any
+
+from numpy import uint8
+from numpy.typing import NDArray
+
+from edgeprep.films.frame import FilmFrame
+
+__all__ = ["Played"]
+
+
+class Played:
+    """Gives each picture of a film when it is due.
+
+    Args:
+        film: its frames, with their times; closed with this.
+        name: of the film.
+
+    Attributes:
+        name: of the film.
+        fps: how many pictures a second; None: the film does not say.
+    """
+
+    def __init__(self, film: Any, name: str) -> None:
+        self.name = name
+        self.fps = film.fps
+        self._film = film
+        self._closed = Event()
+
+    def __iter__(self) -> Iterator[NDArray[uint8]]:
+        """The pictures, `(H, W, 3)`, uint8, RGB; each waits until it is due."""
+        frames: Iterable[FilmFrame] = self._film
+        began = monotonic()
+        for frame in frames:
+            self._closed.wait(max(began + frame.time_s - monotonic(), 0.0))
+            yield frame.picture
+
+    def close(self) -> None:
+        """Let go of the film."""
+        self._closed.set()
+        self._film.close()

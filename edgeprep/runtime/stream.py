@@ -1,0 +1,92 @@
+"""The pictures of one camera, and what a session makes of them."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeprep.stages.stream import Stream
+
+__all__ = ["PictureStream"]
+
+Arrays = tuple[NDArray[Any], ...]
+
+
+class PictureStream(Iterator[Any]):
+    """The results for the pictures of one camera or film, one a picture, as they come.
+
+    What preprocessing and network remember of earlier pictures is this stream's alone: any number
+    of them may run at once. `Session.stream` makes it.
+
+    Args:
+        pictures: `(H, W, C)` each, uint8.
+        begin: a chain's stream that has seen nothing yet.
+        check: raises where the session cannot answer any more.
+        answer: the result for a picture, what the graph takes of it, the states before it and
+            where it is, for messages; and the states after it.
+        states: zeros, as the network starts with.
+        window: how many pictures the network looks at.
+        every: after how many more pictures it looks at them again.
+        fps: how many come in a second; None: unknown.
+    """
+
+    def __init__(
+        self,
+        pictures: Iterable[NDArray[np.uint8]],
+        *,
+        begin: Callable[[], Stream],
+        check: Callable[[], object],
+        answer: Callable[[NDArray[np.uint8], NDArray[np.uint8], Arrays, str], tuple[Any, Arrays]],
+        states: Arrays,
+        window: int,
+        every: int,
+        fps: float | None,
+    ) -> None:
+        self._pictures = iter(pictures)
+        self._begin = begin
+        self._check = check
+        self._answer = answer
+        self._zeros = states
+        self._window: deque[NDArray[np.uint8]] = deque(maxlen=window)
+        self._every = every
+        self._fps = fps
+        self._index = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all earlier pictures: the next one is the first of another film."""
+        self._stream = self._begin()
+        self._states = self._zeros
+        self._window.clear()
+        self._wait = 0
+
+    def close(self) -> None:
+        """End here: no more pictures are asked for. Calling it again does nothing."""
+        self._pictures = iter(())
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Any:
+        """The result for the next picture; None where a stage drops it, or no window ends there."""
+        picture = next(self._pictures)
+        index, self._index = self._index, self._index + 1
+        self._check()
+        time_s = None if self._fps is None else index / self._fps
+        prepared = self._stream.prepare(picture, time_s)
+        if prepared is None or not self._is_full(prepared):
+            return None
+        taken = prepared if len(self._window) == 1 else np.concatenate(self._window)
+        result, self._states = self._answer(picture, taken, self._states, f": pictures[{index}]")
+        return result
+
+    def _is_full(self, prepared: NDArray[np.uint8]) -> bool:
+        """Whether the network looks at what it has seen, with `prepared` as the newest."""
+        self._window.append(prepared)
+        self._wait = max(self._wait - 1, 0)
+        if self._wait or len(self._window) < (self._window.maxlen or 1):
+            return False
+        self._wait = self._every
+        return True
