@@ -45,12 +45,14 @@ class Member(Struct, frozen=True, kw_only=True):
 class SourceRecord(Struct, frozen=True, kw_only=True):
     """How the model scored before anything was done to it.
 
-    `metric` and `value` are None where there were no labelled samples.
+    `metric` and `value` are None where there were no labelled samples. `data` is a digest of the
+    samples and their labels; "" where none is recorded.
     """
 
     metric: str | None = None
     value: float | None = None
     samples: int = 0
+    data: str = ""
 
 
 class Parity(Struct, frozen=True, kw_only=True):

@@ -104,7 +104,8 @@ def recorded(modules: Mapping[str, torch.nn.Module]) -> Iterator[Seen]:
     def hook(path: str) -> Any:
         def record(_module: torch.nn.Module, _inputs: object, output: object) -> None:
             if isinstance(output, torch.Tensor):
-                seen[path] = output
+                # A copy: what comes next may write into it, as ReLU(inplace=True) does.
+                seen[path] = output.clone()
 
         return record
 

@@ -10,7 +10,7 @@ import torch
 from edgeprep.compress._groups import Group, NetworkGraph
 from edgeprep.compress._importance import collect_gradients, rank_units
 from edgeprep.compress._search import find_fewest, find_speedup
-from edgeprep.compress._share import Kept, can_shrink, share_between, share_out
+from edgeprep.compress._share import Kept, Words, can_shrink, share_between, share_out
 from edgeprep.compress._trial import find_fixed
 from edgeprep.compress.prune import Prune
 from edgeprep.errors import ConvertError, RecipeError
@@ -29,8 +29,11 @@ _UNSCALED = "no batch normalization scales them"
 _REMEDIES = {_ROUNDED: "lower round_to", _KEPT: "keep less", _UNSCALED: "rank by 'l2'"}
 
 
-def prune(settings: Prune, network: torch.nn.Module, bench: Workbench) -> torch.nn.Module:
-    """See `Prune.apply`."""
+def prune(
+    settings: Prune, network: torch.nn.Module, bench: Workbench, *, words: Words | None = None
+) -> torch.nn.Module:
+    """See `Prune.apply`; `words` are of another key that asks for the same."""
+    words = words or Words()
     keep = match_patterns(network, settings.keep, "prune.keep")
     limits = tuple(
         (match_pattern(network, pattern, f"prune.limits.{pattern}"), ratio)
@@ -41,14 +44,15 @@ def prune(settings: Prune, network: torch.nn.Module, bench: Workbench) -> torch.
         bench.source.network_input.shape, generator=torch.Generator().manual_seed(0)
     )
     shapes = _shapes(network, example)
-    work = _Work(settings=settings, bench=bench, example=example, limits=limits)
+    work = _Work(settings=settings, bench=bench, example=example, limits=limits, words=words)
     with bench.step("prune: find groups of channels") as done:
         groups = work.open(network, keep)
         free = [group for group in groups if not group.fixed]
         done(_tell(groups))
     if not free:
         rule = "must find channels that can go"
-        raise ConvertError(f"prune: {rule}, got {_tell(groups)}{_remedy(groups)}")
+        remedy = _remedy(groups) if words.fixed is None else words.fixed
+        raise ConvertError(f"prune: {rule}, got {_tell(groups)}{remedy}")
     kept = work.choose(network, free)
     for step in range(1, settings.steps + 1):
         title = f"prune: step {step} of {settings.steps}"
@@ -78,6 +82,7 @@ class _Work:
     bench: Workbench
     example: torch.Tensor
     limits: Sequence[tuple[Sequence[str], float]]
+    words: Words
 
     def open(self, network: torch.nn.Module, keep: Sequence[str]) -> list[Group]:
         """The groups of channels, with the reason of each that stays."""
@@ -115,6 +120,7 @@ class _Work:
                 limits=self._limits(free),
                 ranks=ranks,
                 strict=strict,
+                words=self.words,
             )
 
         def shrunk(kept: Kept) -> torch.nn.Module:
@@ -133,8 +139,8 @@ class _Work:
             kept = find_speedup(share, shrunk, self.bench, settings.speedup or 1.0)
         if all(kept[group.path] == group.units for group in free):
             raise ConvertError(
-                f"prune: must remove channels, got 0 after rounding to {settings.round_to}; "
-                "raise ratio, or lower round_to"
+                f"prune: must remove channels, got 0 after rounding to {settings.round_to}"
+                f"{self.words.rounded}"
             )
         return kept
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from edgeprep.compress.batches import make_batches
+from edgeprep.compress.floating import as_taken_by
 from edgeprep.compress.grid import WEIGHT_LEVELS
 from edgeprep.compress.noise import snr_db
 from edgeprep.compress.observed import collect_ranges, floating_outputs, run_network
@@ -119,7 +120,8 @@ class NoiseBySignal(Objective):
     ) -> torch.Tensor:
         """See `Objective.loss`; `labels` are not looked at."""
         with torch.no_grad():
-            wanted = floating_outputs(self._teacher.to(inputs.device)(inputs))
+            teacher = self._teacher.to(inputs.device)
+            wanted = floating_outputs(teacher(as_taken_by(teacher, inputs)))
         losses = [
             (one - other).square().mean() / other.square().mean().clamp_min(1e-12)
             for one, other in zip(floating_outputs(network(inputs)), wanted, strict=True)
@@ -179,7 +181,8 @@ class _Training(Simulation):
         self._measuring = True
         try:
             self.network.eval()
-            batches = (batch.to(limits.device) for batch in self._samples)
+            moved = (batch.to(limits.device) for batch in self._samples)
+            batches = (as_taken_by(self.network, batch) for batch in moved)
             found = collect_ranges(self.network, batches, self._policy)
         finally:
             self._measuring = False

@@ -4,11 +4,13 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 
 from edgeprep.compress._share import Kept
 from edgeprep.errors import ConvertError, RecipeError
+from edgeprep.files import atomic_write
 from edgeprep.interfaces import Workbench
 
 __all__ = ["find_fewest", "find_speedup"]
@@ -67,15 +69,26 @@ def find_speedup(
     Raises:
         RecipeError: the recipe has no format to measure.
         ConvertError: no ratio that was tried reaches it.
+        StorageError: the result cannot be kept.
     """
     memory = bench.storage / "kept.json"
-    if memory.exists():
-        found: Kept = json.loads(memory.read_text(encoding="utf-8"))
+    if (found := _remembered(memory, share(0.0))) is not None:
         return found
     kept = _search(share, shrunk, bench, target)
-    half = memory.with_suffix(".half")
-    half.write_text(json.dumps(kept), encoding="utf-8")
-    half.replace(memory)
+    atomic_write(memory, [json.dumps(kept).encode()], overwrite=True)
+    return kept
+
+
+def _remembered(memory: Path, whole: Kept) -> Kept | None:
+    """What was found before for the groups of `whole`; None: nothing that can be read."""
+    try:
+        found = json.loads(memory.read_bytes())
+    except (OSError, ValueError):
+        return None
+    fits = isinstance(found, dict) and found.keys() == whole.keys()
+    if not fits or not all(type(count) is int for count in found.values()):
+        return None
+    kept: Kept = found
     return kept
 
 

@@ -1,6 +1,7 @@
 """How many channels each layer keeps."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from math import lcm
 
 import torch
@@ -9,10 +10,29 @@ from edgeprep.compress._groups import Group
 from edgeprep.compress.prune import Scope
 from edgeprep.errors import RecipeError
 
-__all__ = ["Kept", "can_shrink", "share_between", "share_out"]
+__all__ = ["Kept", "Words", "can_shrink", "share_between", "share_out"]
 
 # By path of a group, how many of its units stay.
 Kept = Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """How refusals call what was asked for, and how they go on.
+
+    Attributes:
+        key: the recipe's, where a layer would keep no channel.
+        value: what came for it; None: the ratio.
+        emptied: what helps then.
+        rounded: what follows where no channel goes after rounding.
+        fixed: what follows where no channel can go; None: what would let some go.
+    """
+
+    key: str = "prune.ratio"
+    value: float | None = None
+    emptied: str = "set a limit for it"
+    rounded: str = "; raise ratio, or lower round_to"
+    fixed: str | None = None
 
 
 def share_out(
@@ -24,6 +44,7 @@ def share_out(
     limits: Mapping[str, float],
     ranks: Mapping[str, torch.Tensor],
     strict: bool,
+    words: Words | None = None,
 ) -> Kept:
     """What each of `groups` keeps where about `ratio` of all channels go.
 
@@ -35,10 +56,12 @@ def share_out(
         limits: the largest share that a group may lose, by path; it holds whatever is rounded.
         ranks: how much each unit matters, by path of the group.
         strict: whether a layer that would lose all is an error; it keeps the least count otherwise.
+        words: of that error; None: those of `Prune`.
 
     Raises:
         RecipeError: a layer would keep less than one channel.
     """
+    words = words or Words()
     shares = (
         {group.path: ratio for group in groups}
         if scope == "uniform"
@@ -50,8 +73,9 @@ def share_out(
         share = min(shares[group.path], limit)
         if strict and group.channels * (1 - share) < 1:
             raise RecipeError(
-                f"prune.ratio: must leave every layer a channel, got {ratio!r}, which leaves none "
-                f"of {group.channels} in {group.path!r}; set a limit for it"
+                f"{words.key}: must leave every layer a channel, got "
+                f"{ratio if words.value is None else words.value!r}, which leaves none "
+                f"of {group.channels} in {group.path!r}; {words.emptied}"
             )
         kept[group.path] = _nearest(group, group.units * (1 - share), round_to, limit)
     return kept

@@ -69,6 +69,9 @@ def _why_not(settings: Sparsify, network: torch.nn.Module, path: str, keep: Sequ
         return _KEPT
     layer = network.get_submodule(path)
     inputs = layer.get_parameter("weight").shape[_input_axis(layer)]
+    if isinstance(layer, _TRANSPOSED):
+        # Their weights hold the input channels of all groups, of which a filter reads one.
+        inputs //= layer.groups
     if settings.m is not None and inputs % settings.m:
         return f"input channels that each filter reads are no multiple of {settings.m}"
     return ""

@@ -4,6 +4,7 @@ from math import ceil
 
 import torch
 
+from edgeprep.compress._share import Words
 from edgeprep.compress.distil import Distil
 from edgeprep.compress.prune import Prune
 from edgeprep.errors import ConvertError, RecipeError
@@ -46,21 +47,20 @@ def narrow(network: torch.nn.Module, width: float, bench: Workbench) -> torch.nn
         RecipeError: a layer would keep none.
         ConvertError: no channel can go.
     """
+    from edgeprep.compress._prune import prune  # with torch_pruning, which few students need
+
+    # Remedies of `Prune` are about limits and rounding, of which distillation has none.
+    words = Words(
+        key="distil.width",
+        value=width,
+        emptied="raise it",
+        rounded=f", for {width!r}; lower it",
+        fixed=f", for {width!r}; leave it out",
+    )
     try:
-        return Prune(ratio=1 - width).apply(network, bench)
-    except RecipeError as error:
-        # Its rule is about a ratio, and its remedy about limits: distillation has neither.
-        leaves = str(error).partition(", which ")[2].partition(";")[0]
-        rule = "must leave every layer a channel"
-        raise RecipeError(
-            f"distil.width: {rule}, got {width!r}, which {leaves}; raise it"
-        ) from error
+        return prune(Prune(ratio=1 - width), network, bench, words=words)
     except ConvertError as error:
-        # Here as well; and no channel goes that could not go at any width.
-        found, too_few, _ = str(error).removeprefix("prune: ").partition("; raise ratio")
-        found = found.partition("; lower round_to")[0]
-        remedy = "lower it" if too_few else "leave it out"
-        raise ConvertError(f"distil.width: {found}, for {width!r}; {remedy}") from error
+        raise ConvertError(f"distil.width: {str(error).removeprefix('prune: ')}") from error
 
 
 def drop_blocks(network: torch.nn.Module, depth: float, example: torch.Tensor) -> None:

@@ -8,6 +8,7 @@ import torch
 
 from edgeprep.compress._views import view_of
 from edgeprep.compress.distil import TeacherFactory
+from edgeprep.compress.floating import as_taken_by
 from edgeprep.errors import CheckpointError, EdgePrepError, RecipeError
 from edgeprep.interfaces import Runner, Workbench
 from edgeprep.recipe import ModelTable, Recipe, load_recipe
@@ -95,7 +96,7 @@ class NetworkTeacher(Teacher):
         """See `Teacher.answer`."""
         self._whole.to(inputs.device).eval()
         with torch.no_grad():
-            outputs = flatten_outputs(self._whole(inputs)).values()
+            outputs = flatten_outputs(self._whole(as_taken_by(self._whole, inputs))).values()
         return tuple(output.float() for output in outputs)
 
     def example(self) -> torch.Tensor:
@@ -138,6 +139,7 @@ class BundleTeacher(Teacher):
         try:
             self.view = view_of(host, taken)
         except RecipeError as error:
+            self.close()
             rule = f"{self.description} must serve as it is"
             raise RecipeError(f"{rule}, got {error}") from error
         self._shape = trial.reachable.variant.input.shape

@@ -8,7 +8,15 @@ import torch
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakIdKeyDictionary
 
-from edgeprep.compress.operators import QUANTIZED, WEIGHTED, OperatorKind
+from edgeprep.compress.floating import dtype_of, name_dtype
+from edgeprep.compress.operators import (
+    QUANTIZED,
+    WEIGHTED,
+    OperatorKind,
+    count_macs,
+    first_factor,
+    is_quantized,
+)
 from edgeprep.compress.sites import Operand, Ranges, Site
 from edgeprep.compress.watch import Place, Watch
 from edgeprep.errors import ConvertError, EdgePrepError
@@ -29,7 +37,7 @@ def collect_ranges(
     """The operators of `network`, with the ranges of what they give for `inputs`.
 
     Args:
-        network: in eval mode, float32.
+        network: in eval mode, float32; or in another precision, in which it is trained.
         inputs: batches, each as `network` takes it.
         policy: its calibrator chooses the ranges, as in exporters.
 
@@ -40,9 +48,9 @@ def collect_ranges(
     collector = _Collector(network, policy)
     with collector.on_network():
         for batch in inputs:
-            if batch.dtype != torch.float32:
-                rule = "simulated int8: inputs must be float32"
-                raise ConvertError(f"{rule}, got {str(batch.dtype).removeprefix('torch.')}")
+            if batch.dtype != (wanted := dtype_of(network)):
+                rule = f"simulated int8: inputs must be {name_dtype(wanted)}"
+                raise ConvertError(f"{rule}, got {name_dtype(batch.dtype)}")
             run_network(network, batch)
     return collector.ranges()
 
@@ -60,8 +68,8 @@ def run_network(network: torch.nn.Module, batch: torch.Tensor) -> list[torch.Ten
         raise
     except Exception as error:  # the user's forward may raise anything
         raise ConvertError(
-            f"simulated int8: the network must take float32 {tuple(batch.shape)}, "
-            f"got {name_fault(error)}"
+            f"simulated int8: the network must take {name_dtype(batch.dtype)} "
+            f"{tuple(batch.shape)}, got {name_fault(error)}"
         ) from error
     return floating_outputs(outputs)
 
@@ -118,7 +126,9 @@ class _Collector(Watch):
         kwargs: Mapping[str, Any],
     ) -> Any:
         tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
-        operands = [self._operand(kind, index, tensor) for index, tensor in enumerate(tensors)]
+        operands = [
+            self._operand(place, kind, index, tensor) for index, tensor in enumerate(tensors)
+        ]
         values = [operand.value for operand in operands if operand.value is not None]
         read = {one.value: tensor for one, tensor in zip(operands, tensors, strict=True)}
         reading = kind in QUANTIZED and bool(values)
@@ -192,14 +202,17 @@ class _Collector(Watch):
         )
         return after.place if folds or after.kind == "clip" else None
 
-    def _operand(self, kind: OperatorKind, index: int, tensor: torch.Tensor) -> Operand:
+    def _operand(
+        self, place: Place, kind: OperatorKind, index: int, tensor: torch.Tensor
+    ) -> Operand:
         value = self._values.get(tensor)
         name = self._names.get(id(tensor), "")
         weight = None
         if kind in WEIGHTED and index == 1:
             weight = 1 if kind == "transposed convolution" else 0
         elif kind == "matmul" and value is None and tensor.dim() > 1:
-            weight = tensor.dim() - 1
+            # The axis that is not summed over: of the first factor its rows.
+            weight = tensor.dim() - (2 if index == first_factor(place.operator) else 1)
         return Operand(value=value, weight=weight, name=name)
 
     def _site(
@@ -211,10 +224,11 @@ class _Collector(Watch):
         outputs: Any,
     ) -> Site:
         # Biases, statistics and slopes stay what they are: engines have 32 bits for them.
-        last = {"normalization": 1, "batch-norm": 1, "clip": 1}.get(kind, len(operands))
-        last = 2 if kind in WEIGHTED else last
         kept = [
-            operand if index < last and _is_floating(tensor) else None
+            operand
+            if _is_floating(tensor)
+            and is_quantized(place.operator, index, constant=operand.value is None)
+            else None
             for index, (operand, tensor) in enumerate(zip(operands, tensors, strict=True))
         ]
         weights = [
@@ -227,7 +241,7 @@ class _Collector(Watch):
             place=place,
             kind=kind,
             operands=tuple(kept),
-            macs=_macs(kind, tensors, output) // self._batch,
+            macs=count_macs(kind, tensors, output) // self._batch,
             parameters=sum(weight.numel() for weight in weights),
         )
 
@@ -256,7 +270,7 @@ class _Collector(Watch):
         if self._policy.calibrator != "min-max":
             # All readers count it, and each of its values as often.
             counted = self._histograms.setdefault(value, Histogram())
-            counted.add(tensor.detach().cpu().numpy())
+            counted.add(tensor.detach().cpu().float().numpy())
 
     def _chosen(self) -> dict[Place, tuple[float, float]]:
         """The ranges that the calibrator chooses where there are no infinite values."""
@@ -265,17 +279,6 @@ class _Collector(Watch):
             for place, counted in self._histograms.items()
             if counted.is_finite
         }
-
-
-def _macs(kind: OperatorKind, tensors: Sequence[torch.Tensor], output: torch.Tensor) -> int:
-    if kind == "convolution":
-        return output.numel() * tensors[1][0].numel()
-    if kind == "transposed convolution":
-        return tensors[0].numel() * tensors[1][0].numel()
-    if kind in ("linear", "matmul"):
-        # NOTE: what addmm adds comes before what it multiplies.
-        return output.numel() * tensors[-2 if kind == "matmul" else 0].shape[-1]
-    return 0
 
 
 def _is_floating(value: object) -> bool:

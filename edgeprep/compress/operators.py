@@ -1,12 +1,23 @@
 """Which operators of a network engines compute in integers, by the names that torch gives them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
 from torch.nn import functional
 
-__all__ = ["PARTS", "QUANTIZED", "WEIGHTED", "OperatorKind", "kind_of", "name_of", "part_of"]
+__all__ = [
+    "PARTS",
+    "QUANTIZED",
+    "WEIGHTED",
+    "OperatorKind",
+    "count_macs",
+    "first_factor",
+    "is_quantized",
+    "kind_of",
+    "name_of",
+    "part_of",
+]
 
 # "batch-norm" and "clip" become a part of the operator before them, where nothing else reads what
 # that gives; "same" moves values about, and changes none; "float" is what engines leave in float.
@@ -77,6 +88,37 @@ def name_of(function: Callable[..., Any]) -> str:
 def kind_of(name: str) -> OperatorKind:
     """What engines do with the operator `name`."""
     return _KINDS.get(name, "float")
+
+
+def first_factor(operator: str) -> int:
+    """Which of the tensors that a product reads stands on its left."""
+    return {"addmm": 1, "baddbmm": 1, "rmatmul": 1}.get(operator, 0)
+
+
+def is_quantized(operator: str, index: int, *, constant: bool) -> bool:
+    """Whether engines have 8 bits for the tensor `index` of those that `operator` reads.
+
+    They have not for biases, statistics, slopes and ends of ranges.
+    """
+    kind = kind_of(operator)
+    if kind in WEIGHTED:
+        return index < 2
+    if kind in ("normalization", "batch-norm", "clip") or operator == "prelu":
+        return index == 0
+    # What these add comes first; exporters make another operator of it where it is computed.
+    return not (operator in ("addmm", "baddbmm") and index == 0 and constant)
+
+
+def count_macs(kind: OperatorKind, tensors: Sequence[torch.Tensor], output: torch.Tensor) -> int:
+    """How many multiplications it takes to compute `output` from `tensors`."""
+    if kind == "convolution":
+        return output.numel() * tensors[1][0].numel()
+    if kind == "transposed convolution":
+        return tensors[0].numel() * tensors[1][0].numel()
+    if kind in ("linear", "matmul"):
+        # NOTE: what addmm adds comes before what it multiplies.
+        return output.numel() * tensors[-2 if kind == "matmul" else 0].shape[-1]
+    return 0
 
 
 def part_of(function: Callable[..., Any]) -> Callable[..., Any] | None:

@@ -102,8 +102,9 @@ def evaluate(
     for data in prepared.values():
         frames_each = opened.chain.input.batch
         check_clips(data, frames_each, remembers=remembers, where="data.evaluation")
-    count = len(next(iter(prepared.values())))
-    known = scores[0].values if scores else _recorded(opened.bundle.manifest.source, count)
+    scored = next(iter(prepared.values()))
+    count = len(scored)
+    known = scores[0].values if scores else _recorded(opened.bundle.manifest.source, scored)
     rejected: list[Outcome] = []
     reachable, left_out = list_candidates(opened.bundle.manifest.variants, opened.registry, rules)
     for first in _most_exact(reachable):
@@ -204,10 +205,12 @@ def _check_task(recipe: Recipe, registry: Registry, packed: Task) -> None:
     )
 
 
-def _recorded(source: SourceRecord, samples: int) -> dict[str, float]:
-    """What the bundle says that its source scored, if that was on as many samples."""
-    # A score on other samples is not what variants can be compared with.
-    if source.metric is None or source.value is None or source.samples != samples:
+def _recorded(source: SourceRecord, samples: Prepared) -> dict[str, float]:
+    """What the bundle says that its source scored, if that was on the same samples."""
+    # A score on other samples is not what variants can be compared with. Old bundles know their
+    # number alone.
+    same = source.samples == len(samples) and source.data in ("", samples.digest)
+    if source.metric is None or source.value is None or not same:
         return {}
     return {source.metric: source.value}
 

@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from io import StringIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from edgeprep.conversion.evaluation import Evaluation, Score
 from edgeprep.errors import OutputExists, OutputRefused, StorageError
 from edgeprep.files import atomic_write
-from edgeprep.runtime.candidates import Candidate
 
 __all__ = ["check_report", "write_report"]
 
@@ -40,7 +40,9 @@ def write_report(evaluation: Evaluation, directory: Path, *, overwrite: bool) ->
 
     `report.json` has everything, `scores.csv` a row for each candidate. For tasks with classes
     each candidate has a table of them, `classes-….csv`, and its confusion matrix as a table and a
-    picture, `confusion-….csv` and `.png`, where each sample or pixel is taken for one class.
+    picture, `confusion-….csv` and `.png`, where each sample or pixel is taken for one class. They
+    appear when all are written; those of an earlier report that have no successor are removed, and
+    files that are in none stay.
 
     Raises:
         OutputExists: there is a file in it, and `overwrite` is False.
@@ -59,9 +61,31 @@ def write_report(evaluation: Evaluation, directory: Path, *, overwrite: bool) ->
     }
     for score in evaluation.scores:
         files |= _of_classes(score, evaluation.labels)
-    for name, content in files.items():
-        atomic_write(directory / name, [content], overwrite=overwrite)
+    try:
+        earlier = _of_earlier(directory)
+        with TemporaryDirectory(prefix=".edgeprep-", dir=directory) as scratch:
+            for name, content in files.items():
+                atomic_write(Path(scratch) / name, [content])
+            for name in files:
+                (Path(scratch) / name).replace(directory / name)
+        for name in earlier - files.keys():
+            (directory / name).unlink(missing_ok=True)
+    except StorageError:
+        raise
+    except OSError as error:
+        rule = "must be a directory that can be written"
+        raise StorageError(f"{directory}: {rule}, got {error.strerror!r}") from error
     return tuple(files)
+
+
+def _of_earlier(directory: Path) -> set[str]:
+    """The files about candidates of the report that is in `directory`."""
+    try:
+        known = json.loads((directory / "report.json").read_bytes())["candidates"]
+        names = [_file_name(one["variant"], one["backend"], one["device"]) for one in known]
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()  # none, or that of somebody else
+    return {file for name in names for file in _names_of_classes(name)}
 
 
 def _scores(evaluation: Evaluation) -> bytes:
@@ -86,26 +110,32 @@ def _of_classes(score: Score, labels: Sequence[str]) -> Mapping[str, bytes]:
     """The files about classes of one candidate, by name."""
     if not score.classes:
         return {}
-    name = _file_name(score.candidate)
+    candidate = score.candidate
+    name = _file_name(candidate.variant, candidate.backend, candidate.device)
+    classes_file, *confusion_files = _names_of_classes(name)
     head = ["label", *score.classes[0].columns()]
     table = [
         [label, *one.values().values()] for label, one in zip(labels, score.classes, strict=True)
     ]
-    files = {f"classes-{name}.csv": _csv([head, *table])}
+    files = {classes_file: _csv([head, *table])}
     if score.confusion is None:
         return files
     # Here, and not above: it imports matplotlib.
     from edgeprep.metrics.confusion_picture import draw_confusion
 
     matrix = [[label, *row] for label, row in zip(labels, score.confusion.tolist(), strict=True)]
-    return files | {
-        f"confusion-{name}.csv": _csv([["label", *labels], *matrix]),
-        f"confusion-{name}.png": draw_confusion(score.confusion, labels, str(score.candidate)),
-    }
+    contents = (
+        _csv([["label", *labels], *matrix]),
+        draw_confusion(score.confusion, labels, str(candidate)),
+    )
+    return files | dict(zip(confusion_files, contents, strict=True))
 
 
-def _file_name(candidate: Candidate) -> str:
-    words = (candidate.variant, candidate.backend, candidate.device)
+def _names_of_classes(name: str) -> tuple[str, str, str]:
+    return f"classes-{name}.csv", f"confusion-{name}.csv", f"confusion-{name}.png"
+
+
+def _file_name(*words: str) -> str:
     return "-".join(re.sub(r"[^\w.]+", "-", word) for word in words)
 
 

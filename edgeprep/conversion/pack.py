@@ -62,6 +62,7 @@ def pack(
             metric=oracle.scorer.name if labelled else None,
             value=oracle.source_score if labelled else None,
             samples=len(oracle.scorer.samples) if labelled else 0,
+            data=oracle.scorer.samples.digest if labelled else "",
         ),
         max_drop=plan.recipe.budget.max_drop if plan.recipe.budget else None,
         variants=tuple(variant.record for variant in made),

@@ -213,6 +213,8 @@ def _variants(
                 )
             # Only these can saturate: all others have float in their products, or 32 bits.
             policies = recipe.quantize.policies if precision == "int8" else (_policy(recipe),)
+            for policy in policies:
+                _check_range(backends[target.format], target.format, precision, policy)
             for placement, policy in product(placements, policies):
                 suffix = f"-{placement}" if len(placements) > 1 else ""
                 suffix += f"-{policy.weight_range}" if len(policies) > 1 else ""
@@ -229,6 +231,19 @@ def _variants(
                     )
                 )
     return planned
+
+
+def _check_range(
+    backend: Backend, format_: str, precision: Precision, policy: Quantization
+) -> None:
+    """Refuse what would be wrong on this machine without an error, as its scores would be."""
+    refusal = backend.refuse(backend.devices()[0], precision, policy.weight_range)
+    if refusal is not None:
+        raise RecipeError(
+            "quantize.weight_range: must be right on this machine, where variants are scored, got "
+            f"{policy.weight_range!r} for {format_!r}: {refusal}; choose 'auto' or 'reduced', or "
+            "convert where that is not so"
+        )
 
 
 def _policy(recipe: Recipe) -> Quantization:

@@ -77,28 +77,28 @@ class _Made:
         states: tuple[TensorSpec, ...],
         starts: Sequence[int],
     ) -> None:
-        self._network = network
-        self._chain = chain
-        self._calibration = calibration
-        self._states = states
-        self._starts = starts
+        self.users = network
+        self.chain = chain
+        self.calibration = calibration
+        self.states = states
+        self.starts = starts
 
     @cached_property
     def network(self) -> torch.nn.Module:
-        return _Network(self._network, is_clip=self._is_clip).eval()
+        return _Network(self.users, is_clip=self._is_clip).eval()
 
     @cached_property
     def deployed(self) -> torch.nn.Module:
-        preprocessing = ChainModule(self._chain)
-        return _Deployed(preprocessing, self._network, is_clip=self._is_clip).eval()
+        preprocessing = ChainModule(self.chain)
+        return _Deployed(preprocessing, self.users, is_clip=self._is_clip).eval()
 
     @cached_property
     def preprocessing_onnx(self) -> bytes:
-        return build_onnx(self._chain, opset=_OPSET)
+        return build_onnx(self.chain, opset=_OPSET)
 
     @cached_property
     def network_onnx(self) -> bytes:
-        taken = (self.network_input, *self._states)
+        taken = (self.network_input, *self.states)
         try:
             with without_known_warnings():
                 program = torch.onnx.export(
@@ -126,36 +126,36 @@ class _Made:
 
     @cached_property
     def calibration_preprocessed(self) -> NDArray[np.float32]:
-        chain, F = self._chain, NumpyPrimitives()
+        chain, F = self.chain, NumpyPrimitives()
         none = np.empty((0, *self.network_input.shape[1:]), np.float32)
         rows = chain.input.batch
         samples = [
-            chain.apply(F, self._calibration[first : first + rows])
-            for first in range(0, len(self._calibration), rows)
+            chain.apply(F, self.calibration[first : first + rows])
+            for first in range(0, len(self.calibration), rows)
         ]
         return np.concatenate([none, *samples])
 
     @cached_property
     def calibration_states(self) -> tuple[NDArray[np.float32], ...]:
         """Found by running the clips frame by frame, each from zeros on."""
-        if not self._states:
+        if not self.states:
             return ()
-        kept: list[list[torch.Tensor]] = [[torch.empty(0, *one.shape[1:])] for one in self._states]
-        starts = {*self._starts, 0}
+        kept: list[list[torch.Tensor]] = [[torch.empty(0, *one.shape[1:])] for one in self.states]
+        starts = {*self.starts, 0}
         now: tuple[torch.Tensor, ...] = ()
         for index, sample in enumerate(self.calibration_preprocessed):
             if index in starts:
-                now = tuple(torch.zeros(state.shape) for state in self._states)
+                now = tuple(torch.zeros(state.shape) for state in self.states)
             for states, state in zip(kept, now, strict=True):
                 states.append(state)
             with torch.inference_mode():
                 now = self.network(torch.from_numpy(sample[np.newaxis].copy()), *now)
-            now = now[len(now) - len(self._states) :]
+            now = now[len(now) - len(self.states) :]
         return tuple(torch.cat(states).numpy() for states in kept)
 
     @cached_property
     def network_input(self) -> TensorSpec:
-        image = self._chain.output
+        image = self.chain.output
         return TensorSpec(name="preprocessed", shape=image.shape(), dtype=image.dtype)
 
     @cached_property
@@ -163,11 +163,11 @@ class _Made:
         taken = self.network_input
         if self._is_clip:
             taken = replace(taken, shape=(1, *taken.shape))
-        return trace_outputs(self._network, taken, self._states)
+        return trace_outputs(self.users, taken, self.states)
 
     @property
     def _is_clip(self) -> bool:
-        return self._chain.input.batch > 1
+        return self.chain.input.batch > 1
 
 
 class NetworkSource(Source):
@@ -195,9 +195,6 @@ class NetworkSource(Source):
         states: tuple[TensorSpec, ...] = (),
         starts: Sequence[int] = (),
     ) -> None:
-        self._states = states
-        self._chain = chain
-        self._calibration = calibration
         self._scratch = scratch
         self._keep_float: tuple[str, ...] = ()
         self._quantization = Quantization()
@@ -244,7 +241,7 @@ class NetworkSource(Source):
     @property
     def input(self) -> TensorSpec:
         """See `Source.input`."""
-        return TensorSpec(name="image", shape=self._chain.input.shape(), dtype="uint8")
+        return TensorSpec(name="image", shape=self._made.chain.input.shape(), dtype="uint8")
 
     @property
     def network_input(self) -> TensorSpec:
@@ -259,7 +256,7 @@ class NetworkSource(Source):
     @property
     def states(self) -> tuple[TensorSpec, ...]:
         """See `Source.states`."""
-        return self._states
+        return self._made.states
 
     @property
     def calibration_states(self) -> tuple[NDArray[np.float32], ...]:
@@ -269,7 +266,7 @@ class NetworkSource(Source):
     @property
     def calibration(self) -> NDArray[np.uint8]:
         """See `Source.calibration`."""
-        return self._calibration
+        return self._made.calibration
 
     @property
     def calibration_preprocessed(self) -> NDArray[np.float32]:

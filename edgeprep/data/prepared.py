@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from edgeprep.runtime.inputs import from_rgb
 from edgeprep.schema import name_first
 from edgeprep.stages.chain import Chain
 from edgeprep.stages.stream import Stream
-from edgeprep.truths import Truth
+from edgeprep.truths import Truth, content_of
 
 __all__ = ["Prepared", "Row", "check_clips", "prepare_each", "prepare_samples"]
 
@@ -46,6 +47,14 @@ class Prepared:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def digest(self) -> str:
+        """One of all pictures and labels, in their order; "" where the pictures have none."""
+        if not self.digests:
+            return ""
+        content = (*self.digests, *map(content_of, self.labels))
+        return sha256(b"".join(content)).hexdigest()[:32]
 
     def picture(self, index: int) -> NDArray[np.uint8]:
         """One sample: `(1, H, W, C)`, or `(frames, H, W, C)` where it is a clip."""

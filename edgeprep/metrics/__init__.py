@@ -58,6 +58,7 @@ _HOME: Mapping[str, tuple[str, str]] = {
     "recall-at-1": ("edgeprep.metrics.neighbours", "RECALL_AT_1"),
     "recall-at-5": ("edgeprep.metrics.neighbours", "RECALL_AT_5"),
 }
+_FEWEST = "top-2"  # top-1 is accuracy
 _TOP_K = re.compile(r"top-([0-9]{1,9})")
 
 
@@ -88,8 +89,11 @@ def metric_for(task: Task, name: str, where: str = "budget.metric") -> Metric:
 
 
 def metrics_of(task: Task) -> tuple[Metric, ...]:
-    """All metrics of `task`, but for a top-k that its few classes make 1 whatever is predicted."""
-    return tuple(metric_for(task, name) for name in task.metrics if not _is_always_1(task, name))
+    """All metrics of `task`; where few classes make its top-k 1, top-2, unless that is 1, too."""
+    names = [_FEWEST if _is_always_1(task, name) else name for name in task.metrics]
+    return tuple(
+        metric_for(task, name) for name in dict.fromkeys(names) if not _is_always_1(task, name)
+    )
 
 
 def table_of(task: Task) -> Measure | None:

@@ -1,33 +1,38 @@
 """Histograms on the disk, so that they are counted once for many choices of ranges."""
 
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 
+from edgeprep.files import atomic_write
 from edgeprep.ranges.histogram import BINS, Histogram
 
 __all__ = ["load_histograms", "save_histograms"]
 
 
 def save_histograms(histograms: Mapping[str, Histogram], path: Path) -> None:
-    """Write `histograms`, by the names of tensors, to `path`, whole or not at all."""
+    """Write `histograms`, by the names of tensors, to `path`, whole or not at all.
+
+    Raises:
+        StorageError: the file cannot be written.
+    """
     counted = [one.counts for one in histograms.values()]
     used = [np.flatnonzero(counts) for counts in counted]
-    part = path.with_name(f"{path.name}.part")
-    with part.open("wb") as file:
-        np.savez(
-            file,
-            names=np.array(list(histograms), dtype=np.str_),
-            ends=np.array([(one.low, one.high) for one in histograms.values()]).reshape(-1, 2),
-            lengths=np.array([len(bins) for bins in used], np.int64),
-            bins=np.concatenate([np.empty(0, np.int64), *used]),
-            counts=np.concatenate(
-                [np.empty(0, np.int64)]
-                + [counts[bins] for counts, bins in zip(counted, used, strict=True)]
-            ),
-        )
-    part.replace(path)
+    content = BytesIO()
+    np.savez(
+        content,
+        names=np.array(list(histograms), dtype=np.str_),
+        ends=np.array([(one.low, one.high) for one in histograms.values()]).reshape(-1, 2),
+        lengths=np.array([len(bins) for bins in used], np.int64),
+        bins=np.concatenate([np.empty(0, np.int64), *used]),
+        counts=np.concatenate(
+            [np.empty(0, np.int64)]
+            + [counts[bins] for counts, bins in zip(counted, used, strict=True)]
+        ),
+    )
+    atomic_write(path, [content.getvalue()], overwrite=True)
 
 
 def load_histograms(path: Path) -> dict[str, Histogram]:

@@ -1,6 +1,7 @@
 """Pictures that vary from epoch to epoch, for a data set."""
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Any, SupportsIndex
 
 import numpy as np
@@ -65,6 +66,17 @@ class Augment:
         """
         self._epoch.fill_(whole_number("epoch", epoch))
         self._count = 0
+
+    def at(self, epoch: int) -> "Augment":
+        """The same at `epoch`, whatever is set here, or in another process, meanwhile.
+
+        Raises:
+            RecipeError: `epoch` is no whole number from 0.
+        """
+        other = copy(self)
+        other._epoch = torch.tensor(whole_number("epoch", epoch))
+        other._count = 0
+        return other
 
     def draw(self, size: tuple[int, int], index: SupportsIndex | None = None) -> Chain:
         """What a picture goes through, as a chain in which nothing is random any more.

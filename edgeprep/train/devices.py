@@ -1,6 +1,7 @@
 """Lightning Fabric: devices, processes and arithmetic, by its own words in `[train]`."""
 
 import logging
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,12 +10,24 @@ import torch
 from lightning_fabric import Fabric
 from lightning_fabric.strategies.launchers.multiprocessing import _MultiProcessingLauncher
 from lightning_fabric.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
+from lightning_fabric.strategies.strategy import _Sharded
 
 from edgeprep.errors import RecipeError
 from edgeprep.recipe import TrainTable
 from edgeprep.train.possible import explain
 
-__all__ = ["check_forks", "children_of", "fabric_in_silence", "is_forked", "open_fabric", "seeded"]
+__all__ = [
+    "check_forks",
+    "children_of",
+    "fabric_in_silence",
+    "is_forked",
+    "open_fabric",
+    "repeatable",
+    "seeded",
+]
+
+# https://docs.nvidia.com/cuda/cublas/#results-reproducibility: read when cuBLAS is first used.
+_SPACE = "CUBLAS_WORKSPACE_CONFIG"
 
 
 def open_fabric(settings: TrainTable) -> Fabric:
@@ -36,6 +49,8 @@ def open_fabric(settings: TrainTable) -> Fabric:
             )
         if _start_method(fabric) == "spawn":
             raise ValueError("processes are spawned")
+        if isinstance(fabric.strategy, _Sharded):
+            raise ValueError("each device has a share of the weights")
     except Exception as error:  # Fabric lets out errors of every kind
         raise RecipeError(explain(settings, error)) from error
     if settings.batch % fabric.world_size:
@@ -77,14 +92,32 @@ def _start_method(fabric: Fabric) -> str | None:
 def seeded(device: torch.device) -> Iterator[None]:
     """Inside, torch may be seeded at will; afterwards its generators are as they were."""
     devices = [device] if device.type == "cuda" else []
-    before = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
+    with torch.random.fork_rng(devices), repeatable(device):
+        yield
+
+
+@contextmanager
+def repeatable(device: torch.device) -> Iterator[None]:
+    """Inside, a GPU computes the same again, or torch warns of what on it does not."""
+    if device.type != "cuda":
+        yield
+        return
+    cudnn = torch.backends.cudnn
+    before = cudnn.deterministic, cudnn.benchmark
+    strict = torch.are_deterministic_algorithms_enabled()
+    warning = torch.is_deterministic_algorithms_warn_only_enabled()
+    space = os.environ.get(_SPACE)
     # The fastest kernel of the moment may be another one after a resume.
-    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
+    cudnn.deterministic, cudnn.benchmark = True, False
+    torch.use_deterministic_algorithms(mode=True, warn_only=True)
+    os.environ.setdefault(_SPACE, ":4096:8")
     try:
-        with torch.random.fork_rng(devices):
-            yield
+        yield
     finally:
-        torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = before
+        cudnn.deterministic, cudnn.benchmark = before
+        torch.use_deterministic_algorithms(strict, warn_only=warning)
+        if space is None:
+            os.environ.pop(_SPACE, None)
 
 
 @contextmanager

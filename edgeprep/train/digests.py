@@ -52,6 +52,6 @@ def code_beside(directory: Path) -> list[Path]:
     return found
 
 
-def structure_of(network: torch.nn.Module) -> str:
-    """`network` as it prints itself, but for where in memory its functions are."""
-    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(network))
+def structure_of(value: object) -> str:
+    """`value` as it prints itself, but for where in memory its functions are."""
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))

@@ -3,7 +3,7 @@
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -114,8 +114,8 @@ class Drawn(Supply):
         if self._vary is None:
             where = self._split.where
             return prepare_each(samples, self._host, where, fps=self._fps, frames=self._frames)
-        self._vary.augment.set_epoch(epoch)
-        return _varied(samples, self._vary)
+        # Other processes of the training may draw another epoch by now.
+        return _varied(samples, replace(self._vary, augment=self._vary.augment.at(epoch)))
 
 
 def _varied(samples: Samples, vary: Variation) -> Iterator[Row]:

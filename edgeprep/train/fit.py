@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from edgeprep.data import Progress, silent
+from edgeprep.errors import RecipeError
 from edgeprep.interfaces import Objective
 from edgeprep.recipe import TrainTable
 from edgeprep.train.data import TrainingData, check_learnable
@@ -52,8 +53,8 @@ def fit(
     """Train `network` on `data` as `settings` say.
 
     A training that was ended in `storage`, at any moment, goes on there and comes to the same
-    weights, bit for bit on the same machine. One of other settings, data or weights is begun anew,
-    as is a damaged one.
+    weights: on a CPU bit for bit, and on a GPU of the same kind but for operations that torch warns
+    of. One of other settings, data or weights is begun anew, as is a damaged one.
 
     Args:
         network: it is changed in its place; all its parameters learn but those that `settings`
@@ -70,8 +71,8 @@ def fit(
         rate_key: the path of the learning rate, for messages; "" where no key has it.
 
     Raises:
-        RecipeError: the settings do not fit the network or the data, the task has no objective, or
-            the network fails.
+        RecipeError: `epochs` is below 1, the settings do not fit the network or the data, the task
+            has no objective, or the network fails.
         DataError: the data cannot be used.
         TrainingError: the loss is NaN or infinite, or memory does not suffice; the message says
             where, and what is kept in `storage`.
@@ -82,6 +83,8 @@ def fit(
     from edgeprep.train.devices import check_forks, open_fabric
     from edgeprep.train.training import Training, remedy_for, train_on
 
+    if epochs is not None and epochs < 1:
+        raise RecipeError(f"{where}.epochs: must be at least 1, got {epochs!r}")
     if objective is None:
         objective = objective_for(data.task, settings)
         check_learnable(network, data)
@@ -94,8 +97,8 @@ def fit(
         settings=settings,
         storage=storage,
         objective=objective,
-        epochs=epochs or settings.epochs,
-        learning_rate=learning_rate or settings.learning_rate,
+        epochs=settings.epochs if epochs is None else epochs,
+        learning_rate=settings.learning_rate if learning_rate is None else learning_rate,
         progress=progress,
         watch=watch,
         otherwise="begin anew",

@@ -22,6 +22,7 @@ from edgeprep.train.files import CHECKPOINT, EPOCH, WEIGHTS, remove_files
 from edgeprep.train.history import Row, write_history
 from edgeprep.train.learner import Learner
 from edgeprep.train.parameters import set_rate
+from edgeprep.train.processes import is_lost, share_buffers
 from edgeprep.train.schedules import LearningRate
 from edgeprep.train.seeds import order_of, seed_of
 from edgeprep.train.snapshot import snapshot
@@ -77,6 +78,7 @@ class Loop:
     step: int = 0
     loss: float = 0.0
     seconds: float = 0.0
+    since: float = 0.0
     rows: list[Row] = field(default_factory=list)
     verdict: Verdict = field(default_factory=Verdict)
 
@@ -105,7 +107,7 @@ class Loop:
                     done(row.describe())
 
     def _epoch(self) -> Row:
-        start = saved = monotonic()
+        self.since = monotonic()
         self.learner.train()
         upcoming = self.epoch + 1 if self.epoch + 1 < self.rate.epochs else None
         batches = self.data.supply.batches(self.epoch, self._shares(), upcoming=upcoming)
@@ -113,18 +115,17 @@ class Loop:
             for batch in batches:
                 self._step(batch)
                 stop()
-                if monotonic() - saved > self.settings.save_minutes * 60:
-                    now = monotonic()
-                    self.seconds, start, saved = self.seconds + now - start, now, now
+                if monotonic() - self.since > self.settings.save_minutes * 60:
                     self._save_step()
         self._check_weights()
         score = validate(self.fabric, self.learner.network, self.average, self.data)
+        self._count_seconds()
         row = Row(
             epoch=self.epoch + 1,
             loss=self.loss / self.rate.steps,
             learning_rate=self._rate(self.rate.steps - 1),
             scores=score,
-            seconds=self.seconds + monotonic() - start,
+            seconds=self.seconds,
         )
         self._end_of_epoch(row)
         return row
@@ -179,6 +180,7 @@ class Loop:
             )
         self.optimizer.step()
         self.optimizer.zero_grad()
+        share_buffers(self.fabric, self.learner)
         mean: Any = self.fabric.all_reduce(loss.detach(), reduce_op="mean")
         return float(mean)
 
@@ -190,6 +192,8 @@ class Loop:
         except EdgePrepError:
             raise
         except (Exception, SystemExit) as error:
+            if is_lost(self.fabric, error):
+                raise
             if _is_memory(error):
                 remedy = "a smaller train.batch needs less"
                 raise TrainingError(
@@ -260,9 +264,14 @@ class Loop:
             write_checkpoint(self.storage / CHECKPOINT, snapshot(self))
 
     def _save_step(self) -> None:
+        self._count_seconds()
         # What is broken is not kept; the next loss, or the end of the epoch, will say so.
         if self.fabric.is_global_zero and self._broken() is None:
             write_checkpoint(self.storage / EPOCH, snapshot(self))
+
+    def _count_seconds(self) -> None:
+        now = monotonic()
+        self.seconds, self.since = self.seconds + now - self.since, now
 
     def _end_of_steps(self) -> None:
         if self.fabric.is_global_zero:

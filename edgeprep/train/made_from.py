@@ -40,6 +40,7 @@ def digests_of(training: "Training") -> dict[str, str]:
         "network": _digest([structure_of(training.network).encode()]),
         # What a factory and a network's methods do is in no other digest.
         "code beside the recipe": digest_files(code_beside(directory)),
+        "task": _digest([structure_of(training.data.task).encode()]),
         "objective": _of_objective(training),
         "versions of torch and edgeprep": _of_program(),
     }

@@ -54,7 +54,7 @@ class CrossEntropy(Objective):
                 )
             case "none":
                 # The logarithm of probabilities that add up to 1 is as good as any logits.
-                output = output.clamp_min(_LEAST).log()
+                output = _logarithm(output)
         return functional.cross_entropy(output, labels, label_smoothing=self._smoothing)
 
     def imitation(
@@ -69,7 +69,7 @@ class CrossEntropy(Objective):
             case "sigmoid":
                 return separate_divergence(ours, theirs, temperature)
             case "none":
-                ours, theirs = (output.clamp_min(_LEAST).log() for output in (ours, theirs))
+                ours, theirs = _logarithm(ours), _logarithm(theirs)
         return class_divergence(ours, theirs, temperature)
 
     def _smoothed(self, labels: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
@@ -122,4 +122,11 @@ class EachCrossEntropy(Objective):
     def _logits(self, output: torch.Tensor) -> torch.Tensor:
         if self._task.scores == "sigmoid":
             return output
-        return output.clamp(_LEAST, 1.0 - _LEAST).logit()
+        return _logarithm(output) - _logarithm(1.0 - output)
+
+
+def _logarithm(probabilities: torch.Tensor) -> torch.Tensor:
+    """That of `probabilities`; below the least one, its value and its slope."""
+    # Not of a clamp alone, which has no slope where a network is wrong and sure of it.
+    raised = (probabilities.clamp_min(_LEAST) - probabilities).detach()
+    return (probabilities + raised).log()

@@ -56,7 +56,7 @@ def overlaps(digests: Mapping[str, Sequence[bytes]]) -> tuple[str, ...]:
         count = sum(digest in seen for digest in asked)
         if count:
             warnings.append(
-                f"{count} of the {len(asked)} pictures of {other} are in {one}, too; "
-                "a score on them says little of new pictures"
+                f"{count} of the {len(asked)} pictures of {other} are in {one}, too, identical to "
+                "the pixel; a score on them says little of new pictures"
             )
     return tuple(warnings)

@@ -1,6 +1,5 @@
 """What Lightning Fabric can do on this machine, told to those who have asked for something else."""
 
-from importlib.util import find_spec
 from typing import get_args
 
 from lightning_fabric.accelerators import ACCELERATOR_REGISTRY
@@ -17,10 +16,13 @@ _FIRST = ("tpu", "mps", "cuda", "cpu")
 # Strategies by the beginning of their names. There is one "mps" device, and nothing to share out.
 _FAMILIES = {
     "cpu": ("ddp",),
-    "cuda": ("ddp", "dp", "fsdp", "deepspeed"),
+    "cuda": ("ddp", "dp"),
     "mps": (),
     "tpu": ("xla", "single_xla"),
 }
+# A factory's module has a private name, which a process that is spawned could not import. Of what
+# devices share out among them, no process has all to keep.
+_REFUSED = ("_spawn", "fsdp", "deepspeed")
 # The same ones under other names, or with a choice of their own.
 _LEFT_OUT = ("_notebook", "_find_unused_")
 
@@ -63,12 +65,13 @@ def _accelerators() -> list[str]:
 
 
 def _strategies(accelerator: str) -> list[str]:
-    """Those that Fabric has for `accelerator`, without those whose library is not here."""
-    families = [
-        name for name in _FAMILIES[accelerator] if name != "deepspeed" or find_spec("deepspeed")
+    """Those that Fabric has for `accelerator`, without those that `open_fabric` refuses."""
+    families = _FAMILIES[accelerator]
+    known = [
+        name
+        for name in STRATEGY_REGISTRY.available_strategies()
+        if not any(word in name for word in _REFUSED)
     ]
-    # NOTE: a factory's module has a private name, which a process that is spawned could not import.
-    known = [name for name in STRATEGY_REGISTRY.available_strategies() if "_spawn" not in name]
     return ["auto", *(name for name in known if any(_is_of(name, one) for one in families))]
 
 

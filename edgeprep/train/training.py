@@ -11,11 +11,19 @@ from typing import Literal
 import safetensors.torch
 import torch
 from lightning_fabric import Fabric
+from torch.multiprocessing.spawn import ProcessExitedException
 
 from edgeprep.data import Progress, silent
-from edgeprep.errors import CheckpointError, EdgePrepError, OutputExists, RecipeError
+from edgeprep.errors import (
+    CheckpointError,
+    EdgePrepError,
+    OutputExists,
+    RecipeError,
+    TrainingError,
+)
 from edgeprep.interfaces import Objective
 from edgeprep.recipe import TrainTable
+from edgeprep.schema.foreign import name_fault
 from edgeprep.train.checkpoint import Checkpoint, read_checkpoint
 from edgeprep.train.data import TrainingData
 from edgeprep.train.devices import fabric_in_silence, is_forked, seeded
@@ -26,6 +34,7 @@ from edgeprep.train.learner import Learner
 from edgeprep.train.loop import Loop
 from edgeprep.train.made_from import differences, digests_of
 from edgeprep.train.parameters import build_optimizer, freeze
+from edgeprep.train.processes import first_fault, is_lost
 from edgeprep.train.schedules import LearningRate
 from edgeprep.train.snapshot import restore
 from edgeprep.train.threads import threads_for, using_threads
@@ -95,8 +104,11 @@ def train_on(fabric: Fabric, training: Training) -> Outcome:
     network, device = training.network, _device(training.network)
     dtypes = {name: tensor.dtype for name, tensor in _tensors(network)}
     check_batch(training.data, training.settings)
-    with fabric_in_silence():
-        finished: Outcome = fabric.launch(partial(_train, training=training)).outcome()
+    try:
+        with fabric_in_silence():
+            finished: Outcome = fabric.launch(partial(_train, training=training)).outcome()
+    except ProcessExitedException as error:
+        raise _lost(training, error) from error
     if not fabric.is_global_zero:
         return finished
     # Fabric has moved the network, and "true" half precision has made another type of it.
@@ -139,8 +151,17 @@ def _train(fabric: Fabric, training: Training) -> _Answer:
             loop.run()
     except EdgePrepError as error:
         # As a value: of an exception that ends a forked process, only its text is left.
-        return _Answer(error)
+        return _Answer(first_fault(fabric, error))
+    except RuntimeError as error:
+        if not is_lost(fabric, error):
+            raise
+        return _Answer(first_fault(fabric, _lost(training, error)))
     return _Answer(Outcome(rows=tuple(loop.rows), verdict=loop.verdict))
+
+
+def _lost(training: Training, error: Exception) -> TrainingError:
+    rule = "every process must come to the end of the training"
+    return TrainingError(f"{training.where}: {rule}, got {name_fault(error)}")
 
 
 def _prepare(fabric: Fabric, training: Training) -> Loop:

@@ -5,7 +5,7 @@ objective makes of the same picture travels in the same row.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar, cast
 
 import numpy as np
@@ -42,32 +42,22 @@ def show(
     if preparation.host.remembers:
         rule = "must look at one picture at a time where the training looks at it in other ways"
         raise RecipeError(f"preprocess: {rule}, got one with a memory")
-    packed = _Packed(preparation.host, views)
-    parts = packed.parts(picture)
+    parts = _parts(preparation.host, views, picture)
     length = sum(part.nbytes for part in parts)
-    object.__setattr__(packed, "length", length)
+    packed = _Packed(host=preparation.host, views=tuple(views), length=length)
     host = Chain(input=preparation.host.input, stages=(packed,))
     return Preparation(host=host, graph=_Unpack(preparation.graph, parts))
 
 
-@dataclass(frozen=True, init=False)
+@dataclass(frozen=True, kw_only=True)
 class _Packed(Stage):
     """The host's share of a preprocessing and some views, as the bytes of one row."""
 
     name: ClassVar[str] = "packed"
 
-    host: Chain = field(init=False)
-    views: tuple[View, ...] = field(init=False)
-    length: int = field(init=False)
-
-    def __init__(self, host: Chain, views: Sequence[View]) -> None:
-        object.__setattr__(self, "host", host)
-        object.__setattr__(self, "views", tuple(views))
-        object.__setattr__(self, "length", 1)
-
-    def parts(self, picture: NDArray[np.uint8]) -> list[NDArray[Any]]:
-        """What is in the row of one picture."""
-        return [self.host.prepare(picture)[0], *(view(picture) for view in self.views)]
+    host: Chain
+    views: tuple[View, ...]
+    length: int
 
     def output(self, image: ImageSpec) -> ImageSpec:
         """See `Stage.output`."""
@@ -75,11 +65,16 @@ class _Packed(Stage):
 
     def apply(self, F: Primitives[T], x: T, image: ImageSpec) -> T:
         """See `Stage.apply`; numpy's arrays alone."""
-        parts = self.parts(cast(Any, x)[0])
+        parts = _parts(self.host, self.views, cast(Any, x)[0])
         row = np.concatenate(
             [np.ascontiguousarray(part).reshape(-1).view(np.uint8) for part in parts]
         )
         return cast(T, row[None, None, :, None])
+
+
+def _parts(host: Chain, views: Sequence[View], picture: NDArray[np.uint8]) -> list[NDArray[Any]]:
+    """What is in the row of one picture."""
+    return [host.prepare(picture)[0], *(view(picture) for view in views)]
 
 
 class _Unpack(torch.nn.Module):
@@ -96,7 +91,7 @@ class _Unpack(torch.nn.Module):
         """`(N, 1, bytes, 1)`, uint8, to several tensors."""
         each = torch.split(rows.reshape(len(rows), -1), self._sizes, dim=1)
         pictures, *views = (
-            part.contiguous().view(dtype).reshape(len(rows), *shape)
+            part.clone(memory_format=torch.contiguous_format).view(dtype).reshape(len(rows), *shape)
             for part, dtype, shape in zip(each, self._dtypes, self._shapes, strict=True)
         )
         return self.graph(pictures), *views

@@ -62,8 +62,10 @@ def test_a_training_prints_its_scores_and_where_the_weights_are(edgeprep: Run, r
     assert best.startswith("best epoch ")
     assert best.endswith(" of 4")
     assert [line.rpartition(" on ")[2] for line in scores] == ["data.validation", "data.evaluation"]
-    told = "6 of the 6 pictures of data.validation are in data.training, too; a score on them says"
-    assert overlap == f"warning: {told} little of new pictures"
+    told = (
+        "6 of the 6 pictures of data.validation are in data.training, too, identical to the pixel"
+    )
+    assert overlap == f"warning: {told}; a score on them says little of new pictures"
     assert second.startswith("warning: 24 of the 24 pictures of data.evaluation are in data.train")
     assert third.startswith("warning: 6 of the 24 pictures of data.evaluation are in data.valid")
     assert beside == "beside the weights: checkpoint.safetensors, metrics.csv, curve.png"

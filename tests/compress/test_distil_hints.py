@@ -22,6 +22,10 @@ def network(width: int, *, size: int = 1) -> nn.Module:
     )
 
 
+def noise(*shape: int, seed: int) -> torch.Tensor:
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
+
+
 def hints_of(
     hint: Hint, ours: torch.Tensor, theirs: torch.Tensor
 ) -> tuple[Hints, dict[str, torch.Tensor], dict[str, torch.Tensor]]:
@@ -31,7 +35,7 @@ def hints_of(
 
 def test_an_adapter_brings_channels_to_those_of_the_teacher() -> None:
     hint = Hint(student="0", teacher="1", weight=0.5)
-    ours, theirs = torch.rand(2, 3, 4, 4), torch.rand(2, 5, 4, 4)
+    ours, theirs = noise(2, 3, 4, 4, seed=1), noise(2, 5, 4, 4, seed=2)
     hints, *seen = hints_of(hint, ours, theirs)
     (adapter,) = hints.adapters
     weight, bias = adapter.weight.detach()[:, :, 0, 0].numpy(), adapter.bias.detach().numpy()
@@ -56,13 +60,27 @@ def test_maps_of_another_size_are_brought_to_that_of_the_teacher() -> None:
 def test_vectors_and_tokens_have_linear_adapters(
     ours: tuple[int, ...], theirs: tuple[int, ...]
 ) -> None:
-    hints, *seen = hints_of(Hint(student="0", teacher="1"), torch.rand(ours), torch.rand(theirs))
+    mine, wanted = noise(*ours, seed=1), noise(*theirs, seed=2)
+    hints, *seen = hints_of(Hint(student="0", teacher="1"), mine, wanted)
     (adapter,) = hints.adapters
     assert (adapter.in_features, adapter.out_features) == (3, 5)
+    weight, bias = adapter.weight.detach().numpy(), adapter.bias.detach().numpy()
+    adapted = mine.numpy() @ weight.T + bias
+    if len(ours) == 3:
+        adapted = np.stack([resampled(tokens, theirs[1]) for tokens in adapted])
+    expected = np.mean((adapted - wanted.numpy()) ** 2)
     loss = hints.loss(*seen)
+    assert loss.item() == pytest.approx(expected, rel=1e-5)
     loss.backward()
     assert adapter.weight.grad is not None
-    assert loss.item() > 0
+    assert bool(adapter.weight.grad.any())
+
+
+def resampled(tokens: np.ndarray[Any, Any], count: int) -> np.ndarray[Any, Any]:
+    """`(tokens, channels)` to `count` tokens, between the two nearest, centres at half-integers."""
+    places = (np.arange(count) + 0.5) * len(tokens) / count - 0.5
+    channels = [np.interp(places, np.arange(len(tokens)), channel) for channel in tokens.T]
+    return np.stack(channels, 1)
 
 
 def test_adapters_start_alike_in_every_run_and_leave_the_generator_alone() -> None:
@@ -84,6 +102,15 @@ def test_what_modules_give_is_seen_inside_the_block_only() -> None:
     seen.clear()
     student(torch.zeros(1, 3, 6, 6))
     assert not seen
+
+
+def test_what_a_later_operation_overwrites_was_seen_before() -> None:
+    layer = nn.Linear(3, 4)
+    inputs = noise(5, 3, seed=1)
+    with recorded({"0": layer}) as seen:
+        nn.Sequential(layer, nn.ReLU(inplace=True))(inputs)
+    assert torch.equal(seen["0"], layer(inputs))
+    assert seen["0"].requires_grad
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from edgeprep.compress._student import narrow
 from edgeprep.compress.distil import Distil, Hint, TeacherFactory
 from edgeprep.errors import CheckpointError, ConvertError, RecipeError
 
@@ -37,6 +38,19 @@ def test_a_width_that_cannot_be_is_called_a_width(
     with pytest.raises((RecipeError, ConvertError), match=r"^distil\.width") as fault:
         Distil(teacher=FACTORY, width=width).apply(student, workbench(student))
     assert str(fault.value) == message
+
+
+def test_a_network_in_which_no_channel_can_go_is_told_to_leave_the_width_out(
+    build: Make, workbench: Bench
+) -> None:
+    student = build(4)
+    with pytest.raises(ConvertError, match="channels that can go") as fault:
+        narrow(student, 0.5, workbench(student))
+    assert str(fault.value) == (
+        "distil.width: must find channels that can go, got 0 of 7 groups; 'blocks.2.1.0', "
+        "'blocks.2.0.0', 'blocks.1.1.0' and 4 more stay: no lower count than 4 is a multiple of 8, "
+        "for 0.5; leave it out"
+    )
 
 
 class Holds(nn.Module):
@@ -117,13 +131,13 @@ def test_what_cannot_be_done_is_refused_before_any_training(
 def test_weights_that_do_not_fit_the_teacher_are_refused(
     taught: float, build: Make, workbench: Bench
 ) -> None:
-    narrow = TeacherFactory(
+    smaller = TeacherFactory(
         factory="model:build", arguments={"width": 2}, weights="teacher.safetensors"
     )
     student = build(4)
     message = "^distil.teacher.weights: 'teacher.safetensors' must fit the network, got"
     with pytest.raises(CheckpointError, match=message):
-        Distil(teacher=narrow).apply(student, workbench(student))
+        Distil(teacher=smaller).apply(student, workbench(student))
 
 
 def test_a_depth_that_leaves_nothing_out_is_told_with_one_that_does(

@@ -11,7 +11,13 @@ from torch import nn
 
 from edgeprep import convert
 from edgeprep.compress._answers import match_answers
-from edgeprep.compress._teacher import BundleTeacher, Teacher, open_teacher, teacher_files
+from edgeprep.compress._teacher import (
+    BundleTeacher,
+    NetworkTeacher,
+    Teacher,
+    open_teacher,
+    teacher_files,
+)
 from edgeprep.compress._views import view_of
 from edgeprep.compress.distil import Distil, Hint, TeacherFactory
 from edgeprep.errors import BundleError, ClosedError, RecipeError
@@ -97,6 +103,10 @@ def picture() -> np.ndarray[Any, Any]:
     return np.random.default_rng(0).integers(0, 256, (12, 12, 3), dtype=np.uint8)
 
 
+def noise(*shape: int) -> torch.Tensor:
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(0))
+
+
 def opened(teacher: str | TeacherFactory, bench: Any) -> Teacher:
     return open_teacher(teacher, bench)
 
@@ -115,7 +125,7 @@ def test_a_recipe_with_the_same_preprocessing_takes_what_the_student_takes(
     teacher = opened(name, bench)
     assert teacher.view is None
     assert (teacher.labels, teacher.scores) == (("red", "green", "blue"), "softmax")
-    inputs = torch.rand(2, 3, 12, 12)
+    inputs = noise(2, 3, 12, 12)
     (answers,) = teacher.answer(inputs)
     assert torch.allclose(answers, inputs.mean((2, 3)))
     assert not answers.requires_grad
@@ -163,6 +173,29 @@ def test_a_bundle_answers_on_its_engine(
         Distil(teacher="wise.edgeprep", hints=hints).apply(bench.came, bench)
 
 
+def test_a_bundle_that_cannot_serve_lets_go_of_its_engine(
+    write: Write, bench: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = tmp_path / "wise.edgeprep"
+    convert(write(OWN) / "recipe.toml", bundle)
+    close, closed = BundleTeacher.close, []
+
+    def record(teacher: BundleTeacher) -> None:
+        close(teacher)
+        with pytest.raises(ClosedError, match="close"):
+            teacher._runner.run((np.zeros((1, 6, 6, 3), np.uint8),))
+        closed.append(teacher)
+
+    monkeypatch.setattr(BundleTeacher, "close", record)
+    with pytest.raises(RecipeError, match="serve") as caught:
+        BundleTeacher(bundle, "wise.edgeprep", bench.registry, ImageSpec(height=24, width=24))
+    assert str(caught.value) == (
+        "bundle 'wise.edgeprep' must serve as it is, got input.size: must be that of the student, "
+        "or free, got [12, 12] for [24, 24]"
+    )
+    assert len(closed) == 1
+
+
 def test_a_damaged_bundle_is_refused(bench: Any, tmp_path: Path) -> None:
     (tmp_path / "wise.edgeprep").write_bytes(b"no bundle")
     with pytest.raises(BundleError, match=r"^distil\.teacher: .*wise\.edgeprep: "):
@@ -173,9 +206,18 @@ def test_a_factory_takes_what_the_student_takes(bench: Any, tmp_path: Path) -> N
     (tmp_path / "model.py").write_text(MODEL)
     teacher = opened(TeacherFactory(factory="model:build", labels=("blue", "red", "green")), bench)
     assert teacher.view is None
-    inputs = torch.rand(2, 3, 12, 12)
+    inputs = noise(2, 3, 12, 12)
     (answers,) = match_answers(teacher, bench)(inputs)
     assert torch.allclose(answers, inputs.mean((2, 3))[:, [1, 2, 0]])
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_a_teacher_answers_a_student_that_learns_in_another_precision(dtype: torch.dtype) -> None:
+    network = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
+    teacher = NetworkTeacher(network, "wise", taken=(1, 3, 2, 2))
+    inputs = noise(5, 3, 2, 2).to(dtype)
+    (answers,) = teacher.answer(inputs)
+    assert torch.equal(answers, network(inputs.float()))
 
 
 @pytest.mark.parametrize(

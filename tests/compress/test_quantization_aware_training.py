@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from edgeprep.compress._quantization_aware import fine_tuning
+from edgeprep.compress._quantization_aware import NoiseBySignal, fine_tuning
 from edgeprep.compress.simulate import collect_ranges
 from edgeprep.recipe import load_recipe
 from edgeprep.registry import Registry
@@ -143,9 +143,10 @@ def test_one_that_was_ended_between_an_epochs_last_step_and_its_score_does(
             raise Stop("killed")
         return validate(*given)
 
-    with monkeypatch.context() as patched, pytest.raises(Stop, match="killed"):
+    with monkeypatch.context() as patched:
         patched.setattr("edgeprep.train.loop.validate", end)
-        tune("ended", train=train)
+        with pytest.raises(Stop, match="killed"):
+            tune("ended", train=train)
     ticks: list[Tick] = []
     resumed = tune("ended", train=train, watch=ticks.append)
     assert [(tick.epoch, tick.step) for tick in ticks] == [(3, 1), (3, 2), (3, 3)]
@@ -157,6 +158,16 @@ def test_one_that_was_ended_between_an_epochs_last_step_and_its_score_does(
 @pytest.mark.parametrize("train", ["", "ema = 0.8", 'precision = "bf16-mixed"'])
 def test_it_learns(tune, train):
     first, *_, last = tune("here", train=f"{train}\npatience = 30").history
+    assert last.loss < first.loss
+
+
+@pytest.mark.parametrize("precision", ["bf16-true", "64-true"])
+@pytest.mark.parametrize("learn_from", ["labels", "itself"])
+def test_it_learns_in_other_precisions(tune, precision, learn_from):
+    torch.manual_seed(0)
+    objective = NoiseBySignal(Small().eval()) if learn_from == "itself" else None
+    train = f'precision = "{precision}"'
+    first, *_, last = tune("here", train=train, objective=objective).history
     assert last.loss < first.loss
 
 

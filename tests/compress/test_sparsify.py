@@ -73,6 +73,26 @@ def test_two_of_four_along_the_input_channels(workbench):
     assert sparse[2].weight.flatten().tolist() == [5, 5, 0, 0, 0, 0, -3, -4]
 
 
+def test_blocks_of_transposed_convolutions_stay_inside_groups(workbench):
+    dense = nn.Sequential(
+        nn.ConvTranspose2d(8, 8, 2, groups=8), nn.ConvTranspose2d(8, 2, 1, groups=2)
+    )
+    dense[1].weight.data = torch.tensor([1.0, -4, 3, 2, 8, 7, 6, 5]).reshape(8, 1, 1, 1)
+    bench = workbench(network())
+    sparse = Sparsify(n=2, m=4).apply(copy.deepcopy(dense), bench)
+    assert torch.equal(sparse[0].weight, dense[0].weight)
+    assert sparse[1].weight.flatten().tolist() == [0, -4, 3, 0, 8, 7, 0, 0]
+    assert bench.told == [
+        (
+            "sparsify",
+            (
+                "10.0% of 40 weights are 0 in 1 of 2 layers; '0' stays: "
+                "input channels that each filter reads are no multiple of 4"
+            ),
+        )
+    ]
+
+
 def test_layers_that_no_block_fits_stay_and_are_named(workbench):
     bench = workbench(network())
     sparse = Sparsify(n=1, m=4).apply(network(), bench)

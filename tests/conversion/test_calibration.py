@@ -115,6 +115,6 @@ def test_pictures_that_scores_are_of_are_counted():
     mixed = np.concatenate([pictures(5, seed=1), pictures(6)])
     (warning,) = check(mixed, pictures(9, seed=1))
     assert warning == (
-        "5 of the 9 pictures of data.evaluation are in data.calibration, too; a score on them says "
-        "little of new pictures"
+        "5 of the 9 pictures of data.evaluation are in data.calibration, too, identical to the "
+        "pixel; a score on them says little of new pictures"
     )

@@ -340,7 +340,8 @@ def test_every_step_is_told_in_order(project: Project, output: Path, registry: R
     def progress(title: str) -> Iterator[Callable[[str], None]]:
         yield lambda result: told.append(f"{title}: {result}")
 
-    edgeprep.convert(project(), output, registry=registry, progress=progress)
+    other = 'evaluation = { factory = "data:pictures", arguments = { size = 14 } }'
+    edgeprep.convert(project(data=other), output, registry=registry, progress=progress)
     assert [line.partition(":")[0] for line in told] == STEPS
     assert told[1].endswith("calibration: 24 samples; evaluation: 24 samples")
 

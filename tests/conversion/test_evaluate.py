@@ -65,6 +65,16 @@ def test_a_score_on_fewer_samples_has_no_drop(
     assert [score.drops for score in evaluation.scores] == [{}, {}]
 
 
+def test_a_score_on_as_many_other_samples_has_no_drop(
+    recipe: Recipe, output: Path, registry: Registry
+) -> None:
+    data = recipe.directory / "data.py"
+    data.write_text(data.read_text().replace("default_rng(3)", "default_rng(4)"))
+    evaluation = evaluate(output, recipe, registry=registry)
+    assert evaluation.samples == 24
+    assert [score.drops for score in evaluation.scores] == [{}, {}]
+
+
 def wrong_in_int8(fake: SimpleNamespace) -> None:
     """Move so much weight from red to blue that int8 takes every red picture for another."""
     fake.faults["int8"] = 5.0
@@ -108,8 +118,8 @@ def test_the_budgets_metric_comes_first_and_the_tasks_own_after_it(
     assert evaluation.metrics == ("f1-macro", "accuracy")
     assert evaluate_source(budget, metrics=["top-2"], registry=registry).metrics == ("top-2",)
     every = evaluate_source(budget, metrics="all", registry=registry).metrics
-    assert every[:3] == ("f1-macro", "accuracy", "precision-macro")
-    assert len(every) == len(set(every)) == len(Classify.metrics) - 1
+    assert every[:4] == ("f1-macro", "accuracy", "top-2", "precision-macro")
+    assert len(every) == len(set(every)) == len(Classify.metrics)
 
 
 def test_a_metric_without_a_value_on_the_data_is_an_error_or_a_reason(

@@ -12,11 +12,14 @@ import pytest
 
 from edgeprep.conversion.evaluation import SOURCE, Evaluation, Score
 from edgeprep.conversion.evaluation_report import write_report
+from edgeprep.conversion.scoring import Scoring
+from edgeprep.data import Prepared
 from edgeprep.errors import OutputExists, StorageError
 from edgeprep.metrics.class_score import BoxScore, ClassScore
 from edgeprep.pictures import read_picture
 from edgeprep.runtime.candidates import Candidate
 from edgeprep.runtime.timing import Timing
+from edgeprep.tasks.tensors import Tensors
 
 TIMING = Timing(median_ms=1.5, p90_ms=2.0)
 CLASSES = (
@@ -169,6 +172,43 @@ def test_a_directory_with_files_is_left_alone(evaluation: Evaluation, report: Pa
     assert kept.read_text() == "mine"
     write_report(evaluation, report, overwrite=True)
     assert kept.read_text().startswith("{")
+
+
+def test_a_report_takes_the_place_of_an_earlier_one_and_of_nothing_else(
+    evaluation: Evaluation, report: Path
+) -> None:
+    write_report(evaluation, report, overwrite=False)
+    (report / "classes-of-mine.csv").touch()
+    source = replace(evaluation, scores=evaluation.scores[:1])
+    names = write_report(source, report, overwrite=True)
+    assert {path.name for path in report.iterdir()} == {*names, "classes-of-mine.csv"}
+    assert len(names) == 5
+
+
+def test_a_fault_midway_leaves_the_earlier_report(
+    evaluation: Evaluation, report: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_report(evaluation, report, overwrite=False)
+    before = {path.name: path.read_bytes() for path in report.iterdir()}
+
+    def full(path: Path, chunks: object) -> None:
+        if path.name.startswith("confusion"):
+            raise StorageError("disk is full")
+        path.touch()
+
+    monkeypatch.setattr("edgeprep.conversion.evaluation_report.atomic_write", full)
+    with pytest.raises(StorageError, match=r"^disk is full$"):
+        write_report(replace(evaluation, samples=1), report, overwrite=True)
+    assert {path.name: path.read_bytes() for path in report.iterdir()} == before
+
+
+def test_a_task_without_classes_is_scored_without_scikit_learn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "edgeprep.metrics.per_class", None)
+    samples = Prepared(inputs=np.zeros((0, 1, 1, 3), np.uint8), labels=(), skipped=())
+    score = Scoring(task=Tensors(), metrics=()).score(SOURCE, [], samples, TIMING, {})
+    assert (score.classes, score.confusion) == ((), None)
 
 
 def test_what_cannot_become_a_directory_is_refused(evaluation: Evaluation, tmp_path: Path) -> None:

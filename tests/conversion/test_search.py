@@ -354,8 +354,8 @@ def test_warnings_are_told_by_a_search_that_has_nothing_left_to_measure_too(
     assert first.warnings == found.warnings == tuple(told)
     assert told == [
         (
-            "24 of the 24 pictures of data.evaluation are in data.calibration, too; a score on "
-            "them says little of new pictures"
+            "24 of the 24 pictures of data.evaluation are in data.calibration, too, identical "
+            "to the pixel; a score on them says little of new pictures"
         )
     ]
 

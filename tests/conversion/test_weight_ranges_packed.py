@@ -6,7 +6,7 @@ import pytest
 
 from edgeprep.conversion import convert
 from edgeprep.data import WARNING
-from edgeprep.errors import DataError
+from edgeprep.errors import DataError, RecipeError
 
 BOTH = '[quantize]\nweight_range = "both"'
 DARK = """
@@ -38,6 +38,28 @@ def test_both_weight_ranges_make_two_variants_of_static_int8_alone(project, outp
 def test_one_weight_range_makes_one_variant(project, output, registry, weight_range):
     recipe = project(more=f'[quantize]\nweight_range = "{weight_range}"')
     assert variants(recipe, output, registry)["fake-int8"] == weight_range
+
+
+@pytest.mark.parametrize("weight_range", ["full", "both"])
+def test_a_weight_range_that_is_wrong_on_this_machine_is_not_planned(
+    project, output, registry, monkeypatch, weight_range
+):
+    (backend,) = registry.backends_for("fake")
+    monkeypatch.setattr(
+        backend,
+        "refuse",
+        lambda self, device, precision, weight_range: (
+            "sums saturate" if (precision, weight_range) == ("int8", "full") else None
+        ),
+    )
+    recipe = project(more=f'[quantize]\nweight_range = "{weight_range}"')
+    with pytest.raises(RecipeError) as caught:  # noqa: PT011 -- the whole message is compared
+        convert(recipe, output, registry=registry)
+    assert str(caught.value) == (
+        "quantize.weight_range: must be right on this machine, where variants are scored, got "
+        "'full' for 'fake': sums saturate; choose 'auto' or 'reduced', or convert where that is "
+        "not so"
+    )
 
 
 def with_calibration(project, name):

@@ -15,6 +15,7 @@ import edgeprep
 from edgeprep.compress.quantization_aware import QuantizationAware
 from edgeprep.conversion import Progress, silent
 from edgeprep.conversion.compression import _rate_key
+from edgeprep.conversion.score import run_all
 from edgeprep.conversion.search import search
 from edgeprep.errors import BudgetError, RecipeError, TrainingError
 from edgeprep.hookspecs import hookimpl
@@ -129,6 +130,11 @@ def test_pictures_that_are_learned_from_and_judged_by_are_warned_of_once_with_th
     warnings = [line for line in told if "data.evaluation are in data.training" in line]
     assert len(warnings) == 1
     assert "24 of the 24 pictures of data.evaluation are in data.training, too" in warnings[0]
+    # By a conversion that takes the pass from this one, too.
+    told.clear()
+    result = convert(work, progress=progress)
+    assert [line for line in told if line in warnings] == warnings
+    assert set(warnings) <= {f"warning: {text}" for text in result.warnings}
 
 
 class NoNumber(Objective):
@@ -404,8 +410,17 @@ def test_a_pass_that_cannot_name_its_files_is_told_before_any_work(
 
 
 def test_a_network_that_is_over_budget_before_any_export_is_not_exported(
-    convert: Callable[..., Any], registry: Registry, fake: SimpleNamespace
+    convert: Callable[..., Any],
+    registry: Registry,
+    fake: SimpleNamespace,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    scored = []
+    monkeypatch.setattr(
+        "edgeprep.conversion.underway.run_all",
+        lambda *args: scored.append(args) or run_all(*args),
+    )
+
     def work(network: Any, bench: Workbench) -> Any:
         network.head.bias.data = torch.tensor([100.0, 0.0, 0.0])
         network.head.weight.data *= 1.5
@@ -418,3 +433,5 @@ def test_a_network_that_is_over_budget_before_any_export_is_not_exported(
         "budget.max_drop: accuracy may drop by at most 0.1, got 0.6667 (to 0.3333) after the last "
         "of compress, before any export; prune less, train longer, or allow a larger drop"
     )
+    # The source, and what the pass made of it.
+    assert len(scored) == 2

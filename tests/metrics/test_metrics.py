@@ -117,10 +117,20 @@ def test_a_task_of_a_plugin_with_a_metric_that_there_is_not_is_at_fault() -> Non
     )
 
 
-def test_all_metrics_of_a_task_leave_out_a_top_k_that_says_nothing() -> None:
-    assert [metric.name for metric in metrics_of(SIX)] == list(Classify.metrics)
-    names = [metric.name for metric in metrics_of(TASK)]
-    assert names == [name for name in Classify.metrics if name != "top-5"]
+@pytest.mark.parametrize(
+    ("classes", "expected"),
+    [("ab", ()), ("abc", ("top-2",)), ("abcde", ("top-2",)), ("abcdef", ("top-5",))],
+)
+def test_all_metrics_of_a_task_have_a_top_k_that_says_something(
+    classes: str, expected: tuple[str, ...]
+) -> None:
+    names = [metric.name for metric in metrics_of(Classify(labels=tuple(classes)))]
+    assert tuple(name for name in names if name.startswith("top-")) == expected
+    others = [name for name in Classify.metrics if name != "top-5"]
+    assert [name for name in names if name not in expected] == others
+
+
+def test_a_task_without_metrics_has_none() -> None:
     assert metrics_of(Tensors()) == ()
 
 

@@ -89,6 +89,15 @@ def test_workers_see_the_epoch(persistent):
     assert not any(found[0][index] in (found[1][index], found[2][index]) for index in found[0])
 
 
+def test_an_epoch_of_its_own_is_no_other_processes_business():
+    augment, other = Augment(STAGES, seed=7), Augment(STAGES, seed=7)
+    third = augment.at(3)
+    augment.set_epoch(5)
+    other.set_epoch(3)
+    assert (third.epoch, augment.epoch) == (3, 5)
+    assert alone(third) == alone(other)
+
+
 def test_a_process_that_was_spawned_sees_the_epoch():
     augment = Augment(STAGES, seed=7)
     # How an object gets to a worker that does not share the memory of its parent.

@@ -1,6 +1,7 @@
 """Fabric by its own words, and what of them is refused."""
 
 import logging
+import os
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from lightning_fabric.accelerators import ACCELERATOR_REGISTRY
 
 from edgeprep.errors import RecipeError
 from edgeprep.recipe import TrainTable
-from edgeprep.train.devices import check_forks, fabric_in_silence, open_fabric
+from edgeprep.train.devices import check_forks, fabric_in_silence, open_fabric, repeatable
 from edgeprep.train.possible import explain
 from edgeprep.train.threads import threads_for, using_threads
 
@@ -78,6 +79,17 @@ def machine(monkeypatch):
             {"devices": 3},
             "devices: must be at most the 2 of 'cuda' on this machine, got 3",
         ),
+        # Each device has a share of the weights, and one process keeps what there is.
+        (
+            {"cuda": 2},
+            {"strategy": "fsdp"},
+            "strategy: must be one of 'auto', 'ddp', 'ddp_fork', 'dp' on 'cuda' here, got 'fsdp'",
+        ),
+        (
+            {"tpu": 2},
+            {"strategy": "xla_fsdp"},
+            "strategy: must be one of 'auto', 'single_xla', 'xla' on 'tpu' here, got 'xla_fsdp'",
+        ),
         (
             {"mps": 1},
             {"strategy": "ddp"},
@@ -88,6 +100,32 @@ def machine(monkeypatch):
 def test_what_a_machine_has_decides_what_is_possible(machine, counts, asked, message):
     machine(**counts)
     assert explain(TrainTable(**asked), ValueError("no")).startswith(f"train.{message}")
+
+
+def test_a_strategy_that_shares_weights_out_is_refused(machine):
+    machine(cuda=2)
+    settings = TrainTable(accelerator="cuda", devices=2, strategy="fsdp")
+    with pytest.raises(RecipeError, match=r"^train\.strategy") as fault:
+        open_fabric(settings)
+    assert str(fault.value) == (
+        "train.strategy: must be one of 'auto', 'ddp', 'ddp_fork', 'dp' on 'cuda' here, got 'fsdp'"
+    )
+
+
+def test_a_gpu_computes_the_same_again_or_torch_warns_of_it(monkeypatch):
+    def settings():
+        torch_says = torch.are_deterministic_algorithms_enabled()
+        warns = torch.is_deterministic_algorithms_warn_only_enabled()
+        cudnn, space = torch.backends.cudnn, os.environ.get("CUBLAS_WORKSPACE_CONFIG")
+        return torch_says, warns, cudnn.deterministic, cudnn.benchmark, space
+
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    before = settings()
+    with repeatable(torch.device("cuda")):
+        assert settings() == (True, True, True, False, ":4096:8")
+    assert settings() == before
+    with repeatable(torch.device("cpu")):
+        assert settings() == before
 
 
 def test_what_nobody_foresaw_is_told_in_fabrics_words(machine):

@@ -59,8 +59,8 @@ def test_validation_pictures_that_are_learned_from_are_warned_of(project, train,
     recipe = project({"arguments = { count = 12, seed = 5 }": "arguments = { count = 12 }"})
     train(recipe, progress=told)
     warning = (
-        "12 of the 12 pictures of data.validation are in data.training, too; a score on them says "
-        "little of new pictures"
+        "12 of the 12 pictures of data.validation are in data.training, too, identical to the "
+        "pixel; a score on them says little of new pictures"
     )
     assert told.steps[1] == ("warning", warning)
 
@@ -84,8 +84,8 @@ def test_evaluation_pictures_that_are_learned_from_are_warned_of_once(
     # As another pass of one conversion does, which looks at its pictures in other ways, too.
     train(recipe, data=replace(data), storage=other, progress=told)
     warning = (
-        "6 of the 6 pictures of data.evaluation are in data.training, too; a score on them says "
-        "little of new pictures"
+        "6 of the 6 pictures of data.evaluation are in data.training, too, identical to the "
+        "pixel; a score on them says little of new pictures"
     )
     assert [step for step in told.steps if step[0] == "warning"] == [("warning", warning)]
 

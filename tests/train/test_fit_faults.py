@@ -130,6 +130,11 @@ class Breaking(Exploding):
         return next(network.parameters()).detach().sum().nan_to_num().requires_grad_()
 
 
+def test_a_training_without_epochs_is_refused(project, train):
+    with pytest.raises(RecipeError, match=r"^train\.epochs: must be at least 1, got 0$"):
+        train(project(), epochs=0)
+
+
 def test_a_batch_of_more_pictures_than_there_are_is_refused(project, train):
     with pytest.raises(RecipeError, match=r"^train\.batch") as fault:
         train(project({"batch         = 8": "batch = 25"}))

@@ -56,6 +56,21 @@ def test_a_probability_of_0_has_a_finite_loss():
     assert found == pytest.approx(-math.log(1e-7), rel=1e-5)
 
 
+def test_a_network_that_is_wrong_and_sure_of_it_learns_from_it():
+    output = torch.tensor([[1.0, 1e-9]], requires_grad=True)
+    objective = CrossEntropy(Classify(labels=LABELS, scores="none"), TrainTable())
+    objective.loss(lambda inputs: output, torch.zeros(1), torch.tensor([1])).backward()
+    # The slope of -log p + log(1 + p) at 1e-7, and of log(1 + p) at 1.
+    assert output.grad[0].tolist() == pytest.approx([1.0, 1 - 1e7], rel=1e-5)
+
+
+def test_a_student_that_is_wrong_and_sure_of_it_learns_from_its_teacher():
+    ours = torch.tensor([[1.0, 1e-9]], requires_grad=True)
+    objective = CrossEntropy(Classify(labels=LABELS, scores="none"), TrainTable())
+    objective.imitation((ours,), (torch.tensor([[0.0, 1.0]]),), 1.0).backward()
+    assert ours.grad[0, 1].item() == pytest.approx(-1e7, rel=1e-5)
+
+
 def test_the_first_of_several_outputs_is_learned_from():
     assert loss("softmax", output=(OUTPUT, torch.ones(1, 7))) == loss("softmax")
 

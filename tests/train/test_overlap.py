@@ -9,7 +9,7 @@ def test_shared_pictures_are_counted_by_where_they_are_asked_for():
         "data.validation": (b"c", b"b"),
         "data.evaluation": (b"b", b"b", b"d", b"c"),
     }
-    rest = "too; a score on them says little of new pictures"
+    rest = "too, identical to the pixel; a score on them says little of new pictures"
     assert overlaps(digests) == (
         f"1 of the 2 pictures of data.validation are in data.training, {rest}",
         f"2 of the 4 pictures of data.evaluation are in data.training, {rest}",

@@ -9,6 +9,7 @@ import torch
 
 from edgeprep.interfaces import FileStage
 from edgeprep.stages.chain import Chain
+from edgeprep.tasks.classify import Classify
 from edgeprep.train import made_from
 from edgeprep.train.checkpoint import read_checkpoint
 from edgeprep.train.files import CHECKPOINT
@@ -17,6 +18,7 @@ from edgeprep.train.preparation import Preparation
 # Workers are forks. Where other tests have loaded jax, it warns of them; no worker touches it.
 pytestmark = pytest.mark.filterwarnings(r"ignore:os\.fork\(\) was called:RuntimeWarning")
 
+LABELS = ("red", "green", "blue")
 STEPS = 3  # of an epoch: 24 pictures in batches of 8
 AUGMENT = '[[augment]]\nuse = "random-noise"\nsigma = 9\n\n[data]'
 
@@ -145,6 +147,14 @@ def test_another_network_with_the_same_weights_is_begun_anew(project, train, tol
     again = train(recipe, progress=told)
     assert ("begin anew", f"what was kept was made from other {what}") in told.steps
     assert len(again.history) == 3
+
+
+def test_another_task_is_another_training(project, opened, train, told):
+    recipe = project()
+    train(recipe)
+    sigmoid = replace(opened(recipe), task=Classify(labels=LABELS, scores="sigmoid"))
+    train(recipe, data=sigmoid, progress=told)
+    assert ("begin anew", "what was kept was made from other task") in told.steps
 
 
 def test_frames_at_another_rate_are_other_data(project, train, told):

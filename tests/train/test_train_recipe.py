@@ -301,8 +301,8 @@ def test_data_that_overlap_are_warned_of_with_the_count(project, output, told):
     new = 'evaluation = { factory = "data:pictures", arguments = { count = 6 } }'
     trained = train_recipe(project({EVALUATION: new}), output, progress=told)
     warning = (
-        "6 of the 6 pictures of data.evaluation are in data.training, too; a score on them says "
-        "little of new pictures"
+        "6 of the 6 pictures of data.evaluation are in data.training, too, identical to the "
+        "pixel; a score on them says little of new pictures"
     )
     assert trained.warnings == (warning,)
     assert ("warning", warning) in told.steps

@@ -131,6 +131,17 @@ def test_views_are_of_the_picture_that_the_network_takes(
         assert [4 + int(grey) // 10 % 3 for grey in greys] == corners[:, 1].tolist()
 
 
+def test_views_of_a_single_picture_may_begin_at_any_byte(
+    open_data: Callable[..., TrainingData],
+) -> None:
+    # The network's share of a row, 2 by 2 pixels, is 12 bytes: no multiple of a float64's.
+    varied = open_data().showing((Corner(),)).varied
+    row = varied.host.prepare(np.full((4, 5, 3), 7, np.uint8))
+    assert row.shape == (1, 1, 12 + 16, 1)
+    _, corners = varied.graph(torch.from_numpy(row))
+    assert corners.tolist() == [[7, 4]]
+
+
 def test_views_are_of_the_picture_as_it_was_varied(
     open_data: Callable[..., TrainingData], tmp_path: Path
 ) -> None:

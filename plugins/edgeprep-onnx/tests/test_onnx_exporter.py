@@ -206,7 +206,7 @@ def test_other_samples_are_calibrated_anew(
     source: NetworkSource, make_source: MakeSource, models: dict[Precision, Model]
 ) -> None:
     other = make_source(calibration=source.calibration // 2)
-    other.__dict__["network_onnx"] = source.network_onnx  # exported once, to save time
+    vars(other._made)["network_onnx"] = source.network_onnx  # exported once, to save time
     assert OnnxExporter().export(other, "int8") != models["int8"]
 
 
@@ -264,7 +264,7 @@ def test_quantizing_writes_to_the_scratch_directory_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     fresh = make_source()
-    fresh.__dict__["network_onnx"] = source.network_onnx
+    vars(fresh._made)["network_onnx"] = source.network_onnx
     with monkeypatch.context() as patch:
         patch.setattr(tempfile, "tempdir", str(tmp_path / "absent"))
         patch.chdir(tmp_path)
@@ -280,6 +280,6 @@ def test_quantizing_prints_nothing(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     fresh = make_source()
-    fresh.__dict__["network_onnx"] = source.network_onnx
+    vars(fresh._made)["network_onnx"] = source.network_onnx
     assert OnnxExporter().export(fresh, "int8") == models["int8"]
     assert capfd.readouterr() == ("", "")

@@ -49,7 +49,7 @@ def test_float_needs_no_calibration_samples_and_int8_says_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     source = make_source()
-    monkeypatch.setattr(source, "_calibration", source.calibration[:0])
+    monkeypatch.setattr(source._made, "calibration", source.calibration[:0])
     runner = load(OpenVINOExporter().export(source, "fp32"))
     for picture in hard_pictures.values():
         assert relative(runner.run((picture,))[0], source.run(picture)[0]) <= 1e-4

@@ -82,7 +82,7 @@ def test_weights_are_integers_and_need_no_samples(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     source = make_source()
-    monkeypatch.setattr(source, "_calibration", source.calibration[:0])
+    monkeypatch.setattr(source._made, "calibration", source.calibration[:0])
     graph = read(OpenVINOExporter().export(source, precision))
     assert set(constants(graph, "i8")) == set(SHAPES.values())
     assert "FakeQuantize" not in {one.get_type_name() for one in graph.get_ops()}
@@ -246,7 +246,7 @@ def test_samples_that_are_not_finite_are_refused(
     source = make_source()
     samples = source.calibration_preprocessed.copy()
     samples[1, 0, 0, 0] = np.inf
-    monkeypatch.setitem(source.__dict__, "calibration_preprocessed", samples)
+    monkeypatch.setitem(vars(source._made), "calibration_preprocessed", samples)
     with pytest.raises(
         ExportError,
         match=r"^exporter 'openvino': int8 needs finite calibration samples, got nan or inf$",

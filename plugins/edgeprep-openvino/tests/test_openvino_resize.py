@@ -158,7 +158,7 @@ def test_an_exported_model_resizes_by_gathers_and_equals_its_source(
     chain = Chain(
         input=ImageSpec(height=21, width=17), stages=(plain((16, 16)), DType(), Layout(to="nchw"))
     )
-    monkeypatch.setattr(source, "_chain", chain)
+    monkeypatch.setattr(source._made, "chain", chain)
     model = OpenVINOExporter().export(source, "fp32")
     assert "Interpolate" not in operators(read(model))
     for picture in hard_pictures.values():
