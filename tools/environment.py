@@ -259,7 +259,7 @@ WORK = Environment(
     first=FIRST,
     requirements=TEST_TOOLS,
     projects=(
-        (".", "convert,picture"),
+        (".", "convert,picture,video"),
         *((f"plugins/{file.parent.name}", "convert,runtime") for file in plugin_files()),
     ),
 )

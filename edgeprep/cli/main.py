@@ -10,6 +10,7 @@ import click
 
 import edgeprep
 from edgeprep.cli.exit_codes import exit_code
+from edgeprep.cli.near import NearGroup
 from edgeprep.cli.output import complain, keep_standard_streams
 from edgeprep.cli.stopping import Signals, Stopped, stoppable
 from edgeprep.errors import EdgePrepError
@@ -21,7 +22,7 @@ COMMANDS = {
     "convert": ("convert", "Make a bundle from a recipe."),
     "export": ("convert", "Another name of convert."),
     "train": ("train", "Train the network of a recipe."),
-    "run": ("run", "Run a bundle on pictures."),
+    "run": ("run", "Run a bundle on pictures, films and cameras."),
     "benchmark": ("benchmark", "Measure every way in which this machine can run a bundle."),
     "evaluate": ("evaluate", "Score a bundle, or a recipe, on its evaluation data."),
     "search": ("search", "Measure the ways to convert a recipe, and choose one."),
@@ -30,12 +31,13 @@ COMMANDS = {
     "preprocess": ("preprocess", "Show what each stage of a recipe makes of a picture."),
     "import": ("importing", "Print the preprocessing that another library has written down."),
     "inspect": ("inspect", "Show what is in a bundle."),
+    "zoo": ("zoo", "List, show, copy, train and verify the networks of the zoo."),
     "plugins": ("plugins", "Show what is installed, and what is broken and why."),
     "doctor": ("doctor", "Show this machine, its engines and their devices."),
 }
 
 
-class _Commands(click.Group):
+class _Commands(NearGroup):
     """Imports a command when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -51,22 +53,6 @@ class _Commands(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        name = args[0]
-        if name not in COMMANDS and not name.startswith("-"):
-            raise click.UsageError(_unknown(name), ctx)
-        return super().resolve_command(ctx, args)
-
-
-def _unknown(name: str) -> str:
-    from difflib import get_close_matches  # only a wrong command pays for it
-
-    near = get_close_matches(name, COMMANDS, 1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    return f"no such command, got {name!r}{hint}"
 
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -15,6 +15,7 @@ from edgeprep.cli.stopping import check_stopped
 from edgeprep.errors import BudgetError, StorageError
 
 __all__ = [
+    "as_json",
     "complain",
     "emit",
     "failures_too",
@@ -101,7 +102,7 @@ def emit(text: str, document: Mapping[str, Any], form: str) -> None:
     """
     check_stopped()
     if form == "json":
-        text = json.dumps({"schema_version": 1, **_plain(document)}, allow_nan=False)
+        text = json.dumps({"schema_version": 1, **as_json(document)}, allow_nan=False)
     stream = sys.stdout if _results is None else _results
     try:
         stream.write(f"{text}\n")
@@ -129,19 +130,20 @@ def complain(message: object) -> None:
     click.echo("\n  ".join(["edgeprep: " + next(lines), *lines]), err=True)
 
 
-def one_line(text: str) -> str:
-    r"""`text` with line ends and other control characters escaped, as in `a\nb.png`."""
-    return _CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
-
-
-def _plain(value: Any) -> Any:
+def as_json(value: Any) -> Any:
+    """`value` as JSON can have it, with None for numbers that are not finite."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: as_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [as_json(item) for item in value]
     return value
+
+
+def one_line(text: str) -> str:
+    r"""`text` with line ends and other control characters escaped, as in `a\nb.png`."""
+    return _CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
 
 
 def _descriptor(stream: TextIO) -> int | None:

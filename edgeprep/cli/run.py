@@ -1,4 +1,4 @@
-"""`edgeprep run`: a bundle on picture files."""
+"""`edgeprep run`: a bundle on pictures, films and live sources."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,19 +9,32 @@ import click
 import edgeprep
 from edgeprep.cli.command import Command, verbose_option
 from edgeprep.cli.options import NamedPath, bundle_argument, prefer_option
-from edgeprep.cli.output import complain, emit, format_option, one_line
+from edgeprep.cli.running.answers import Answers, JsonAnswers, LineAnswers, Place, TextAnswers
+from edgeprep.cli.running.sources import (
+    FilmFile,
+    PictureFile,
+    SheetPage,
+    find,
+    make_directory,
+    targets,
+)
 from edgeprep.cli.stopping import check_stopped
-from edgeprep.errors import InputError, OutputError, OutputExists, StorageError
+from edgeprep.errors import InputError, OutputError, StorageError
+from edgeprep.films import check_av, is_address
+from edgeprep.interfaces import Task
 from edgeprep.pictures import check_pillow, read_picture, write_picture
 from edgeprep.runtime import Session, from_rgb
-from edgeprep.runtime.explain import format_table
 
 __all__ = ["command"]
+
+_FORMATS = ("text", "json", "jsonl", "csv", "coco")
+# A live source has no end at which one document could be printed.
+_LIVE_FORMATS = ("text", "jsonl", "csv")
 
 
 @click.command(name="run", cls=Command)
 @bundle_argument
-@click.argument("pictures", nargs=-1, required=True, type=NamedPath())
+@click.argument("sources", nargs=-1, type=NamedPath())
 @prefer_option
 @click.option(
     "--probe/--no-probe",
@@ -33,94 +46,205 @@ __all__ = ["command"]
     "--output",
     metavar="DIRECTORY",
     type=NamedPath(path_type=Path),
-    help="Write each picture there as PNG, with its result drawn into it.",
+    help="Write each picture there as PNG, and each film as MP4, with its result drawn into it.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace annotated pictures that are there.")
+@click.option("--sheet", is_flag=True, help="With -o: all pictures on one contact sheet, too.")
+@click.option("--overwrite", is_flag=True, help="Replace what is there of that name.")
+@click.option(
+    "--camera",
+    metavar="SOURCE",
+    type=NamedPath(),
+    help="Follow a camera (0 is the first), an address (rtsp://…) or a film at its own pace.",
+)
+@click.option("--headless", is_flag=True, help="Live: no window, but a line a second on stderr.")
+@click.option(
+    "--timeout",
+    "timeout_s",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0, min_open=True),
+    default=10.0,
+    show_default=True,
+    help="Live: for how long nothing may come.",
+)
+@click.option(
+    "--reconnect",
+    metavar="N",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Live: how often in a row to try again, after 1, 2, 4, … seconds.",
+)
 @verbose_option
-@format_option
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(_FORMATS),
+    default="text",
+    show_default=True,
+    help="A table for people; one JSON document, or one a line; a row an object; COCO's list.",
+)
 def command(
     bundle: str,
-    pictures: tuple[str, ...],
+    sources: tuple[str, ...],
     prefer: str | None,
     probe: bool,
     output: Path | None,
+    sheet: bool,
     overwrite: bool,
+    camera: str | None,
+    headless: bool,
+    timeout_s: float,
+    reconnect: int,
     form: str,
 ) -> None:
-    """Run BUNDLE on PICTURES and print one result each.
+    """Run BUNDLE on SOURCES and print one result each: pictures, folders of pictures, or films.
 
-    A picture that cannot be read, or has no finite result, is named on stderr; the others are run,
-    and the exit code is 1.
+    Of a folder, all pictures below it are run, by name; hidden files, and files that are no
+    pictures by their extension, are left alone. A picture that cannot be read, or has no finite
+    result, is named on stderr; the others are run, and the exit code is 1. So are films that end
+    early; what comes before is kept.
+
+    An address among the SOURCES is followed live, as with --camera, until it ends or is stopped.
     """
-    check_pillow()
-    targets = _targets(pictures, output, overwrite=overwrite)
-    results: list[tuple[str, Any]] = []
-    failed: list[dict[str, str]] = []
+    live = _live_source(sources, camera)
+    if live is not None:
+        _check_live(output, form, sheet=sheet)
+        from edgeprep.cli.running.live import LiveOptions
+
+        options = LiveOptions(timeout_s=timeout_s, reconnect=reconnect)
+        _run_live(bundle, live, prefer, options, form, probe=probe, headless=headless)
+        return
+    if sheet and output is None:
+        raise click.UsageError("--sheet: needs -o, a directory to write to, got none")
+    files = find(sources)
+    _check_libraries(files, output)
+    drawn: Sequence[Path | None] = [None] * len(files)
+    pages: Sequence[SheetPage] = ()
+    if output is not None:
+        drawn, pages = targets(files, output, sheet=sheet, overwrite=overwrite)
     with edgeprep.open(bundle, prefer=prefer, probe=probe) as session:
-        for path, target in zip(pictures, targets, strict=True):
-            check_stopped()
-            try:
-                results.append((path, _run(session, path, target, overwrite=overwrite)))
-            except (InputError, OutputError, StorageError) as error:
-                complain(error)
-                failed.append({"picture": path, "error": str(error)})
+        answers = _answers(form, session.task, files, frames=output is None)
+        _run_all(session, files, drawn, pages, answers, overwrite=overwrite)
         choice = session.outcomes[0].to_json()
-    documents = [{"picture": path, **result.to_json()} for path, result in results]
-    if results or form == "json":
-        rows = [(one_line(path), str(result)) for path, result in results]
-        document = {"choice": choice, "results": documents, "failed": failed}
-        emit(format_table(("picture", "result"), rows), document, form)
-    if failed:
+    answers.end(choice)
+    if answers.failed:
         raise click.exceptions.Exit(1)
 
 
-def _run(session: Session, path: str, target: Path | None, *, overwrite: bool) -> Any:
-    picture = read_picture(path)
+def _run_all(
+    session: Session,
+    files: Sequence[PictureFile | FilmFile],
+    drawn: Sequence[Path | None],
+    pages: Sequence[SheetPage],
+    answers: Answers,
+    *,
+    overwrite: bool,
+) -> None:
+    sheets: Any = None
+    if pages:
+        from edgeprep.cli.running.sheets import Sheets
+
+        sheets = Sheets(pages, overwrite=overwrite)
+    for file, target in zip(files, drawn, strict=True):
+        check_stopped()
+        try:
+            if isinstance(file, FilmFile):
+                from edgeprep.cli.running.films import run_film
+
+                run_film(session, file.path, target, answers, overwrite=overwrite)
+            else:
+                result = _run(session, file, target, sheets, overwrite=overwrite)
+                answers.result(Place(file.path), result)
+        except (InputError, OutputError, StorageError) as error:
+            answers.fault(file.path, error)
+    if sheets is not None:
+        sheets.finish()
+
+
+def _run(
+    session: Session, file: PictureFile, target: Path | None, sheets: Any, *, overwrite: bool
+) -> Any:
+    picture = read_picture(file.path)
     try:
         result = session(from_rgb(picture, session.input))
     except InputError as error:
-        raise InputError(f"{path}: {error}") from error
+        raise InputError(f"{file.path}: {error}") from error
     except OutputError as error:
-        raise OutputError(f"{path}: {error}") from error
+        raise OutputError(f"{file.path}: {error}") from error
     if target is not None:
         # Here and not above: it needs Pillow, which `read_picture` has found by now.
-        from edgeprep.cli._draw import draw_text
+        from edgeprep.drawing import draw, marks_of
 
-        _make_directory(target.parent)
-        write_picture(target, draw_text(picture, str(result)), overwrite=overwrite)
+        marked = draw(picture, marks_of(result))
+        make_directory(target.parent)
+        write_picture(target, marked, overwrite=overwrite)
+        if sheets is not None:
+            sheets.add(marked, file.name, str(result))
     return result
 
 
-def _targets(
-    pictures: Sequence[str], output: Path | None, *, overwrite: bool
-) -> Sequence[Path | None]:
-    """Where each annotated picture goes; every reason why it must not is found before any runs."""
-    if output is None:
-        return [None] * len(pictures)
-    originals = {Path(picture).resolve() for picture in pictures}
-    sources: dict[Path, str] = {}
-    for picture in pictures:
-        target = output / f"{Path(picture).stem}.png"
-        if target in sources:
-            raise click.UsageError(
-                f"-o: pictures must have different names, got {sources[target]!r} and {picture!r}, "
-                f"which would both become {str(target)!r}; write them to two directories"
-            )
-        if target.resolve() in originals:
-            raise click.UsageError(
-                f"-o: must be another directory than that of the pictures, got {str(output)!r}; "
-                f"{str(target)!r} would be replaced"
-            )
-        if target.exists() and not overwrite:
-            raise OutputExists(f"{target}: already exists; pass --overwrite to replace it")
-        sources[target] = picture
-    return list(sources)
+def _run_live(
+    bundle: str,
+    source: str,
+    prefer: str | None,
+    options: Any,
+    form: str,
+    *,
+    probe: bool,
+    headless: bool,
+) -> None:
+    from edgeprep.cli.running.live import live_name, run_live
+    from edgeprep.cli.running.screen import open_window
+
+    check_av()
+    screen = None if headless else open_window(f"edgeprep: {live_name(source)}")
+    with edgeprep.open(bundle, prefer=prefer, probe=probe) as session:
+        answers = _answers(form, session.task, (), frames=False)
+        run_live(session, source, answers, screen, options)
+        answers.end(session.outcomes[0].to_json())
 
 
-def _make_directory(path: Path) -> None:
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(
-            f"{path}: must be a directory to write to, got {error.strerror!r}"
-        ) from error
+def _live_source(sources: Sequence[str], camera: str | None) -> str | None:
+    addresses = [source for source in sources if is_address(source)]
+    if camera is None and not addresses:
+        if not sources:
+            raise click.UsageError("SOURCES: must be pictures, folders or films, got none")
+        return None
+    if len(sources) + (camera is not None) > 1:
+        got = [*sources, *([] if camera is None else [camera])]
+        raise click.UsageError(f"a live source: must be the only one, got {len(got)} sources")
+    return camera if camera is not None else addresses[0]
+
+
+def _check_live(output: Path | None, form: str, *, sheet: bool) -> None:
+    if output is not None or sheet:
+        raise click.UsageError("-o: nothing is written of a live source, got a directory")
+    if form not in _LIVE_FORMATS:
+        rule = "must be one of 'text', 'jsonl' and 'csv' for a live source"
+        raise click.UsageError(f"--format: {rule}, got {form!r}")
+
+
+def _check_libraries(files: Sequence[PictureFile | FilmFile], output: Path | None) -> None:
+    if output is not None or any(isinstance(file, PictureFile) for file in files):
+        check_pillow()
+    if any(isinstance(file, FilmFile) for file in files):
+        check_av()
+
+
+def _answers(
+    form: str, task: Task, files: Sequence[PictureFile | FilmFile], *, frames: bool
+) -> Answers:
+    match form:
+        case "json":
+            return JsonAnswers()
+        case "jsonl":
+            return LineAnswers()
+        case "csv":
+            from edgeprep.cli.running.rows import CsvAnswers
+
+            return CsvAnswers()
+        case "coco":
+            from edgeprep.cli.running.coco import CocoAnswers
+
+            return CocoAnswers(task, files)
+    return TextAnswers(frames=frames)

@@ -55,12 +55,14 @@ def collect_coverage(
                     continue
                 source = conversion.sources[planned.placement].keeping(maker.kept[planned.name])
                 held_out = conversion.grounds[planned.placement].held_out.inputs
+                clips = bool(conversion.grounds[planned.placement].held_out.starts)
                 stride = max(1, len(held_out) // _SAMPLES)
                 with progress(f"ranges of {planned.name}") as done:
                     found[planned.name] = planned.exporter.coverage(
                         source.quantized_by(planned.quantization),
                         planned.precision,
-                        held_out[::stride] if plan.evaluation else None,
+                        # Frames of a clip say nothing apart from each other.
+                        held_out[::stride] if plan.evaluation and not clips else None,
                     )
                     done(f"{len(found[planned.name])} activations")
     return found

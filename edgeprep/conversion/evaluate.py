@@ -17,7 +17,7 @@ from edgeprep.conversion.scoring import Scoring, choose_metrics
 from edgeprep.conversion.scratch import scratch_directory
 from edgeprep.conversion.source import NetworkSource
 from edgeprep.conversion.threads import fastest_threads
-from edgeprep.data import Prepared, Samples, build_reader, prepare_samples
+from edgeprep.data import Prepared, Samples, build_reader, check_clips, prepare_samples
 from edgeprep.data.outputs_on_disk import outputs_on_disk
 from edgeprep.errors import (
     BackendError,
@@ -32,6 +32,7 @@ from edgeprep.recipe import Recipe
 from edgeprep.registry import Registry, default_registry
 from edgeprep.runtime.candidates import Outcome, Reachable, list_candidates
 from edgeprep.runtime.frames import Frames
+from edgeprep.runtime.memory import answer
 from edgeprep.runtime.opened import OpenedBundle
 from edgeprep.runtime.timing import Timing, summarize
 from edgeprep.schema import show, to_table
@@ -97,6 +98,10 @@ def evaluate(
             )
             for placement, host in opened.hosts.items()
         }
+    remembers = any(variant.states for variant in opened.variants)
+    for data in prepared.values():
+        frames_each = opened.chain.input.batch
+        check_clips(data, frames_each, remembers=remembers, where="data.evaluation")
     scored = next(iter(prepared.values()))
     count = len(scored)
     known = scores[0].values if scores else _recorded(opened.bundle.manifest.source, scored)
@@ -222,10 +227,13 @@ def _score_source(
             samples, host, "data.evaluation", fps=recipe.data.fps, frames=frames
         )
         none = np.empty((0, *graph.input.shape()[1:]), np.uint8)
-        source = NetworkSource(network, graph, none, scratch=scratch)
-        scoring.task.check_outputs(source.outputs)
-        with fastest_threads(lambda: source.run(prepared.picture(0))):
-            outputs, timing = _run(source.run, prepared)
+        states = recipe.model.states
+        source = NetworkSource(network, graph, none, scratch=scratch, states=states)
+        scoring.task.check_outputs(source.answers)
+        where, count = "data.evaluation", recipe.input.frames
+        check_clips(prepared, count, remembers=bool(states), where=where)
+        with fastest_threads(lambda: source.answer(prepared.picture(0))):
+            outputs, timing = _run(source.answer, prepared)
     return scoring.score(SOURCE, outputs, prepared, timing, {}), len(prepared)
 
 
@@ -243,7 +251,7 @@ def _run_candidate(
 ) -> tuple[list[Outputs], Timing]:
     model = opened.bundle.model(item.variant)
     with closing(item.backend.load(model, item.device, item.candidate.options)) as runner:
-        return _run(lambda picture: runner.run((picture,)), inputs)
+        return _run(lambda sample: answer(runner.run, sample, item.variant.states), inputs)
 
 
 def _run(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgeprep.conversion.parity import check_oracle
 from edgeprep.conversion.score import Outputs, Scorer
@@ -19,6 +20,7 @@ _SAMPLED = 256
 # Enough to see a border or a rare branch, few enough to cost nothing beside the export.
 _PARITY_SAMPLES = 16
 _GOLDEN_SAMPLES = 8
+_PARITY_CLIPS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,25 +41,41 @@ class Ground:
     score: float
     sampled: tuple[tuple[int, ...], float]
 
+    @property
+    def _clips(self) -> list[NDArray[np.uint8]]:
+        """A few whole clips, from end to end of the data."""
+        chosen = np.unique(np.linspace(0, len(self.held_out) - 1, _PARITY_CLIPS).astype(int))
+        return [self.held_out.picture(index) for index in chosen.tolist()]
+
     def oracle(self, source: NetworkSource) -> Oracle:
         """What variants of `source`, the network after all passes, are held to.
 
         Raises:
             ParityError: its outputs prove nothing.
         """
-        last = len(self.held_out) - 1
-        chosen = np.unique(np.linspace(0, last, _PARITY_SAMPLES).astype(int)).tolist()
-        inputs = [self.held_out.picture(index) for index in chosen]
-        expected = [source.run(image) for image in inputs]
-        check_oracle(expected, source.outputs)
+        clips = self._clips if source.states else ()
+        inputs = [feed for clip in clips for feed in source.taking(clip)]
+        if clips:
+            inputs = [inputs[index] for index in _spread(len(inputs))]
+        else:
+            inputs = [(self.held_out.picture(index),) for index in _spread(len(self.held_out))]
+        expected = [source.run(*feed) for feed in inputs]
+        answers = len(source.answers)
+        check_oracle([outputs[:answers] for outputs in expected], source.answers)
         return Oracle(
             inputs=inputs,
             expected=expected,
-            golden=min(_GOLDEN_SAMPLES, len(chosen)),
+            golden=min(_GOLDEN_SAMPLES, len(inputs)),
+            clips=[(clip, source.answer(clip)) for clip in clips],
             scorer=self.scorer,
             source_score=self.score,
             sampled=self.sampled,
         )
+
+
+def _spread(count: int) -> list[int]:
+    chosen: list[int] = np.unique(np.linspace(0, count - 1, _PARITY_SAMPLES).astype(int)).tolist()
+    return chosen
 
 
 def sample(scorer: Scorer, outputs: Sequence[Outputs]) -> tuple[tuple[int, ...], float]:

@@ -5,11 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from edgeprep.bundle import Variant
 from edgeprep.conversion.plan import PlannedVariant
+from edgeprep.conversion.score import Outputs
 from edgeprep.conversion.variants import MadeVariant
 from edgeprep.errors import BudgetError
 from edgeprep.interfaces import Options
@@ -55,7 +53,7 @@ class Cost:
 
 
 def measure_cost(
-    budget: BudgetTable, planned: PlannedVariant, made: MadeVariant, image: NDArray[np.uint8]
+    budget: BudgetTable, planned: PlannedVariant, made: MadeVariant, feed: Outputs
 ) -> Cost:
     """The cost of `made`.
 
@@ -63,7 +61,7 @@ def measure_cost(
         budget: says what there are limits for.
         planned: gives its engine.
         made: the variant.
-        image: a graph input, `(1, H, W, C)`.
+        feed: all inputs of the graph.
 
     Raises:
         BackendError: the engine cannot run it.
@@ -71,14 +69,14 @@ def measure_cost(
     limited = budget.max_latency_ms, budget.max_size_mb, budget.max_memory_mb
     latency, size, memory = (limit is not None for limit in limited)
     return Cost(
-        latency_ms=latency_ms(planned, made, image, budget.max_drop) if latency else None,
+        latency_ms=latency_ms(planned, made, feed, budget.max_drop) if latency else None,
         size_mb=made.record.size_bytes / _MB if size else None,
-        memory_mb=_memory_mb(planned, made, image) if memory else None,
+        memory_mb=_memory_mb(planned, made, feed) if memory else None,
     )
 
 
 def latency_ms(
-    planned: PlannedVariant, made: MadeVariant, image: NDArray[np.uint8], max_drop: float = 0.0
+    planned: PlannedVariant, made: MadeVariant, feed: Outputs, max_drop: float = 0.0
 ) -> float:
     """Milliseconds a picture, the median, with the quickest options that a device would take.
 
@@ -88,15 +86,13 @@ def latency_ms(
     device = planned.backend.devices()[0]
     exact, *others = planned.backend.options(device, planned.precision)
     taken = [one for one in others if _is_taken(one, exact, made.record, max_drop)]
-    return min(_timed(planned, made, options, image) for options in (exact, *taken))
+    return min(_timed(planned, made, options, feed) for options in (exact, *taken))
 
 
-def _timed(
-    planned: PlannedVariant, made: MadeVariant, options: Options, image: NDArray[np.uint8]
-) -> float:
+def _timed(planned: PlannedVariant, made: MadeVariant, options: Options, feed: Outputs) -> float:
     device = planned.backend.devices()[0]
     with closing(planned.backend.load(made.model, device, options)) as runner:
-        bursts = [measure_burst(lambda: runner.run((image,))) for _ in range(_BURSTS)]
+        bursts = [measure_burst(lambda: runner.run(feed)) for _ in range(_BURSTS)]
     return summarize(bursts).median_ms
 
 
@@ -108,10 +104,10 @@ def _is_taken(options: Options, exact: Options, record: Variant, max_drop: float
     return record.reduced.get(str(hint), math.inf) <= max_drop
 
 
-def _memory_mb(planned: PlannedVariant, made: MadeVariant, image: NDArray[np.uint8]) -> float:
+def _memory_mb(planned: PlannedVariant, made: MadeVariant, feed: Outputs) -> float:
     device = planned.backend.devices()[0]
     options = planned.backend.options(device, planned.precision)[0]
-    return measure_footprint(planned.backend, made.model, device, options, image) / _MB
+    return measure_footprint(planned.backend, made.model, device, options, feed) / _MB
 
 
 def check_limits(

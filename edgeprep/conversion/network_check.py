@@ -11,7 +11,7 @@ from edgeprep.conversion.killers import Finding, find_killers, observe
 from edgeprep.conversion.plan import build_named
 from edgeprep.conversion.scratch import scratch_directory
 from edgeprep.conversion.source import NetworkSource
-from edgeprep.data import Progress, build_reader, prepare_samples, silent
+from edgeprep.data import Progress, build_reader, check_clips, prepare_samples, silent
 from edgeprep.errors import EdgePrepError
 from edgeprep.interfaces import Task
 from edgeprep.recipe import Recipe
@@ -84,11 +84,11 @@ def _check(recipe: Recipe, chain: Chain, registry: Registry, scratch: Path) -> N
     network = load_network(recipe.model, recipe.directory)
     task: Task = build_named(registry, "task", recipe.task, "task")
     source = _source(recipe, chain, network, scratch)
-    task.check_outputs(source.outputs)
-    samples = torch.from_numpy(source.calibration_preprocessed)
-    pictures = source.network_input.shape[0]
-    batches = [samples[at : at + pictures] for at in range(0, len(samples), pictures)]
-    observed = observe(network, torch.zeros(source.network_input.shape), batches)
+    task.check_outputs(source.answers)
+    single, inputs, rows = source.one_input()
+    samples = torch.from_numpy(inputs)
+    batches = [samples[at : at + rows] for at in range(0, len(samples), rows)]
+    observed = observe(single, source.example(), batches)
     return NetworkCheck(samples=observed.samples, findings=find_killers(observed))
 
 
@@ -96,6 +96,7 @@ def _source(recipe: Recipe, chain: Chain, network: torch.nn.Module, scratch: Pat
     """The network with a few of the recipe's samples; without any, where it names none."""
     host, graph = chain.cut(chain.placements(recipe.placement)[0])
     inputs = np.empty((0, *graph.input.shape()[1:]), np.uint8)
+    starts: tuple[int, ...] = ()
     where = "data.calibration" if recipe.data.calibration else "data.evaluation"
     table = recipe.data.calibration or recipe.data.evaluation
     if table is not None:
@@ -106,5 +107,9 @@ def _source(recipe: Recipe, chain: Chain, network: torch.nn.Module, scratch: Pat
             reader = replace(reader, limit=_SAMPLES)  # type: ignore[type-var]
         samples = reader.open(directory=recipe.directory, where=where)
         prepared = prepare_samples(samples, host, where, fps=recipe.data.fps)
-        inputs = prepared.inputs[:_SAMPLES]
-    return NetworkSource(network, graph, inputs, scratch=scratch)
+        states, count = recipe.model.states, recipe.input.frames
+        check_clips(prepared, count, remembers=bool(states), where=where)
+        inputs, starts = prepared.inputs[: _SAMPLES * count], prepared.starts
+    return NetworkSource(
+        network, graph, inputs, scratch=scratch, states=recipe.model.states, starts=starts
+    )

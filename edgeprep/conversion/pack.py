@@ -15,6 +15,7 @@ from edgeprep.conversion.score import Outputs
 from edgeprep.conversion.source import NetworkSource
 from edgeprep.conversion.variants import MadeVariant, Oracle
 from edgeprep.interfaces import Placement
+from edgeprep.tensors import TensorSpec
 from edgeprep.version import __version__
 
 __all__ = ["pack"]
@@ -38,7 +39,8 @@ def pack(
     golden = []
     for placement, oracle in oracles.items():
         record = _golden(placement, sources[placement], oracle)
-        members[record.input_member] = np.concatenate(oracle.inputs[: oracle.golden]).tobytes()
+        names = (record.input_member, *record.state_members)
+        members.update(_arrays(names, oracle.inputs[: oracle.golden]))
         members.update(_arrays(record.output_members, oracle.expected[: oracle.golden]))
         golden.append(record)
     for variant in made:
@@ -72,14 +74,19 @@ def pack(
 
 def _golden(placement: Placement, source: NetworkSource, oracle: Oracle) -> Golden:
     samples = oracle.golden
+
+    def repeated(spec: TensorSpec) -> TensorSpec:
+        return replace(spec, shape=(samples * spec.shape[0], *spec.shape[1:]))
+
     return Golden(
         placement=placement,
-        input=replace(source.input, shape=(samples, *source.input.shape[1:])),
+        input=repeated(source.input),
         input_member=f"golden/{placement}/input.bin",
-        outputs=tuple(
-            replace(output, shape=(samples * output.shape[0], *output.shape[1:]))
-            for output in source.outputs
+        states=tuple(map(repeated, source.states)),
+        state_members=tuple(
+            f"golden/{placement}/state-{index}.bin" for index in range(len(source.states))
         ),
+        outputs=tuple(map(repeated, source.outputs)),
         output_members=tuple(
             f"golden/{placement}/output-{index}.bin" for index in range(len(source.outputs))
         ),
@@ -87,7 +94,7 @@ def _golden(placement: Placement, source: NetworkSource, oracle: Oracle) -> Gold
 
 
 def _arrays(names: Sequence[str], samples: Sequence[Outputs]) -> dict[str, bytes]:
-    """One member an output: all samples, little-endian, as they lie in C order."""
+    """One member an array: all samples, little-endian, as they lie in C order."""
     stacked = [np.concatenate(output) for output in zip(*samples, strict=True)]
     return {name: _little_endian(array) for name, array in zip(names, stacked, strict=True)}
 

@@ -10,10 +10,18 @@ from edgeprep.bundle import Parity
 from edgeprep.errors import ParityError
 from edgeprep.interfaces import Precision, Runner
 from edgeprep.runtime.golden import relative_error
+from edgeprep.runtime.memory import answer
 from edgeprep.runtime.outputs import all_finite
 from edgeprep.tensors import TensorSpec
 
-__all__ = ["TOLERANCE", "TYPICAL", "check_finite", "check_oracle", "measure_parity"]
+__all__ = [
+    "TOLERANCE",
+    "TYPICAL",
+    "check_finite",
+    "check_oracle",
+    "measure_clips",
+    "measure_parity",
+]
 
 Outputs = tuple[NDArray[Any], ...]
 
@@ -109,7 +117,7 @@ def measure_parity(
     name: str,
     runner: Runner,
     precision: Precision,
-    inputs: Sequence[NDArray[np.uint8]],
+    inputs: Sequence[Outputs],
     expected: Sequence[Outputs],
 ) -> Parity:
     """How closely `runner` reproduces the source on `inputs`.
@@ -118,7 +126,7 @@ def measure_parity(
         name: the variant, for messages.
         runner: the loaded variant.
         precision: what the variant computes in; it decides what is allowed.
-        inputs: graph inputs, `(1, H, W, C)` each.
+        inputs: all inputs of the graph each; states are those of the source.
         expected: the source's outputs for each.
 
     Raises:
@@ -126,8 +134,8 @@ def measure_parity(
             half of them above `TYPICAL[precision]`.
     """
     errors, max_abs = list[float](), 0.0
-    for image, wanted in zip(inputs, expected, strict=True):
-        outputs = runner.run((image,))
+    for feed, wanted in zip(inputs, expected, strict=True):
+        outputs = runner.run(feed)
         errors.append(relative_error(outputs, wanted))
         for got, output in zip(outputs, wanted, strict=True):
             if got.shape == output.shape:
@@ -146,3 +154,37 @@ def measure_parity(
             "target.keep_float"
         )
     return Parity(max_abs=max_abs, relative=relative, samples=len(inputs), reference="source")
+
+
+def measure_clips(
+    name: str,
+    runner: Runner,
+    precision: Precision,
+    clips: Sequence[tuple[NDArray[np.uint8], Outputs]],
+    states: Sequence[TensorSpec],
+) -> float:
+    """How far `runner` is from the source at the end of whole clips, with its own states.
+
+    What is a little off in each frame adds up in the states: that shows in no single frame.
+
+    Args:
+        name: the variant, for messages.
+        runner: the loaded variant.
+        precision: what the variant computes in; it decides what is allowed.
+        clips: each with the source's outputs, without new states.
+        states: those of the graph.
+
+    Raises:
+        ParityError: a clip is off by more than `TOLERANCE[precision]` of its largest output.
+    """
+    errors = [relative_error(answer(runner.run, clip, states), wanted) for clip, wanted in clips]
+    worst = max(errors)
+    if not worst <= TOLERANCE[precision]:
+        frames = len(clips[errors.index(worst)][0])
+        raise ParityError(
+            f"{name}: must agree with the source within {TOLERANCE[precision]:.0e} of its largest "
+            f"output at the end of a clip of {frames} frames, got {worst:.2e}; what is off in each "
+            "frame adds up in the states: keep the layers that make them in float, with "
+            "target.keep_float"
+        )
+    return worst

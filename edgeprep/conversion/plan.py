@@ -33,9 +33,10 @@ from edgeprep.metrics import Metric, metric_for
 from edgeprep.recipe import Recipe, TargetTable
 from edgeprep.registry import Kind, Registry, create, missing_requirements
 from edgeprep.runtime.candidates import construct
+from edgeprep.runtime.tiled import check_tiling
 from edgeprep.schema import build, fields
 from edgeprep.stages.chain import Chain
-from edgeprep.train import build_augment
+from edgeprep.train import build_augment, check_pictures
 
 __all__ = ["Held", "Plan", "PlannedVariant", "check_targets", "make_plan"]
 
@@ -122,6 +123,8 @@ def make_plan(
     for placement in placements:
         chain.cut(placement)
     task: Task = build_named(registry, "task", recipe.task, "task")
+    check_pictures(task, recipe)
+    check_tiling(task, chain, states=recipe.model.states)
     if recipe.data.calibration is None and recipe.data.evaluation is None:
         raise RecipeError(
             "data: must name calibration or evaluation pictures, got neither; every variant is "

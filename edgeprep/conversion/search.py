@@ -235,10 +235,10 @@ class _Making:
 
 def _measured(maker: VariantMaker, point: Point, planned: PlannedVariant) -> Point:
     """`point` with what `planned` gives."""
-    image = maker.oracles[planned.placement].inputs[0]
+    feed = maker.oracles[planned.placement].inputs[0]
     try:
         made = maker.once(planned, Trial(calibrator=point.combination.calibrator))
-        cost = measure_cost(_asked(maker.plan.recipe.budget), planned, made, image)
+        cost = measure_cost(_asked(maker.plan.recipe.budget), planned, made, feed)
     except (BackendError, ConvertError, OutputError) as error:
         # One way that does not work is what a search is for finding out.
         return msgspec.structs.replace(point, fault=str(error))

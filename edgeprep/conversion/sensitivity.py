@@ -23,7 +23,7 @@ from edgeprep.conversion.scratch import scratch_directory
 from edgeprep.conversion.source import NetworkSource
 from edgeprep.conversion.steps import Steps
 from edgeprep.conversion.threads import fastest_threads
-from edgeprep.data import Prepared, Progress, Samples, prepare_samples, silent, warn
+from edgeprep.data import Prepared, Progress, Samples, check_clips, prepare_samples, silent, warn
 from edgeprep.errors import RecipeError
 from edgeprep.importers.toml import to_toml
 from edgeprep.recipe import QuantizeTable, Recipe
@@ -173,7 +173,14 @@ class _Analysis:
         _, graph = self.plan.chain.cut(self.plan.placements[0])
 
         def wrap(network: torch.nn.Module) -> NetworkSource:
-            source = NetworkSource(network, graph, calibration.inputs, scratch=self.scratch)
+            source = NetworkSource(
+                network,
+                graph,
+                calibration.inputs,
+                scratch=self.scratch,
+                states=self.plan.recipe.model.states,
+                starts=calibration.starts,
+            )
             return quantized_as(self.plan.recipe.quantize, source, network)
 
         compression = Compression(
@@ -191,9 +198,8 @@ class _Analysis:
 
     def measure(self, source: NetworkSource, samples: int | None) -> Sensitivity:
         """The layers of `source`, by cost."""
-        inputs, rows = source.calibration_preprocessed, source.network_input.shape[0]
+        network, inputs, rows = source.one_input()
         policy = self.plan.recipe.quantize.policy
-        network = _users(source)
         with self.progress("quantize each layer alone") as done:
             with fastest_threads(lambda: run_network(network, torch.tensor(inputs[:rows]))):
                 found = measure(
@@ -244,11 +250,11 @@ class _Analysis:
             raise RecipeError(f"task: must be one that can be scored, got {self.plan.task.name!r}")
         scorer = Scorer(task=self.plan.task, metric=self.plan.metric, samples=held_out)
         with self.progress(f"measure {scorer.name} for the worst layers") as done:
-            with fastest_threads(lambda: source.run(held_out.picture(0))):
-                before = scorer.score(run_all(source.run, held_out))
+            with fastest_threads(lambda: source.answer(held_out.picture(0))):
+                before = scorer.score(run_all(source.answer, held_out))
                 layers = confirm(
                     found,
-                    lambda: scorer.drop(before, scorer.score(run_all(source.run, held_out))),
+                    lambda: scorer.drop(before, scorer.score(run_all(source.answer, held_out))),
                     worst,
                 )
             done(f"{before:.4f} in float on {len(held_out)} samples")
@@ -261,7 +267,11 @@ class _Analysis:
             raise RecipeError(f"{where}: required key is missing")
         host, _ = self.plan.chain.cut(self.plan.placements[0])
         frames = Frames.for_task(self.plan.task, self.plan.chain)
-        return prepare_samples(samples, host, where, fps=self.plan.recipe.data.fps, frames=frames)
+        recipe = self.plan.recipe
+        prepared = prepare_samples(samples, host, where, fps=recipe.data.fps, frames=frames)
+        remembers = bool(recipe.model.states)
+        check_clips(prepared, recipe.input.frames, remembers=remembers, where=where)
+        return prepared
 
     def _training(self) -> TrainingData:
         plan = self.plan
@@ -277,11 +287,6 @@ def _spread(samples: Prepared, count: int) -> Prepared:
     """So many of them at most, from the first to the last: many data are sorted by class."""
     chosen = np.linspace(0, len(samples) - 1, min(count, len(samples))).astype(int)
     return samples.some(np.unique(chosen).tolist())
-
-
-def _users(source: NetworkSource) -> torch.nn.Module:
-    """The network itself, so that paths are those which recipes have."""
-    return source.network.get_submodule("network")
 
 
 def _describe(source: NetworkSource) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from copy import copy
 from functools import cached_property
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,12 @@ import torch
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
+from edgeprep.conversion.flat import flat_network, flat_samples
 from edgeprep.conversion.onnx_ends import name_ends
 from edgeprep.conversion.silence import without_known_warnings
 from edgeprep.errors import ExportError, RecipeError
 from edgeprep.interfaces import Quantization, Source
+from edgeprep.runtime.memory import answer
 from edgeprep.schema.foreign import name_fault
 from edgeprep.stages.chain import Chain
 from edgeprep.stages.primitives.numpy import NumpyPrimitives
@@ -307,3 +310,44 @@ class NetworkSource(Source):
                 f"got {name_fault(error)}"
             ) from error
         return tuple(output.numpy() for output in outputs)
+
+    def answer(self, sample: NDArray[np.uint8]) -> tuple[NDArray[Any], ...]:
+        """The outputs for one sample, which may be a clip, without the new states.
+
+        Raises: see `run`.
+        """
+        return answer(lambda inputs: self.run(*inputs), sample, self._states)
+
+    def taking(self, samples: NDArray[np.uint8]) -> list[tuple[NDArray[Any], ...]]:
+        """All inputs for each frame of a clip, with the states as they are when it comes."""
+        feeds = []
+
+        def run(inputs: tuple[NDArray[Any], ...]) -> tuple[NDArray[Any], ...]:
+            feeds.append(inputs)
+            return self.run(*inputs)
+
+        answer(run, samples, self._states)
+        return feeds
+
+    def one_input(self) -> tuple[torch.nn.Module, NDArray[np.float32], int]:
+        """The user's network with one input, calibration samples for it, and how many make one.
+
+        Its modules are those of the user's network, under the same paths. For what looks at
+        layers, not at what they are given.
+        """
+        network = self.network.get_submodule("network")
+        taken, rows = self.network_input, self.network_input.shape[0]
+        samples = self.calibration_preprocessed
+        if self._states:
+            flat = flat_network(network, (taken, *self._states))
+            return flat, flat_samples(self.network_feeds()), 1
+        if self._chain.input.batch > 1:
+            return network, samples.reshape(-1, *taken.shape), 1
+        return network, samples, rows
+
+    def example(self) -> torch.Tensor:
+        """Zeros, as `one_input` takes them."""
+        if self._states:
+            return torch.zeros(1, sum(prod(spec.shape) for spec in self.network_inputs))
+        shape = self.network_input.shape
+        return torch.zeros((1, *shape) if self._chain.input.batch > 1 else shape)

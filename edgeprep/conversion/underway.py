@@ -29,7 +29,7 @@ from edgeprep.conversion.threads import fastest_threads
 from edgeprep.conversion.trials import MENDABLE
 from edgeprep.conversion.variants import MadeVariant, Oracle
 from edgeprep.conversion.within_budget import VariantMaker
-from edgeprep.data import Prepared, Progress, Samples, prepare_samples, warn
+from edgeprep.data import Prepared, Progress, Samples, check_clips, prepare_samples, warn
 from edgeprep.errors import EdgePrepError, ParityError
 from edgeprep.interfaces import CALIBRATED, Placement
 from edgeprep.registry import Registry, create
@@ -144,8 +144,8 @@ class Conversion:
         costs = {}
         for planned, variant in zip(self.plan.variants, made, strict=True):
             with self.progress(f"measure what {planned.name} costs") as done:
-                image = self.oracles[planned.placement].inputs[0]
-                costs[planned.name] = measure_cost(budget, planned, variant, image)
+                feed = self.oracles[planned.placement].inputs[0]
+                costs[planned.name] = measure_cost(budget, planned, variant, feed)
                 done(costs[planned.name].describe())
         check_limits(budget, costs, {one.name: one.exporter.name for one in self.plan.variants})
 
@@ -178,11 +178,18 @@ class Conversion:
         held_out = evaluation or calibration
         if held_out is None:  # the plan has seen that there is one
             raise ParityError("data: must have samples to prove parity on, got none")
-        source = NetworkSource(network, graph, held_out.inputs, scratch=self.scratch)
-        plan.task.check_outputs(source.outputs)
+        source = NetworkSource(
+            network,
+            graph,
+            held_out.inputs,
+            scratch=self.scratch,
+            states=plan.recipe.model.states,
+            starts=held_out.starts,
+        )
+        plan.task.check_outputs(source.answers)
         with self.progress("score the source") as done:
-            with fastest_threads(lambda: source.run(held_out.picture(0))):
-                outputs = run_all(source.run, held_out)
+            with fastest_threads(lambda: source.answer(held_out.picture(0))):
+                outputs = run_all(source.answer, held_out)
             check_finite(outputs)
             scorer: Scorer = Agreement.with_source(plan.task, held_out, outputs)
             if evaluation is not None and plan.metric is not None:
@@ -199,7 +206,7 @@ class Conversion:
         ground = self.grounds[placement]
 
         def describe(source: NetworkSource) -> str:
-            score = self._compressed = ground.scorer.score(run_all(source.run, ground.held_out))
+            score = self._compressed = ground.scorer.score(run_all(source.answer, ground.held_out))
             count = sum(parameter.numel() for parameter in source.network.parameters())
             return f"{ground.scorer.name} {score:.4f}, {count:,} parameters"
 
@@ -227,13 +234,19 @@ class Conversion:
         _, graph = self.plan.chain.cut(placement)
         calibration = self.grounds[placement].calibration
         empty = np.empty((0, *graph.input.shape()[1:]), np.uint8)
-        inputs = empty if calibration is None else calibration.inputs
-        return NetworkSource(network, graph, inputs, scratch=self.scratch)
+        return NetworkSource(
+            network,
+            graph,
+            empty if calibration is None else calibration.inputs,
+            scratch=self.scratch,
+            states=self.plan.recipe.model.states,
+            starts=() if calibration is None else calibration.starts,
+        )
 
     def _ranking(self, network: torch.nn.Module) -> Ranking:
         """The order in which the layers of `network` go back into float."""
         source = self.sources[self.plan.placements[0]]
-        samples, rows = source.calibration_preprocessed, source.network_input.shape[0]
+        single, samples, rows = source.one_input()
         policy = self.plan.recipe.quantize.policy
         with (
             self.steps.open(ranking_key(self.plan, network), self.scratch) as storage,
@@ -242,8 +255,8 @@ class Conversion:
             kept = storage / "ranking.json"
             ranking = Ranking.read(kept)
             if ranking is None:
-                with fastest_threads(lambda: network(torch.from_numpy(samples[:rows]))):
-                    ranking = Ranking.of(measure(network, samples, rows=rows, policy=policy))
+                with fastest_threads(lambda: single(torch.from_numpy(samples[:rows]))):
+                    ranking = Ranking.of(measure(single, samples, rows=rows, policy=policy))
                 ranking.write(kept)
             done(ranking.describe())
         return ranking
@@ -259,4 +272,8 @@ def _prepare(plan: Plan, samples: Samples | None, host: Chain, where: str) -> Pr
     if samples is None:
         return None
     frames = Frames.for_task(plan.task, plan.chain)
-    return prepare_samples(samples, host, where, fps=plan.recipe.data.fps, frames=frames)
+    prepared = prepare_samples(samples, host, where, fps=plan.recipe.data.fps, frames=frames)
+    recipe = plan.recipe
+    remembers = bool(recipe.model.states)
+    check_clips(prepared, recipe.input.frames, remembers=remembers, where=where)
+    return prepared

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from edgeprep.bundle import Measured, Parity, Variant
-from edgeprep.conversion.parity import measure_parity
+from edgeprep.conversion.parity import measure_clips, measure_parity
 from edgeprep.conversion.plan import PlannedVariant
 from edgeprep.conversion.repair import Trial, Tried
 from edgeprep.conversion.score import Outputs, Scorer
@@ -19,9 +19,11 @@ from edgeprep.conversion.source import NetworkSource
 from edgeprep.data.outputs_on_disk import outputs_on_disk
 from edgeprep.errors import BackendError, EdgePrepError, ExportError, NonFiniteOutput
 from edgeprep.interfaces import Model, Options, Precision, Runner
+from edgeprep.runtime.memory import answer
 from edgeprep.runtime.outputs import all_finite
 from edgeprep.runtime.timing import measure_burst, summarize
 from edgeprep.schema.foreign import name_fault
+from edgeprep.tensors import TensorSpec
 
 __all__ = ["MadeVariant", "Oracle", "make_variant", "score_hints"]
 
@@ -50,21 +52,23 @@ class Oracle:
     """What variants of one placement are held to.
 
     Attributes:
-        inputs: held-out graph inputs, `(1, H, W, C)` each.
+        inputs: held-out inputs of the graph, all of them each.
         expected: the source's outputs for each.
         golden: how many of them, from the first on, go into the bundle.
         scorer: scores a variant.
         source_score: what the source itself scores.
         sampled: the samples that a trial is scored on first, and what the source scores on them;
             none where there are few anyway.
+        clips: of a network with states a few whole clips, and what the source answers to each.
     """
 
-    inputs: Sequence[NDArray[np.uint8]]
+    inputs: Sequence[Outputs]
     expected: Sequence[Outputs]
     golden: int
     scorer: Scorer
     source_score: float
     sampled: tuple[tuple[int, ...], float] = ((), 0.0)
+    clips: Sequence[tuple[NDArray[np.uint8], Outputs]] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,8 +149,13 @@ def _prove(
         parity = measure_parity(
             planned.name, runner, planned.precision, oracle.inputs, oracle.expected
         )
-        golden = tuple(runner.run((image,)) for image in oracle.inputs[: oracle.golden])
-        measured = _measure(planned.name, runner, oracle, hopeless)
+        if source.states:
+            drift = measure_clips(
+                planned.name, runner, planned.precision, oracle.clips, source.states
+            )
+            parity = replace(parity, clips=drift)
+        golden = tuple(runner.run(feed) for feed in oracle.inputs[: oracle.golden])
+        measured = _measure(planned.name, runner, oracle, source.states, hopeless)
         latency_ms = _latency(runner, oracle.inputs[0])
     record = _record(planned, source, model, parity, measured)
     return MadeVariant(record=record, model=model, golden_outputs=golden, latency_ms=latency_ms)
@@ -164,14 +173,21 @@ def score_hints(planned: PlannedVariant, made: MadeVariant, oracle: Oracle) -> M
         if hint != exact.get("precision"):
             with closing(_load(planned, made.model, options)) as runner:
                 try:
-                    reduced[str(hint)] = _measure(planned.name, runner, oracle).drop
+                    states = made.record.states
+                    reduced[str(hint)] = _measure(planned.name, runner, oracle, states).drop
                 except NonFiniteOutput:
                     # The variant itself is sound: devices are to leave the hint alone.
                     reduced[str(hint)] = _ALL_LOST
     return dataclasses.replace(made, record=replace(made.record, reduced=reduced))
 
 
-def _measure(name: str, runner: Runner, oracle: Oracle, hopeless: float = math.inf) -> Measured:
+def _measure(
+    name: str,
+    runner: Runner,
+    oracle: Oracle,
+    states: Sequence[TensorSpec],
+    hopeless: float = math.inf,
+) -> Measured:
     """The score on all samples; or on a part of them, where it is `hopeless` by then.
 
     Raises:
@@ -180,7 +196,7 @@ def _measure(name: str, runner: Runner, oracle: Oracle, hopeless: float = math.i
     scorer, samples = oracle.scorer, oracle.scorer.samples
 
     def run(index: int) -> Outputs:
-        outputs = runner.run((samples.picture(index),))
+        outputs = answer(runner.run, samples.picture(index), states)
         if not all_finite(outputs):
             raise NonFiniteOutput(
                 f"{name}: outputs must be finite, got NaN or infinity for sample {index} of "
@@ -205,8 +221,8 @@ def _scored(scorer: Scorer, outputs: Sequence[Outputs], source_score: float) -> 
     return Measured(name=scorer.name, value=value, drop=drop, samples=len(outputs))
 
 
-def _latency(runner: Runner, image: NDArray[np.uint8]) -> float:
-    bursts = [measure_burst(lambda: runner.run((image,))) for _ in range(_BURSTS)]
+def _latency(runner: Runner, feed: Outputs) -> float:
+    bursts = [measure_burst(lambda: runner.run(feed)) for _ in range(_BURSTS)]
     return summarize(bursts).median_ms
 
 
@@ -234,6 +250,7 @@ def _record(
         files=tuple(f"variants/{planned.name}/{name}" for name in sorted(model.files)),
         size_bytes=model.size_bytes,
         input=source.input,
+        states=source.states,
         outputs=source.outputs,
         parity=parity,
         metric=measured,

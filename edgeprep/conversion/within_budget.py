@@ -164,7 +164,7 @@ class VariantMaker:
         if not trial.fine_tuned:
             return oracle
         run = self.fine_tune(planned.placement).run
-        return replace(oracle, expected=[run(image) for image in oracle.inputs])
+        return replace(oracle, expected=[run(*feed) for feed in oracle.inputs])
 
     def _order(self, planned: PlannedVariant, fault: str) -> Sequence[str]:
         """The layers that may stay in float beside those that do so anyway.
@@ -188,8 +188,9 @@ class VariantMaker:
         """The modules that compute an operator which `fault` names."""
         if not fault:
             return ()
-        taken = next(iter(self.sources.values())).network_input
-        return modules_named_in(fault, self.network, torch.zeros(taken.shape))
+        source = next(iter(self.sources.values()))
+        network, _, _ = source.one_input()
+        return modules_named_in(fault, network, source.example())
 
     def _hopeless(self, planned: PlannedVariant) -> float:
         """A drop on a part of the samples that the others cannot make up for."""

@@ -4,7 +4,7 @@ from edgeprep.data.factory import load_factory
 from edgeprep.data.from_factory import FromFactory
 from edgeprep.data.image_folder import ImageFolder
 from edgeprep.data.noise import Random
-from edgeprep.data.prepared import Prepared, prepare_each, prepare_samples
+from edgeprep.data.prepared import Prepared, check_clips, prepare_each, prepare_samples
 from edgeprep.data.progress import WARNING, Progress, silent, warn
 from edgeprep.data.reader import Reader
 from edgeprep.data.readers import build_reader
@@ -22,6 +22,7 @@ __all__ = [
     "Samples",
     "Skipped",
     "build_reader",
+    "check_clips",
     "load_factory",
     "prepare_each",
     "prepare_samples",

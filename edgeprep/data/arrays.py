@@ -53,10 +53,9 @@ def entries_of(
         labels = [None] * len(block.pictures) if block.labels is None else block.labels.tolist()
         for index, label in enumerate(labels):
             truth: Judge = nothing
+            number: int | None = 0
             if number_of is not None and label is not None:
                 number = number_of(label, f"{where}: {block.name}, picture {index}: class")
-                if number is None:
-                    continue
                 truth = always(number)
             entries.append(
                 Entry(
@@ -64,6 +63,7 @@ def entries_of(
                     picture=partial(_one, block.pictures, index, shape),
                     truth=truth,
                     kind=None if label is None else str(label),
+                    meant=number is not None,
                 )
             )
     return entries

@@ -44,7 +44,7 @@ class _Category(msgspec.Struct):
     name: str
 
 
-class _Annotation(msgspec.Struct):
+class _Annotation(msgspec.Struct, gc=False):
     image_id: Id
     category_id: Id
     id: Id | None = None
@@ -59,7 +59,7 @@ class _Instances(msgspec.Struct):
     categories: list[_Category]
 
 
-class _Outlined(_Annotation):
+class _Outlined(_Annotation, gc=False):
     # As it is written: in numbers, those of a large set fill the memory.
     segmentation: msgspec.Raw = msgspec.Raw(b"[]")
 
@@ -115,15 +115,10 @@ class Coco(LabelledReader):
             file = _decode(content, _OutlinedInstances, what)
         else:
             file = _decode(content, _Instances, what)
-        objects = _objects(file, self.class_map(task, where), what)
-        judges = {
-            "boxes": lambda objects, picture: boxes_of(objects),
-            "classes": lambda objects, picture: {each.number for each in objects},
-            "mask": lambda objects, picture: mask_of(objects, background, *picture.shape[:2]),
-        }
-        judge = partial(_judge, judges[str(task.truth)], path)
+        known = _by_image(file, self.class_map(task, where), what)
+        judge = partial(_judge, str(task.truth), background, what)
         return [
-            _entry(image, root, partial(judge, image, objects[image.id])) for image in file.images
+            _entry(image, root, partial(judge, image, known[image.id])) for image in file.images
         ]
 
 
@@ -140,47 +135,68 @@ def _entry(image: _Image, root: Path, judge: Any = nothing) -> Entry:
 
 
 def _judge(
-    judge: Any, path: Path, image: _Image, objects: Sequence[Object], picture: NDArray[np.uint8]
+    kind: str,
+    background: int,
+    what: str,
+    image: _Image,
+    annotations: Sequence[tuple[int, _Annotation]],
+    picture: NDArray[np.uint8],
 ) -> object:
-    check_size(picture, image.height, image.width, f"{path.name}: image {image.id!r}")
-    return judge(objects, picture)
+    check_size(picture, image.height, image.width, f"{what}: image {image.id!r}")
+    if kind == "classes":
+        return {number for number, _ in annotations}
+    objects = [_object(one, number, _place(one, what)) for number, one in annotations]
+    if kind == "mask":
+        return mask_of(objects, background, *picture.shape[:2])
+    return boxes_of(objects)
 
 
-def _objects(
+def _by_image(
     file: _Instances | _OutlinedInstances, class_map: ClassMap, what: str
-) -> Mapping[Id, list[Object]]:
-    """The objects of each image, by its id."""
-    names = _unique({}, [(each.id, each.name) for each in file.categories], f"{what}: categories")
-    found: dict[Id, list[Object]] = {}
-    _unique(found, [(image.id, []) for image in file.images], f"{what}: images")
+) -> Mapping[Id, Sequence[tuple[int, _Annotation]]]:
+    """The annotations of each image with the numbers of their classes, by its id."""
+    names = _unique([(each.id, each.name) for each in file.categories], f"{what}: categories")
+    empty: list[tuple[Id, list[tuple[int, _Annotation]]]] = [(one.id, []) for one in file.images]
+    found = _unique(empty, f"{what}: images")
     numbers: dict[Id, int | None] = {}
-    for index, one in enumerate(file.annotations):
-        place = f"{what}: annotation {index if one.id is None else one.id!r}"
+    for one in file.annotations:
         if one.image_id not in found:
-            raise DataError(f"{place}: image_id must be one of the images, got {one.image_id!r}")
-        if one.category_id not in names:
-            rule = "category_id must be one of the categories"
-            raise DataError(f"{place}: {rule}, got {one.category_id!r}")
+            rule = "image_id must be one of the images"
+            raise DataError(f"{_place(one, what)}: {rule}, got {one.image_id!r}")
         if one.category_id not in numbers:
-            number = class_map.of_name(names[one.category_id], f"{place}: category")
-            numbers[one.category_id] = number
+            numbers[one.category_id] = _number(one, names, class_map, what)
+        if one.bbox is None and not isinstance(one, _Outlined):
+            raise DataError(f"{_place(one, what)}: bbox must be given, got none")
         number = numbers[one.category_id]
         if number is not None:
-            found[one.image_id].append(_object(one, number, place))
+            found[one.image_id].append((number, one))
     return found
 
 
+def _number(
+    one: _Annotation, names: Mapping[Id, str], class_map: ClassMap, what: str
+) -> int | None:
+    place = _place(one, what)
+    if one.category_id not in names:
+        rule = "category_id must be one of the categories"
+        raise DataError(f"{place}: {rule}, got {one.category_id!r}")
+    return class_map.of_name(names[one.category_id], f"{place}: category")
+
+
+def _place(one: _Annotation, what: str) -> str:
+    if one.id is None:
+        return f"{what}: an annotation of image {one.image_id!r}"
+    return f"{what}: annotation {one.id!r}"
+
+
 def _object(one: _Annotation, number: int, place: str) -> Object:
-    outline = partial(_inside, one.segmentation, place) if isinstance(one, _Outlined) else None
-    if one.bbox is None and outline is None:
-        raise DataError(f"{place}: bbox must be given, got none")
     x, y, width, height = one.bbox or (0.0, 0.0, 0.0, 0.0)
     return Object(
         number=number,
         corners=(x, y, x + width, y + height),
         crowd=bool(one.iscrowd),
         area=one.area,
-        inside=outline,
+        inside=partial(_inside, one.segmentation, place) if isinstance(one, _Outlined) else None,
     )
 
 
@@ -188,9 +204,10 @@ def _inside(segmentation: msgspec.Raw, place: str, height: int, width: int) -> N
     return inside(msgspec.json.decode(segmentation), height, width, f"{place}: segmentation")
 
 
-def _unique(into: dict[Id, T], pairs: Sequence[tuple[Id, T]], what: str) -> dict[Id, T]:
+def _unique(pairs: Sequence[tuple[Id, T]], what: str) -> dict[Id, T]:
+    found: dict[Id, T] = {}
     for key, value in pairs:
-        if key in into:
+        if key in found:
             raise DataError(f"{what} must have ids that differ, got {key!r} twice")
-        into[key] = value
-    return into
+        found[key] = value
+    return found

@@ -32,9 +32,11 @@ class Entry:
             StorageError where it cannot be read, and DataError where all of the data are at fault.
         kind: what the data call its class, whatever a task makes of it; None where it has no or
             several classes.
+        meant: whether it is read at all: not where the recipe says that its class is ignored.
     """
 
     name: str
     picture: Read
     truth: Judge = nothing
     kind: str | None = None
+    meant: bool = True

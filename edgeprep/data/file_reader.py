@@ -83,6 +83,8 @@ class FileReader(Reader):
             entries = listed(entries, directory / self.listed_in, f"{where}.listed_in")
         if self.split is not None and self.held_out is not None:
             entries = one_side(entries, self.split, self.held_out, self.split_seed)
+        # Only now: lists name them, too.
+        entries = [entry for entry in entries if entry.meant]
         if self.limit is not None:
             entries = draw_evenly(entries, self.seed)
         side = f", {self.split} part" if self.split else ""

@@ -49,6 +49,7 @@ class ImageFolder(LabelledReader):
                 picture=reading(path),
                 truth=always(number),
                 kind=name,
+                meant=name is None or number is not None,
             )
             for name, number in numbers.items()
             for path in classes[name]
@@ -80,7 +81,7 @@ def _classes(root: Path, where: str) -> Classes:
 
 
 def _numbers(class_map: ClassMap, classes: Classes, where: str) -> dict[str | None, int | None]:
-    """The number of each class that is not ignored, the first label's first."""
+    """The number of each class, the first label's first; None of those that are ignored."""
     if None in classes:
         got = f"{len(classes[None])} pictures without"
         raise DataError(f"{where}: must have one directory for each class, got {got}")
@@ -91,5 +92,8 @@ def _numbers(class_map: ClassMap, classes: Classes, where: str) -> dict[str | No
                 f"{where}: must have a directory for each of the {len(class_map.labels)} labels,"
                 f" got {len(classes)}; there is none for {label!r}"
             )
-    known = [name for name in found if found[name] is not None]
-    return {name: found[name] for name in sorted(known, key=lambda name: found[name] or 0)}
+    return dict(sorted(found.items(), key=_ignored_last))
+
+
+def _ignored_last(item: tuple[str | None, int | None]) -> tuple[bool, int]:
+    return item[1] is None, item[1] or 0

@@ -85,11 +85,15 @@ class List(LabelledReader):
             truth: Judge | None = nothing
             if class_map is not None and task is not None:
                 truth = self._judge(row, str(task.truth), class_map, what)
-            if truth is not None:
-                kind = self._kind(row)
-                entries.append(
-                    Entry(name=name, picture=reading(root / name), truth=truth, kind=kind)
+            entries.append(
+                Entry(
+                    name=name,
+                    picture=reading(root / name),
+                    truth=truth or nothing,
+                    kind=self._kind(row),
+                    meant=truth is not None,
                 )
+            )
         return entries
 
     def _judge(

@@ -44,6 +44,10 @@ class Mnist(LabelledReader):
 
     labels: Text | None = None
 
+    def is_labelled(self, *, directory: Path, where: str, task: Task) -> bool:
+        """Whether the task is one of classes, and there is a file of them."""
+        return task.truth in self.truths and self.labels is not None
+
     def entries(self, *, directory: Path, where: str, task: Task | None) -> Sequence[Entry]:
         """The pictures of the file.
 

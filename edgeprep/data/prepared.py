@@ -19,7 +19,7 @@ from edgeprep.stages.chain import Chain
 from edgeprep.stages.stream import Stream
 from edgeprep.truths import Truth, content_of
 
-__all__ = ["Prepared", "Row", "prepare_each", "prepare_samples"]
+__all__ = ["Prepared", "Row", "check_clips", "prepare_each", "prepare_samples"]
 
 _NAMED = 3  # so many unreadable pictures are named; the rest are counted
 
@@ -29,11 +29,13 @@ class Prepared:
     """Samples after the host's share of one placement.
 
     Attributes:
-        inputs: `(samples, H, W, C)`, uint8, what the graph takes; on the disk, not in memory.
+        inputs: `(samples, H, W, C)`, uint8, what the graph takes; on the disk, not in memory. Of
+            clips, all frames of one and then those of the next.
         labels: what each sample is held against; None where the data have nothing.
         skipped: the names of the pictures that could not be read and were left out.
         digests: one a sample, equal where the pictures are, as they were before anything was done.
         frames: where the network looks, one a sample; () where the task does not ask.
+        starts: where in `inputs` each clip begins; () where samples are single pictures.
     """
 
     inputs: NDArray[np.uint8]
@@ -41,6 +43,7 @@ class Prepared:
     skipped: tuple[str, ...]
     digests: tuple[bytes, ...] = ()
     frames: tuple[Frame | None, ...] = ()
+    starts: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -54,16 +57,24 @@ class Prepared:
         return sha256(b"".join(content)).hexdigest()[:32]
 
     def picture(self, index: int) -> NDArray[np.uint8]:
-        """One graph input, `(1, H, W, C)`."""
-        return self.inputs[index : index + 1]
+        """One sample: `(1, H, W, C)`, or `(frames, H, W, C)` where it is a clip."""
+        if not self.starts:
+            return self.inputs[index : index + 1]
+        end = (*self.starts, len(self.inputs))[index + 1]
+        return self.inputs[self.starts[index] : end]
 
     def some(self, indices: Sequence[int]) -> "Prepared":
         """Those at `indices`, in memory."""
         labels = tuple(self.labels[index] for index in indices)
         digests = tuple(self.digests[index] for index in indices) if self.digests else ()
         frames = tuple(self.frames[index] for index in indices) if self.frames else ()
-        inputs = self.inputs[list(indices)]
-        return replace(self, inputs=inputs, labels=labels, digests=digests, frames=frames)
+        chosen = [self.picture(index) for index in indices]
+        inputs = np.concatenate([self.inputs[:0], *chosen])
+        lengths = [len(clip) for clip in chosen]
+        starts = tuple(np.cumsum([0, *lengths])[:-1].tolist()) if self.starts else ()
+        return replace(
+            self, inputs=inputs, labels=labels, digests=digests, frames=frames, starts=starts
+        )
 
     def frame(self, index: int) -> Frame | None:
         """Where the network looks in the sample; None where the task does not ask."""
@@ -102,11 +113,19 @@ def prepare_samples(
     digests: list[bytes] = []
     places: list[Frame | None] = []
 
+    starts: list[int] = []
+    clips = False
+    count = 0
+
     def rows() -> Iterator[NDArray[np.uint8]]:
+        nonlocal clips, count
         for row in prepare_each(samples, host, where, fps=fps, frames=frames):
             labels.append(row.label)
             digests.append(row.digest)
             places.append(row.frame)
+            clips = row.is_clip
+            starts.append(count)
+            count += len(row.input)
             yield row.input
 
     inputs = rows_on_disk(rows())
@@ -116,6 +135,7 @@ def prepare_samples(
         skipped=tuple(one.name for one in samples.skipped),
         digests=tuple(digests),
         frames=tuple(places) if frames else (),
+        starts=tuple(starts) if clips else (),
     )
 
 
@@ -124,7 +144,7 @@ class Row:
     """One sample after the host's share.
 
     Attributes:
-        input: `(1, H, W, C)`, uint8.
+        input: `(1, H, W, C)`, uint8; of a clip `(frames, H, W, C)`.
         label: see `Prepared.labels`.
         digest: see `Prepared.digests`.
         frame: see `Prepared.frames`.
@@ -134,6 +154,7 @@ class Row:
     label: Truth | None
     digest: bytes
     frame: Frame | None = None
+    is_clip: bool = False
 
 
 def prepare_each(
@@ -150,7 +171,17 @@ def prepare_each(
         DataError: as `prepare_samples`.
     """
     stream = Stream(host)
+    clips: bool | None = None
     for index, (picture, label) in enumerate(samples):
+        is_clip = picture.ndim == 4
+        if clips not in (None, is_clip):
+            names = ("a picture", "a clip")
+            rule = f"{where}: sample {index} must be {names[not is_clip]}, as those before it"
+            raise DataError(f"{rule}, got {names[is_clip]}")
+        clips = is_clip
+        if is_clip:
+            yield _clip_row(picture, label, host, f"{where}: sample {index}", fps, frames)
+            continue
         try:
             given = from_rgb(picture, host.input)
             prepared = stream.prepare(given, fps and index / fps)
@@ -159,3 +190,62 @@ def prepare_each(
         if prepared is not None:
             frame = frames.of(given) if frames else None
             yield Row(input=prepared, label=label, digest=digest_of(picture), frame=frame)
+
+
+def _clip_row(
+    clip: NDArray[np.uint8],
+    label: Truth | None,
+    host: Chain,
+    where: str,
+    fps: float | None,
+    frames: Frames | None,
+) -> Row:
+    """A clip as `host` prepares it, which remembers nothing of those before."""
+    stream = Stream(host)
+    try:
+        given = [from_rgb(picture, host.input) for picture in clip]
+        prepared = [
+            stream.prepare(picture, fps and index / fps) for index, picture in enumerate(given)
+        ]
+    except InputError as error:
+        raise DataError(f"{where}: {error}") from error
+    kept = [each for each in prepared if each is not None]
+    if len(kept) < len(clip):
+        rule = f"{where}: the preprocessing must keep every frame of a clip"
+        raise DataError(f"{rule}, got {len(kept)} of {len(clip)}; let the reader leave frames out")
+    return Row(
+        input=np.concatenate(kept),
+        label=label,
+        digest=digest_of(clip),
+        # Results are of the last frame.
+        frame=frames.of(given[-1]) if frames else None,
+        is_clip=True,
+    )
+
+
+def check_clips(prepared: Prepared, frames: int, *, remembers: bool, where: str) -> None:
+    """Refuse samples that are not what the network takes.
+
+    Args:
+        prepared: the samples.
+        frames: how many of them a network of clips takes at once; 1 where it takes one.
+        remembers: whether the network has states, and clips are given to it frame by frame.
+        where: the path of the data in the recipe, for messages.
+
+    Raises:
+        DataError: they are clips, or none, or of another length.
+    """
+    if not prepared.starts:
+        if remembers or frames > 1:
+            reason = "a network that remembers" if remembers else f"a network of {frames} frames"
+            rule = f"must have clips (frames, height, width, 3 or 1), for {reason}"
+            raise DataError(f"{where}: {rule}, got single pictures")
+        return
+    if not remembers and frames == 1:
+        remedy = "say input.frames, or model.state"
+        rule = "must have single pictures, for a network that takes one"
+        raise DataError(f"{where}: {rule}, got clips; {remedy}")
+    for index in range(len(prepared)) if frames > 1 else ():
+        if len(prepared.picture(index)) != frames:
+            got = len(prepared.picture(index))
+            raise DataError(f"{where}: sample {index} must have {frames} frames, got {got}")

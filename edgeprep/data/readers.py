@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from edgeprep.data.cifar import Cifar
+from edgeprep.data.clips import FrameFolder, Video
 from edgeprep.data.coco import Coco
 from edgeprep.data.from_factory import FromFactory
 from edgeprep.data.image_folder import ImageFolder
@@ -21,7 +22,7 @@ __all__ = ["READERS", "build_reader"]
 
 _KINDS: tuple[type[Reader], ...] = (
     *(ImageFolder, List, Cifar, Mnist, Coco, Voc, Yolo, MaskFolder, PairedFolder),
-    Random,
+    *(Video, FrameFolder, Random),
 )
 READERS: Mapping[str, type[Reader]] = {reader.name: reader for reader in _KINDS}
 

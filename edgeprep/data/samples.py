@@ -41,6 +41,8 @@ class Named:
 class Samples(Iterable[Sample]):
     """Pictures `(H, W, 3)` RGB or `(H, W, 1)` grey, uint8, of any size, each with its label.
 
+    For networks of clips and those that remember, a sample is a clip: `(frames, H, W, 3 or 1)`.
+
     A label is what a picture is held against: the number of a class, or a value of
     `edgeprep.truths`.
 
@@ -150,9 +152,11 @@ class Samples(Iterable[Sample]):
 
     def _check_picture(self, picture: object, what: str) -> NDArray[np.uint8]:
         rule = f"{what} must be a uint8 array (height, width, 3 or 1)"
+        if isinstance(picture, np.ndarray) and picture.ndim == 4:
+            rule = f"{what} must be a uint8 array (frames, height, width, 3 or 1)"
         if not isinstance(picture, np.ndarray):
             raise self._fault(rule, _kind(picture))
-        fits = picture.ndim == 3 and picture.shape[2] in (1, 3) and picture.size > 0
+        fits = picture.ndim in (3, 4) and picture.shape[-1] in (1, 3) and picture.size > 0
         if picture.dtype != np.uint8 or not fits:
             raise DataError(f"{self._where}: {rule}, got {picture.dtype} {picture.shape}")
         return picture
@@ -160,7 +164,9 @@ class Samples(Iterable[Sample]):
     def _check_label(self, label: object, picture: NDArray[np.uint8], what: str) -> Truth | None:
         what = f"{self._where}: {what}"
         if self._task is not None:
-            return check_truth(label, self._task, picture, what)
+            # Of a clip, what is asked for is the answer to its last frame.
+            seen = picture[-1] if picture.ndim == 4 else picture
+            return check_truth(label, self._task, seen, what)
         # Nobody looks at it here, but what is plainly no label would be one nowhere.
         if isinstance(label, (bool, float, str)):
             raise DataError(f"{what} must be a whole number, got {show(label)}")

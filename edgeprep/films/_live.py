@@ -19,8 +19,13 @@ __all__ = ["Source", "open_source"]
 
 # What an address may lead to; see the schemes in names.py.
 _PROTOCOLS = "crypto,http,httpproxy,https,rtmp,rtmps,rtp,rtsp,rtsps,srt,srtp,tcp,tls,udp"
-# A picture as soon as it is there: no buffer before the decoder, and no lost packets of UDP.
-_SOON = {"protocol_whitelist": _PROTOCOLS, "fflags": "nobuffer", "rtsp_transport": "tcp"}
+# A second, in microseconds, to find out what is sent, and no lost packets of UDP. What is read
+# meanwhile is decoded at once, and older pictures give way to newer ones.
+_SOON = {
+    "protocol_whitelist": _PROTOCOLS,
+    "analyzeduration": "1000000",
+    "rtsp_transport": "tcp",
+}
 _CAMERAS = {"linux": ("/dev/video{}", "v4l2"), "darwin": ("{}", "avfoundation")}
 
 

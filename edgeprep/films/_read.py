@@ -40,8 +40,8 @@ class Film:
         self._container = container
         self._max_pixels = max_pixels
         self._stream = container.streams.video[0]
-        # Of all cores: whole films are not live, where that would hold frames back.
-        self._stream.thread_type = "AUTO"
+        # NOTE: not "FRAME": with several frames under way, one that is broken takes others along.
+        self._stream.thread_type = "SLICE"
         self.fps: Fraction | None = self._stream.average_rate or self._stream.guessed_rate
         self.promised_s = _promised_s(container, self._stream, self.fps)
         self.broken = 0

@@ -27,7 +27,7 @@ from edgeprep.interfaces.quantization import (
     WeightRange,
 )
 from edgeprep.interfaces.stages import FileStage, RandomStage, Stage, StreamStage
-from edgeprep.interfaces.task import Task
+from edgeprep.interfaces.task import Task, Tiling
 
 __all__ = [
     "CALIBRATED",
@@ -56,6 +56,7 @@ __all__ = [
     "Stage",
     "StreamStage",
     "Task",
+    "Tiling",
     "WeightRange",
     "Workbench",
 ]

@@ -1,15 +1,35 @@
 """What the outputs of a network mean."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from numpy import float32, uint8
 from numpy.typing import NDArray
 
 from edgeprep.geometry import Frame
 from edgeprep.tensors import TensorSpec
 from edgeprep.truths import TruthKind
 
-__all__ = ["Task"]
+__all__ = ["Task", "Tiling"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tiling:
+    """How pictures of any size go through a network of one size, and come out as pictures.
+
+    Attributes:
+        overlap: how many pixels neighbouring tiles share.
+        scale: how many times as wide and high as the picture the result is.
+        levels: makes `(H, W, C)`, uint8, of joined outputs `(C, H, W)`, some rows at a time.
+        result: makes the task's result of the whole, `(H, W, C)`, uint8.
+    """
+
+    overlap: int
+    scale: int
+    levels: Callable[[NDArray[float32]], NDArray[uint8]]
+    result: Callable[[NDArray[uint8]], Any]
 
 
 class Task(ABC):
@@ -21,6 +41,8 @@ class Task(ABC):
         name: what recipes call it.
         metrics: how it can be scored; the first one is the default.
         truth: what a sample is held against; None where there is no such thing.
+        clips: whether it is a matter of several pictures, which networks must take at once
+            (`input.frames`) or remember (`model.state`).
         spatial: whether results lie in the picture, so that `decode` has to know its `Frame`.
         objective: `module:Class` of the `Objective` that training makes small, which is called
             with the task and the `[train]` table; "" where there is none.
@@ -29,8 +51,14 @@ class Task(ABC):
     name: ClassVar[str]
     metrics: ClassVar[tuple[str, ...]]
     truth: ClassVar[TruthKind | None] = None
+    clips: ClassVar[bool] = False
     spatial: ClassVar[bool] = False
     objective: ClassVar[str] = ""
+
+    @property
+    def tiling(self) -> Tiling | None:
+        """How larger pictures are cut and joined; None: pictures come as the recipe says."""
+        return None
 
     @abstractmethod
     def check_outputs(self, outputs: tuple[TensorSpec, ...]) -> None:

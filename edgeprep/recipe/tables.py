@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import prod
 from typing import Annotated
 
 from msgspec import Meta
@@ -9,10 +10,30 @@ from msgspec import Meta
 from edgeprep import schema
 from edgeprep.errors import RecipeError
 from edgeprep.interfaces import Precision
-from edgeprep.tensors import MOST_PIXELS, CameraColor, ImageSpec, Length, YuvRange
+from edgeprep.tensors import (
+    LONGEST_CLIP,
+    MOST_PIXELS,
+    CameraColor,
+    ImageSpec,
+    Length,
+    TensorSpec,
+    YuvRange,
+)
 
-__all__ = ["DataTable", "HeadTable", "InputTable", "ModelTable", "TargetTable", "Text", "UseTable"]
+__all__ = [
+    "DataTable",
+    "HeadTable",
+    "InputTable",
+    "ModelTable",
+    "StateTable",
+    "TargetTable",
+    "Text",
+    "UseTable",
+]
 
+# Of states no name may be one of a graph's other inputs and outputs.
+_TAKEN = ("image", "preprocessed", "output")
+_NEW = ("next_", "output_")
 Text = Annotated[str, Meta(min_length=1)]
 # Names a class with `use`; the other keys are the fields of that class.
 UseTable = Annotated[
@@ -35,6 +56,29 @@ class HeadTable:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StateTable:
+    """`[[model.state]]`: what the network remembers from one picture to the next.
+
+    Attributes:
+        name: of the input of the graph; the output with what it becomes is `next_` and this name.
+        shape: begins with 1; float32, zeros at the beginning of every film.
+    """
+
+    name: Annotated[str, Meta(pattern="^[a-z][a-z0-9_]*$", max_length=60)]
+    shape: Annotated[tuple[Annotated[int, Meta(ge=1, le=2**20)], ...], Meta(min_length=2)]
+
+    def __post_init__(self) -> None:
+        if self.shape[0] != 1:
+            raise ValueError(f"shape: must begin with 1, got {list(self.shape)!r}")
+        if prod(self.shape) > MOST_PIXELS:
+            rule = f"shape: must be of at most {MOST_PIXELS} numbers"
+            raise ValueError(f"{rule}, got {list(self.shape)!r}")
+        if self.name in _TAKEN or self.name.startswith(_NEW):
+            rule = "name: must be none that graphs have anyway"
+            raise ValueError(f"{rule}, got {self.name!r}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelTable:
     """`[model]`: where the network comes from.
 
@@ -43,12 +87,28 @@ class ModelTable:
         arguments: what the function is called with, by name.
         head: is replaced before the weights are loaded; absent where the factory's fits.
         weights: a file of weights, relative to the recipe; absent where the factory loads them.
+        state: what it takes after the picture, and returns anew after its other outputs, in the
+            same order; absent where it remembers nothing.
     """
 
     factory: Text
     arguments: Mapping[str, object] = field(default_factory=dict)
     head: HeadTable | None = None
     weights: Text | None = None
+    state: tuple[StateTable, ...] = ()
+
+    def __post_init__(self) -> None:
+        names = [state.name for state in self.state]
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                raise ValueError(f"state[{index}].name: must be unique, got {name!r} again")
+
+    @property
+    def states(self) -> tuple[TensorSpec, ...]:
+        """The types of what the network remembers."""
+        return tuple(
+            TensorSpec(name=state.name, shape=state.shape, dtype="float32") for state in self.state
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,11 +119,14 @@ class InputTable:
         size: `[height, width]` in pixels; absent where pictures of any size may come.
         color: the order of their channels; or "nv12" or "i420", the planes of a camera, BT.601.
         yuv_range: whether planes have brightness in 16..235, "limited", or in 0..255, "full".
+        frames: how many pictures, one after the other, make the clip that the network takes; 1
+            where it takes single ones.
     """
 
     size: tuple[Length, Length] | None = None
     color: CameraColor = "rgb"
     yuv_range: YuvRange = "limited"
+    frames: Annotated[int, Meta(ge=1, le=LONGEST_CLIP)] = 1
 
     def __post_init__(self) -> None:
         if self.yuv_range == "full" and not self.image.is_planar:
@@ -78,9 +141,15 @@ class InputTable:
 
     @property
     def image(self) -> ImageSpec:
-        """The type of these pictures."""
+        """The type of these pictures; its `batch` is above 1 where they make clips."""
         height, width = self.size or (None, None)
-        return ImageSpec(height=height, width=width, color=self.color, yuv_range=self.yuv_range)
+        return ImageSpec(
+            height=height,
+            width=width,
+            color=self.color,
+            yuv_range=self.yuv_range,
+            batch=self.frames,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,7 +47,8 @@ class Prober:
 
     Args:
         bundle: an open bundle.
-        call: given a variant's name, its runner and the inputs of one golden sample, what one request costs.
+        call: given a variant's name, its runner and the inputs of one golden sample, what one
+            request costs.
         left_out: candidates that are not to be tried; they end up among the outcomes.
     """
 

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,7 +19,7 @@ __all__ = ["measure_footprint"]
 
 _CALLS = 10
 _TIMEOUT_S = 300
-_ORDER, _IMAGE = "order.json", "image.npy"
+_ORDER, _FEED = "order.json", "feed.npz"
 _PROGRAM = """
 import json, sys
 with open(sys.argv[1] + "/order.json") as file:
@@ -30,7 +30,7 @@ footprint.main(sys.argv[1])
 
 
 def measure_footprint(
-    backend: Backend, model: Model, device: Device, options: Options, image: NDArray[np.uint8]
+    backend: Backend, model: Model, device: Device, options: Options, feed: Sequence[NDArray[Any]]
 ) -> int:
     """The most memory that loading and running `model` adds to a process, resident, in bytes.
 
@@ -41,7 +41,7 @@ def measure_footprint(
         model: what is loaded.
         device: where it runs.
         options: how.
-        image: a graph input, `(1, H, W, C)`.
+        feed: all inputs of the graph.
 
     Raises:
         BackendError: the engine fails there, or the system does not say what a process holds.
@@ -59,7 +59,7 @@ def measure_footprint(
         for name, content in model.files.items():
             with open(os.path.join(directory, name), "wb") as file:
                 file.write(content)
-        np.save(os.path.join(directory, _IMAGE), image)
+        np.savez(os.path.join(directory, _FEED), *feed)
         with open(os.path.join(directory, _ORDER), "w", encoding="utf-8") as text:
             json.dump(order, text)
         try:
@@ -85,7 +85,8 @@ def main(directory: str) -> None:
     for name in order["files"]:
         with open(os.path.join(directory, name), "rb") as file:
             files[name] = file.read()
-    image = np.load(os.path.join(directory, _IMAGE))
+    with np.load(os.path.join(directory, _FEED)) as stored:
+        feed = tuple(stored[name] for name in stored.files)
     module, name = order["backend"]
     backend: Backend = getattr(import_module(module), name)()
     device = next(one for one in backend.devices() if one.name == order["device"])
@@ -95,7 +96,7 @@ def main(directory: str) -> None:
     before = _peak()
     runner = backend.load(Model(format=order["format"], files=files), device, order["options"])
     for _ in range(_CALLS):
-        runner.run((image,))
+        runner.run(feed)
     sys.stdout.write(f"\n{_peak() - before}\n")
 
 

@@ -57,6 +57,11 @@ class OpenedBundle:
             task = registry.get("task", str(manifest.task["use"]))
             self.task: Task = build(task, options, "task")
             chains = {placement: self.chain.cut(placement)[0] for placement in placements}
+            if self.task.tiling is not None:
+                from edgeprep.runtime.tiled import check_tiling  # here, as few bundles need it
+
+                states = [state for variant in self.variants for state in variant.states]
+                check_tiling(self.task, self.chain, states=states)
         except (RecipeError, UnknownName) as error:
             raise IncompatibleBundle(
                 f"{self.bundle.path}: must have stages and a task that are installed here, "
@@ -150,7 +155,7 @@ class OpenedBundle:
         for stage in self.chain.stages[len(host.chain.stages) :]:
             if isinstance(stage, FileStage):  # inside the graph now
                 stage.close()
-        return Session(
+        return self._make_session()(
             name=self.bundle.manifest.name,
             input=self.bundle.manifest.input,
             chain=self.chain,
@@ -162,6 +167,15 @@ class OpenedBundle:
             outcomes=tuple(outcomes),
             remembered=remembered,
         )
+
+    def _make_session(self) -> Callable[..., Session]:
+        """What makes sessions: those of tasks that join tiles take pictures of any size."""
+        tiling = self.task.tiling
+        if tiling is None:
+            return Session
+        from edgeprep.runtime.tiled import TiledSession  # here, as few bundles need it
+
+        return partial(TiledSession, tiling)
 
     def _request(
         self, variant: str, runner: Runner, feed: tuple[NDArray[Any], ...]

@@ -86,9 +86,9 @@ class Session:
         """The task's result for one picture, or one clip.
 
         Args:
-            picture: `(H, W, C)`, or `(frames, H, W, C)` where the network takes clips, uint8, in the bundle's colour order (`session.input`). It is not
-                copied where that can be helped: if another thread changes it meanwhile, the result
-                is of a mixture of both.
+            picture: `(H, W, C)`, or `(frames, H, W, C)` where the network takes clips, uint8, in
+                the bundle's colour order (`session.input`). It is not copied where that can be
+                helped: if another thread changes it meanwhile, the result is of a mixture of both.
 
         Raises:
             InputError: the picture is not of that type.
@@ -146,7 +146,7 @@ class Session:
             raise InputError(f"every: {rule}, got {every!r}; {remedy}")
         return PictureStream(
             pictures,
-            begin=lambda: Stream(self._host, self._primitives),
+            begin=self._begin,
             check=self._check_usable,
             answer=self._next,
             states=zeros(self._states),
@@ -194,6 +194,10 @@ class Session:
         else:
             _LEFT_BY_PARENTS.append(runner)
 
+    def _begin(self) -> Stream:
+        """What prepares the pictures of one film."""
+        return Stream(self._host, self._primitives)
+
     def _prepare(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
         self._check_usable()
         if self._remembers:
@@ -227,15 +231,18 @@ class Session:
     ) -> tuple[Any, tuple[NDArray[Any], ...]]:
         """The result, and the states after it."""
         outputs = self._run(prepared, *states)
-        if not all_finite(outputs):
-            where = f"session {self.name!r}{place}"
-            refuse(outputs, self._output_names, where=where, by=str(self.choice))
+        self._check_finite(outputs, place)
         answers = len(outputs) - len(states)
         frame = None
         if self._frames:
             # Of a clip, results lie in the last frame.
             frame = self._frames.of(picture[-1] if picture.ndim == 4 else picture)
         return self.task.decode(outputs[:answers], frame), outputs[answers:]
+
+    def _check_finite(self, outputs: tuple[NDArray[Any], ...], place: str) -> None:
+        if not all_finite(outputs):
+            where = f"session {self.name!r}{place}"
+            refuse(outputs, self._output_names, where=where, by=str(self.choice))
 
     def _run(self, prepared: NDArray[np.uint8], *states: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         runner = self._check_usable()

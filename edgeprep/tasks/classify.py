@@ -63,7 +63,7 @@ class Classify(Task):
         """Raise RecipeError unless there is one output `(1, classes)`, with a label a class."""
         shapes = [output.shape for output in outputs]
         if len(shapes) != 1 or len(shapes[0]) != 2 or shapes[0][0] != 1:
-            raise RecipeError(f"task: 'classify' needs one output (1, classes), got {shapes}")
+            raise RecipeError(f"task: {self.name!r} needs one output (1, classes), got {shapes}")
         if shapes[0][1] != len(self.labels):
             rule = f"must name each of the network's {shapes[0][1]} classes"
             raise RecipeError(f"task.labels: {rule}, got {len(self.labels)} labels")

@@ -76,7 +76,8 @@ class DepthMap:
     @cached_property
     def values(self) -> NDArray[np.float32]:
         """`(H, W)`, in the task's unit."""
-        values = resample(self.output, self.frame)[0] * np.float32(self.task.scale)
+        maps = resample(self.output, self.frame)
+        values: NDArray[np.float32] = maps[0] * np.float32(self.task.scale)
         values.flags.writeable = False
         return values
 
@@ -84,8 +85,8 @@ class DepthMap:
     def picture(self) -> NDArray[np.uint8]:
         """`(H, W, 1)`: from the least value, black, to the greatest, white."""
         least, greatest = float(self.values.min()), float(self.values.max())
-        shares = (self.values - least) / max(greatest - least, np.finfo(np.float32).tiny)
-        return np.floor(shares * 255 + 0.5).astype(np.uint8)[..., None]
+        shares = (self.values - least) / (greatest - least or 1.0)
+        return np.asarray(np.floor(shares * 255 + 0.5).astype(np.uint8)[..., None])
 
     def marks(self) -> tuple[Mark, ...]:
         """The map as a picture."""

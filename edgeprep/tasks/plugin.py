@@ -18,6 +18,7 @@ HOMES: Mapping[str, str] = {
     "restore": "edgeprep.tasks.restore:Restore",
     "segment": "edgeprep.tasks.segment:Segment",
     "tensors": "edgeprep.tasks.tensors:Tensors",
+    "video-classify": "edgeprep.tasks.video_classify:VideoClassify",
 }
 
 

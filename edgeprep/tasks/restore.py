@@ -1,8 +1,8 @@
 """Pictures made better: without noise, brighter, larger."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edgeprep.errors import RecipeError, ShapeError
 from edgeprep.geometry import Frame
-from edgeprep.interfaces import Task
+from edgeprep.interfaces import Task, Tiling
 from edgeprep.marks import Mark, Replacement
 from edgeprep.tasks.resampling import resample
 from edgeprep.tensors import TensorSpec
@@ -26,6 +26,10 @@ class Restore(Task):
     Attributes:
         range: the outputs that are black and white.
         scale: how many times as wide and high the picture becomes.
+        overlap: with it, sessions take pictures of any size, and cut them into tiles of
+            `input.size` that share so many pixels with their neighbours. There is no seam where
+            the network looks no farther around a pixel than a quarter of that. Data of a recipe
+            have `input.size`. Absent: pictures must have the size that the recipe says.
     """
 
     name: ClassVar[str] = "restore"
@@ -36,12 +40,24 @@ class Restore(Task):
 
     range: tuple[float, float] = (0.0, 1.0)
     scale: int = 1
+    overlap: int | None = None
 
     def __post_init__(self) -> None:
         if not self.range[0] < self.range[1]:
             raise ValueError(f"range: must go up, got {list(self.range)!r}")
         if not 1 <= self.scale <= 16:
             raise ValueError(f"scale: must be in 1..16, got {self.scale}")
+        if self.overlap is not None and self.overlap < 0:
+            raise ValueError(f"overlap: must be at least 0, got {self.overlap}")
+
+    @property
+    def tiling(self) -> Tiling | None:
+        """See `Task.tiling`: by `overlap`."""
+        if self.overlap is None:
+            return None
+        return Tiling(
+            overlap=self.overlap, scale=self.scale, levels=self.levels, result=self._known
+        )
 
     def check_outputs(self, outputs: tuple[TensorSpec, ...]) -> None:
         """Raise RecipeError unless there is one output `(1, 3, h, w)` or `(1, 1, h, w)`."""
@@ -57,7 +73,20 @@ class Restore(Task):
         """The picture, over the whole of the one that came in; worked out when looked at."""
         if frame is None:
             raise ShapeError("frame: task 'restore' must know where the network looks, got None")
-        return Restoration(self, outputs[0][0], frame)
+        return Restoration(partial(self._whole, outputs[0][0], frame))
+
+    def levels(self, maps: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """`(C, H, W)` to `(H, W, C)`: rounded, halves up, and cut at 0..255."""
+        black, white = self.range
+        levels = np.clip((maps - black) * (255.0 / (white - black)), 0.0, 255.0)
+        rounded: NDArray[np.uint8] = np.floor(levels + 0.5).astype(np.uint8)
+        return rounded.transpose(1, 2, 0)
+
+    def _whole(self, output: NDArray[Any], frame: Frame) -> NDArray[np.uint8]:
+        return self.levels(resample(output, frame, scale=self.scale))
+
+    def _known(self, picture: NDArray[np.uint8]) -> "Restoration":
+        return Restoration(lambda: picture)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -65,22 +94,15 @@ class Restoration:
     """One picture made better: an immutable value.
 
     Attributes:
-        task: says what the numbers are.
-        output: `(C, h, w)`, what the network gave; it must not change afterwards.
-        frame: of the picture that came in.
+        work_out: gives the picture when it is first looked at.
     """
 
-    task: Restore
-    output: NDArray[Any]
-    frame: Frame
+    work_out: Callable[[], NDArray[np.uint8]]
 
     @cached_property
     def picture(self) -> NDArray[np.uint8]:
         """`(H · scale, W · scale, C)`, uint8; values are rounded, halves up, and cut at 0..255."""
-        black, white = self.task.range
-        maps = resample(self.output, self.frame, scale=self.task.scale)
-        levels = np.clip((maps - black) * (255.0 / (white - black)), 0.0, 255.0)
-        picture = np.floor(levels + 0.5).astype(np.uint8).transpose(1, 2, 0)
+        picture = self.work_out()
         picture.flags.writeable = False
         return picture
 

@@ -95,10 +95,8 @@ class Segmentation:
     def classes(self) -> NDArray[np.uint8]:
         """The class of every pixel, `(H, W)`; of equal ones, the first."""
         maps = resample(self.output, self.frame)
-        if self.task.scores == "sigmoid":
-            classes = (maps[0] > 0.0).astype(np.uint8)
-        else:
-            classes = maps.argmax(axis=0).astype(np.uint8)
+        best = maps[0] > 0.0 if self.task.scores == "sigmoid" else maps.argmax(axis=0)
+        classes: NDArray[np.uint8] = best.astype(np.uint8)
         classes.flags.writeable = False
         return classes
 

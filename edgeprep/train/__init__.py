@@ -37,7 +37,7 @@ from edgeprep.train.from_recipe import train_recipe
 from edgeprep.train.network import load_network
 from edgeprep.train.objective import check_imitation, objective_for
 from edgeprep.train.output import Trained, holds_training
-from edgeprep.train.recipe import build_augment
+from edgeprep.train.recipe import build_augment, check_pictures
 
 __all__ = [
     "Augment",
@@ -48,6 +48,7 @@ __all__ = [
     "TrainingData",
     "build_augment",
     "check_imitation",
+    "check_pictures",
     "fit",
     "holds_training",
     "load_network",

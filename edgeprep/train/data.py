@@ -8,7 +8,7 @@ from itertools import islice
 import numpy as np
 import torch
 
-from edgeprep.data import Prepared, prepare_each, prepare_samples
+from edgeprep.data import Prepared, check_clips, prepare_each, prepare_samples
 from edgeprep.data.held import hold_samples
 from edgeprep.errors import RecipeError
 from edgeprep.interfaces import Task
@@ -42,7 +42,8 @@ class TrainingData:
         task: what labels and outputs mean.
         plain: the preprocessing of pictures as they are.
         varied: that of pictures as `augment` leaves them.
-        taken: what networks take of one picture.
+        taken: what networks take of one picture, or of one clip where they take these.
+        states: what they take after it.
         training: what is learned from.
         validation: what is chosen by; None where the recipe names none.
         metric: how a network is scored on `validation`; None where there is nothing to score by.
@@ -58,6 +59,7 @@ class TrainingData:
     plain: Preparation
     varied: Preparation
     taken: TensorSpec
+    states: tuple[TensorSpec, ...]
     training: Split
     validation: Split | None
     metric: Metric | None
@@ -99,6 +101,11 @@ class TrainingData:
     def labelled(self) -> bool:
         """Whether the training pictures have labels."""
         return self.training.labelled
+
+    def example(self) -> torch.Tensor:
+        """Zeros, as a network of whole samples takes them; clips are as short as they can be."""
+        shape = self.taken.shape
+        return torch.zeros((1, 2, *shape[1:]) if self.states else shape)
 
     def batches(self, samples: int | None = None) -> Iterator[Batch]:
         """Training samples as the network takes them, without augmentation, in their order.
@@ -156,7 +163,8 @@ class TrainingData:
             return None
         with in_eval_mode(network):
             chosen = range(len(samples))
-            outputs = answers(network, self.plain.graph, samples, chosen, self.settings.batch)
+            graph, batch, states = self.plain.graph, self.settings.batch, self.states
+            outputs = answers(network, graph, samples, chosen, batch, states)
         return score_answers(outputs, samples, self.task, self.metric)
 
     def prepare(self, split: Split) -> Prepared:
@@ -182,9 +190,13 @@ class TrainingData:
         return self._prepare(self.training, self.plain)
 
     def _prepare(self, split: Split, preparation: Preparation) -> Prepared:
-        return prepare_samples(
+        prepared = prepare_samples(
             split.samples(0), preparation.host, split.where, fps=self.fps, frames=self.frames
         )
+        # What a network of clips takes begins with the one clip.
+        frames = self.taken.shape[1] if len(self.taken.shape) == 5 else 1
+        check_clips(prepared, frames, remembers=bool(self.states), where=split.where)
+        return prepared
 
 
 def open_training(recipe: Recipe, *, chain: Chain, task: Task, registry: Registry) -> TrainingData:
@@ -204,20 +216,23 @@ def open_training(recipe: Recipe, *, chain: Chain, task: Task, registry: Registr
     if training is None:
         remedy = "name the pictures that are learned from"
         raise RecipeError(f"data.training: required key is missing; {remedy}")
-    if chain.output.batch != 1:
+    if chain.output.batch != chain.input.batch:
         rule = "must make one picture of one, where a network learns"
         raise RecipeError(f"preprocess: {rule}, got {chain.output.batch}")
+    shape = chain.output.shape()
     stages = build_augment(recipe.augment, chain=chain, registry=registry)
     if stages and chain.remembers:
         remedy = "leave [[augment]] out"
         raise RecipeError(
             f"augment: must be absent where preprocess looks at earlier pictures, got it; {remedy}"
         )
-    augment = Augment(stages, seed=recipe.train.seed, input=recipe.input.image) if stages else None
+    image = recipe.input.image.replace(batch=1)
+    augment = Augment(stages, seed=recipe.train.seed, input=image) if stages else None
     plain = varied = Preparation.of(chain, recipe.placement)
     frames = varied_frames = Frames.for_task(task, chain)
     if augment is not None:
-        leaving = Chain(input=augment.output, stages=chain.stages)
+        left = augment.output.replace(batch=chain.input.batch)
+        leaving = Chain(input=left, stages=chain.stages)
         varied = Preparation.of(leaving, recipe.placement)
         varied_frames = Frames.for_task(task, leaving)
     validation = open_split(recipe, "validation", task)
@@ -230,7 +245,12 @@ def open_training(recipe: Recipe, *, chain: Chain, task: Task, registry: Registr
         task=task,
         plain=plain,
         varied=varied,
-        taken=TensorSpec(name="preprocessed", shape=chain.output.shape(), dtype="float32"),
+        taken=TensorSpec(
+            name="preprocessed",
+            shape=(1, *shape) if chain.input.batch > 1 else shape,
+            dtype="float32",
+        ),
+        states=recipe.model.states,
         training=training,
         validation=validation,
         metric=_metric(recipe, task),
@@ -257,7 +277,8 @@ def check_learnable(network: torch.nn.Module, data: TrainingData) -> None:
             preprocessing gives, or there are no labels.
     """
     with in_eval_mode(network):
-        data.task.check_outputs(trace_outputs(network, data.taken))
+        outputs = trace_outputs(network, data.taken, data.states)
+        data.task.check_outputs(outputs[: len(outputs) - len(data.states)])
     if not data.labelled:
         rule = f"must have labels, which task {data.task.name!r} is learned from"
         raise RecipeError(f"{data.training.where}: {rule}, got pictures without")

@@ -98,8 +98,10 @@ class DetectionLoss(Objective):
         total = sure.sum().clamp_min(1.0)
         loss = self._divergence(outputs, wanted, temperature) / total
         ours, theirs = (self._boxes_anywhere(each) for each in (outputs, wanted))
-        apart = 1.0 - generalized_overlaps(ours, theirs)
-        return loss + _OVERLAP * (apart * sure).sum() / total
+        apart = _OVERLAP * (1.0 - generalized_overlaps(ours, theirs)) + _relative_distance(
+            ours, theirs
+        )
+        return loss + (apart * sure).sum() / total
 
     def _found(self, outputs: tuple[torch.Tensor, ...], seen: tuple[int, int]) -> _Found:
         values, starts = batch_columns(outputs, self._task.boxes, 4), None
@@ -235,6 +237,15 @@ def _box_loss(found: _Found, assigned: Assigned, labels: torch.Tensor) -> torch.
     each = _OVERLAP * (1.0 - generalized_overlaps(boxes, wanted))
     each = each + _DISTANCE * (sides - wanted_sides).abs().sum(-1)
     return (each * assigned.shares[chosen]).sum() / assigned.shares.sum().clamp_min(1.0)
+
+
+def _relative_distance(boxes: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+    """How far the four sides are from one another, in lengths of both boxes together."""
+    with torch.no_grad():
+        sides = [(each[..., 2:] - each[..., :2]).abs() for each in (boxes, others)]
+        lengths = (sides[0] + sides[1]).clamp_min(_LEAST).repeat_interleave(2, -1)
+    apart = (boxes - others).abs()
+    return (apart[..., [0, 2, 1, 3]] / lengths).sum(-1)
 
 
 def _taken(labels: torch.Tensor, objects: torch.Tensor) -> torch.Tensor:

@@ -4,6 +4,7 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkProcess
@@ -120,7 +121,14 @@ class Drawn(Supply):
 def _varied(samples: Samples, vary: Variation) -> Iterator[Row]:
     for index, (picture, label) in enumerate(samples):
         row, frame = vary(picture, index)
-        yield Row(input=row, label=label, digest=digest_of(picture), frame=frame)
+        is_clip = picture.ndim == 4
+        yield Row(
+            input=row[0] if is_clip else row,
+            label=label,
+            digest=digest_of(picture),
+            frame=frame,
+            is_clip=is_clip,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +139,7 @@ class _Written:
     labels: Labels
     digests: tuple[bytes, ...]
     frames: tuple[Frame | None, ...]
+    starts: tuple[int, ...]
 
     def prepared(self, file: BinaryIO) -> Prepared:
         return Prepared(
@@ -139,6 +148,7 @@ class _Written:
             skipped=(),
             digests=self.digests,
             frames=self.frames,
+            starts=self.starts,
         )
 
 
@@ -146,16 +156,27 @@ def _write(file: BinaryIO, rows: Iterator[Row]) -> _Written:
     labels: list[Truth | None] = []
     digests: list[bytes] = []
     frames: list[Frame | None] = []
+    lengths: list[int] = []
+    clips = False
 
     def pictures() -> Iterator[NDArray[np.uint8]]:
+        nonlocal clips
         for row in rows:
+            clips = row.is_clip
+            lengths.append(len(row.input))
             labels.append(row.label)
             digests.append(row.digest)
             frames.append(row.frame)
             yield row.input
 
     shape = write_rows(file, pictures())
-    return _Written(shape=shape, labels=tuple(labels), digests=tuple(digests), frames=tuple(frames))
+    return _Written(
+        shape=shape,
+        labels=tuple(labels),
+        digests=tuple(digests),
+        frames=tuple(frames),
+        starts=tuple(accumulate(lengths[:-1], initial=0)) if clips else (),
+    )
 
 
 class _Process:

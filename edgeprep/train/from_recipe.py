@@ -19,6 +19,7 @@ from edgeprep.train.objective import objective_for
 from edgeprep.train.output import Trained, claim, finish, prepared
 from edgeprep.train.parameters import check_patterns
 from edgeprep.train.reading import read_data
+from edgeprep.train.recipe import check_pictures
 from edgeprep.train.split import open_split
 from edgeprep.train.watching import Watch, unwatched
 
@@ -72,6 +73,7 @@ def train_recipe(
     claim(directory, overwrite=overwrite)
     chain = Chain.of_recipe(recipe, registry)
     task = _task(recipe, registry)
+    check_pictures(task, recipe)
     objective = objective_for(task, recipe.train)
     settings = recipe.train
     fabric = open_fabric(settings)

@@ -3,7 +3,9 @@
 import torch
 
 from edgeprep.interfaces import Objective
+from edgeprep.tensors import TensorSpec
 from edgeprep.train.parameters import norms_inside
+from edgeprep.train.unroll import unrolled
 
 __all__ = ["Learner"]
 
@@ -20,16 +22,22 @@ class Learner(torch.nn.Module):
         network: what is trained.
         objective: what is made small; its own modules learn along.
         frozen: the paths of the modules of `network` that do not learn.
+        states: what `network` takes after a picture; it then learns from whole clips.
     """
 
     def __init__(
-        self, network: torch.nn.Module, objective: Objective, frozen: tuple[str, ...]
+        self,
+        network: torch.nn.Module,
+        objective: Objective,
+        frozen: tuple[str, ...],
+        states: tuple[TensorSpec, ...] = (),
     ) -> None:
         super().__init__()
         self.network = network
         self.others = torch.nn.ModuleList(objective.modules())
         self._objective = objective
         self._frozen = frozen
+        self._states = states
 
     def train(self, mode: bool = True) -> "Learner":
         """As `torch.nn.Module.train`; batch normalization that does not learn stays as in use."""
@@ -41,6 +49,6 @@ class Learner(torch.nn.Module):
     def forward(self, inputs: Inputs, labels: torch.Tensor | None) -> torch.Tensor:
         """The loss, a scalar."""
         if isinstance(inputs, torch.Tensor):
-            return self._objective.loss(self.network, inputs, labels)
+            return self._objective.loss(unrolled(self.network, self._states), inputs, labels)
         taken, *views = inputs
         return self._objective.seeing(tuple(views)).loss(self.network, taken, labels)

@@ -28,6 +28,7 @@ from edgeprep.train.seeds import order_of, seed_of
 from edgeprep.train.snapshot import snapshot
 from edgeprep.train.stopping import stop_between_steps
 from edgeprep.train.supply import Batch
+from edgeprep.train.unroll import through
 from edgeprep.train.validation import Verdict, validate
 from edgeprep.train.watching import Tick, Watch
 
@@ -166,7 +167,7 @@ class Loop:
         """One step of the optimizer; the loss before it, over all processes."""
         pictures, labels = self.fabric.to_device(batch)
         with torch.no_grad():
-            inputs = self.data.varied.graph(pictures)
+            inputs = through(self.data.varied.graph, pictures)
         loss = self.wrapped(inputs, labels)
         self.fabric.backward(loss)
         if self.settings.clip_norm is not None:

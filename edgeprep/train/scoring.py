@@ -10,8 +10,10 @@ from edgeprep.data import Prepared
 from edgeprep.data.decoded import Decoded
 from edgeprep.interfaces import Task
 from edgeprep.metrics import Metric
+from edgeprep.tensors import TensorSpec
 from edgeprep.train.outputs import flatten_outputs
 from edgeprep.train.supply import as_tensors
+from edgeprep.train.unroll import through, unrolled
 
 __all__ = ["answers", "in_eval_mode", "score_answers"]
 
@@ -22,6 +24,7 @@ def answers(
     samples: Prepared,
     chosen: Sequence[int],
     batch: int,
+    states: Sequence[TensorSpec] = (),
 ) -> tuple[torch.Tensor, ...]:
     """The outputs of `network` for the samples with the numbers `chosen`, in their order.
 
@@ -31,18 +34,21 @@ def answers(
         samples: after the host's share.
         chosen: which of them.
         batch: how many at a time.
+        states: what `network` takes after a picture; the samples are clips then, or where it takes
+            clips.
 
     Returns:
         Each output, `(N, …)`, on the network's device.
     """
     first = next(network.parameters())
     preprocessing.to(first.device)
+    whole = unrolled(network, states)
     parts = []
     with torch.no_grad():
         for start in range(0, len(chosen), batch):
             pictures, _ = as_tensors(samples, np.asarray(chosen[start : start + batch]))
-            inputs = preprocessing(pictures.to(first.device))
-            outputs = flatten_outputs(network(inputs.to(first.dtype))).values()
+            inputs = through(preprocessing, pictures.to(first.device))
+            outputs = flatten_outputs(whole(inputs.to(first.dtype))).values()
             parts.append([output.detach().float() for output in outputs])
     return tuple(torch.cat(output) for output in zip(*parts, strict=True))
 

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from edgeprep.data import Prepared
 from edgeprep.data.held import Held
-from edgeprep.errors import EdgePrepError
+from edgeprep.errors import DataError, EdgePrepError
 from edgeprep.geometry import Frame
 from edgeprep.train.variation import Variation
 from edgeprep.truths import Truth, as_seen
@@ -66,8 +66,8 @@ class Supply(ABC):
             upcoming: the epoch that is asked for next; None: no other.
 
         Yields:
-            `(N, H, W, C)`, uint8, what the graph takes; and the labels, as `Objective.loss` gets
-            them, or None.
+            `(N, H, W, C)`, of clips `(N, frames, H, W, C)`, uint8, what the graph takes; and the
+            labels, as `Objective.loss` gets them, or None.
         """
 
     def close(self) -> None:  # noqa: B027 -- most have nothing to end
@@ -170,7 +170,19 @@ class _VariedPictures(Dataset[Varying | EdgePrepError]):
 def as_tensors(prepared: Prepared, indices: Indices) -> Batch:
     """The samples of `prepared` with the numbers `indices`, for torch."""
     rows = [taught(prepared.labels[index], prepared.frame(index)) for index in indices.tolist()]
-    return torch.from_numpy(prepared.inputs[indices]), stack_labels(rows)
+    if not prepared.starts:
+        return torch.from_numpy(prepared.inputs[indices]), stack_labels(rows)
+    clips = [prepared.picture(index) for index in indices.tolist()]
+    _check_equal(clips)
+    return torch.from_numpy(np.stack(clips)), stack_labels(rows)
+
+
+def _check_equal(clips: Sequence[NDArray[np.uint8]]) -> None:
+    lengths = sorted({clip.shape[-4] for clip in clips})
+    if len(lengths) > 1:
+        rule = "clips of one batch must have the same number of frames"
+        remedy = "let the reader cut them, or set train.batch = 1"
+        raise DataError(f"data: {rule}, got {lengths[0]} and {lengths[-1]}; {remedy}")
 
 
 def _collate(
@@ -180,6 +192,11 @@ def _collate(
         if isinstance(sample, EdgePrepError):
             return sample
     pictures, labels = zip(*samples, strict=True)
+    if pictures[0].ndim == 5:
+        try:
+            _check_equal(pictures)
+        except DataError as error:
+            return error
     return torch.from_numpy(np.concatenate(pictures)), stack_labels(labels)
 
 

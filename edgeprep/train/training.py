@@ -38,6 +38,7 @@ from edgeprep.train.processes import first_fault, is_lost
 from edgeprep.train.schedules import LearningRate
 from edgeprep.train.snapshot import restore
 from edgeprep.train.threads import threads_for, using_threads
+from edgeprep.train.unroll import unrolled
 from edgeprep.train.validation import Verdict
 from edgeprep.train.watching import Watch, unwatched
 
@@ -170,7 +171,7 @@ def _prepare(fabric: Fabric, training: Training) -> Loop:
     frozen = freeze(network, settings)
     dtypes = {name: value.dtype for name, value in network.state_dict().items()}
     threads = _threads(fabric, training, checkpoint)
-    learner = Learner(network, training.objective, frozen)
+    learner = Learner(network, training.objective, frozen, data.states)
     optimizer = build_optimizer(network, learner.others, settings, rate=training.learning_rate)
     wrapped, wrapped_optimizer = fabric.setup(learner, optimizer)
     data.varied.graph.to(fabric.device)
@@ -211,7 +212,8 @@ def _threads(fabric: Fabric, training: Training, checkpoint: Checkpoint | None) 
     if checkpoint is not None:
         # Whatever this process may use now: another number gives other roundings.
         return int(checkpoint.state["threads"])
-    return threads_for(training.network.eval(), torch.zeros(training.data.taken.shape))
+    whole = unrolled(training.network.eval(), training.data.states)
+    return threads_for(whole, training.data.example())
 
 
 def _resumable(

@@ -68,7 +68,8 @@ def validate(
         if average is not None:
             inside.enter_context(average.inside(network))
         inside.enter_context(fabric.autocast())
-        outputs = answers(network, data.plain.graph, held_out, share, data.settings.batch)
+        batch, states = data.settings.batch, data.states
+        outputs = answers(network, data.plain.graph, held_out, share, batch, states)
     gathered = [_in_order(fabric, output)[:count] for output in outputs]
     return {metric.name: score_answers(gathered, held_out, data.task, metric)}
 

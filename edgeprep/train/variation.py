@@ -36,15 +36,19 @@ class Variation:
     ) -> tuple[NDArray[np.uint8], Frame | None]:
         """`picture`, the sample `index`, as the graph takes it this time: `(1, H, W, C)`.
 
-        With it comes where in `picture` the network looks, for tasks that are spatial.
+        With it comes where in `picture` the network looks, for tasks that are spatial. All frames
+        of a clip vary alike: what comes is `(1, frames, H, W, C)`, and the last frame's place.
 
         Args:
-            picture: `(H, W, 3)`, or `(H, W, 1)` for grey, uint8.
+            picture: `(H, W, 3)`, or `(H, W, 1)` for grey, uint8; or a clip of such.
             index: its number among the samples.
 
         Raises:
             DataError: a stage cannot work on it.
         """
+        if picture.ndim == 4:
+            each = [self(frame, index) for frame in picture]
+            return np.concatenate([row for row, _ in each])[np.newaxis], each[-1][1]
         try:
             given = from_rgb(picture, self.augment.input)
             varied, drawn = self.augment.vary(given, index)

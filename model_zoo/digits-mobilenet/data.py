@@ -166,18 +166,33 @@ def rewritten(ink: Image.Image, generator: np.random.Generator) -> Image.Image:
 
 def compose(ink: Image.Image, background: Image.Image, generator: np.random.Generator) -> Picture:
     """`ink`, turned and coloured, somewhere on `background`."""
-    side = ink.width
-    ink = ink.rotate(generator.uniform(-MAX_ANGLE, MAX_ANGLE), Image.Resampling.BICUBIC)
-    opacity = np.clip(np.asarray(ink, np.float64) / 255.0 * EDGE_SLOPE - EDGE_START, 0, 1)
-    left = int(generator.integers(background.width - side + 1))
-    top = int(generator.integers(background.height - side + 1))
-
+    opacity = turned(ink, generator)
+    left = int(generator.integers(background.width - ink.width + 1))
+    top = int(generator.integers(background.height - ink.height + 1))
     picture = np.array(background)
-    window = picture[top : top + side, left : left + side]
+    paint(picture, opacity, left, top, generator)
+    return picture
+
+
+def turned(ink: Image.Image, generator: np.random.Generator) -> NDArray[np.float64]:
+    """How opaque every pixel of `ink` is when it is turned a little, in 0..1."""
+    ink = ink.rotate(generator.uniform(-MAX_ANGLE, MAX_ANGLE), Image.Resampling.BICUBIC)
+    return np.clip(np.asarray(ink, np.float64) / 255.0 * EDGE_SLOPE - EDGE_START, 0, 1)
+
+
+def paint(
+    picture: Picture,
+    opacity: NDArray[np.float64],
+    left: int,
+    top: int,
+    generator: np.random.Generator,
+) -> None:
+    """Cover `picture` from there with a readable colour, as far as that is opaque."""
+    height, width = opacity.shape
+    window = picture[top : top + height, left : left + width]
     covered = window.astype(np.float64)
     color = readable_color(covered[opacity > 0.5], generator)
     window[:] = covered + (color - covered) * opacity[..., np.newaxis] + 0.5
-    return picture
 
 
 def readable_color(

@@ -387,8 +387,8 @@ def test_what_does_not_fit_its_picture_is_counted(
         (
             "000000000285.png",
             (
-                "instances.json: image 285: must be about a picture of its size, 16×24,"
-                " got 17×24 pixels"
+                "data.training.path: instances.json: image 285: must be about a picture of its"
+                " size, 16×24, got 17×24 pixels"
             ),
         ),
         (

@@ -148,6 +148,10 @@ def test_a_list_may_have_names_in_any_script(
             ),
         ),
         (
+            "bee/b1.png\r\nbee/b1.png\r\n",
+            "list.txt:2: must name a picture once, got 'bee/b1.png', which is in line 1, too",
+        ),
+        (
             "bee/b1.png\nbee/b1\n",
             "list.txt:2: must name a picture once, got 'bee/b1', which is in line 1, too",
         ),
@@ -156,7 +160,7 @@ def test_a_list_may_have_names_in_any_script(
             "list.txt:1: must name one picture, got 'bee/b', which are 'bee/b.jpg' and 'bee/b.png'",
         ),
     ],
-    ids=["not there", "twice", "two of a name"],
+    ids=["not there", "twice, of Windows", "twice", "two of a name"],
 )
 def test_a_list_that_does_not_fit_is_refused(
     tmp_path: Path,
@@ -201,6 +205,11 @@ def test_names_of_the_data_become_labels_of_the_task(open_data: OpenData) -> Non
 def test_other_names_are_left_out_where_that_is_said(open_data: OpenData) -> None:
     found = open_data("class", ("cat", "bee"), **TABLE, others="ignore")
     assert [label for _, label in found] == [0] * 2 + [1] * 5
+
+
+def test_a_list_may_name_what_is_ignored(tmp_path: Path, open_data: OpenData) -> None:
+    table = write_list(tmp_path, "cat/c0\nant/a3\nbee/b1\ncat/c1\n")
+    assert levels(open_data("class", ("cat", "bee"), **table, others="ignore")) == [40, 21, 41]
 
 
 def test_other_names_are_an_error(refuse: Callable[..., str]) -> None:

@@ -5,13 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from edgeprep.data import Samples
+from edgeprep.data import Samples, build_reader
+from edgeprep.tasks.classify import Classify
 
 DIGITS = tuple("0123456789")
 TABLE: dict[str, object] = {"use": "mnist", "path": "images", "labels": "labels"}
 
 OpenData = Callable[..., Samples]
+Digits = NDArray[np.uint8]
 
 
 def idx(*shape: int, values: bytes, kind: int = 8) -> bytes:
@@ -20,7 +23,7 @@ def idx(*shape: int, values: bytes, kind: int = 8) -> bytes:
 
 
 @pytest.fixture
-def digits(tmp_path: Path) -> np.ndarray:
+def digits(tmp_path: Path) -> Digits:
     """Twenty pictures of 3 rows and 2 columns, two of each digit, in two files."""
     pictures = np.arange(120, dtype=np.uint8).reshape(20, 3, 2)
     (tmp_path / "images").write_bytes(idx(20, 3, 2, values=pictures.tobytes()))
@@ -28,16 +31,14 @@ def digits(tmp_path: Path) -> np.ndarray:
     return pictures
 
 
-def test_pictures_are_grey_and_have_their_classes(open_data: OpenData, digits: np.ndarray) -> None:
+def test_pictures_are_grey_and_have_their_classes(open_data: OpenData, digits: Digits) -> None:
     found = list(open_data("class", DIGITS, **TABLE))
     assert np.array_equal([picture[..., 0] for picture, _ in found], digits)
     assert found[0][0].shape == (3, 2, 1)
     assert [label for _, label in found] == [*range(10)] * 2
 
 
-def test_compressed_files_are_the_same(
-    open_data: OpenData, tmp_path: Path, digits: np.ndarray
-) -> None:
+def test_compressed_files_are_the_same(open_data: OpenData, tmp_path: Path, digits: Digits) -> None:
     for name in ("images", "labels"):
         (tmp_path / name).write_bytes(gzip.compress((tmp_path / name).read_bytes()))
     found = list(open_data("class", DIGITS, **TABLE))
@@ -52,21 +53,19 @@ def test_pictures_with_three_channels_are_rgb(open_data: OpenData, tmp_path: Pat
     assert label is None
 
 
-def test_a_limit_draws_evenly_from_the_digits(open_data: OpenData, digits: np.ndarray) -> None:
+def test_a_limit_draws_evenly_from_the_digits(open_data: OpenData, digits: Digits) -> None:
     labels = [label for _, label in open_data("class", DIGITS, **TABLE, limit=10, seed=3)]
     assert sorted(labels) == [*range(10)]
 
 
-def test_classes_that_count_from_one(
-    open_data: OpenData, tmp_path: Path, digits: np.ndarray
-) -> None:
+def test_classes_that_count_from_one(open_data: OpenData, tmp_path: Path, digits: Digits) -> None:
     # As the letters of EMNIST do.
     (tmp_path / "labels").write_bytes(idx(20, values=bytes([1, 2]) * 10))
     found = open_data("class", ("a", "b"), **TABLE, classes={"1": "a", "2": "b"})
     assert [label for _, label in found] == [0, 1] * 10
 
 
-def test_some_digits_alone(open_data: OpenData, digits: np.ndarray) -> None:
+def test_some_digits_alone(open_data: OpenData, digits: Digits) -> None:
     keys = {**TABLE, "classes": {"3": "three", "7": "seven"}, "others": "ignore"}
     found = list(open_data("class", ("seven", "three"), **keys))
     assert [label for _, label in found] == [1, 0, 1, 0]
@@ -74,21 +73,27 @@ def test_some_digits_alone(open_data: OpenData, digits: np.ndarray) -> None:
     assert open_data("class", ("seven", "three"), **keys).skipped == ()
 
 
-def test_a_digit_without_a_label(refuse: Callable[..., str], digits: np.ndarray) -> None:
+def test_a_digit_without_a_label(refuse: Callable[..., str], digits: Digits) -> None:
     assert refuse("class", DIGITS[:9], **TABLE) == (
         "data.training.labels: images, picture 9: class must be in 0..8, got 9;"
         " the task has 9 labels"
     )
 
 
-def test_labels_must_be_named(refuse: Callable[..., str], digits: np.ndarray) -> None:
+def test_labels_must_be_named(refuse: Callable[..., str], digits: Digits) -> None:
     assert refuse("class", DIGITS, use="mnist", path="images") == (
         "data.training.labels: must be given for task 'held', got None"
     )
 
 
+def test_pictures_without_labels_can_be_learned_from(open_data: OpenData, digits: Digits) -> None:
+    reader = build_reader({"use": "mnist", "path": "images"}, "data.training")
+    task = Classify(labels=DIGITS)
+    assert not reader.is_labelled(directory=Path(), where="data.training", task=task)
+
+
 def test_another_number_of_labels(
-    refuse: Callable[..., str], tmp_path: Path, digits: np.ndarray
+    refuse: Callable[..., str], tmp_path: Path, digits: Digits
 ) -> None:
     (tmp_path / "labels").write_bytes(idx(19, values=bytes(19)))
     assert refuse("class", DIGITS, **TABLE) == (

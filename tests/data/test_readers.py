@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from edgeprep.data import FromFactory, ImageFolder, Random, build_reader
+from edgeprep.data.readers import READERS
 from edgeprep.errors import DataError, EdgePrepError, RecipeError
 from edgeprep.tasks.classify import Classify
 
@@ -45,8 +46,7 @@ def test_a_factory_needs_no_use() -> None:
             {"use": 3},
             (
                 "data.calibration.use: must name a kind of data, got 3;"
-                " known are 'image-folder', 'list', 'cifar', 'mnist', 'coco', 'voc', 'yolo',"
-                " 'mask-folder', 'paired-folder', 'random'"
+                f" known are {', '.join(map(repr, READERS))}"
             ),
         ),
         (

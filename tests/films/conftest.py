@@ -29,7 +29,7 @@ def film(tmp_path: Path) -> Film:
         with av.open(str(path), "w", options=dict(options or {})) as container:
             stream = container.add_stream(codec, rate=fps)
             stream.height, stream.width = size
-            stream.pix_fmt = "yuv420p"
+            stream.pix_fmt = "rgb24" if codec == "png" else "yuv420p"
             for index in range(frames):
                 picture = np.full((*size, 3), 16 + 4 * index, np.uint8)
                 picture = picture if pictures is None else pictures[index]

@@ -18,7 +18,8 @@ ROWS = (
     ("truths",),
     ("interfaces",),
     ("schema", "ranges"),
-    ("recipe", "bundle", "pictures", "films", "drawing"),
+    ("recipe", "bundle", "pictures", "drawing"),
+    ("films",),
     ("hookspecs",),
     ("registry",),
     ("stages", "tasks"),
@@ -27,6 +28,7 @@ ROWS = (
     ("train",),
     ("compress",),
     ("conversion",),
+    ("zoo",),
     ("testing", "serve", "explain", "cli"),
     ("__main__",),
 )

@@ -112,7 +112,7 @@ FAULTS = {
     CountsItsFiles(): "must give the same bytes for the same source, got others in ['log']",
     Fine(word="fails"): "'torch' must run it, got RuntimeError: no such operator",
     Fine(word="renamed"): (
-        "its input must be (TensorSpec(name='image', shape=(1, 21, 17, 3), dtype='uint8'),), "
+        "its inputs must be (TensorSpec(name='image', shape=(1, 21, 17, 3), dtype='uint8'),), "
         "got (TensorSpec(name='x', shape=(1, 21, 17, 3), dtype='uint8'),)"
     ),
     Fine(word="swapped"): (

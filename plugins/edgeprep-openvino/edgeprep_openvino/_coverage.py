@@ -13,7 +13,7 @@ from edgeprep_openvino._convert import ROADS, convert
 from edgeprep_openvino._modules import owners_of
 from edgeprep_openvino._quantize import quantize
 from edgeprep_openvino._signals import kept_signal_stack
-from edgeprep_openvino._statistics import Value, count, statistics_of
+from edgeprep_openvino._statistics import Feed, Value, count, statistics_of
 
 __all__ = ["coverage"]
 
@@ -65,8 +65,8 @@ def _in_order(network: ov.Model) -> Iterator[Value]:
             yield node.friendly_name, index
 
 
-def _prepared(source: Source, pictures: NDArray[np.uint8]) -> Iterator[NDArray[np.float32]]:
+def _prepared(source: Source, pictures: NDArray[np.uint8]) -> Iterator[Feed]:
     preprocessing = source.deployed.get_submodule("preprocessing")
     for picture in pictures:
         with torch.inference_mode():
-            yield preprocessing(torch.from_numpy(picture[np.newaxis].copy())).numpy()
+            yield (preprocessing(torch.from_numpy(picture[np.newaxis].copy())).numpy(),)

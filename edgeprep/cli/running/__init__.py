@@ -1,0 +1,1 @@
+"""What `edgeprep run` is made of: what it is given, how it goes through it, what it prints."""

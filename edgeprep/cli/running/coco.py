@@ -1,0 +1,118 @@
+"""Results as COCO has them: `--format coco`."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeprep.cli.output import as_json, emit
+from edgeprep.cli.running.answers import Answers, Place
+from edgeprep.cli.running.sources import FilmFile, PictureFile
+from edgeprep.interfaces import Task
+
+__all__ = ["CocoAnswers", "image_ids", "run_lengths"]
+
+_TRUTHS = ("boxes", "mask")
+
+
+class CocoAnswers(Answers):
+    """A list of objects, as `loadRes` of pycocotools reads it.
+
+    `category_id` is the number of the class in the recipe's labels plus 1, as COCO counts from 1.
+
+    Args:
+        task: of the bundle; it gives boxes, or a mask.
+        files: all that is run, of which the ids of images come.
+
+    Source: https://cocodataset.org/#format-results, "Object Detection"; held to pycocotools in
+        tests/cli/test_cli_formats.py.
+    """
+
+    def __init__(self, task: Task, files: Sequence[PictureFile | FilmFile]) -> None:
+        super().__init__()
+        if task.truth not in _TRUTHS:
+            rule = "must be of a bundle that gives boxes or masks"
+            raise click.UsageError(f"--format coco: {rule}, got task {task.name!r}")
+        self._objects = _boxes if task.truth == "boxes" else _masks
+        self._background: int | None = getattr(task, "background", None)
+        self._ids = image_ids(files)
+        self._found: list[dict[str, object]] = []
+
+    def result(self, place: Place, result: Any) -> None:
+        """Its objects."""
+        image = self._ids[place.picture] if place.frame is None else place.frame + 1
+        for one in self._objects(result, self._background):
+            self._found.append({"image_id": image, **one})
+
+    def end(self, choice: Mapping[str, object]) -> None:
+        """The list."""
+        emit(json.dumps(as_json(self._found), allow_nan=False), {}, "text")
+
+
+def image_ids(files: Sequence[PictureFile | FilmFile]) -> dict[str, int]:
+    """The id of each picture.
+
+    Where the names of all files are numbers that differ, as COCO's "000000000139.jpg", it is that
+    number; elsewhere the place among all files as they are run, from 1. The id of a frame is its
+    place in its film, from 1.
+    """
+    if len(files) > 1 and any(isinstance(file, FilmFile) for file in files):
+        rule = "a film must be run alone, as its frames are the images"
+        raise click.UsageError(f"--format coco: {rule}, got {len(files)} files")
+    names = [Path(file.path).stem for file in files]
+    if all(name.isascii() and name.isdigit() for name in names):
+        numbers = [int(name) for name in names]
+        if len(set(numbers)) == len(numbers):
+            return {file.path: number for file, number in zip(files, numbers, strict=True)}
+    return {file.path: place + 1 for place, file in enumerate(files)}
+
+
+def _boxes(result: Any, background: int | None) -> Iterator[dict[str, object]]:
+    rows = zip(result.boxes.tolist(), result.scores.tolist(), result.classes.tolist(), strict=True)
+    for (left, top, right, bottom), score, number in rows:
+        yield {
+            "category_id": number + 1,
+            "bbox": [left, top, right - left, bottom - top],
+            "score": score,
+        }
+
+
+def _masks(result: Any, background: int | None) -> Iterator[dict[str, object]]:
+    classes = result.classes
+    for number in np.unique(classes).tolist():
+        if number == background:
+            continue
+        mask = classes == number
+        yield {
+            "category_id": number + 1,
+            "segmentation": {"size": list(mask.shape), "counts": run_lengths(mask)},
+            # How sure the network is of these pixels, in the mean.
+            "score": float(result.probabilities[number][mask].mean()),
+        }
+
+
+def run_lengths(mask: NDArray[np.bool_]) -> str:
+    """The runs of a mask `(H, W)`, column by column, the first of what is not in it.
+
+    Source: rleEncode and rleToString in maskApi.c of the COCO API; held to its own answers in
+        tests/cli/test_coco_runs.py.
+    """
+    pixels = mask.ravel(order="F")
+    ends = np.flatnonzero(np.diff(pixels)) + 1
+    lengths = np.diff(np.concatenate(([0], ends, [pixels.size]))).tolist()
+    if pixels[0]:
+        lengths.insert(0, 0)
+    text = []
+    for place, length in enumerate(lengths):
+        value = length - (lengths[place - 2] if place > 2 else 0)
+        more = True
+        while more:
+            five = value & 0x1F
+            value >>= 5
+            more = value != (-1 if five & 0x10 else 0)
+            text.append(chr((five | (0x20 if more else 0)) + 48))
+    return "".join(text)

@@ -1,0 +1,1 @@
+"""Trained networks for edgeprep, a folder each: see `edgeprep zoo`."""

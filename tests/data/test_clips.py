@@ -1,0 +1,152 @@
+"""Films and directories of pictures as clips."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from edgeprep.data import Samples, build_reader
+from edgeprep.errors import DataError, RecipeError
+from edgeprep.tasks.video_classify import VideoClassify
+
+TASK = VideoClassify(labels=("down", "up"))
+
+
+def film(path: Path, levels: list[int], *, side: int = 32, fps: int = 10) -> None:
+    """By PyAV alone, lossless: frame after frame grey, of those levels."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("png", rate=fps)
+        stream.height = stream.width = side
+        stream.pix_fmt = "rgb24"
+        for index, level in enumerate(levels):
+            frame = av.VideoFrame.from_ndarray(np.full((side, side, 3), level, np.uint8), "rgb24")
+            frame.pts = index
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+def folder(path: Path, levels: list[int], *, side: int = 4) -> None:
+    path.mkdir(parents=True)
+    for index, level in enumerate(levels, 8):
+        Image.fromarray(np.full((side, side, 3), level, np.uint8)).save(path / f"f{index}.png")
+
+
+WRITERS: dict[str, Callable[..., None]] = {"video": film, "frame-folder": folder}
+ENDING = {"video": ".avi", "frame-folder": ""}
+
+
+def opened(directory: Path, use: str, task: VideoClassify | None = TASK, **keys: object) -> Samples:
+    reader = build_reader({"use": use, "path": ".", **keys}, "data.evaluation")
+    return reader.open(directory=directory, where="data.evaluation", task=task)
+
+
+def levels(samples: Samples) -> list[list[int]]:
+    return [clip[:, 0, 0, 0].tolist() for clip, _ in samples]
+
+
+@pytest.fixture(params=list(WRITERS))
+def use(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Two films that grow brighter, and one that grows darker."""
+    kind: str = request.param
+    write, ending = WRITERS[kind], ENDING[kind]
+    # Numbers of two digits: in the order of letters, the tenth frame would come first.
+    write(tmp_path / "up" / f"a{ending}", [10, 20, 30, 40, 50])
+    write(tmp_path / "up" / f"b{ending}", [100, 110, 120])
+    write(tmp_path / "down" / f"c{ending}", [90, 80, 70, 60])
+    return kind
+
+
+def test_each_clip_has_the_class_of_its_directory(use: str, tmp_path: Path) -> None:
+    samples = list(opened(tmp_path, use))
+    assert [label for _, label in samples] == [0, 1, 1]
+    assert [clip.dtype for clip, _ in samples] == [np.uint8] * 3
+    assert levels(opened(tmp_path, use)) == [
+        [90, 80, 70, 60],
+        [10, 20, 30, 40, 50],
+        [100, 110, 120],
+    ]
+
+
+def test_some_frames_are_taken(use: str, tmp_path: Path) -> None:
+    assert levels(opened(tmp_path, use, frames=2, every=2)) == [[90, 70], [10, 30], [100, 120]]
+
+
+def test_a_clip_that_is_too_short_is_left_out_and_named(use: str, tmp_path: Path) -> None:
+    for index in range(40):  # one of ten may be left out
+        WRITERS[use](tmp_path / "up" / f"d{index}{ENDING[use]}", [1, 2, 3, 4])
+    samples = opened(tmp_path, use, frames=4)
+    assert len(list(samples)) == 42
+    name = f"b{ENDING[use]}"
+    assert [(one.name, one.reason) for one in samples.skipped] == [
+        (f"up/{name}", f"{name}: must have 4 frames, got 3")
+    ]
+
+
+def test_a_directory_that_is_no_label_is_an_error(use: str, tmp_path: Path) -> None:
+    task = VideoClassify(labels=("down", "sideways"))
+    message = "data.evaluation.path: class directory"
+    with pytest.raises(DataError, match=f"^{re.escape(message)}"):
+        opened(tmp_path, use, task)
+
+
+def test_without_a_task_clips_have_no_label(use: str, tmp_path: Path) -> None:
+    assert [label for _, label in opened(tmp_path, use, None)] == [None] * 3
+
+
+def test_clips_beside_class_directories_are_an_error(use: str, tmp_path: Path) -> None:
+    name = f"loose{ENDING[use]}"
+    WRITERS[use](tmp_path / name, [1, 2])
+    with pytest.raises(DataError) as caught:  # noqa: PT011 -- whole message
+        opened(tmp_path, use)
+    assert str(caught.value) == (
+        f"data.evaluation.path: must have one directory for each class, got {name!r} beside them"
+    )
+
+
+@pytest.mark.parametrize(
+    ("use", "what"), [("video", "films"), ("frame-folder", "directories of pictures")]
+)
+def test_there_must_be_clips(use: str, what: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:  # noqa: PT011 -- whole message
+        opened(tmp_path, use)
+    assert str(caught.value) == (
+        f"data.evaluation.path: must have {what}, got none in {str(tmp_path)!r}"
+    )
+
+
+def test_frames_of_a_film_are_taken_by_their_time(tmp_path: Path) -> None:
+    film(tmp_path / "a.avi", [10, 20, 30, 40, 50, 60, 70], fps=30)
+    assert levels(opened(tmp_path, "video", None, fps=10)) == [[10, 40, 70]]
+
+
+def test_a_film_that_ends_early_is_left_out(tmp_path: Path) -> None:
+    for index in range(12):
+        film(tmp_path / f"{index:02}.avi", list(range(20, 60)))
+    broken = tmp_path / "05.avi"
+    broken.write_bytes(broken.read_bytes()[:-2500])
+    samples = opened(tmp_path, "video", None)
+    assert len(list(samples)) == 11
+    assert [one.name for one in samples.skipped] == ["05.avi"]
+    assert "got an end after" in samples.skipped[0].reason
+
+
+def test_a_folder_whose_pictures_change_size_is_left_out(tmp_path: Path) -> None:
+    for index in range(12):
+        folder(tmp_path / f"{index:02}", [1, 2, 3])
+    Image.fromarray(np.zeros((5, 4, 3), np.uint8)).save(tmp_path / "07" / "f9.png")
+    samples = opened(tmp_path, "frame-folder", None)
+    assert len(list(samples)) == 11
+    assert [(one.name, one.reason) for one in samples.skipped] == [
+        ("07", "07: frame 1 must have the size of the first, (4, 4), got (5, 4)")
+    ]
+
+
+def test_a_rate_and_a_stride_at_once_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError) as caught:  # noqa: PT011 -- whole message
+        opened(tmp_path, "video", fps=5, every=2)
+    assert str(caught.value) == ("data.evaluation.every: must be absent where fps is given, got 2")

@@ -1,0 +1,174 @@
+"""Addresses and cameras: what a server on this machine sends, and what it does not."""
+
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event, Thread
+from time import monotonic
+
+import pytest
+
+from edgeprep.errors import FilmError, StreamStalled
+from edgeprep.films import open_source
+from edgeprep.films.names import is_address, is_film, without_password
+
+Make = Callable[..., Path]
+
+
+@contextmanager
+def server(content: bytes, *, stalls: bool, promised: int | None = None) -> Iterator[str]:
+    """The address at which this machine sends `content`, and then ends, or is silent."""
+    over = Event()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                connection.recv(65536)
+                length = len(content) if promised is None else promised
+                head = f"HTTP/1.0 200 OK\r\nContent-Length: {length}\r\n\r\n"
+                connection.sendall(head.encode() + content)
+                if stalls:
+                    over.wait(30)
+
+        thread = Thread(target=serve, daemon=True)
+        thread.start()
+        try:
+            yield f"http://me:secret@127.0.0.1:{listening.getsockname()[1]}/live.ts"
+        finally:
+            over.set()
+            thread.join(30)
+
+
+def shown(address: str) -> str:
+    return address.replace("me:secret", "***")
+
+
+def test_what_an_address_sends_comes_to_its_end(film: Make) -> None:
+    with server(film("film.ts").read_bytes(), stalls=False) as address:
+        source = open_source(address, timeout_s=10)
+        pictures = list(source)
+        source.close()
+    assert source.name == shown(address)
+    assert source.fps == 10
+    assert [round(float(each.mean())) for each in pictures] == pytest.approx(
+        [16 + 4 * index for index in range(20)], abs=6
+    )
+
+
+def test_an_address_that_ends_before_it_said_is_an_error(film: Make) -> None:
+    content = film("film.ts").read_bytes()
+    with server(content, stalls=False, promised=10**9) as address:
+        source = open_source(address, timeout_s=10)
+        pictures = iter(source)
+        next(pictures)
+        message = (
+            rf"^{shown(address).replace('*', '[*]')}: must go on sending, got 'Input/output error'$"
+        )
+        with pytest.raises(FilmError, match=message):
+            list(pictures)
+        source.close()
+
+
+def test_an_address_that_falls_silent_is_an_error(film: Make) -> None:
+    with server(film("film.ts", frames=50).read_bytes(), stalls=True, promised=10**9) as address:
+        source = open_source(address, timeout_s=1)
+        pictures = iter(source)
+        next(pictures)
+        message = (
+            rf"^{shown(address).replace('*', '[*]')}: must send a picture within 1 s, got none$"
+        )
+        began = monotonic()
+        with pytest.raises(StreamStalled, match=message):
+            list(pictures)
+        assert monotonic() - began < 20
+        source.close()
+
+
+def test_an_address_that_never_answers_is_an_error() -> None:
+    with server(b"", stalls=True, promised=10**9) as address:
+        message = (
+            rf"^{shown(address).replace('*', '[*]')}: must send a picture within 1 s, got none$"
+        )
+        with pytest.raises(StreamStalled, match=message):
+            open_source(address, timeout_s=1)
+
+
+def test_an_address_where_nobody_is_is_an_error() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+    message = (
+        rf"^rtsp://127\.0\.0\.1:{port}/cam: must be a source of pictures that can be opened, "
+        r"got 'Connection refused'$"
+    )
+    with pytest.raises(FilmError, match=message):
+        open_source(f"rtsp://127.0.0.1:{port}/cam", timeout_s=5)
+
+
+def test_what_is_no_film_is_an_error() -> None:
+    with server(b"hello" * 100, stalls=False) as address:
+        message = r"must be a source of pictures that can be opened, got '"
+        with pytest.raises(FilmError, match=message):
+            open_source(address, timeout_s=5)
+
+
+def test_a_playlist_at_an_address_opens_no_file_of_this_machine(film: Make) -> None:
+    path = film("film.ts")
+    playlist = f"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\nfile://{path}\n#EXT-X-ENDLIST\n"
+    with server(playlist.encode(), stalls=False) as address:
+        address = address.replace("live.ts", "live.m3u8")
+        with pytest.raises(FilmError, match=r"must (be a source of|send) pictures"):
+            list(open_source(address, timeout_s=5))
+
+
+@pytest.mark.parametrize("address", ["file:///etc/passwd", "concat://a|b", "ftp://u:p@host/x"])
+def test_addresses_of_which_nothing_live_comes_are_refused(address: str) -> None:
+    scheme = address.partition("://")[0]
+    name = address.replace("u:p", "***").replace("|", "[|]").replace("*", "[*]")
+    message = (
+        rf"^{name}: must begin with one of 'http', 'https', 'rtmp', 'rtmps', 'rtp', 'rtsp', "
+        rf"'rtsps', 'srt', 'tcp', 'udp', got '{scheme}'$"
+    )
+    with pytest.raises(FilmError, match=message):
+        open_source(address, timeout_s=1)
+
+
+def test_a_camera_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "linux")
+    message = (
+        r"^camera 77: must be a source of pictures that can be opened, "
+        r"got 'No such file or directory'$"
+    )
+    with pytest.raises(FilmError, match=message):
+        open_source("77", timeout_s=1)
+
+
+def test_where_cameras_have_no_numbers_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "win32")
+    message = r"^camera 0: cameras by number need Linux or macOS, got 'win32'; give its address$"
+    with pytest.raises(FilmError, match=message):
+        open_source("0", timeout_s=1)
+
+
+@pytest.mark.parametrize(
+    ("address", "seen"),
+    [
+        ("rtsp://me:secret@camera/live", "rtsp://***@camera/live"),
+        ("rtsp://me:a@b@camera:554", "rtsp://***@camera:554"),
+        ("rtsp://camera/user@home", "rtsp://camera/user@home"),
+        ("http://camera", "http://camera"),
+    ],
+)
+def test_passwords_are_not_shown(address: str, seen: str) -> None:
+    assert without_password(address) == seen
+
+
+def test_a_word_is_known_by_its_looks() -> None:
+    assert [is_film(word) for word in ("a.MP4", "b/c.mkv", "a.png", "mp4")] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert [is_address(word) for word in ("rtsp://x", "x.mp4", "C:/x.mp4")] == [True, False, False]
