@@ -316,7 +316,7 @@ class NetworkSource(Source):
 
         Raises: see `run`.
         """
-        return answer(lambda inputs: self.run(*inputs), sample, self._states)
+        return answer(lambda inputs: self.run(*inputs), sample, self._made.states)
 
     def taking(self, samples: NDArray[np.uint8]) -> list[tuple[NDArray[Any], ...]]:
         """All inputs for each frame of a clip, with the states as they are when it comes."""
@@ -326,7 +326,7 @@ class NetworkSource(Source):
             feeds.append(inputs)
             return self.run(*inputs)
 
-        answer(run, samples, self._states)
+        answer(run, samples, self._made.states)
         return feeds
 
     def one_input(self) -> tuple[torch.nn.Module, NDArray[np.float32], int]:
@@ -338,16 +338,16 @@ class NetworkSource(Source):
         network = self.network.get_submodule("network")
         taken, rows = self.network_input, self.network_input.shape[0]
         samples = self.calibration_preprocessed
-        if self._states:
-            flat = flat_network(network, (taken, *self._states))
+        if self._made.states:
+            flat = flat_network(network, (taken, *self._made.states))
             return flat, flat_samples(self.network_feeds()), 1
-        if self._chain.input.batch > 1:
+        if self._made.chain.input.batch > 1:
             return network, samples.reshape(-1, *taken.shape), 1
         return network, samples, rows
 
     def example(self) -> torch.Tensor:
         """Zeros, as `one_input` takes them."""
-        if self._states:
+        if self._made.states:
             return torch.zeros(1, sum(prod(spec.shape) for spec in self.network_inputs))
         shape = self.network_input.shape
-        return torch.zeros((1, *shape) if self._chain.input.batch > 1 else shape)
+        return torch.zeros((1, *shape) if self._made.chain.input.batch > 1 else shape)

@@ -8,7 +8,7 @@ DRAWN = {'"data:pictures" }': '"data:pictures", per_epoch = true }', "[data]": A
 
 def test_an_epoch_is_drawn_alike_while_another_process_draws_the_next(project, opened):
     recipe = project(DRAWN)
-    alone = [row[0] for row in opened(recipe).supply._rows(0)]
+    alone = [row.input for row in opened(recipe).supply._rows(0)]
     supply = opened(recipe).supply
     shared = []
     for row in supply._rows(0):
