@@ -117,6 +117,8 @@ def command(
     if sheet and output is None:
         raise click.UsageError("--sheet: needs -o, a directory to write to, got none")
     files = find(sources)
+    if sheet and not any(isinstance(file, PictureFile) for file in files):
+        raise click.UsageError("--sheet: needs pictures, got films alone")
     _check_libraries(files, output)
     drawn: Sequence[Path | None] = [None] * len(files)
     pages: Sequence[SheetPage] = ()

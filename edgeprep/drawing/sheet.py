@@ -4,9 +4,9 @@ from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
-from edgeprep.drawing.words import shortened
+from edgeprep.drawing.words import letters, shortened
 
 __all__ = ["Sheet"]
 
@@ -30,7 +30,7 @@ class Sheet:
         self._across, self._down = cell + 2 * _MARGIN, cell + 2 * _MARGIN + 3 * _FONT
         size = (self._columns * self._across, ceil(cells / self._columns) * self._down)
         self._image = Image.new("RGB", size, _BACKGROUND)
-        self._font = ImageFont.load_default(size=_FONT)
+        self._font = letters(_FONT)
         self._filled = 0
 
     def add(self, picture: NDArray[np.uint8], caption: str) -> None:

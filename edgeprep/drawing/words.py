@@ -1,8 +1,10 @@
 """Words in pictures, and beside them."""
 
+from functools import cache
+
 from PIL import Image, ImageDraw, ImageFont
 
-__all__ = ["band_inside", "fitting_font", "shortened", "strip_below"]
+__all__ = ["band_inside", "fitting_font", "letters", "shortened", "strip_below"]
 
 Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
 
@@ -13,7 +15,7 @@ _GROUND, _INK = (24, 24, 24), (255, 255, 255)
 
 def strip_below(image: Image.Image, text: str) -> Image.Image:
     """`image` with `text` on a dark strip below it, wider than the picture if need be."""
-    font = ImageFont.load_default(size=max(12, image.width // 24))
+    font = letters(max(12, image.width // 24))
     box = ImageDraw.Draw(image).multiline_textbbox((0, 0), text, font=font)
     width = max(image.width, int(box[2]) + 2 * _MARGIN)
     canvas = Image.new("RGB", (width, image.height + int(box[3]) + 2 * _MARGIN), _GROUND)
@@ -46,8 +48,14 @@ def fitting_font(text: str, size: tuple[int, int], room: int) -> Font:
         room: how wide the line may be, in pixels.
     """
     pixels = max(12, min(size) // 30)
-    while pixels > _LEAST_FONT and ImageFont.load_default(size=pixels).getlength(text) > room:
+    while pixels > _LEAST_FONT and letters(pixels).getlength(text) > room:
         pixels -= 1
+    return letters(pixels)
+
+
+@cache
+def letters(pixels: int) -> Font:
+    """Pillow's own letters, of this height; reading them takes longer than drawing with them."""
     return ImageFont.load_default(size=pixels)
 
 
