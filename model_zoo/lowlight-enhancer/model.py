@@ -22,11 +22,11 @@ class LowlightEnhancer(nn.Module):
     def __init__(self, *, curves: int) -> None:
         super().__init__()
         first, second, third = CHANNELS
-        self.half = nn.Sequential(convolution(3, first, stride=2), convolution(first, first))
-        self.quarter = nn.Sequential(
+        self.first = nn.Sequential(convolution(3, first, stride=2), convolution(first, first))
+        self.second = nn.Sequential(
             convolution(first, second, stride=2), convolution(second, second)
         )
-        self.eighth = nn.Sequential(convolution(second, third, stride=2), convolution(third, third))
+        self.third = nn.Sequential(convolution(second, third, stride=2), convolution(third, third))
         self.whole = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(third, third, 1))
         self.to_quarter = nn.Conv2d(third, second, 1)
         self.to_half = nn.Conv2d(second, first, 1)
@@ -37,9 +37,9 @@ class LowlightEnhancer(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """`pictures` as in good light."""
-        half = self.half(pictures)
-        quarter = self.quarter(half)
-        eighth = self.eighth(quarter)
+        half = self.first(pictures)
+        quarter = self.second(half)
+        eighth = self.third(quarter)
         eighth = torch.add(eighth, self.whole(eighth))
         quarter = self.join_quarter(torch.add(quarter, doubled(self.to_quarter(eighth))))
         half = self.join_half(torch.add(half, doubled(self.to_half(quarter))))

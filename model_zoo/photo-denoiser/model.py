@@ -30,7 +30,7 @@ class PhotoDenoiser(nn.Module):
         return torch.clamp(pictures - noise, 0.0, 1.0)
 
 
-def build(channels: int = 32, layers: int = 7) -> nn.Module:
+def build(channels: int = 40, layers: int = 4) -> nn.Module:
     """An untrained network; `layers` are those between the first and the last."""
     return PhotoDenoiser(channels=channels, layers=layers)
 
