@@ -60,6 +60,10 @@ def check_manifest(manifest: Manifest, where: str) -> None:
         _check_golden(entry, sizes, f"{where}: golden[{index}]")
     for index, variant in enumerate(manifest.variants):
         _check_variant(variant, golden, sizes, f"{where}: variants[{index}]")
+        rule = f"must be of {manifest.input.batch}, as many frames as input has"
+        pictures = variant.input.shape[0]
+        fits = pictures == manifest.input.batch
+        _require(fits, f"{where}: variants[{index}].input", rule, pictures)
 
 
 def _check_members(members: Sequence[Member], where: str) -> None:

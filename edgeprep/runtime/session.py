@@ -133,8 +133,9 @@ class Session:
             and where a clip is not yet full.
 
         Raises:
-            InputError: `fps` is not above 0, or `every` is below 1, or above it though the network
-                takes no clips. The stream raises as for one picture, of the picture that is next.
+            InputError: `pictures` are not several, `fps` is not above 0, or `every` is below 1, or
+                above it though the network takes no clips. The stream raises as for one picture,
+                of the picture that is next.
         """
         if fps is not None and not (isinstance(fps, (int, float)) and 0 < fps < inf):
             raise InputError(f"fps: must be above 0 and finite, got {fps!r}")
@@ -145,7 +146,7 @@ class Session:
             rule = "must be 1 where the network takes one picture at a time"
             raise InputError(f"every: {rule}, got {every!r}; {remedy}")
         return PictureStream(
-            pictures,
+            check_batch(pictures),  # type: ignore[arg-type]  # each is checked when it comes
             begin=self._begin,
             check=self._check_usable,
             answer=self._next,

@@ -19,7 +19,7 @@ from edgeprep.testing.compression import check_pass
 from edgeprep.testing.exporter import check_exporter
 from edgeprep.testing.plugin import check_plugin
 from edgeprep.testing.rules import ConformanceError
-from edgeprep.testing.source import small_source
+from edgeprep.testing.source import small_source, stateful_source
 from edgeprep.testing.stage import check_stage
 from edgeprep.testing.task import check_task
 from edgeprep.testing.workbench import small_workbench
@@ -34,4 +34,5 @@ __all__ = [
     "check_task",
     "small_source",
     "small_workbench",
+    "stateful_source",
 ]

@@ -287,7 +287,7 @@ def test_names_that_are_not_plain_paths_are_refused(read, forge_tables, name):
             (
                 camera(**field),
                 (
-                    "input: must be uint8 in 0..255, channels last, one at a time, as cameras "
+                    "input: must be uint8 in 0..255, channels last, as cameras "
                     f"give pictures, got {ImageSpec(height=4, width=4, **field)!r}"
                 ),
             )
@@ -296,9 +296,9 @@ def test_names_that_are_not_plain_paths_are_refused(read, forge_tables, name):
                 {"range": "0..1"},
                 {"layout": "nchw"},
                 {"light": "linear"},
-                {"batch": 2},
             )
         ),
+        (camera(batch=2), "variants[0].input: must be of 2, as many frames as input has, got 1"),
         (
             lambda tables: tables.update(chain=tables["chain"] * 257),
             "chain: must be at most 256, got 257",
