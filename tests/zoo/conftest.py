@@ -1,6 +1,7 @@
 """A zoo of two small models, with cards and golden samples that were worked out by hand."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
@@ -115,12 +116,28 @@ def write_weights(directory: Path, weights: np.ndarray) -> None:
 
 
 def write_samples(directory: Path, shift: float = 0.0) -> None:
-    """Two pictures, one level all over, whose means are known without a computation."""
+    """Two pictures, white in whole or in half, whose means are known without a computation."""
     arrays = {}
-    for index, level in enumerate((51, 204)):
-        arrays[f"{index}.input"] = np.full((1, 8, 8, 3), level, np.uint8)
-        arrays[f"{index}.output.0"] = np.full((1, 3), level / 255 + shift, np.float32)
+    for index, rows in enumerate((8, 4)):
+        picture = np.zeros((1, 8, 8, 3), np.uint8)
+        picture[:, :rows] = 255
+        arrays[f"{index}.input"] = picture
+        arrays[f"{index}.output.0"] = np.full((1, 3), rows / 8 + shift, np.float32)
     safetensors.numpy.save_file(arrays, directory / "golden.safetensors")
+
+
+@dataclass(frozen=True)
+class Writers:
+    """What puts other files into the place of a model's."""
+
+    card: Callable[..., None] = write_card
+    weights: Callable[..., None] = write_weights
+    samples: Callable[..., None] = write_samples
+
+
+@pytest.fixture
+def write() -> Writers:
+    return Writers()
 
 
 @pytest.fixture
@@ -135,7 +152,7 @@ def home(tmp_path: Path) -> Path:
 def plant(home: Path) -> Callable[..., ZooModel]:
     """Puts a model into the zoo."""
 
-    def write(name: str = "brightest") -> ZooModel:
+    def plant(name: str = "brightest") -> ZooModel:
         directory = home / name
         directory.mkdir()
         (directory / "model.py").write_text(MODEL)
@@ -146,7 +163,7 @@ def plant(home: Path) -> Callable[..., ZooModel]:
         write_card(directory)
         return ZooModel(directory)
 
-    return write
+    return plant
 
 
 @pytest.fixture
