@@ -202,7 +202,8 @@ def build_wheels() -> list[Path]:
         Failed: one of them does not build.
     """
     shutil.rmtree(WHEELS, ignore_errors=True)
-    projects = [file.parent for file in (ROOT / "pyproject.toml", *plugin_files())]
+    files = (ROOT / "pyproject.toml", ROOT / "model_zoo" / "pyproject.toml", *plugin_files())
+    projects = [file.parent for file in files]
     options = ("--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", WHEELS)
     run(WORK.program("python"), "-m", "pip", "wheel", *options, *projects)
     return sorted(WHEELS.glob("*.whl"))
