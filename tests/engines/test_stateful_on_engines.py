@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 import edgeprep
 from edgeprep.bundle import open_bundle
 from edgeprep.conversion import convert, evaluate, evaluate_source
+from edgeprep.data import load_factory
 from edgeprep.errors import DataError, ParityError, RecipeError
 from edgeprep.recipe import load_recipe
 
@@ -161,16 +162,17 @@ def of_clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def films(directory: Path) -> Iterator[NDArray[np.uint8]]:
-    space: dict[str, Any] = {}
-    exec((directory / "data.py").read_text(), space)
-    for clip, _ in space["clips"](frames=FRAMES):
+    for clip, _ in made(directory, "data:clips")(frames=FRAMES):
         yield clip
 
 
 def weights(directory: Path, name: str) -> dict[str, NDArray[np.float64]]:
-    space: dict[str, Any] = {}
-    exec((directory / "model.py").read_text(), space)
-    return {key: value.double().numpy() for key, value in space[name]().state_dict().items()}
+    network = made(directory, f"model:{name}")()
+    return {key: value.double().numpy() for key, value in network.state_dict().items()}
+
+
+def made(directory: Path, factory: str) -> Any:
+    return load_factory(factory, directory, "factory")
 
 
 def sigmoid(x: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -275,9 +277,8 @@ def test_a_bundle_is_scored_on_whole_clips(recurrent: Path) -> None:
     recipe = load_recipe(recurrent / "recipe.toml")
     source = evaluate_source(recipe).scores[0].values["accuracy"]
     known = weights(recurrent, "recurrent")
-    space: dict[str, Any] = {}
-    exec((recurrent / "data.py").read_text(), space)
-    right = [by_hand(clip, known)[-1].argmax() == label for clip, label in space["clips"]()]
+    samples = made(recurrent, "data:clips")()
+    right = [by_hand(clip, known)[-1].argmax() == label for clip, label in samples]
     assert source == np.mean(right)
     found = evaluate(recurrent / "film.edgeprep", recipe, prefer="onnx-fp32")
     assert [score.values["accuracy"] for score in found.scores] == [source]
@@ -298,8 +299,8 @@ def test_a_bundle_is_scored_on_whole_clips(recurrent: Path) -> None:
             CLIPS | {"data": "pictures", "arguments": ""},
             DataError,
             (
-                "data.calibration: must have clips (frames, height, width, 3 or 1), for a network of "
-                "4 frames, got single pictures"
+                "data.calibration: must have clips (frames, height, width, 3 or 1), for a network "
+                "of 4 frames, got single pictures"
             ),
         ),
         (
@@ -312,8 +313,8 @@ def test_a_bundle_is_scored_on_whole_clips(recurrent: Path) -> None:
             RecipeError,
             (
                 "task.use: task 'video-classify' needs a network that sees several pictures, got "
-                "neither input.frames nor model.state; set input.frames for one that takes clips, or "
-                "model.state for one that remembers"
+                "neither input.frames nor model.state; set input.frames for one that takes clips, "
+                "or model.state for one that remembers"
             ),
         ),
         (
