@@ -26,6 +26,13 @@ def _find(context: click.Context, _: click.Parameter, value: Any) -> Any:
         raise click.UsageError(str(error), context) from error
 
 
+def _all() -> tuple[ZooModel, ...]:
+    """Every model; that there is none is a fault of the installation."""
+    if not (models := zoo_models()):
+        raise UnknownName("zoo: must have models, got none; pip install edgeprep-zoo")
+    return models
+
+
 _model_argument = click.argument("model", metavar="NAME", type=NamedPath(), callback=_find)
 
 
@@ -51,7 +58,7 @@ def _list(form: str) -> None:
     """
     found: list[dict[str, Any]] = []
     failed: list[dict[str, str]] = []
-    for model in zoo_models():
+    for model in _all():
         try:
             found.append(model.to_json())
         except EdgePrepError as error:
@@ -133,7 +140,7 @@ def _verify(models: tuple[ZooModel, ...], quick: bool, quiet: bool, form: str) -
     with workstation_only("zoo verify"):
         from edgeprep.cli._zoo import verify
 
-    text, document = verify(models or zoo_models(), quick=quick, quiet=quiet)
+    text, document = verify(models or _all(), quick=quick, quiet=quiet)
     emit(text, document, form)
     if not document["passed"]:
         raise click.exceptions.Exit(1)

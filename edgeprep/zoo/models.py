@@ -1,5 +1,6 @@
 """Which models there are, and where they lie."""
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,9 +9,9 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
-from edgeprep.errors import PluginError, RecipeError, StorageError, UnknownName
+from edgeprep.errors import RecipeError, StorageError, UnknownName
 from edgeprep.recipe import Recipe, load_recipe
-from edgeprep.registry.entry_points import EntryPoint, list_entry_points
+from edgeprep.registry.entry_points import list_entry_points
 from edgeprep.schema import nearest_or_all
 from edgeprep.schema.foreign import name_fault
 from edgeprep.zoo.card import Card
@@ -104,10 +105,8 @@ class ZooModel:
 def zoo_models() -> tuple[ZooModel, ...]:
     """All models, by their names: those of the checkout, then those that packages offer.
 
-    Where two have one name, the first one counts.
-
-    Raises:
-        PluginError: a package that offers some cannot be found.
+    Where two have one name, the first one counts. A package that cannot be imported is left out,
+    with a warning of the logger "edgeprep".
     """
     found: dict[str, ZooModel] = {}
     for home in _homes():
@@ -125,7 +124,6 @@ def find_model(name: str | PathLike[str]) -> ZooModel:
     Raises:
         UnknownName: there is none of that name.
         StorageError: the folder is none of a model.
-        PluginError: see `zoo_models`.
     """
     text = fspath(name)
     if text in (".", "..") or Path(text).name != text:
@@ -144,15 +142,14 @@ def _homes() -> Iterator[Path]:
     if (_CHECKOUT / "pyproject.toml").is_file():
         yield _CHECKOUT
     for entry in list_entry_points(_GROUP):
-        yield _home(entry)
-
-
-def _home(entry: EntryPoint) -> Path:
-    try:
-        return Path(str(files(entry.value)))
-    # A package may raise anything when it is imported.
-    except (Exception, SystemExit) as error:
-        raise PluginError(
-            f"zoo {entry.name!r} of {entry.distribution}: package {entry.value!r} must load "
-            f"without an error, got {name_fault(error)}"
-        ) from error
+        try:
+            yield Path(str(files(entry.value)))
+        # A package may raise anything when it is imported, and shall not hide the others.
+        except (Exception, SystemExit) as error:  # noqa: BLE001
+            logging.getLogger("edgeprep").warning(
+                "zoo %r of %s left out: package %r must load without an error, got %s",
+                entry.name,
+                entry.distribution,
+                entry.value,
+                name_fault(error),
+            )

@@ -58,6 +58,15 @@ def test_a_damaged_model_is_named_and_fails_the_list(edgeprep: Run, damaged: Pat
     }
 
 
+@pytest.mark.parametrize("verb", ["list", "verify"])
+def test_without_a_zoo_nothing_passes(edgeprep: Run, damaged: Path, verb: str) -> None:
+    (damaged.parent / "pyproject.toml").unlink()
+    ended = edgeprep("zoo", verb, "-v")
+    assert (ended.code, ended.stdout) == (1, "")
+    message = "edgeprep: zoo: must have models, got none; pip install edgeprep-zoo"
+    assert ended.stderr.splitlines()[-1] == message
+
+
 def test_show_prints_the_card(edgeprep: Run) -> None:
     ended = edgeprep("zoo", "show", "digits-mobilenet")
     assert (ended.code, ended.stdout) == (0, (MOBILENET / "card.md").read_text())

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeprep.errors import PluginError, RecipeError, StorageError, UnknownName
+from edgeprep.errors import RecipeError, StorageError, UnknownName
 from edgeprep.zoo import Card, ZooModel, find_model, zoo_models
 from edgeprep.zoo.neighbours import neighbours_of
 
@@ -58,15 +58,30 @@ def test_a_folder_called_model_zoo_among_installed_packages_is_no_checkout(
     assert zoo_models() == ()
 
 
-def test_a_package_that_cannot_be_imported_is_named(installed: Path, home: Path) -> None:
+def test_a_package_that_cannot_be_imported_is_named_and_hides_no_other(
+    installed: Path, home: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (home / "__init__.py").write_text("raise OSError('no disk')\n")
-    message = (
-        "zoo 'small' of small-zoo: package 'small_zoo' must load without an error, "
-        "got OSError: no disk (__init__.py:1)"
+    (installed / "entry_points.txt").write_text(
+        "[edgeprep.zoo]\nabsent = no_such_zoo\nsmall = small_zoo\nother = other_zoo\n"
     )
-    with pytest.raises(PluginError, match="must load") as error:
-        zoo_models()
-    assert str(error.value) == message
+    other = tmp_path / "site" / "other_zoo"
+    (other / "fine").mkdir(parents=True)
+    (other / "__init__.py").touch()
+    (other / "fine" / "recipe.toml").touch()
+    assert [model.name for model in zoo_models()] == ["fine"]
+    rule = "must load without an error, got"
+    assert [record.getMessage() for record in caplog.records] == [
+        (
+            f"zoo 'absent' of small-zoo left out: package 'no_such_zoo' {rule} "
+            "ModuleNotFoundError: No module named 'no_such_zoo'"
+        ),
+        (
+            f"zoo 'small' of small-zoo left out: package 'small_zoo' {rule} "
+            "OSError: no disk (__init__.py:1)"
+        ),
+    ]
+    sys.modules.pop("other_zoo")
 
 
 @pytest.mark.parametrize(
