@@ -68,6 +68,8 @@ class Task(ABC):
     def decode(self, outputs: tuple[NDArray[Any], ...], frame: Frame | None = None) -> Any:
         """The typed result for one picture: a frozen value with `to_json()`.
 
+        If it has `marks()`, see edgeprep.marks, these are drawn; otherwise its words are.
+
         Args:
             outputs: of the network, as `check_outputs` accepted them. They do not change
                 afterwards, so that a result may be worked out when it is looked at.

@@ -121,7 +121,9 @@ def _installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     (info / "entry_points.txt").write_text("[edgeprep]\nfakes = edgeprep_fakes\n")
     for path in (site, FAKES):
         monkeypatch.syspath_prepend(path)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, (FAKES, site))))
+    # Whoever tests a checkout that is not installed says so in the variable, too.
+    outer = filter(None, [os.environ.get("PYTHONPATH")])
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(FAKES), str(site), *outer]))
     monkeypatch.setenv("EDGEPREP_PLUGINS", "fakes")
     monkeypatch.setenv("EDGEPREP_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("TMPDIR", str(scratch))

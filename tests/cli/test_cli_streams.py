@@ -131,7 +131,7 @@ def test_a_file_name_that_is_no_text_is_shown_escaped(
 
 def test_numbers_that_are_not_finite_are_null_in_json(edgeprep: Run) -> None:
     # JSON has no name for them; readers that insist refuse the whole document.
-    from edgeprep.cli.output import _plain
+    from edgeprep.cli.output import as_json
 
     document = {"error": float("inf"), "rows": [(1.5, float("nan"))], "text": "nan"}
-    assert _plain(document) == {"error": None, "rows": [[1.5, None]], "text": "nan"}
+    assert as_json(document) == {"error": None, "rows": [[1.5, None]], "text": "nan"}
