@@ -42,7 +42,7 @@ def evaluation() -> Iterator[Sample]:
     return pictures("held-out", seed=EVALUATION_SEED, count=200)
 
 
-def training(epoch: int = 0, count: int = 1024) -> Iterator[Sample]:
+def training(epoch: int = 0, count: int = 512) -> Iterator[Sample]:
     """New training pictures for each epoch, with their colours exchanged and stretched, too."""
     generator = np.random.default_rng(TRAINING_SEED + epoch)
     for _ in range(count):
