@@ -38,6 +38,5 @@ def _describe(trained: Trained) -> str:
         for name, score in scores.items()
         if score is not None
     ]
-    lines += [f"warning: {warning}" for warning in trained.warnings]
     beside = ", ".join(file.name for file in (trained.checkpoint, trained.metrics, trained.curve))
     return "\n".join([*lines, f"beside the weights: {beside}", str(trained.weights)])
