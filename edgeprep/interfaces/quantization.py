@@ -36,7 +36,7 @@ class RangeUse(Struct, frozen=True, kw_only=True):
     Attributes:
         low: the least value that occurs.
         high: the greatest value that occurs.
-        clipped: the share of values outside the range, 0 to 1.
+        clipped: the share of values that are further outside the range than half a step, 0 to 1.
         saturated: the share of values that become its first or last step, 0 to 1; zeros aside,
             which are exact.
     """

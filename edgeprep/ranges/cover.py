@@ -45,6 +45,8 @@ def _use(histogram: Histogram, low: float, high: float, levels: int) -> RangeUse
     return RangeUse(
         low=histogram.low,
         high=histogram.high,
-        clipped=histogram.share_outside(low, high),
+        # NOTE: ends are computed from a scale and a zero point, and values lie at an end by the
+        # thousand. Within half a step of it, they round to it as others do to their steps.
+        clipped=histogram.share_outside(low - half, high + half),
         saturated=at_ends,
     )
