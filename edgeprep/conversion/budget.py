@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from edgeprep.conversion.reached import Reached
 from edgeprep.conversion.repair import Tried
 from edgeprep.conversion.variants import MadeVariant
 from edgeprep.errors import BudgetError, EdgePrepError
@@ -10,15 +11,30 @@ from edgeprep.recipe import BudgetTable
 __all__ = ["check_budget", "check_compressed", "check_usable"]
 
 
-def check_compressed(budget: BudgetTable | None, score: float, drop: float) -> None:
+def check_compressed(
+    budget: BudgetTable | None, drop: float, end: Reached, fell: Reached | None
+) -> None:
     """Refuse what the passes made where it is over budget before anything is quantized.
+
+    Args:
+        budget: of the recipe.
+        drop: what all passes together lost.
+        end: what the last of them came to.
+        fell: see `fell_after`.
 
     Raises:
         BudgetError: its score says so; no choice of layers or ranges would make that good.
     """
-    if budget is not None and drop > budget.max_drop:
+    if budget is None:
+        return
+    if fell is not None:
         raise BudgetError(
-            f"{_rule(budget)}, got {drop:.4f} (to {score:.4f}) after the last of compress, before "
+            "budget: the network must know more than one answer for all, got "
+            f"{end.chance}, since {fell.after}; compress less there, or train longer"
+        )
+    if drop > budget.max_drop:
+        raise BudgetError(
+            f"{_rule(budget)}, got {drop:.4f} (to {end.score:.4f}) after {end.after}, before "
             "any export; prune less, train longer, or allow a larger drop"
         )
 

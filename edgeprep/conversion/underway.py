@@ -20,6 +20,7 @@ from edgeprep.conversion.once import once
 from edgeprep.conversion.parity import check_finite
 from edgeprep.conversion.plan import Plan, PlannedVariant
 from edgeprep.conversion.ranking import Ranking
+from edgeprep.conversion.reached import Reached, fell_after, measured_from
 from edgeprep.conversion.repair import Tried
 from edgeprep.conversion.score import Agreement, Scorer, run_all
 from edgeprep.conversion.source import NetworkSource
@@ -64,7 +65,8 @@ class Conversion:
     sources: dict[Placement, NetworkSource] = field(default_factory=dict)
     oracles: dict[Placement, Oracle] = field(default_factory=dict)
     tried: dict[str, list[Tried]] = field(default_factory=dict)
-    _compressed: float | None = field(default=None, init=False)
+    _reached: list[Reached] = field(default_factory=list, init=False)
+    _fell: Reached | None = field(default=None, init=False)
 
     def make(self) -> list[MadeVariant]:
         """All variants, each past the parity gate.
@@ -75,7 +77,10 @@ class Conversion:
             EdgePrepError: a variant cannot be made.
         """
         maker, budget = self.prepare(), self.plan.recipe.budget
-        self._check_compressed()
+        if self._reached:
+            ground, end = self.grounds[self.plan.placements[0]], self._reached[-1]
+            drop = ground.scorer.drop(ground.score, end.score)
+            check_compressed(budget, drop, end, self._fell)
         if budget is None:
             return [maker.make(planned) for planned in self.plan.variants]
         made, faults = list[MadeVariant](), dict[str, EdgePrepError]()
@@ -99,9 +104,11 @@ class Conversion:
         if not taught:
             self._warn_of_chance(self.grounds[self.plan.placements[0]].score)
         network = compression.run()
-        if taught and self._compressed is not None:
-            self._warn_of_chance(self._compressed)
+        if taught:
+            self._warn_of_chance(self._reached[-1].score)
+        self._fell = fell_after(self.grounds[self.plan.placements[0]], self._reached)
         for placement in self.plan.placements:
+            self.grounds[placement] = measured_from(self.grounds[placement], self._reached)
             self.sources[placement] = self._source(placement, network)
             self.oracles[placement] = self.grounds[placement].oracle(self.sources[placement])
 
@@ -128,13 +135,6 @@ class Conversion:
         if words := self.grounds[self.plan.placements[0]].scorer.beside_chance(score):
             remedy = "are its weights loaded, and task.labels in the order of its outputs?"
             warn(self.progress, f"model: the network scores {words}; {remedy}")
-
-    def _check_compressed(self) -> None:
-        # The score that the last of the passes was told with.
-        if self._compressed is not None:
-            ground = self.grounds[self.plan.placements[0]]
-            drop = ground.scorer.drop(ground.score, self._compressed)
-            check_compressed(self.plan.recipe.budget, self._compressed, drop)
 
     def check_limits(self, made: Sequence[MadeVariant]) -> None:
         """Hold what the variants cost here against the recipe's limits."""
@@ -206,7 +206,9 @@ class Conversion:
         ground = self.grounds[placement]
 
         def describe(source: NetworkSource) -> str:
-            score = self._compressed = ground.scorer.score(run_all(source.answer, ground.held_out))
+            outputs = run_all(source.answer, ground.held_out)
+            score = ground.scorer.score(outputs)
+            self._note(score, sample(ground.scorer, outputs))
             count = sum(parameter.numel() for parameter in source.network.parameters())
             return f"{ground.scorer.name} {score:.4f}, {count:,} parameters"
 
@@ -221,6 +223,19 @@ class Conversion:
             training=once(self._training),
             progress=self.progress,
         )
+
+    def _note(self, score: float, sampled: tuple[tuple[int, ...], float]) -> None:
+        """Keep what the next of the recipe's passes came to."""
+        index, passes = len(self._reached), self.plan.passes
+        if index < len(passes):  # the budget repairs with one that is none of them
+            one = Reached(
+                after=f"compress[{index}] ({passes[index].name!r})",
+                teaches="imitation" in passes[index].needs(),
+                score=score,
+                sampled=sampled,
+                chance=self.grounds[self.plan.placements[0]].scorer.beside_chance(score),
+            )
+            self._reached.append(one)
 
     def _training(self) -> TrainingData:
         plan = self.plan
