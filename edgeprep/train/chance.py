@@ -7,6 +7,8 @@ import numpy as np
 import torch
 
 from edgeprep.data import Prepared, prepare_each
+from edgeprep.data.prepared import Row
+from edgeprep.geometry import Frame
 from edgeprep.metrics.chance import compare_with_chance
 from edgeprep.runtime.inputs import from_rgb
 from edgeprep.train.data import TrainingData
@@ -14,11 +16,12 @@ from edgeprep.train.preparation import Preparation
 from edgeprep.train.scoring import score_answers
 from edgeprep.train.split import Split
 from edgeprep.train.views import View, show
+from edgeprep.truths import Truth
 
 __all__ = ["examine"]
 
 Answer = Callable[[torch.Tensor], tuple[torch.Tensor, ...]]
-Batch = tuple[torch.Tensor, tuple[int | None, ...]]
+Batch = tuple[torch.Tensor, list[Row]]
 
 
 def examine(data: TrainingData, answer: Answer, view: View | None = None) -> tuple[str, str]:
@@ -36,13 +39,19 @@ def examine(data: TrainingData, answer: Answer, view: View | None = None) -> tup
     split = data.validation or data.training
     if data.metric is None or not split.labelled:
         return "", ""
-    parts, labels = [], list[int | None]()
-    for inputs, theirs in _batches(data, split, view):
+    parts, labels, frames = [], list[Truth | None](), list[Frame | None]()
+    for inputs, rows in _batches(data, split, view):
         with torch.no_grad():
             parts.append(answer(inputs))
-        labels += theirs
+        labels += [row.label for row in rows]
+        frames += [row.frame for row in rows]
     outputs = [torch.cat(output).float() for output in zip(*parts, strict=True)]
-    samples = Prepared(inputs=np.empty((0, 1, 1, 1), np.uint8), labels=tuple(labels), skipped=())
+    samples = Prepared(
+        inputs=np.empty((0, 1, 1, 1), np.uint8),
+        labels=tuple(labels),
+        skipped=(),
+        frames=tuple(frames) if data.frames else (),
+    )
     score = score_answers(outputs, samples, data.task, data.metric)
     warning = compare_with_chance(data.task, data.metric, labels, score)
     return (
@@ -58,9 +67,10 @@ def _batches(data: TrainingData, split: Split, view: View | None) -> Iterator[Ba
         picture, _ = next(iter(split.samples(0)))
         preparation = show(preparation, (view,), from_rgb(picture, preparation.host.input))
     graph = preparation.graph.to("cpu")
-    each = prepare_each(split.samples(0), preparation.host, split.where, fps=data.fps)
-    while batch := list(islice(each, data.settings.batch)):
-        rows, labels, _ = zip(*batch, strict=True)
+    each = prepare_each(
+        split.samples(0), preparation.host, split.where, fps=data.fps, frames=data.frames
+    )
+    while rows := list(islice(each, data.settings.batch)):
         with torch.no_grad():
-            taken = graph(torch.from_numpy(np.concatenate(rows)))
-        yield taken if view is None else taken[1], labels
+            taken = graph(torch.from_numpy(np.concatenate([row.input for row in rows])))
+        yield taken if view is None else taken[1], rows
