@@ -70,7 +70,7 @@ def train_recipe(
         recipe = load_recipe(recipe)
     registry = registry or default_registry()
     directory = Path(output)
-    claim(directory, overwrite=overwrite)
+    claim(directory, recipe.train, overwrite=overwrite)
     chain = Chain.of_recipe(recipe, registry)
     task = _task(recipe, registry)
     check_pictures(task, recipe)

@@ -105,6 +105,9 @@ class Loop:
                 with self.progress(f"epoch {self.epoch + 1} of {self.rate.epochs}") as done:
                     row = self._epoch()
                     done(row.describe())
+        if self.epoch < self.rate.epochs:
+            with self.progress("stop early") as done:
+                done(f"no better for {self.verdict.stale} epochs; epoch {self.verdict.epoch} kept")
 
     def _epoch(self) -> Row:
         self.since = monotonic()

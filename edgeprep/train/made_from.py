@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # which imports this module
     from edgeprep.train.data import TrainingData
     from edgeprep.train.training import Training
 
-__all__ = ["differences", "digests_of"]
+__all__ = ["differences", "digests_of", "other_settings"]
 
 _SETTINGS = "settings"
 # What changes how quickly a result comes, or where it is computed, and not what it is.
@@ -53,6 +53,11 @@ def differences(one: Mapping[str, str], other: Mapping[str, str]) -> str:
         f"{name} ({_changes(one[name], other[name])})" if name == _SETTINGS else name
         for name in found
     )
+
+
+def other_settings(one: Mapping[str, str], settings: TrainTable) -> str:
+    """What differs in the settings of a training of a recipe: "train.seed 0 -> 1"; or ""."""
+    return _changes(one[_SETTINGS], _of_settings(settings, settings.epochs, settings.learning_rate))
 
 
 def _changes(one: str, other: str) -> str:

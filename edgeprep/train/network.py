@@ -30,7 +30,7 @@ def load_network(model: ModelTable, directory: Path) -> torch.nn.Module:
         replace_head(network, model.head)
     if model.weights is not None:
         load_weights(network, model.weights, directory)
-    check_finite(network)
+    check_finite(network, "model.factory" if model.weights is None else "model.weights")
     return network.eval().requires_grad_(requires_grad=False)
 
 
@@ -63,7 +63,7 @@ def start_network(
             replace_head(network, model.head)
     if weights is not None and state is not None:
         put_weights(network, state, weights, where)
-    check_finite(network, where)
+    check_finite(network, "model.factory" if weights is None else where)
     return network.eval().requires_grad_(requires_grad=False)
 
 

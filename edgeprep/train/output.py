@@ -7,8 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgeprep.errors import DataError, OutputExists, OutputRefused, RecipeError, StorageError
+from edgeprep.errors import (
+    CheckpointError,
+    DataError,
+    OutputExists,
+    OutputRefused,
+    RecipeError,
+    StorageError,
+)
 from edgeprep.files import atomic_write
+from edgeprep.recipe import TrainTable
+from edgeprep.train.checkpoint import read_checkpoint
 from edgeprep.train.files import (
     CHECKPOINT,
     CURVE,
@@ -21,6 +30,7 @@ from edgeprep.train.files import (
     remove_files,
 )
 from edgeprep.train.history import Row
+from edgeprep.train.made_from import other_settings
 
 __all__ = ["Trained", "claim", "finish", "holds_training", "prepared"]
 
@@ -84,8 +94,10 @@ class Trained:
         }
 
 
-def claim(directory: Path, *, overwrite: bool) -> None:
-    """Make sure that a training may begin or go on in `directory`; nothing is written yet.
+def claim(directory: Path, settings: TrainTable, *, overwrite: bool) -> None:
+    """Make sure that a training with `settings` may begin or go on in `directory`.
+
+    Nothing is written yet.
 
     Raises:
         OutputExists: a training was finished there, or files of its names are there that none
@@ -95,9 +107,10 @@ def claim(directory: Path, *, overwrite: bool) -> None:
     if directory.exists() and not directory.is_dir():
         raise OutputRefused(f"{directory}: must be a directory, got a file")
     if (directory / RESULT).exists() and not overwrite:
+        others = _others(directory, settings)
         raise OutputExists(
-            f"{directory}: holds a finished training; pass --overwrite (overwrite=True) to train "
-            "anew, or name another directory"
+            f"{directory}: holds a finished training{others}; pass --overwrite (overwrite=True) to "
+            "train anew, or name another directory"
         )
     # A training of ours begins with its rows.
     strange = [name for name in (WEIGHTS, TABLE, CURVE) if (directory / name).exists()]
@@ -106,6 +119,16 @@ def claim(directory: Path, *, overwrite: bool) -> None:
             f"{directory}: must hold no files that a training would replace, got {strange[0]!r}; "
             "pass --overwrite (overwrite=True) to replace them, or name another directory"
         )
+
+
+def _others(directory: Path, settings: TrainTable) -> str:
+    """How the training in `directory` was set otherwise, for people; "" where it was not."""
+    # What is damaged is no more than finished.
+    with suppress(CheckpointError, StorageError):
+        checkpoint = read_checkpoint(directory / CHECKPOINT)
+        changes = other_settings(checkpoint.made_from, settings) if checkpoint else ""
+        return f" of other settings ({changes})" if changes else ""
+    return ""
 
 
 def holds_training(directory: Path) -> bool:

@@ -122,7 +122,7 @@ def _list(what: str, keys: Sequence[str]) -> list[str]:
     return [f"{what}: {name_first(_NAMED, keys, quoted=False)}"] if keys else []
 
 
-def check_finite(network: torch.nn.Module, where: str = "model.weights") -> None:
+def check_finite(network: torch.nn.Module, where: str) -> None:
     """Refuse a network with NaN or infinity in its weights.
 
     Raises:

@@ -159,6 +159,20 @@ def test_weights_that_are_not_finite_are_refused(
     )
 
 
+def test_a_factory_whose_weights_are_not_finite_is_refused(
+    load: Callable[..., torch.nn.Module], directory: Path
+) -> None:
+    (directory / "model.py").write_text(
+        "import torch\n\n\ndef build():\n    net = torch.nn.Linear(3, 2)\n"
+        "    net.bias.data[0] = torch.nan\n    return net\n"
+    )
+    with pytest.raises(CheckpointError, match="all values must be finite") as fault:
+        load()
+    assert str(fault.value) == (
+        "model.factory: all values must be finite, got NaN or infinity in tensors: bias"
+    )
+
+
 class _Canary:
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -91,16 +91,20 @@ def test_evaluation_pictures_that_are_learned_from_are_warned_of_once(
 
 
 def test_the_weights_of_the_best_epoch_are_kept_and_patience_ends_a_training(
-    project, opened, train, storage
+    project, opened, train, storage, told
 ):
     recipe = project(
         {"epochs        = 3": "epochs = 9"}, train='patience = 2\nschedule = "constant"'
     )
     data = opened(recipe)
-    fitted = train(recipe, data=data, objective=Falling())
+    fitted = train(recipe, data=data, objective=Falling(), progress=told)
     scores = [row.scores["accuracy"] for row in fitted.history]
     assert fitted.epoch == scores.index(max(scores)) + 1
     assert len(scores) == fitted.epoch + 2 < 9
+    assert told.steps[-1] == (
+        "stop early",
+        f"no better for 2 epochs; epoch {fitted.epoch} kept",
+    )
     assert data.score(fitted.network) == fitted.best == max(scores)
     kept = safetensors.torch.load_file(storage / "weights.safetensors")
     assert all(torch.equal(kept[name], v) for name, v in fitted.network.state_dict().items())

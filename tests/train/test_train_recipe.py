@@ -121,6 +121,12 @@ def test_a_finished_training_is_replaced_only_on_purpose(project, output):
         f"{output}: holds a finished training; pass --overwrite (overwrite=True) to train anew, or "
         "name another directory"
     )
+    with pytest.raises(OutputExists, match="holds a finished training") as fault:
+        train_recipe(project(train="ema = 0.9"), output)
+    assert str(fault.value) == (
+        f"{output}: holds a finished training of other settings (train.ema absent -> 0.9); pass "
+        "--overwrite (overwrite=True) to train anew, or name another directory"
+    )
     (output / "notes.txt").write_text("mine")
     train_recipe(project(train="label_smoothing = 0.1"), output, overwrite=True)
     assert sorted(path.name for path in output.iterdir()) == sorted([*FILES, "notes.txt"])
