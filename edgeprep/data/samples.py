@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from edgeprep.data.check_truth import check_truth
 from edgeprep.errors import DataError
 from edgeprep.interfaces import Task
-from edgeprep.schema import show
+from edgeprep.schema import name_first, show
 from edgeprep.truths import Truth
 
 __all__ = ["Named", "Sample", "Samples", "Skipped"]
@@ -19,6 +19,7 @@ Sample = tuple[NDArray[np.uint8], Truth | None]
 # What "one unreadable among many" may be. More means that the wrong thing is being read.
 MAX_SKIPPED = 100
 MAX_SKIPPED_SHARE = 0.1
+_NAMED = 3  # so many missing classes are named in a message; the rest are counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +181,7 @@ class Samples(Iterable[Sample]):
         if not missing:
             return
         rule = f"must have pictures of all {len(labels)} classes"
-        raise self._fault(rule, len(seen), f"; there is none of {missing[0]!r}")
+        raise self._fault(rule, len(seen), f"; there is none of {name_first(_NAMED, missing)}")
 
 
 def _kind(value: object) -> object:

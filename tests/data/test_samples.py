@@ -151,3 +151,7 @@ def test_a_class_without_pictures_is_an_error() -> None:
     assert error(samples([(PICTURE, 0), (PICTURE, 2)], labels=("ant", "bee", "cow"))) == (
         "data.evaluation: must have pictures of all 3 classes, got 2; there is none of 'bee'"
     )
+    assert error(samples([(PICTURE, 4)], labels="abcdef")) == (
+        "data.evaluation: must have pictures of all 6 classes, got 1; there is none of 'a', 'b', "
+        "'c' and 2 more"
+    )
