@@ -1,0 +1,118 @@
+"""Films of real handwritten digits that move over real photographs, or stand still.
+
+Digits and photographs are those of digits-mobilenet, drawn by its data.py, and what is held out
+there is held out here. One frame cannot tell the direction: what leaves a film on one side comes
+back on the other, so that in each frame every position is as likely as any other, whatever the
+direction; and speed, digit, colours and background are drawn before the direction is. Two frames
+could; with the noise on them, and steps of less than a pixel of what the network takes, more frames
+tell it better.
+"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeprep.data import load_factory
+
+__all__ = ["DIRECTIONS", "calibration", "clips", "evaluation", "training", "validation"]
+
+Clip = NDArray[np.uint8]
+Sample = tuple[Clip, int]
+
+DIGITS = Path(__file__).resolve().parent.parent / "digits-mobilenet"
+digits: Any = sys.modules[load_factory("data:pictures", DIGITS, "data").__module__]
+
+CALIBRATION_SEED, EVALUATION_SEED, VALIDATION_SEED = 61, 62, 63
+TRAINING_SEED = 61000  # of the first epoch; far from the others
+FRAMES = 8
+SIDES = (64, 96)  # of a frame, in pixels
+DIGIT_SHARE = (0.4, 0.55)  # of the side
+# Of the side, from one frame to the next: 1.2 to 2.9 of the 48 pixels that the network takes.
+SPEED = (0.025, 0.06)
+MAX_TURN = 20.0  # degrees by which a path leans from its axis
+NOISE = (0.0, 4.0)  # standard deviation, in levels, of each pixel in each frame
+FLICKER = 0.03  # standard deviation of the brightness of a frame
+# By the number of the class: left, right, up, down and still. Degrees; y grows downwards.
+DIRECTIONS = (180.0, 0.0, -90.0, 90.0, None)
+
+
+def calibration() -> Iterator[Sample]:
+    """Films that training itself never drew: same digits and photographs, new seed."""
+    return clips("training", seed=CALIBRATION_SEED, count=48)
+
+
+def validation() -> Iterator[Sample]:
+    """Training digits over training photographs, by which the best epoch is chosen."""
+    return clips("training", seed=VALIDATION_SEED, count=200)
+
+
+def evaluation() -> Iterator[Sample]:
+    """Films of held-out digits over held-out photographs."""
+    return clips("held-out", seed=EVALUATION_SEED, count=300)
+
+
+def training(epoch: int = 0, count: int = 2048) -> Iterator[Sample]:
+    """New films for each epoch."""
+    return clips("training", seed=TRAINING_SEED + epoch, count=count)
+
+
+def clips(part: str, *, seed: int, count: int, frames: int = FRAMES) -> Iterator[Sample]:
+    """`count` films of one part, the same for the same seed.
+
+    Args:
+        part: which digits and photographs to draw from, "training" or "held-out".
+        seed: of the generator that chooses, moves and colours.
+        count: how many films; the classes come in turn.
+        frames: how many each has.
+
+    Yields:
+        A film `(frames, side, side, 3)`, uint8 RGB, and the number of its direction.
+    """
+    generator = np.random.default_rng(seed)
+    inks, _ = digits.split_digits(part)
+    for index in range(count):
+        label = index % len(DIRECTIONS)
+        yield film(part, inks[generator.integers(len(inks))], label, frames, generator), label
+
+
+def film(
+    part: str, digit: NDArray[np.uint8], label: int, frames: int, generator: np.random.Generator
+) -> Clip:
+    """One film of `digit` that moves as `label` says."""
+    side = int(generator.integers(SIDES[0], SIDES[1] + 1))
+    background = digits.crop(part, generator, side, side)
+    if part == "training":
+        background = digits.varied(background, digits.crop(part, generator, side, side), generator)
+    picture = np.asarray(background, np.float64)
+    ink = digits.enlarge(digit, round(side * generator.uniform(*DIGIT_SHARE)))
+    if part == "training":
+        ink = digits.rewritten(ink, generator)
+    opacity = digits.turned(ink, generator)
+    canvas = np.zeros((side, side))
+    canvas[: len(opacity), : len(opacity)] = opacity
+    start = generator.uniform(0, side, 2)
+    speed = side * generator.uniform(*SPEED)
+    lean = generator.uniform(-MAX_TURN, MAX_TURN)
+    places = [start + step for step in steps(label, frames, speed, lean)]
+    covers = [np.roll(canvas, np.rint(place).astype(int)[::-1], (0, 1)) for place in places]
+    color = digits.readable_color(picture[np.max(covers, axis=0) > 0.5], generator)
+    noise = generator.uniform(*NOISE)
+    shown = [
+        (picture + (color - picture) * cover[..., np.newaxis]) * generator.normal(1, FLICKER)
+        + generator.normal(0, noise, picture.shape)
+        for cover in covers
+    ]
+    return np.clip(np.stack(shown) + 0.5, 0, 255).astype(np.uint8)
+
+
+def steps(label: int, frames: int, speed: float, lean: float) -> NDArray[np.float64]:
+    """How far from where it was at first the digit is in each frame: `(frames, 2)`, x and y."""
+    angle = DIRECTIONS[label]
+    if angle is None:
+        return np.zeros((frames, 2))
+    radians = np.deg2rad(angle + lean)
+    return np.arange(frames)[:, np.newaxis] * speed * np.array([np.cos(radians), np.sin(radians)])
