@@ -3,9 +3,7 @@
 Digits and photographs are those of digits-mobilenet, drawn by its data.py, and what is held out
 there is held out here. One frame cannot tell the direction: what leaves a film on one side comes
 back on the other, so that in each frame every position is as likely as any other, whatever the
-direction; and speed, digit, colours and background are drawn before the direction is. Two frames
-could; with the noise on them, and steps of less than a pixel of what the network takes, more frames
-tell it better.
+direction; and speed, digit, colours and background do not depend on it.
 """
 
 import sys
