@@ -13,6 +13,7 @@ from edgeprep.compress._search import find_fewest, find_speedup
 from edgeprep.compress._share import Kept, Words, can_shrink, share_between, share_out
 from edgeprep.compress._trial import find_fixed
 from edgeprep.compress.prune import Prune
+from edgeprep.data import warn
 from edgeprep.errors import ConvertError, RecipeError
 from edgeprep.interfaces import Workbench
 from edgeprep.schema import name_first
@@ -22,6 +23,7 @@ from edgeprep.train.outputs import flatten_outputs
 __all__ = ["prune"]
 
 _NAMED = 3  # so many layers are named in a message; the rest are counted
+_DEAR = 0.5  # a share of parameters left, below which the speedup should be its inverse
 _KEPT = "keep says so"
 _ROUNDED = "is a multiple of"
 _UNSCALED = "no batch normalization scales them"
@@ -137,12 +139,20 @@ class _Work:
             kept = find_fewest(share, lambda kept: _count(shrunk(kept)), settings.max_parameters)
         else:
             kept = find_speedup(share, shrunk, self.bench, settings.speedup or 1.0)
+            self._warn(_count(shrunk(kept)) / _count(network), settings.speedup or 1.0)
         if all(kept[group.path] == group.units for group in free):
-            raise ConvertError(
+            raise RecipeError(
                 f"prune: must remove channels, got 0 after rounding to {settings.round_to}"
                 f"{self.words.rounded}"
             )
         return kept
+
+    def _warn(self, left: float, speedup: float) -> None:
+        """Tell of a share of parameters that is no fair price for what is gained."""
+        if left < _DEAR and speedup < 1 / left:
+            taken = f"prune: speedup {speedup:g} takes {1 - left:.0%} of the parameters"
+            remedy = "engines gain little by fewer channels here: ask for less, or set ratio"
+            warn(self.bench.step, f"{taken}; {remedy}")
 
     def _limits(self, groups: Sequence[Group]) -> dict[str, float]:
         return {

@@ -29,11 +29,11 @@ def find_fewest(share: Callable[[float], Kept], count: Callable[[Kept], int], mo
     """What groups keep at about the smallest ratio that leaves at most `most` parameters.
 
     Raises:
-        ConvertError: more of them stay at any ratio.
+        RecipeError: more of them stay at any ratio.
     """
     kept = share(_LARGEST)
     if (fewest := count(kept)) > most:
-        raise ConvertError(
+        raise RecipeError(
             f"prune.max_parameters: must be at least {fewest}, the fewest that pruning can leave "
             f"as it is set, got {most}; raise it, or lower round_to, keep less, or start from a "
             "smaller network"

@@ -59,8 +59,9 @@ def narrow(network: torch.nn.Module, width: float, bench: Workbench) -> torch.nn
     )
     try:
         return prune(Prune(ratio=1 - width), network, bench, words=words)
-    except ConvertError as error:
-        raise ConvertError(f"distil.width: {str(error).removeprefix('prune: ')}") from error
+    except (ConvertError, RecipeError) as error:
+        text = str(error).removeprefix("prune: ").removeprefix("distil.width: ")
+        raise type(error)(f"distil.width: {text}") from error
 
 
 def drop_blocks(network: torch.nn.Module, depth: float, example: torch.Tensor) -> None:

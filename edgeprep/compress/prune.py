@@ -96,8 +96,8 @@ class Prune(Pass):
         """See `Pass.apply`.
 
         Raises:
-            RecipeError: a pattern matches no module, `ratio` leaves a layer no channel, or
-                `max_parameters` is what the network has already.
+            RecipeError: a pattern matches no module, `ratio` leaves a layer no channel or all of
+                them, or `max_parameters` is what the network has already, or cannot be met.
             ConvertError: nothing can be pruned, or too little for what is asked for; the message
                 names layers with their reasons.
         """

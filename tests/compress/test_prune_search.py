@@ -2,6 +2,7 @@
 
 import copy
 import math
+import re
 from itertools import pairwise
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import nn
 from edgeprep.compress._groups import Group
 from edgeprep.compress._share import can_shrink, share_between, share_out
 from edgeprep.compress.prune import Prune
+from edgeprep.data import WARNING
 from edgeprep.errors import ConvertError
 
 
@@ -68,6 +70,24 @@ def test_measurements_are_told(workbench):
         "prune: measure ratio 0.303",
         "onnx 2.05 times, openvino 3.00 times",
     )
+
+
+@pytest.mark.parametrize(("speedup", "warned"), [(1.5, True), (8.0, False)])
+def test_many_parameters_for_little_speed_are_warned_of(speedup, warned, workbench):
+    # Nothing is gained by less than half of the channels.
+    def measure(pruned: nn.Module) -> dict[str, float]:
+        return {"fake": 1.0 if work(pruned) > work(network()) / 4 else speedup}
+
+    bench = workbench(network(), measure=measure)
+    Prune(speedup=speedup).apply(network(), bench)
+    warnings = [text for title, text in bench.told if title == WARNING]
+    assert len(warnings) == warned
+    for text in warnings:
+        assert re.fullmatch(
+            r"prune: speedup 1\.5 takes (7|8|9)\d% of the parameters; engines gain little by fewer "
+            "channels here: ask for less, or set ratio",
+            text,
+        )
 
 
 def test_one_lucky_measurement_is_not_believed(workbench):
