@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from edgeprep.conversion.keep_float import match_modules
 from edgeprep.conversion.killers import Finding, find_killers, observe
 from edgeprep.conversion.plan import build_named
 from edgeprep.conversion.scratch import scratch_directory
@@ -82,6 +83,7 @@ def check_network(
 
 def _check(recipe: Recipe, chain: Chain, registry: Registry, scratch: Path) -> NetworkCheck:
     network = load_network(recipe.model, recipe.directory)
+    _check_patterns(recipe, network)
     task: Task = build_named(registry, "task", recipe.task, "task")
     source = _source(recipe, chain, network, scratch)
     task.check_outputs(source.answers)
@@ -90,6 +92,15 @@ def _check(recipe: Recipe, chain: Chain, registry: Registry, scratch: Path) -> N
     batches = [samples[at : at + rows] for at in range(0, len(samples), rows)]
     observed = observe(single, source.example(), batches)
     return NetworkCheck(samples=observed.samples, findings=find_killers(observed))
+
+
+def _check_patterns(recipe: Recipe, network: torch.nn.Module) -> None:
+    """Refuse a keep_float that a conversion would refuse."""
+    always = {"quantize.keep_float": recipe.quantize.keep_float}
+    match_modules(network, always)
+    # What a pass makes may have other modules.
+    for index, target in enumerate(() if recipe.compress else recipe.target):
+        match_modules(network, {f"target[{index}].keep_float": target.keep_float, **always})
 
 
 def _source(recipe: Recipe, chain: Chain, network: torch.nn.Module, scratch: Path) -> NetworkSource:

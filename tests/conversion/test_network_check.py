@@ -76,3 +76,25 @@ def test_it_is_one_step_that_fails_where_the_network_cannot_be_loaded(
     found = check_network(missing, registry=registry, progress=progress)
     assert told == ["look into the network"]
     assert found.fault.startswith("model.weights: must be a file, got ")
+
+
+@pytest.mark.parametrize(
+    ("always", "own", "where"),
+    [
+        (["hed"], [], "quantize.keep_float[0]"),
+        ([], ["head", "hed"], "target[0].keep_float[1]"),
+    ],
+    ids=["for all", "of a target"],
+)
+def test_a_layer_to_keep_in_float_that_is_not_there_is_said(
+    project: Callable[..., Path],
+    registry: Registry,
+    always: list[str],
+    own: list[str],
+    where: str,
+) -> None:
+    target = f'[[target]]\nformat = "fake"\nprecision = ["int8"]\nkeep_float = {own}'
+    recipe = load_recipe(project(target=target, more=f"[quantize]\nkeep_float = {always}"))
+    assert check_network(recipe, registry=registry).fault == (
+        f"{where}: must match a module of the network, got 'hed'; did you mean 'head'?"
+    )
