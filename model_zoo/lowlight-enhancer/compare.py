@@ -26,8 +26,8 @@ Picture = NDArray[np.uint8]
 Method = Callable[[Picture], Picture]
 
 HERE = Path(__file__).resolve().parent
-POWERS = tuple(np.arange(0.2, 1.0, 0.025).round(3).tolist())
-LIMITS = (1, 2, 4, 8, 12, 16, 24, 40)
+POWERS = tuple(np.arange(0.2, 0.9, 0.05).round(3).tolist())
+LIMITS = (1, 2, 4, 8, 16, 40)
 TILES = (1, 2, 4, 8)
 
 

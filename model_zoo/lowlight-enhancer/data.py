@@ -46,7 +46,7 @@ def evaluation() -> Iterator[Sample]:
     return pictures("held-out", seed=EVALUATION_SEED, count=200)
 
 
-def training(epoch: int = 0, count: int = 1024) -> Iterator[Sample]:
+def training(epoch: int = 0, count: int = 512) -> Iterator[Sample]:
     """New training pictures for each epoch."""
     return pictures("training", seed=TRAINING_SEED + epoch, count=count)
 

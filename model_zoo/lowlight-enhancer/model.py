@@ -34,6 +34,9 @@ class LowlightEnhancer(nn.Module):
         self.join_half = convolution(first, first)
         self.curves = nn.ConvTranspose2d(first, 3 * curves, 2, 2)
         self.noise = nn.ConvTranspose2d(first, 3, 2, 2)
+        # So that it begins by leaving pictures as they are.
+        nn.init.zeros_(self.curves.weight)
+        nn.init.zeros_(self.noise.weight)
 
     def forward(self, pictures: Tensor) -> Tensor:
         """`pictures` as in good light."""
