@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprep.data import Prepared
+from edgeprep.data import Prepared, Progress, warn
 from edgeprep.data.decoded import Decoded
 from edgeprep.data.outputs_on_disk import outputs_on_disk
 from edgeprep.interfaces import Task
 from edgeprep.metrics import Metric, agreement_for
 from edgeprep.metrics.chance import compare_with_chance
 
-__all__ = ["Agreement", "Outputs", "Scorer", "run_all"]
+__all__ = ["Agreement", "Outputs", "Scorer", "run_all", "score_and_warn", "warning_of_chance"]
 
 Outputs = tuple[NDArray[Any], ...]
 
@@ -55,6 +55,25 @@ class Scorer:
         drop = source - value if self.metric.higher_is_better else value - source
         # 0.98 - 0.97 is above 0.01 in binary, and would break a budget that is kept.
         return round(drop, 9)
+
+
+def warning_of_chance(scorer: Scorer, score: float) -> str:
+    """That a network with this `score` knows nothing, for its user; "" where it does."""
+    remedy = "are its weights loaded, and task.labels in the order of its outputs?"
+    words = scorer.beside_chance(score)
+    return f"model: the network scores {words}; {remedy}" if words else ""
+
+
+def score_and_warn(
+    scorer: Scorer, run: Callable[[NDArray[np.uint8]], Outputs], progress: Progress
+) -> float:
+    """What `run` scores on all samples of `scorer`; that it knows nothing is warned of."""
+    with progress("score the network") as done:
+        score = scorer.score(run_all(run, scorer.samples))
+        done(f"{scorer.name} {score:.4f} on {len(scorer.samples)} samples")
+    if text := warning_of_chance(scorer, score):
+        warn(progress, text)
+    return score
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

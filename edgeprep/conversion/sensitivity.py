@@ -18,7 +18,7 @@ from edgeprep.conversion.compression import Compression
 from edgeprep.conversion.keep_float import match_modules, quantized_as
 from edgeprep.conversion.plan import Plan, make_plan
 from edgeprep.conversion.recipe_text import keys_set
-from edgeprep.conversion.score import Scorer, run_all
+from edgeprep.conversion.score import Scorer, run_all, score_and_warn
 from edgeprep.conversion.scratch import scratch_directory
 from edgeprep.conversion.source import NetworkSource
 from edgeprep.conversion.steps import Steps
@@ -29,6 +29,7 @@ from edgeprep.importers.toml import to_toml
 from edgeprep.recipe import QuantizeTable, Recipe
 from edgeprep.registry import Registry, default_registry
 from edgeprep.runtime.frames import Frames
+from edgeprep.tasks.classify import Classify
 from edgeprep.train import TrainingData, load_network, open_training
 
 __all__ = ["SensitivityReport", "analyze"]
@@ -147,9 +148,10 @@ def analyze(
         with closing(plan.chain):
             analysis = _Analysis(plan=plan, registry=registry, progress=progress, scratch=scratch)
             source = analysis.load()
+            scored = analysis.score(source, subset, anyway=bool(worst))
             found = analysis.measure(source, samples)
             report = analysis.propose(found, keep, threshold_db)
-            return analysis.confirm(report, found, source, worst, subset) if worst else report
+            return analysis.confirm(report, found, source, worst, scored) if worst else report
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,19 +198,24 @@ class _Analysis:
         )
         return wrap(compression.run())
 
+    def score(
+        self, source: NetworkSource, subset: int, *, anyway: bool
+    ) -> tuple[Scorer, float] | None:
+        """What `source` scores on a part of the evaluation data, where chance may, or `anyway`."""
+        task, metric = self.plan.task, self.plan.metric
+        if metric is None or not (anyway or isinstance(task, Classify)):
+            return None
+        held_out = _spread(self._prepare(self.plan.evaluation, "data.evaluation"), subset)
+        scorer = Scorer(task=task, metric=metric, samples=held_out)
+        return scorer, score_and_warn(scorer, source.answer, self.progress)
+
     def measure(self, source: NetworkSource, samples: int | None) -> Sensitivity:
         """The layers of `source`, by cost."""
         network, inputs, rows = source.one_input()
         policy = self.plan.recipe.quantize.policy
         with self.progress("quantize each layer alone") as done:
             with fastest_threads(lambda: run_network(network, torch.tensor(inputs[:rows]))):
-                found = measure(
-                    network,
-                    inputs,
-                    samples=samples,
-                    rows=rows,
-                    policy=policy,
-                )
+                found = measure(network, inputs, samples=samples, rows=rows, policy=policy)
             done(f"{len(found.layers)} layers on {found.samples} samples")
         return found
 
@@ -240,18 +247,15 @@ class _Analysis:
         found: Sensitivity,
         source: NetworkSource,
         worst: int,
-        subset: int,
+        scored: tuple[Scorer, float] | None,
     ) -> SensitivityReport:
         """`report` with what the metric loses for the `worst` layers."""
-        with self.progress("read the evaluation data") as done:
-            held_out = _spread(self._prepare(self.plan.evaluation, "data.evaluation"), subset)
-            done(held_out.describe())
-        if self.plan.metric is None:
+        if scored is None:
             raise RecipeError(f"task: must be one that can be scored, got {self.plan.task.name!r}")
-        scorer = Scorer(task=self.plan.task, metric=self.plan.metric, samples=held_out)
+        scorer, before = scored
+        held_out = scorer.samples
         with self.progress(f"measure {scorer.name} for the worst layers") as done:
             with fastest_threads(lambda: source.answer(held_out.picture(0))):
-                before = scorer.score(run_all(source.answer, held_out))
                 layers = confirm(
                     found,
                     lambda: scorer.drop(before, scorer.score(run_all(source.answer, held_out))),

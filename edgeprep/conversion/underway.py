@@ -22,7 +22,7 @@ from edgeprep.conversion.plan import Plan, PlannedVariant
 from edgeprep.conversion.ranking import Ranking
 from edgeprep.conversion.reached import Reached, fell_after, measured_from
 from edgeprep.conversion.repair import Tried
-from edgeprep.conversion.score import Agreement, Scorer, run_all
+from edgeprep.conversion.score import Agreement, Scorer, run_all, warning_of_chance
 from edgeprep.conversion.source import NetworkSource
 from edgeprep.conversion.step_keys import ranking_key, trials_key
 from edgeprep.conversion.steps import Steps
@@ -132,9 +132,8 @@ class Conversion:
         return maker
 
     def _warn_of_chance(self, score: float) -> None:
-        if words := self.grounds[self.plan.placements[0]].scorer.beside_chance(score):
-            remedy = "are its weights loaded, and task.labels in the order of its outputs?"
-            warn(self.progress, f"model: the network scores {words}; {remedy}")
+        if text := warning_of_chance(self.grounds[self.plan.placements[0]].scorer, score):
+            warn(self.progress, text)
 
     def check_limits(self, made: Sequence[MadeVariant]) -> None:
         """Hold what the variants cost here against the recipe's limits."""
@@ -168,8 +167,8 @@ class Conversion:
         host, graph = plan.chain.cut(placement)
         with self.progress(f"read the data, placement {placement!r}") as done:
             calibration = _prepare(plan, plan.calibration, host, "data.calibration")
-            evaluation = _prepare(plan, plan.evaluation, host, "data.evaluation")
-            known = {"calibration": calibration, "evaluation": evaluation}
+            evaluation = _prepare(plan, plan.evaluation, host, f"data.{plan.held_out}")
+            known = {"calibration": calibration, plan.held_out: evaluation}
             done("; ".join(f"{name}: {data.describe()}" for name, data in known.items() if data))
         if calibration and any(one.precision in CALIBRATED for one in plan.variants):
             other = f"data.{plan.held_out}"

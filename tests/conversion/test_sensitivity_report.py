@@ -1,5 +1,6 @@
 """What `edgeprep sensitivity` looks at."""
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import ClassVar
@@ -48,6 +49,30 @@ def test_a_pass_looks_at_what_it_does_in_a_conversion_and_is_done_once_for_both(
     assert Looking.seen == [("mse", "full", ("network.head",))]
     edgeprep.convert(path, output, registry=registry)
     assert len(Looking.seen) == 1
+
+
+def test_a_network_at_chance_is_warned_of(project, registry):
+    path = project()
+    model = path.parent / "model.py"
+    model.write_text(model.read_text().replace("Net(classes)\n", "wrong(Net(classes))\n"))
+    with model.open("a") as file:
+        file.write(
+            "\n\ndef wrong(net):\n    net.head.weight.data = net.head.weight.data.roll(1, 0)\n"
+            "    return net\n"
+        )
+    told = []
+
+    @contextmanager
+    def progress(title):
+        yield lambda text: told.append((title, text))
+
+    analyze(load_recipe(path), registry=registry, progress=progress)
+    assert ("score the network", "accuracy 0.0000 on 24 samples") in told
+    warning = (
+        "model: the network scores accuracy 0.0000, no better than always answering 'red', which "
+        "scores 0.3333; are its weights loaded, and task.labels in the order of its outputs?"
+    )
+    assert ("warning", warning) in told
 
 
 def test_reduced_weights_cost_more(project, registry):
