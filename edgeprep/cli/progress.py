@@ -40,10 +40,11 @@ class Steps:
             return
         start = perf_counter()
         results: list[str] = []
-        without = "failed"
+        without, passed = "failed", False
         try:
             with self._console.status(Text(title), spinner=self._spinner) as self._status:
                 yield results.append
+            passed = bool(results)
         except KeyboardInterrupt:
             without = "interrupted"
             raise
@@ -51,7 +52,7 @@ class Steps:
             self._status = None
             seconds = perf_counter() - start
             done, failed = self._marks
-            mark = (done, "green") if results else (failed, "red")
+            mark = (done, "green") if passed else (failed, "red")
             text = results[0] if results else without
             self._console.print(Text.assemble(mark, f" {title}: {text} ({seconds:.1f} s)"))
 

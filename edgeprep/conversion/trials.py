@@ -56,12 +56,17 @@ class Trials:
         """
         known = self._known.get(trial)
         title = self.name if not self.tried else f"{self.name}, {trial}"
-        with self.progress(title) as done:
-            if known is not None:
-                tried = known
-                done(f"over budget before, {tried.describe()}")
-            else:
-                tried = self._make(trial, done)
+        try:
+            with self.progress(title) as done:
+                if known is not None:
+                    tried = known
+                    done(f"over budget before, {tried.describe()}")
+                else:
+                    tried = self._make(trial, done)
+        except MENDABLE as error:
+            self._fault = self._fault or error
+            refused = isinstance(error, BackendError | ExportError)
+            tried = Tried(trial=trial, fault=str(error), is_refused=refused)
         self.tried.append(tried)
         if tried.fault:
             self._count(tried)
@@ -83,18 +88,13 @@ class Trials:
         try:
             made = self.make(trial)
         except MENDABLE as error:
-            self._fault = self._fault or error
-            refused = isinstance(error, BackendError | ExportError)
-            tried = Tried(trial=trial, fault=str(error), is_refused=refused)
-        else:
-            tried = _what_came(trial, made)
-            if self._held is None or self._rank(tried) < self._rank(self._held[0]):
-                self._held = tried, made
-        over = tried.drop > self.max_drop
-        if tried.fault:
             # Not kept: the next conversion is to end with this very error, too.
-            done(f"cannot be used: {tried.fault}")
-            return tried
+            done(f"cannot be used: {error}")
+            raise
+        tried = _what_came(trial, made)
+        if self._held is None or self._rank(tried) < self._rank(self._held[0]):
+            self._held = tried, made
+        over = tried.drop > self.max_drop
         if over:
             self._known[trial] = tried
             _write(self.path, [*self._known.values()])

@@ -32,3 +32,16 @@ def test_what_is_shown_after_a_step_is_shown_nowhere(capsys: pytest.CaptureFixtu
         done("loss 1")
     steps.watch(Tick(epoch=1, epochs=1, step=1, steps=1, loss=1.0))
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_step_that_says_why_and_raises_has_failed(capsys: pytest.CaptureFixture[str]) -> None:
+    steps = TrainingSteps()
+
+    def fail() -> None:
+        with steps("onnx-int8") as done:
+            done("cannot be used: nothing")
+            raise ValueError("nothing")
+
+    with pytest.raises(ValueError, match="nothing"):
+        fail()
+    assert capsys.readouterr().err.startswith("✗ onnx-int8: cannot be used: nothing (")

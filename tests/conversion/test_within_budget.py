@@ -1,6 +1,8 @@
 """Quantized variants that lose too much are repaired, and the result says how."""
 
 import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -201,6 +203,27 @@ def test_a_fault_that_no_layer_mends_is_a_budget_that_is_not_kept_after_few_tria
     trials = fault.value.reached["trials"]["fragile-int8"]  # type: ignore[index, call-overload]
     assert len(trials) == 5
     assert trials[0]["fault"].startswith("fragile-int8: must agree with the source")
+
+
+def test_a_trial_that_cannot_be_used_is_a_step_that_fails(
+    project: Any, output: Path, fragile: Registry, engine: Engine
+) -> None:
+    engine.fault = lambda source: 0.0 if source.quantization.calibrator == "mse" else DEAD
+    failed = []
+
+    @contextmanager
+    def progress(title: str) -> Iterator[Callable[[str], None]]:
+        told: list[str] = []
+        try:
+            yield told.append
+        except ParityError:
+            failed.append((title, told[0]))
+            raise
+
+    recipe = project(target=TARGET, more=budget(repair=["calibrate"]))
+    edgeprep.convert(recipe, output, registry=fragile, progress=progress)
+    assert failed[0][0] == "fragile-int8"
+    assert failed[0][1].startswith("cannot be used: fragile-int8: must agree with the source")
 
 
 def test_without_a_budget_a_fault_that_no_layer_mends_is_told_as_it_was(
