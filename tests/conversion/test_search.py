@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -481,3 +481,21 @@ def test_a_point_of_a_wider_search_is_not_chosen_in_a_narrower_one(
     found = search(narrow, registry=registry, progress=told)
     assert [one.variant for one in found.points] == ["fake-fp32"]
     assert told.titles == []
+
+
+def test_the_data_that_are_read_are_called_as_the_recipe_does(
+    project: Callable[..., Path], registry: Registry, fake: SimpleNamespace
+) -> None:
+    validation = 'validation = { factory = "data:pictures", arguments = { count = 12 } }'
+    more = '[budget]\nmetric = "accuracy"\nmax_drop = 0.01'
+    evaluation = 'evaluation = { factory = "data:pictures" }'
+    recipe = load_recipe(project(data=f"{validation}\n{evaluation}", more=more))
+    told: dict[str, str] = {}
+
+    @contextmanager
+    def progress(title: str) -> Iterator[Callable[[str], None]]:
+        yield lambda text: told.update({title: text})
+
+    assert search(recipe, registry=registry, progress=progress).data == "validation"
+    read = told["read the data, placement 'split'"]
+    assert read == "calibration: 24 samples; validation: 12 samples"
