@@ -245,8 +245,9 @@ WRONG = {
     "parameters that must be there": (
         {"max_parameters": 20},
         (
-            "prune.max_parameters: must be at least 131, the fewest that pruning can leave as it is "
-            "set, got 20; raise it, or lower round_to, keep less, or start from a smaller network"
+            "prune.max_parameters: must be at least 131, the fewest that pruning can leave as it "
+            "is set, got 20; raise it, or lower round_to, keep less, or start from a smaller "
+            "network"
         ),
     ),
     "a ratio that empties a layer": (
