@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import numpy as np
-import pytest
 import onnx.parser
+import pytest
 import torch
 
 from edgeprep.conversion import source as module
