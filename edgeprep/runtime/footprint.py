@@ -19,7 +19,7 @@ __all__ = ["measure_footprint"]
 
 _CALLS = 10
 _TIMEOUT_S = 300
-_ORDER, _FEED = "order.json", "feed.npz"
+_ORDER, _INPUT = "order.json", "input-{}.npy"
 _PROGRAM = """
 import json, sys
 with open(sys.argv[1] + "/order.json") as file:
@@ -53,13 +53,15 @@ def measure_footprint(
         "options": dict(options),
         "format": model.format,
         "files": list(model.files),
+        "inputs": len(feed),
         "path": sys.path,
     }
     with TemporaryDirectory(prefix="edgeprep-") as directory:
         for name, content in model.files.items():
             with open(os.path.join(directory, name), "wb") as file:
                 file.write(content)
-        np.savez(os.path.join(directory, _FEED), *feed)
+        for index, array in enumerate(feed):
+            np.save(os.path.join(directory, _INPUT.format(index)), array)
         with open(os.path.join(directory, _ORDER), "w", encoding="utf-8") as text:
             json.dump(order, text)
         try:
@@ -85,8 +87,9 @@ def main(directory: str) -> None:
     for name in order["files"]:
         with open(os.path.join(directory, name), "rb") as file:
             files[name] = file.read()
-    with np.load(os.path.join(directory, _FEED)) as stored:
-        feed = tuple(stored[name] for name in stored.files)
+    feed = tuple(
+        np.load(os.path.join(directory, _INPUT.format(index))) for index in range(order["inputs"])
+    )
     module, name = order["backend"]
     backend: Backend = getattr(import_module(module), name)()
     device = next(one for one in backend.devices() if one.name == order["device"])

@@ -49,7 +49,7 @@ class Eating(Runner):
 
 def footprint(size):
     model = Model(format="bytes", files={"size": str(size).encode()})
-    return measure_footprint(Hungry(), model, CPU, {}, IMAGE)
+    return measure_footprint(Hungry(), model, CPU, {}, (IMAGE,))
 
 
 def test_what_is_held_and_what_running_takes_count_once():

@@ -132,10 +132,18 @@ def test_a_graph_takes_the_picture_and_not_the_tiles():
         assert graph.output.shape() == (6, 3, 5, 6)
 
 
-def test_a_chain_starts_with_one_picture():
-    with pytest.raises(RecipeError, match="input") as caught:
-        Chain(input=IMAGE.replace(batch=6), stages=())
-    assert str(caught.value) == "input: must be one picture, got a batch of 6"
+def test_frames_of_a_clip_are_not_cut_into_tiles():
+    with pytest.raises(RecipeError, match="preprocess") as caught:
+        Chain(input=IMAGE.replace(batch=4), stages=(Resize(size=(11, 11)), TILE))
+    assert str(caught.value) == ("preprocess[1]: tile must make one picture of one in clips, got 6")
+
+
+def test_a_host_prepares_a_clip_frame_by_frame():
+    chain = Chain(input=IMAGE.replace(batch=4), stages=(Resize(size=(11, 11)), Layout()))
+    host, graph = chain.cut("split")
+    assert host.input.shape() == IMAGE.shape()
+    assert graph.input.shape() == (4, 11, 11, 3)
+    assert graph.output.shape() == (4, 3, 11, 11)
 
 
 @pytest.mark.parametrize(
