@@ -161,7 +161,7 @@ def test_plugins_beside_a_registry_are_refused(bundle: Path, fakes: SimpleNamesp
             "preprocess[0].use: unknown stage 'dehaze@3'; known here: 'resize@1', ",
         ),
         ({"chain": ({"use": "scale@1", "by": 2},)}, "preprocess[0].by: unknown key"),
-        ({"task": {"use": "segment"}}, "unknown task 'segment'; known here: 'classify', "),
+        ({"task": {"use": "pose"}}, "unknown task 'pose'; known here: 'classify', "),
     ],
     ids=["stage", "option", "task"],
 )
