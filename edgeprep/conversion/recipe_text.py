@@ -49,12 +49,15 @@ def keys_set(value: Any) -> Mapping[str, object]:
         return dict(value)
     defaults = {field.name: _default(field) for field in fields(value)}
     kept = {name: getattr(value, name) for name in defaults if name != "options"}
-    table = {
-        name: to_table(item) if is_dataclass(item) else item
-        for name, item in kept.items()
-        if item != defaults[name]
-    }
+    table = {name: _plain(item) for name, item in kept.items() if item != defaults[name]}
     return {**table, **value.options} if isinstance(value, TargetTable) else table
+
+
+def _plain(value: Any) -> object:
+    """`value` as TOML has it: tables for what is one inside."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return to_table(value)
+    return tuple(map(_plain, value)) if isinstance(value, tuple) else value
 
 
 def _default(field: Any) -> object:

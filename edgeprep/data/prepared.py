@@ -112,20 +112,19 @@ def prepare_samples(
     labels: list[Truth | None] = []
     digests: list[bytes] = []
     places: list[Frame | None] = []
-
     starts: list[int] = []
-    clips = False
     count = 0
 
     def rows() -> Iterator[NDArray[np.uint8]]:
-        nonlocal clips, count
+        nonlocal count
         for row in prepare_each(samples, host, where, fps=fps, frames=frames):
             labels.append(row.label)
             digests.append(row.digest)
-            places.append(row.frame)
-            clips = row.is_clip
-            starts.append(count)
-            count += len(row.input)
+            if frames:
+                places.append(row.frame)
+            if row.is_clip:
+                starts.append(count)
+                count += len(row.input)
             yield row.input
 
     inputs = rows_on_disk(rows())
@@ -134,8 +133,8 @@ def prepare_samples(
         labels=tuple(labels),
         skipped=tuple(one.name for one in samples.skipped),
         digests=tuple(digests),
-        frames=tuple(places) if frames else (),
-        starts=tuple(starts) if clips else (),
+        frames=tuple(places),
+        starts=tuple(starts),
     )
 
 

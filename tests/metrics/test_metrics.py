@@ -37,7 +37,7 @@ OTHERS = (
     "'mean-absolute-error', 'root-mean-square-error', 'delta-1', 'recall-at-1', 'recall-at-5'"
 )
 TASK = Classify(labels=("a", "b", "c"))
-WITH_LABELS = ("classify", "detect", "multilabel", "segment")
+WITH_LABELS = ("classify", "detect", "multilabel", "segment", "video-classify")
 SIX = Classify(labels=tuple("abcdef"))
 
 

@@ -17,6 +17,7 @@ from edgeprep.tasks.multilabel import MultiLabel
 from edgeprep.tasks.restore import Restore
 from edgeprep.tasks.segment import Segment
 from edgeprep.tasks.tensors import Tensors
+from edgeprep.tasks.video_classify import VideoClassify
 from edgeprep.testing import ConformanceError, check_task
 
 SCORES = {"scores": np.array([[0.1, 2.0, -1.0]], np.float32)}
@@ -34,6 +35,7 @@ BUILT_INS = [
     (Classify(labels=("a", "b", "c"), top=2, scores="sigmoid"), SCORES),
     (Classify(labels=("a", "b", "c"), top=1, scores="none"), SCORES),
     (Tensors(), HEAT),
+    (VideoClassify(labels=("a", "b", "c")), SCORES),
     (Detect(labels=("a", "b")), BOXES),
     (Segment(labels=("a", "b")), MAPS),
     (MultiLabel(labels=("a", "b", "c")), SCORES),

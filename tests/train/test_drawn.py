@@ -12,7 +12,7 @@ def test_an_epoch_is_drawn_alike_while_another_process_draws_the_next(project, o
     supply = opened(recipe).supply
     shared = []
     for row in supply._rows(0):
-        shared.append(row[0])
+        shared.append(row.input)
         next(supply._rows(1))
     for one, other in zip(alone, shared, strict=True):
         assert np.array_equal(one, other)

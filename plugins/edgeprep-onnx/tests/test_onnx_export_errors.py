@@ -61,7 +61,17 @@ def source_of(scratch: Path, **changes: Any) -> Source:
         "quantization": Quantization(),
         "scratch": scratch,
     }
-    return cast(Source, SimpleNamespace(**{**values, **changes}))
+    values |= changes
+    taken = values["network_input"]
+    # Nothing is remembered: what is taken are pictures alone.
+    alone = {
+        "inputs": (values["input"],),
+        "network_inputs": (taken,),
+        "states": (),
+        "calibration_states": (),
+        "network_feeds": lambda: ((row[None],) for row in values["calibration_preprocessed"]),
+    }
+    return cast(Source, SimpleNamespace(**alone, **values))
 
 
 def fault(source: Source, precision: Precision, opset: int = 20) -> ExportError:

@@ -104,7 +104,7 @@ def test_it_is_within_the_rounding_of_the_resize_in_float(
     # Rounding alone would be half a level; LiteRT's weights have 10 or 11 bits. It does round.
     assert 0.4 < differences.max() <= 0.55
     expected = [source.run(picture[np.newaxis]) for picture in noise(3)]
-    inputs = [picture[np.newaxis] for picture in noise(3)]
+    inputs = [(picture[np.newaxis],) for picture in noise(3)]
     measure_parity("tflite-int8", load(rounded), "int8", inputs, expected)
 
 
