@@ -145,10 +145,10 @@ calibrator = ["min-max", "mse"]
 """
 
 # One process imports everything, and forks for each attempt: an import takes longer than what is
-# to be killed. Either the delays are longer each time, so that the end is reached; or each step is
-# killed a moment after it began, once for each title.
+# to be killed. Either the delays are longer each time, so that the end is reached; or each step
+# kills its own process, once for each title: a moment after it began, or when the next one begins.
 ATTEMPTS = """
-import json, os, re, signal, sys, time
+import json, os, re, signal, sys, threading, time
 from contextlib import contextmanager
 from pathlib import Path
 import edgeprep
@@ -162,10 +162,20 @@ work, recipe, output, *delays = sys.argv[1:]
 output, told = Path(output), Path(output + ".steps")
 default_registry().get("exporter", "onnx")
 
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
 @contextmanager
 def progress(title):
-    with told.open("a") as file:
-        file.write(title + "\\n")
+    # All epochs are one: the moment until a kill is as long as some of them.
+    step = re.sub("epoch [0-9].*", "epoch", title)
+    if not delays and step not in steps:
+        if told.exists():
+            die()
+        told.write_text(step)
+        timer = threading.Timer(0.05, die)
+        timer.daemon = True
+        timer.start()
     yield lambda _: None
 
 def attempt():
@@ -178,30 +188,29 @@ def attempt():
     same = [msgspec.structs.replace(point, latency_ms=0.0) for point in points]
     output.write_bytes(msgspec.json.encode(same))
 
-def titles():
-    # All epochs but the first are one: the moment until a kill is as long as some of them.
-    return re.sub("epoch ([2-9]|1.).*", "epoch", told.read_text()).splitlines()
-
 kills, steps = 0, []
 while True:
-    told.write_text("")
+    told.unlink(missing_ok=True)
     child = os.fork()
     if not child:
         attempt()
         os._exit(0)
-    end = time.monotonic() + float(delays[0]) + kills * float(delays[1]) if delays else None
-    while end is None or time.monotonic() < end:
-        done, status = os.waitpid(child, os.WNOHANG)
-        if done:
-            print(json.dumps([kills, steps]))
-            sys.exit(os.waitstatus_to_exitcode(status))
-        new = [title for title in titles() if title not in steps]
-        if end is None and new:
-            steps.append(new[0])
-            end = time.monotonic() + 0.05
-        time.sleep(0.005)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
+    if delays:
+        end = time.monotonic() + float(delays[0]) + kills * float(delays[1])
+        while not (over := os.waitpid(child, os.WNOHANG))[0] and time.monotonic() < end:
+            time.sleep(0.005)
+        if not over[0]:
+            os.kill(child, signal.SIGKILL)
+            over = os.waitpid(child, 0)
+    else:
+        over = os.waitpid(child, 0)
+        if told.exists():
+            steps.append(told.read_text())
+    if not os.WIFSIGNALED(over[1]):
+        print(json.dumps([kills, steps]))
+        sys.exit(os.waitstatus_to_exitcode(over[1]))
+    if os.WTERMSIG(over[1]) != signal.SIGKILL:
+        sys.exit(f"killed by signal {os.WTERMSIG(over[1])}")
     kills += 1
 """
 
