@@ -14,7 +14,10 @@ __all__ = ["Decoded"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decoded(Sequence[Any]):
-    """The results for samples, each decoded when it is asked for: masks of many fill the memory.
+    """The results for samples, as metrics ask for them.
+
+    Each is decoded when it is asked for, as masks of many fill the memory; and in the form in which
+    its task is scored, `Task.for_scoring`.
 
     Attributes:
         task: decodes outputs.
@@ -37,4 +40,5 @@ class Decoded(Sequence[Any]):
         if isinstance(index, slice):
             return [self[each] for each in range(*index.indices(len(self)))]
         # NOTE: `Sequence` iterates until there is an IndexError, which this raises.
-        return self.task.decode(self.outputs[index], self.samples.frame(index))
+        task = self.task.for_scoring()
+        return task.decode(self.outputs[index], self.samples.frame(index))

@@ -9,6 +9,7 @@ from numpy import float32, uint8
 from numpy.typing import NDArray
 
 from edgeprep.geometry import Frame
+from edgeprep.interfaces.blending import Blending
 from edgeprep.tensors import TensorSpec
 from edgeprep.truths import TruthKind
 
@@ -59,6 +60,18 @@ class Task(ABC):
     def tiling(self) -> Tiling | None:
         """How larger pictures are cut and joined; None: pictures come as the recipe says."""
         return None
+
+    @property
+    def blending(self) -> Blending | None:
+        """How results of several networks are joined, in an ensemble; None: they cannot be."""
+        return None
+
+    def for_scoring(self) -> "Task":
+        """The task as data are scored by it, with what applications rather leave out; else itself.
+
+        Whatever decodes results for metrics asks for it: training, conversion and evaluation.
+        """
+        return self
 
     @abstractmethod
     def check_outputs(self, outputs: tuple[TensorSpec, ...]) -> None:

@@ -1,7 +1,7 @@
 """Boxes around objects, each of one class."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import log
 from typing import Annotated, Any, ClassVar, Literal
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edgeprep.errors import RecipeError, ShapeError
 from edgeprep.geometry import Frame
-from edgeprep.interfaces import Task
+from edgeprep.interfaces import Blending, Task
 from edgeprep.marks import Mark, Rectangle, color_of
 from edgeprep.tasks.box_head import BoxColumns, ScoreColumns, Values, count_of
 from edgeprep.tasks.classify import check_labels
@@ -27,6 +27,9 @@ Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 # Boxes beyond these are not looked at for overlaps: as many as in the reference implementations of
 # SSD and YOLO, where a thousand already hold every object of COCO many times over.
 _MOST_CANDIDATES = 1000
+# What average precision is measured on; fewer candidates cut its curve short. Source: figures of
+# COCO count the 100 best, and the reference implementations of YOLO validate from 0.001 on.
+_SCORED_LEAST, _SCORED_MOST = 0.001, 100
 # A logit below those whose sigmoid is 1 in float32.
 _SURE = 8.0
 
@@ -58,9 +61,11 @@ class Detect(Task):
         objectness: where the score of being anything at all is, which the others are multiplied
             by; None where there is none.
         suppression: what becomes of boxes that overlap.
-        least_score: candidates below are left out.
+        least_score: candidates below are left out of results. Data are scored with what is as low
+            as 0.001, for average precision counts what a lower one would find.
         each: whether a candidate is of its "best" class, or of "all" that reach `least_score`.
-        most: at most so many objects in a picture, the best ones.
+        most: at most so many objects in a picture, the best ones; 100 at least where data are
+            scored.
     """
 
     name: ClassVar[str] = "detect"
@@ -85,6 +90,11 @@ class Detect(Task):
     def columns(self) -> int:
         """How many scores a candidate has, with that of the background."""
         return len(self.labels) + (self.scores.background != "none")
+
+    def for_scoring(self) -> "Detect":
+        """See `Task.for_scoring`: with candidates of low scores, and as many as COCO counts."""
+        least = min(self.least_score, _SCORED_LEAST)
+        return replace(self, least_score=least, most=max(self.most, _SCORED_MOST))
 
     def check_outputs(self, outputs: tuple[TensorSpec, ...]) -> None:
         """Raise RecipeError unless boxes and scores are where they are said to be."""
@@ -119,6 +129,27 @@ class Detect(Task):
             labels=self.labels,
             boxes=frame.boxes(corners[kept]),
             scores=worth,
+            classes=classes[kept],
+        )
+
+    @property
+    def blending(self) -> Blending:
+        """See `Task.blending`: by the objects; those of a joined result are the best, as here."""
+        return Blending(
+            kind="boxes",
+            same={"labels": self.labels},
+            take=lambda result: (result.boxes, result.scores, result.classes),
+            give=self._of_arrays,
+        )
+
+    def _of_arrays(self, arrays: tuple[NDArray[Any], ...]) -> "Detections":
+        boxes, scores, classes = arrays
+        order = np.argsort(-scores, kind="stable")
+        kept = order[scores[order] >= self.least_score][: self.most]
+        return Detections(
+            labels=self.labels,
+            boxes=boxes[kept],
+            scores=scores[kept].astype(np.float32),
             classes=classes[kept],
         )
 

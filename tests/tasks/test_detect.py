@@ -313,3 +313,10 @@ def test_priors_of_another_picture_are_refused():
         "task.boxes.priors: must be as many as the network's 5 candidates, got 8 for pictures of "
         "(32, 64)"
     )
+
+
+def test_data_are_scored_with_candidates_as_low_and_as_many_as_published_figures_are():
+    applied = replace(TASK, least_score=0.4, most=10)
+    assert applied.for_scoring() == replace(TASK, least_score=0.001, most=100)
+    more = replace(TASK, least_score=0.0, most=300)
+    assert more.for_scoring() == more
