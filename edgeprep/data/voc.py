@@ -34,6 +34,27 @@ CLASSES = (
 )
 
 
+def _colour(value: int) -> int:
+    """What a value of a mask is shown in, as 0xRRGGBB.
+
+    Source: PASCAL VOC 2012 development kit, VOClabelcolormap.m: the bits of the value go in turn to
+    red, green and blue, from their highest bits on.
+    """
+    return sum(
+        (value >> 3 * step + channel & 1) << 7 - step + 8 * (2 - channel)
+        for step in range(8)
+        for channel in range(3)
+    )
+
+
+_VALUES = (*range(len(CLASSES)), IGNORED)
+# Masks that were saved in colours. In others, grey stands for its level: no colour but black and
+# (128, 128, 128), which is of no value, is grey.
+_VALUE_OF = {value * 0x010101: value for value in _VALUES} | {
+    _colour(value): value for value in _VALUES
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Voc(LabelledReader):
     """Objects of pictures, as Pascal VOC has them; and its masks.
@@ -44,7 +65,8 @@ class Voc(LabelledReader):
     Attributes:
         pictures: the directory of the pictures, in `path`.
         annotations: that of the XML files.
-        masks: that of the masks, whose values are the classes of VOC by their names.
+        masks: that of the masks, whose values are the classes of VOC by their names; in files of a
+            palette, in grey, or in the colours of VOC.
         corners: "inclusive": boxes are the pixels of their corners, counted from 1, as VOC has
             them. "exact": they are the places of their corners, from 0, as some tools write.
         difficult: "ignore": objects that are marked so count neither for nor against anybody, as
@@ -71,7 +93,9 @@ class Voc(LabelledReader):
         places = f"{where}.pictures", f"{where}.masks"
         pictures = root / self.pictures
         if task is not None and task.truth == "mask":
-            painter = Painter(partial(_number_of, self.class_map(task, where)), places[1])
+            painter = Painter(
+                partial(_number_of, self.class_map(task, where)), places[1], _VALUE_OF
+            )
             masks = root / self.masks, ""
             return paired((pictures, ""), masks, painter.of_values, places, lone="leave")
         stems = by_stem(pictures_below(pictures, places[0]), pictures, "", places[0])

@@ -274,3 +274,40 @@ def test_classes_of_masks_have_labels(refuse: Callable[..., str], masked: object
         "data.training.masks: 000001.png, row 1, column 1: class 'person' is no label of the task;"
         " name its label in classes, or ignore such by others = 'ignore'"
     )
+
+
+def in_colours(tmp_path: Path, pixels: list[list[tuple[int, int, int]]]) -> None:
+    path = tmp_path / "VOC2007" / "SegmentationClass" / "000001.png"
+    Image.fromarray(np.array(pixels, np.uint8), "RGB").save(path)
+
+
+def test_masks_may_be_in_the_colours_of_the_kit(
+    tmp_path: Path, open_data: OpenData, masked: object
+) -> None:
+    # VOClabelcolormap.m: 8 is (64, 0, 0), 15 (192, 128, 128), 7 (128, 128, 128), 20 (0, 64, 128).
+    rows = [
+        [(0, 0, 0), (64, 0, 0), (192, 128, 128)],
+        [(224, 224, 192), (128, 128, 128), (0, 64, 128)],
+    ]
+    in_colours(tmp_path, rows)
+    labels = ("background", "car", "cat", "person", "tvmonitor")
+    ((_, mask),) = open_data("mask", labels, **TABLE)
+    assert mask.classes.tolist() == [[0, 2, 3], [255, 1, 4]]  # type: ignore[union-attr]
+
+
+def test_masks_may_have_their_values_in_three_equal_channels(
+    tmp_path: Path, open_data: OpenData, masked: list[list[int]]
+) -> None:
+    in_colours(tmp_path, [[(value,) * 3 for value in row] for row in masked])
+    ((_, mask),) = open_data("mask", ("background", "cat", "person"), **TABLE)
+    assert mask.classes.tolist() == [[0, 0, 1], [255, 2, 1]]  # type: ignore[union-attr]
+
+
+def test_a_colour_that_is_not_of_the_kit(
+    tmp_path: Path, refuse: Callable[..., str], masked: object
+) -> None:
+    in_colours(tmp_path, [[(0, 0, 0), (64, 0, 0), (0, 0, 0)], [(0, 0, 0), (0, 0, 8), (0, 0, 0)]])
+    assert refuse("mask", ("background", "cat"), **TABLE) == (
+        "data.training.masks: 000001.png, row 1, column 1: must be a colour that stands for"
+        " a value, got (0, 0, 8); 'mask-folder' reads colours that classes name"
+    )
