@@ -18,10 +18,13 @@ import os
 import struct
 from typing import BinaryIO
 
-from edgeprep.bundle.manifest import decode_manifest
-from edgeprep.bundle.opened import Bundle
+from edgeprep.bundle.ensemble import EnsembleManifest
+from edgeprep.bundle.ensemble_rules import check_ensemble
+from edgeprep.bundle.manifest import Manifest, decode_manifest, kind_of
+from edgeprep.bundle.opened import Bundle, EnsembleBundle
 from edgeprep.bundle.rules import aligned, check_manifest
 from edgeprep.errors import (
+    BundleError,
     BundleFormatError,
     BundleTruncated,
     DigestError,
@@ -30,7 +33,17 @@ from edgeprep.errors import (
 )
 from edgeprep.files import open_regular
 
-__all__ = ["HEADER", "MAGIC", "MAX_MANIFEST_BYTES", "VERSION", "open_bundle", "read_bundle"]
+__all__ = [
+    "HEADER",
+    "MAGIC",
+    "MAX_MANIFEST_BYTES",
+    "VERSION",
+    "one_network",
+    "open_bundle",
+    "open_either",
+    "read_bundle",
+    "read_either",
+]
 
 MAGIC = b"EDGEPREP"
 VERSION = 1
@@ -41,6 +54,16 @@ MAX_MANIFEST_BYTES = 2 * 1024 * 1024
 
 
 def open_bundle(path: str | os.PathLike[str]) -> Bundle:
+    """Read and verify a bundle of one network, as `open_either` does.
+
+    Raises:
+        StorageError: the file cannot be read.
+        BundleError: it is no such bundle, as `open_either` says; or that of an ensemble.
+    """
+    return one_network(open_either(path))
+
+
+def open_either(path: str | os.PathLike[str]) -> Bundle | EnsembleBundle:
     """Read and verify a bundle; the bytes that were verified are the bytes it holds.
 
     The file is opened once and read once, so that a file swapped or overwritten afterwards
@@ -56,7 +79,7 @@ def open_bundle(path: str | os.PathLike[str]) -> Bundle:
     path = os.fspath(path)
     with open_regular(path) as stream:
         try:
-            return read_bundle(stream, path)
+            return read_either(stream, path)
         except OSError as error:
             raise StorageError(
                 f"{path}: must be a file that can be read, got {error.strerror!r}"
@@ -64,10 +87,31 @@ def open_bundle(path: str | os.PathLike[str]) -> Bundle:
 
 
 def read_bundle(stream: BinaryIO, path: str) -> Bundle:
-    """The verified bundle in `stream`, which is read from its start; `path` is for messages.
+    """The verified bundle of one network in `stream`; see `read_either`.
 
     Raises:
         BundleError: as `open_bundle` says.
+    """
+    return one_network(read_either(stream, path))
+
+
+def one_network(bundle: Bundle | EnsembleBundle) -> Bundle:
+    """`bundle` itself, unless it is that of an ensemble.
+
+    Raises:
+        BundleError: it is.
+    """
+    if isinstance(bundle, EnsembleBundle):
+        got = f"the ensemble {bundle.manifest.name!r}"
+        raise BundleError(f"{bundle.path}: must be a bundle of one network, got {got}")
+    return bundle
+
+
+def read_either(stream: BinaryIO, path: str) -> Bundle | EnsembleBundle:
+    """The verified bundle in `stream`, which is read from its start; `path` is for messages.
+
+    Raises:
+        BundleError: as `open_either` says.
     """
     where = path
     file_size = stream.seek(0, os.SEEK_END)
@@ -75,9 +119,7 @@ def read_bundle(stream: BinaryIO, path: str) -> Bundle:
     manifest_size, manifest_digest = _read_header(stream, file_size, where)
     encoded = _read_exactly(stream, manifest_size, where)
     _check_digest(encoded, manifest_digest, f"{where}: manifest")
-    manifest = decode_manifest(encoded, where)
-    check_manifest(manifest, where)
-
+    manifest = _read_manifest(encoded, where)
     start = aligned(HEADER.size + manifest_size)
     last = manifest.members[-1]
     _check_length(file_size, start + last.offset + last.size_bytes, where)
@@ -88,13 +130,20 @@ def read_bundle(stream: BinaryIO, path: str) -> Bundle:
         content = _read_exactly(stream, member.size_bytes, where)
         _check_digest(content, bytes.fromhex(member.sha256), f"{where}: member {member.name!r}")
         contents[member.name] = content
-    return Bundle(
-        path=path,
-        manifest=manifest,
-        digest=manifest_digest.hex(),
-        size_bytes=file_size,
-        contents=contents,
-    )
+    common = {"path": path, "digest": manifest_digest.hex(), "size_bytes": file_size}
+    if isinstance(manifest, EnsembleManifest):
+        return EnsembleBundle(manifest=manifest, contents=contents, **common)  # type: ignore[arg-type]
+    return Bundle(manifest=manifest, contents=contents, **common)  # type: ignore[arg-type]
+
+
+def _read_manifest(encoded: bytes, where: str) -> Manifest | EnsembleManifest:
+    if kind_of(encoded, where) == "ensemble":
+        ensemble = decode_manifest(encoded, where, EnsembleManifest)
+        check_ensemble(ensemble, where)
+        return ensemble
+    manifest = decode_manifest(encoded, where, Manifest)
+    check_manifest(manifest, where)
+    return manifest
 
 
 def _read_header(stream: BinaryIO, file_size: int, where: str) -> tuple[int, bytes]:

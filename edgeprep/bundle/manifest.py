@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from typing import TypeVar
 
 import msgspec
 from msgspec import Struct, field
@@ -21,7 +22,10 @@ __all__ = [
     "Variant",
     "decode_manifest",
     "encode_manifest",
+    "kind_of",
 ]
+
+T = TypeVar("T", bound=Struct)
 
 SCHEMA_VERSION = 1
 
@@ -190,9 +194,19 @@ class Manifest(Struct, frozen=True, kw_only=True):
 
 class _Version(Struct, frozen=True, kw_only=True):
     schema_version: int
+    kind: str = ""
 
 
-def encode_manifest(manifest: Manifest, where: str) -> bytes:
+def kind_of(encoded: bytes, where: str) -> str:
+    """The kind that the manifest `encoded` says: "" for a bundle of one network.
+
+    Raises:
+        BundleFormatError: it is not the JSON form of a manifest.
+    """
+    return _version_of(encoded, where).kind
+
+
+def encode_manifest(manifest: Struct, where: str) -> bytes:
     """The one JSON form of `manifest`: fields in order, keys of tables sorted, no spaces.
 
     Raises:
@@ -202,14 +216,14 @@ def encode_manifest(manifest: Manifest, where: str) -> bytes:
         _check_finite(msgspec.to_builtins(manifest), f"{where}: manifest")
         loose = msgspec.json.encode(manifest)
         # A second round turns whole numbers into floats where the field is a float.
-        return _encode(msgspec.json.decode(loose, type=Manifest))
+        return _encode(msgspec.json.decode(loose, type=type(manifest)))
     except BundleFormatError:
         raise
     except (TypeError, ValueError, RecursionError) as error:
         raise BundleFormatError(f"{where}: manifest must hold plain values, got {error}") from error
 
 
-def decode_manifest(encoded: bytes, where: str) -> Manifest:
+def decode_manifest(encoded: bytes, where: str, type_: type[T]) -> T:
     """The manifest that `encode_manifest` made `encoded` from; no other JSON is accepted.
 
     One form for one value leaves no room for repeated or unknown keys, on which readers disagree.
@@ -218,17 +232,15 @@ def decode_manifest(encoded: bytes, where: str) -> Manifest:
         IncompatibleBundle: it has the schema of a later edgeprep.
         BundleFormatError: it is not the JSON form of a manifest.
     """
+    version = _version_of(encoded, where).schema_version
+    if version > SCHEMA_VERSION:
+        raise IncompatibleBundle(
+            f"{where}: manifest must have schema version {SCHEMA_VERSION}, got {version}; "
+            "upgrade edgeprep to read it"
+        )
     try:
-        version = msgspec.json.decode(encoded, type=_Version).schema_version
-        if version > SCHEMA_VERSION:
-            raise IncompatibleBundle(
-                f"{where}: manifest must have schema version {SCHEMA_VERSION}, got {version}; "
-                "upgrade edgeprep to read it"
-            )
-        manifest = msgspec.json.decode(encoded, type=Manifest)
+        manifest = msgspec.json.decode(encoded, type=type_)
         canonical = _encode(manifest)
-    except IncompatibleBundle:
-        raise
     except (ValueError, RecursionError) as error:
         raise BundleFormatError(f"{where}: manifest must fit its schema, got {error}") from error
     if version != SCHEMA_VERSION:
@@ -243,7 +255,14 @@ def decode_manifest(encoded: bytes, where: str) -> Manifest:
     return manifest
 
 
-def _encode(manifest: Manifest) -> bytes:
+def _version_of(encoded: bytes, where: str) -> _Version:
+    try:
+        return msgspec.json.decode(encoded, type=_Version)
+    except (ValueError, RecursionError) as error:
+        raise BundleFormatError(f"{where}: manifest must fit its schema, got {error}") from error
+
+
+def _encode(manifest: Struct) -> bytes:
     return msgspec.json.encode(manifest, order="deterministic")
 
 

@@ -7,12 +7,13 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from edgeprep.bundle.ensemble import EnsembleManifest
 from edgeprep.bundle.manifest import Golden, Manifest, Variant
 from edgeprep.errors import BundleError
 from edgeprep.interfaces import Model
 from edgeprep.tensors import TensorSpec
 
-__all__ = ["Bundle", "GoldenSamples"]
+__all__ = ["Bundle", "Contents", "EnsembleBundle", "GoldenSamples"]
 
 
 class GoldenSamples(Struct, frozen=True, kw_only=True, eq=False):
@@ -46,12 +47,11 @@ class GoldenSamples(Struct, frozen=True, kw_only=True, eq=False):
         return array[index * rows : (index + 1) * rows]
 
 
-class Bundle(Struct, frozen=True, kw_only=True, eq=False):
-    """An opened bundle. Nothing in it refers to the file any more.
+class Contents(Struct, frozen=True, kw_only=True, eq=False):
+    """What is in a file of either kind. Nothing in it refers to the file any more.
 
     Attributes:
         path: where it was read from.
-        manifest: what it says of itself.
         digest: sha256 of the manifest, in hexadecimal digits. As the manifest holds the digest of
             every member, this names the whole content.
         size_bytes: length of the file.
@@ -59,13 +59,12 @@ class Bundle(Struct, frozen=True, kw_only=True, eq=False):
     """
 
     path: str
-    manifest: Manifest
     digest: str
     size_bytes: int
     contents: Mapping[str, bytes]
 
     def __repr__(self) -> str:
-        return f"Bundle(path={self.path!r}, digest={self.digest!r})"
+        return f"{type(self).__name__}(path={self.path!r}, digest={self.digest!r})"
 
     def member(self, name: str) -> bytes:
         """The verified bytes of one member.
@@ -79,6 +78,38 @@ class Bundle(Struct, frozen=True, kw_only=True, eq=False):
             raise BundleError(
                 f"{self.path}: must have the member asked for, got {name!r}"
             ) from None
+
+    def array(self, spec: TensorSpec, member: str) -> NDArray[Any]:
+        """The array in `member`, read-only, of the shape and type that `spec` says."""
+        stored = np.frombuffer(self.member(member), dtype=np.dtype(spec.dtype).newbyteorder("<"))
+        return stored.reshape(spec.shape)
+
+
+class EnsembleBundle(Contents, frozen=True, kw_only=True, eq=False):
+    """An opened bundle of several networks.
+
+    Attributes:
+        manifest: what it says of itself.
+    """
+
+    manifest: EnsembleManifest
+
+    @property
+    def learnt(self) -> Mapping[str, NDArray[Any]]:
+        """What its combiner has learnt, by name."""
+        return {
+            each.array.name: self.array(each.array, each.member) for each in self.manifest.learnt
+        }
+
+
+class Bundle(Contents, frozen=True, kw_only=True, eq=False):
+    """An opened bundle of one network.
+
+    Attributes:
+        manifest: what it says of itself.
+    """
+
+    manifest: Manifest
 
     def variant(self, name: str) -> Variant:
         """The variant called `name`.
@@ -96,11 +127,6 @@ class Bundle(Struct, frozen=True, kw_only=True, eq=False):
         """The model of `variant`, as its backend takes it: bytes by file name."""
         files = {name.rpartition("/")[2]: self.member(name) for name in variant.files}
         return Model(format=variant.format, files=files)
-
-    def array(self, spec: TensorSpec, member: str) -> NDArray[Any]:
-        """The array in `member`, read-only, of the shape and type that `spec` says."""
-        stored = np.frombuffer(self.member(member), dtype=np.dtype(spec.dtype).newbyteorder("<"))
-        return stored.reshape(spec.shape)
 
     def golden(self, variant: Variant) -> GoldenSamples:
         """The golden samples that `variant` must reproduce."""

@@ -7,14 +7,23 @@ from typing import BinaryIO
 
 from msgspec.structs import replace
 
-from edgeprep.bundle.container import HEADER, MAGIC, MAX_MANIFEST_BYTES, VERSION, read_bundle
+from edgeprep.bundle.container import (
+    HEADER,
+    MAGIC,
+    MAX_MANIFEST_BYTES,
+    VERSION,
+    one_network,
+    read_either,
+)
+from edgeprep.bundle.ensemble import EnsembleManifest
+from edgeprep.bundle.ensemble_rules import check_ensemble
 from edgeprep.bundle.manifest import Manifest, Member, encode_manifest
-from edgeprep.bundle.opened import Bundle
+from edgeprep.bundle.opened import Bundle, EnsembleBundle
 from edgeprep.bundle.rules import aligned, check_manifest
 from edgeprep.errors import BundleFormatError
 from edgeprep.files import atomic_write
 
-__all__ = ["pack", "write_bundle"]
+__all__ = ["pack", "write_bundle", "write_ensemble"]
 
 
 def write_bundle(
@@ -37,19 +46,49 @@ def write_bundle(
         OutputExists: `path` is there already, and `overwrite` is False.
         StorageError: the file cannot be written.
     """
-    path = os.fspath(path)
+    return one_network(_write(os.fspath(path), manifest, members, overwrite=overwrite))
+
+
+def write_ensemble(
+    path: str | os.PathLike[str],
+    manifest: EnsembleManifest,
+    members: Mapping[str, bytes],
+    *,
+    overwrite: bool = False,
+) -> EnsembleBundle:
+    """Write the bundle of an ensemble, as `write_bundle` does.
+
+    Raises:
+        BundleFormatError: the manifest breaks a rule, or does not fit the members.
+        OutputExists: `path` is there already, and `overwrite` is False.
+        StorageError: the file cannot be written.
+    """
+    written = _write(os.fspath(path), manifest, members, overwrite=overwrite)
+    assert isinstance(written, EnsembleBundle)  # noqa: S101 -- as its manifest says
+    return written
+
+
+def _write(
+    path: str,
+    manifest: Manifest | EnsembleManifest,
+    members: Mapping[str, bytes],
+    *,
+    overwrite: bool,
+) -> Bundle | EnsembleBundle:
     chunks = list(pack(manifest, members, path))
-    written: list[Bundle] = []
+    written: list[Bundle | EnsembleBundle] = []
 
     def verify(stream: BinaryIO) -> None:
-        written.append(read_bundle(stream, path))
+        written.append(read_either(stream, path))
 
     size_bytes = sum(map(len, chunks))
     atomic_write(path, chunks, overwrite=overwrite, size_bytes=size_bytes, check=verify)
     return written[0]
 
 
-def pack(manifest: Manifest, members: Mapping[str, bytes], where: str) -> Iterator[bytes]:
+def pack(
+    manifest: Manifest | EnsembleManifest, members: Mapping[str, bytes], where: str
+) -> Iterator[bytes]:
     """The bytes of a bundle, piece by piece; `where` is for messages.
 
     Raises:
@@ -57,7 +96,10 @@ def pack(manifest: Manifest, members: Mapping[str, bytes], where: str) -> Iterat
     """
     manifest = replace(manifest, members=tuple(_lay_out(members)))
     encoded = encode_manifest(manifest, where)
-    check_manifest(manifest, where)
+    if isinstance(manifest, EnsembleManifest):
+        check_ensemble(manifest, where)
+    else:
+        check_manifest(manifest, where)
     if len(encoded) > MAX_MANIFEST_BYTES:
         raise BundleFormatError(
             f"{where}: manifest must be at most {MAX_MANIFEST_BYTES} bytes long, got {len(encoded)}"

@@ -13,10 +13,10 @@ from edgeprep.errors import ClosedError, NoUsableBackend, PreferenceError, Recip
 from edgeprep.geometry import Affine
 from edgeprep.interfaces import FileStage, Precision, Primitives
 from edgeprep.registry import default_registry
+from edgeprep.runtime.network_session import NetworkSession
 from edgeprep.runtime.opened import OpenedBundle
 from edgeprep.runtime.opening import choose, recall
 from edgeprep.runtime.outputs import all_finite, refuse
-from edgeprep.runtime.session import Session
 from edgeprep.schema import to_table
 from edgeprep.stages.levels import whole_levels
 from edgeprep.stages.requirements import need_channels_last, need_color, need_range
@@ -42,7 +42,7 @@ class _Learned:
         self.input = opened.bundle.manifest.input
         self.chain = opened.chain
         self._opened = opened
-        self._session: Session | None = None
+        self._session: NetworkSession | None = None
         self._is_closed = False
         self._lock = Lock()
 
@@ -83,7 +83,7 @@ class _Learned:
         session = self._session or self._open(prefer=None, probe=False, seconds=0.0)
         return np.concatenate([self._answer(session, picture) for picture in pictures])
 
-    def _answer(self, session: Session, picture: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def _answer(self, session: NetworkSession, picture: NDArray[np.uint8]) -> NDArray[np.float32]:
         output: NDArray[np.float32] = session.outputs(picture)[0]
         if not all_finite([output]):
             where = f"stage 'model' with {self.name!r}"
@@ -95,7 +95,7 @@ class _Learned:
         self._is_closed = False
         self._open(prefer=prefer, probe=probe, seconds=seconds)
 
-    def _open(self, *, prefer: str | None, probe: bool, seconds: float) -> Session:
+    def _open(self, *, prefer: str | None, probe: bool, seconds: float) -> NetworkSession:
         with self._lock:
             session = self._session
             if session is None and not self._is_closed:
@@ -106,7 +106,7 @@ class _Learned:
                 raise ClosedError(f"{where}: must be open, got a picture after close()")
             return session
 
-    def _chosen(self, prefer: str | None, *, probe: bool, seconds: float) -> Session:
+    def _chosen(self, prefer: str | None, *, probe: bool, seconds: float) -> NetworkSession:
         try:
             remembered = recall(self._opened, prefer=prefer, seconds=seconds) if probe else None
             return remembered or choose(self._opened, prefer=prefer, probe=probe, seconds=seconds)

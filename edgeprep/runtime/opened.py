@@ -16,7 +16,7 @@ from edgeprep.registry import Registry
 from edgeprep.runtime.candidates import Outcome, Rules
 from edgeprep.runtime.choose import Prober, Trial
 from edgeprep.runtime.hosts import Host, choose_host, could_use_opencv, opencv_host
-from edgeprep.runtime.session import Session
+from edgeprep.runtime.network_session import NetworkSession
 from edgeprep.schema import build, show
 from edgeprep.stages.chain import Chain
 
@@ -148,7 +148,7 @@ class OpenedBundle:
         prefer: str | None = None,
         probe: bool = True,
         seconds: float = 2.0,
-    ) -> Session:
+    ) -> NetworkSession:
         """A session on the candidate of `trial`, with all that its host needs started."""
         host = self.hosts[trial.reachable.variant.placement]
         host.chain.start(prefer=prefer, probe=probe, seconds=seconds)
@@ -168,11 +168,11 @@ class OpenedBundle:
             remembered=remembered,
         )
 
-    def _make_session(self) -> Callable[..., Session]:
+    def _make_session(self) -> Callable[..., NetworkSession]:
         """What makes sessions: those of tasks that join tiles take pictures of any size."""
         tiling = self.task.tiling
         if tiling is None:
-            return Session
+            return NetworkSession
         from edgeprep.runtime.tiled import TiledSession  # here, as few bundles need it
 
         return partial(TiledSession, tiling)

@@ -12,6 +12,7 @@ from edgeprep.registry import Registry, default_registry
 from edgeprep.runtime.candidates import Candidate, Outcome, Rules, list_candidates
 from edgeprep.runtime.choices import ChoiceCache
 from edgeprep.runtime.machine import fingerprint
+from edgeprep.runtime.network_session import NetworkSession
 from edgeprep.runtime.opened import OpenedBundle
 from edgeprep.runtime.session import Session
 from edgeprep.runtime.timing import Timing
@@ -65,7 +66,9 @@ def open(  # noqa: A001 -- `edgeprep.open` is the public name
     return remembered or choose(opened, prefer=prefer, probe=probe, seconds=seconds)
 
 
-def choose(opened: OpenedBundle, *, prefer: str | None, probe: bool, seconds: float) -> Session:
+def choose(
+    opened: OpenedBundle, *, prefer: str | None, probe: bool, seconds: float
+) -> NetworkSession:
     """A session on the best candidate of this machine; see `open`."""
     rules = opened.rules(prefer)
     variants = sorted(opened.variants, key=lambda variant: variant.size_bytes)
@@ -83,7 +86,7 @@ def choose(opened: OpenedBundle, *, prefer: str | None, probe: bool, seconds: fl
         return opened.session(trial, outcomes, prefer=prefer, seconds=seconds)
 
 
-def recall(opened: OpenedBundle, *, prefer: str | None, seconds: float) -> Session | None:
+def recall(opened: OpenedBundle, *, prefer: str | None, seconds: float) -> NetworkSession | None:
     """A session on the choice of an earlier `choose`, if there is one and it is still right."""
     records = ChoiceCache(key=_key(opened, prefer)).load()
     if records is None:

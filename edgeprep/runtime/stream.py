@@ -1,20 +1,47 @@
 """The pictures of one camera, and what a session makes of them."""
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprep.stages.stream import Stream
-
-__all__ = ["PictureStream"]
+__all__ = ["PictureStream", "Preparing", "ResultStream"]
 
 Arrays = tuple[NDArray[Any], ...]
 
 
-class PictureStream(Iterator[Any]):
+class Preparing(Protocol):
+    """A chain over the pictures of one film, such as a `Stream`."""
+
+    def prepare(
+        self, picture: NDArray[np.uint8], time_s: float | None = None
+    ) -> NDArray[np.uint8] | None:
+        """See `Stream.prepare`."""
+
+
+class ResultStream(Iterator[Any], ABC):
+    """The results for the pictures of one camera or film, one a picture, as they come."""
+
+    @abstractmethod
+    def reset(self) -> None:
+        """Forget all earlier pictures: the next one is the first of another film."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End here: no more pictures are asked for. Calling it again does nothing."""
+
+    def __iter__(self) -> Self:
+        return self
+
+    @abstractmethod
+    def __next__(self) -> Any:
+        """The result for the next picture; None where a stage drops it, or no window ends there."""
+
+
+class PictureStream(ResultStream):
     """The results for the pictures of one camera or film, one a picture, as they come.
 
     What preprocessing and network remember of earlier pictures is this stream's alone: any number
@@ -36,7 +63,7 @@ class PictureStream(Iterator[Any]):
         self,
         pictures: Iterable[NDArray[np.uint8]],
         *,
-        begin: Callable[[], Stream],
+        begin: Callable[[], Preparing],
         check: Callable[[], object],
         answer: Callable[[NDArray[np.uint8], NDArray[np.uint8], Arrays, str], tuple[Any, Arrays]],
         states: Arrays,
@@ -56,21 +83,18 @@ class PictureStream(Iterator[Any]):
         self.reset()
 
     def reset(self) -> None:
-        """Forget all earlier pictures: the next one is the first of another film."""
+        """See `ResultStream.reset`."""
         self._stream = self._begin()
         self._states = self._zeros
         self._window.clear()
         self._wait = 0
 
     def close(self) -> None:
-        """End here: no more pictures are asked for. Calling it again does nothing."""
+        """See `ResultStream.close`."""
         self._pictures = iter(())
 
-    def __iter__(self) -> Self:
-        return self
-
     def __next__(self) -> Any:
-        """The result for the next picture; None where a stage drops it, or no window ends there."""
+        """See `ResultStream.__next__`."""
         picture = next(self._pictures)
         index, self._index = self._index, self._index + 1
         self._check()

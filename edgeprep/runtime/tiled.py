@@ -10,7 +10,7 @@ from edgeprep.errors import RecipeError
 from edgeprep.geometry import IDENTITY, Affine, Frame
 from edgeprep.interfaces import Task, Tiling
 from edgeprep.runtime.mosaic import Mosaic
-from edgeprep.runtime.session import Session
+from edgeprep.runtime.network_session import NetworkSession
 from edgeprep.stages.chain import Chain
 from edgeprep.stages.picture import check_picture
 from edgeprep.stages.stream import Stream
@@ -62,7 +62,7 @@ def _moving(chain: Chain) -> str:
     )
 
 
-class TiledSession(Session):
+class TiledSession(NetworkSession):
     """A session whose pictures of other sizes than the network's are cut into overlapping tiles.
 
     A picture of the network's size goes through it whole, as in any session. See `Mosaic` for how
@@ -71,11 +71,13 @@ class TiledSession(Session):
 
     Args:
         tiling: the task's.
-        given: as for `Session`, with a chain that `check_tiling` has found good.
+        given: as for `NetworkSession`, with a chain that `check_tiling` has found good.
 
     Attributes:
         input: pictures of any size.
     """
+
+    shares = False
 
     def __init__(self, tiling: Tiling, **given: Any) -> None:
         super().__init__(**given)
@@ -85,9 +87,9 @@ class TiledSession(Session):
 
     def outputs(self, picture: NDArray[np.uint8]) -> tuple[NDArray[Any], ...]:
         """See `Session.outputs`; those of tiles are joined, `(1, C, H · scale, W · scale)`."""
-        prepared = self._prepare(picture)
+        prepared = self.prepare(picture)
         if self._is_whole(picture):
-            return self._run(super()._prepare(picture))
+            return self._run(super().prepare(picture))
         bands = list(self._bands(prepared, None))
         return (np.concatenate(bands, axis=1)[None],)
 
@@ -95,11 +97,13 @@ class TiledSession(Session):
         """See `Session.backward`: every pixel stays where it is."""
         return (IDENTITY,)
 
-    def _begin(self) -> Stream:
+    def begin(self) -> Stream:
+        """See `NetworkSession.begin`."""
         # Tiles are prepared one by one, when they run.
         return Stream(Chain(input=self.input, stages=()))
 
-    def _prepare(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def prepare(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The picture itself: it is cut into tiles first."""
         self._check_usable()
         return check_picture(picture, self.input)
 
@@ -111,7 +115,7 @@ class TiledSession(Session):
         place: str,
     ) -> tuple[Any, tuple[NDArray[Any], ...]]:
         if self._is_whole(picture):
-            return super()._next(picture, super()._prepare(picture), states, place)
+            return super()._next(picture, super().prepare(picture), states, place)
         scale, done = self._tiling.scale, 0
         result: NDArray[np.uint8] | None = None
         for band in self._bands(picture, place):
@@ -137,7 +141,7 @@ class TiledSession(Session):
         frame = Frame(*self._tile, self._tile, (IDENTITY,))
 
         def run(tile: NDArray[np.uint8]) -> NDArray[np.float32]:
-            outputs = self._run(super(TiledSession, self)._prepare(tile))
+            outputs = self._run(super(TiledSession, self).prepare(tile))
             if place is not None:
                 self._check_finite(outputs, place)
             maps = outputs[0][0]

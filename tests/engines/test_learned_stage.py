@@ -20,7 +20,7 @@ from edgeprep.registry import default_registry
 from edgeprep.runtime.choose import Prober, Trial
 from edgeprep.runtime.fastest import find_fastest
 from edgeprep.runtime.learned import LearnedStage
-from edgeprep.runtime.session import Session
+from edgeprep.runtime.network_session import NetworkSession as Session
 from edgeprep.stages.chain import Chain
 from edgeprep.stages.primitives.numpy import NumpyPrimitives
 from edgeprep.tensors import ImageSpec

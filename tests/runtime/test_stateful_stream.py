@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from edgeprep.errors import ClosedError, InputError, NonFiniteOutput, ShapeError
 from edgeprep.interfaces import Runner, Stage
 from edgeprep.runtime import Session
+from edgeprep.runtime.network_session import NetworkSession
 from edgeprep.stages.chain import Chain
 from edgeprep.stages.frame_difference import FrameDifference
 from edgeprep.stages.frames import Frames
@@ -53,7 +54,7 @@ class OfClips(Adding):
 
 def opened(runner: Runner, *stages: Stage, frames: int = 1) -> Session:
     chain = Chain(input=ImageSpec(height=4, width=4, batch=frames), stages=stages)
-    return Session(
+    return NetworkSession(
         name="film",
         input=chain.input,
         chain=chain,

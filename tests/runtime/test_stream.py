@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from edgeprep.errors import ClosedError, InputError
 from edgeprep.interfaces import Stage
 from edgeprep.runtime import Session
+from edgeprep.runtime.network_session import NetworkSession
 from edgeprep.stages.chain import Chain
 from edgeprep.stages.frame_difference import FrameDifference
 from edgeprep.stages.frames import Frames
@@ -24,7 +25,7 @@ def open_session(fakes: SimpleNamespace, *stages: Stage) -> Session:
     backend = fakes.Right()
     runner = backend.load(SimpleNamespace(files={"model.fake": b"means"}), None, {})
     chain = Chain(input=ImageSpec(height=4, width=4), stages=stages)
-    return Session(
+    return NetworkSession(
         name="means",
         input=chain.input,
         chain=chain,

@@ -1,0 +1,204 @@
+"""A session of one network: preprocessing, one loaded candidate, the meaning of its outputs."""
+
+import os
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeprep.errors import BackendError, EdgePrepError, InputError
+from edgeprep.geometry import Affine
+from edgeprep.interfaces import Runner, Task
+from edgeprep.runtime.candidates import Outcome
+from edgeprep.runtime.choose import close
+from edgeprep.runtime.explain import explain
+from edgeprep.runtime.frames import Frames
+from edgeprep.runtime.inputs import check_clip
+from edgeprep.runtime.memory import zeros
+from edgeprep.runtime.outputs import all_finite, refuse
+from edgeprep.runtime.session import Session
+from edgeprep.runtime.stream import PictureStream, Preparing
+from edgeprep.stages.chain import NUMPY, Chain
+from edgeprep.stages.primitives.numpy import NumpyPrimitives
+from edgeprep.stages.stream import Stream
+from edgeprep.tensors import ImageSpec, TensorSpec
+
+__all__ = ["NetworkSession"]
+
+# NOTE: the engine of a fork waits for threads that are not there when it is freed: OpenVINO's does
+# so for ever. So a fork keeps what it was born with.
+_LEFT_BY_PARENTS: list[Runner] = []
+
+
+class NetworkSession(Session):
+    """See `Session`.
+
+    Attributes:
+        host: what prepares pictures outside of the graph.
+        shares: whether a picture that was prepared for one session of the same host is prepared
+            for this one.
+    """
+
+    shares = True
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        input: ImageSpec,
+        chain: Chain,
+        host: Chain,
+        runner: Runner,
+        task: Task,
+        outcomes: tuple[Outcome, ...],
+        remembered: bool,
+        primitives: NumpyPrimitives = NUMPY,
+        states: tuple[TensorSpec, ...] = (),
+    ) -> None:
+        super().__init__()
+        self.name = name
+        self.input = input
+        self.task = task
+        self.outcomes = outcomes
+        self.remembered = remembered
+        self.host = host
+        self._chain = chain
+        self._primitives = primitives
+        self._states = states
+        # A clip is a film of its own, whatever preprocessing remembers in it.
+        self._remembers = bool(states) or (host.remembers and not self._is_clip)
+        self._frames = Frames.for_task(task, chain)
+        self._runner: Runner | None = runner
+        self._output_names = tuple(output.name for output in runner.outputs)
+
+    @property
+    def streams_only(self) -> bool:
+        """See `Session.streams_only`."""
+        return self._remembers
+
+    def outputs(self, picture: NDArray[np.uint8]) -> tuple[NDArray[Any], ...]:
+        """See `Session.outputs`."""
+        return self._run(self.prepare(picture))
+
+    def explain(self) -> str:
+        """See `Session.explain`."""
+        table = explain(self.outcomes, name=self.name, remembered=self.remembered)
+        return "\n".join((table, *self.host.explain()))
+
+    def backward(self, height: int, width: int) -> tuple[Affine, ...]:
+        """See `Session.backward`."""
+        return self._chain.backward(height, width)
+
+    def close(self) -> None:
+        """See `Session.close`."""
+        runner, self._runner = self._runner, None
+        if runner is None:
+            return
+        self.host.close()
+        if os.getpid() == self._pid:
+            close(runner)
+        else:
+            _LEFT_BY_PARENTS.append(runner)
+
+    def prepare(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """`picture`, or clip, as the graph takes it.
+
+        Raises:
+            InputError: it is not as `input` says.
+        """
+        self._check_usable()
+        if self._remembers:
+            who = "network remembers" if self._states else "preprocessing looks at"
+            raise InputError(
+                f"session {self.name!r}: pictures must come in a stream, as the {who} "
+                "earlier ones, got one alone; use session.stream(pictures)"
+            )
+        if self._is_clip:
+            return self._prepare_clip(check_clip(picture, self.input))
+        return self.host.prepare(picture, self._primitives)
+
+    def result(self, picture: NDArray[np.uint8], prepared: NDArray[np.uint8], place: str) -> Any:
+        """The result for `picture`, which `prepare` has made `prepared` of."""
+        return self._next(picture, prepared, (), place)[0]
+
+    def begin(self) -> Stream:
+        """What prepares the pictures of one film."""
+        return Stream(self.host, self._primitives)
+
+    def open_stream(
+        self,
+        pictures: Iterable[NDArray[np.uint8]],
+        begin: Callable[[], Preparing],
+        fps: float | None,
+        every: int,
+    ) -> PictureStream:
+        """As `Session.stream`, of pictures that what `begin` gives prepares."""
+        return PictureStream(
+            pictures,
+            begin=begin,
+            check=self._check_usable,
+            answer=self._next,
+            states=zeros(self._states),
+            window=self.input.batch,
+            every=every,
+            fps=fps,
+        )
+
+    def _stream(
+        self, pictures: Iterable[NDArray[np.uint8]], fps: float | None, every: int
+    ) -> PictureStream:
+        return self.open_stream(pictures, self.begin, fps, every)
+
+    def _answer(self, picture: NDArray[np.uint8], place: str) -> Any:
+        return self.result(picture, self.prepare(picture), place)
+
+    def _prepare_clip(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        stream = self.begin()
+        prepared = [stream.prepare(frame) for frame in frames]
+        kept = [frame for frame in prepared if frame is not None]
+        if len(kept) < len(frames):
+            rule = f"session {self.name!r}: the preprocessing must keep every frame of a clip"
+            raise InputError(f"{rule}, got {len(kept)} of {len(frames)}; use session.stream")
+        return np.concatenate(kept)
+
+    def _next(
+        self,
+        picture: NDArray[np.uint8],
+        prepared: NDArray[np.uint8],
+        states: tuple[NDArray[Any], ...],
+        place: str,
+    ) -> tuple[Any, tuple[NDArray[Any], ...]]:
+        """The result, and the states after it."""
+        outputs = self._run(prepared, *states)
+        self._check_finite(outputs, place)
+        answers = len(outputs) - len(states)
+        frame = None
+        if self._frames:
+            # Of a clip, results lie in the last frame.
+            frame = self._frames.of(picture[-1] if picture.ndim == 4 else picture)
+        return self.task.decode(outputs[:answers], frame), outputs[answers:]
+
+    def _check_finite(self, outputs: tuple[NDArray[Any], ...], place: str) -> None:
+        if not all_finite(outputs):
+            where = f"session {self.name!r}{place}"
+            refuse(outputs, self._output_names, where=where, by=str(self.choice))
+
+    def _run(self, prepared: NDArray[np.uint8], *states: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+        runner = self._check_usable()
+        try:
+            return runner.run((prepared, *states))
+        except EdgePrepError:
+            raise
+        except Exception as error:  # a backend is a plugin's code and may raise anything
+            raise BackendError(
+                f"session {self.name!r}: {self.choice} must run, "
+                f"got {type(error).__name__}: {error}"
+            ) from error
+
+    def _check_usable(self) -> Runner:
+        runner = self._runner
+        if runner is None:
+            raise self._closed()
+        self._check_process()
+        return runner
