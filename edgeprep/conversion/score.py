@@ -59,8 +59,10 @@ class Scorer:
 
 def warning_of_chance(scorer: Scorer, score: float) -> str:
     """That a network with this `score` knows nothing, for its user; "" where it does."""
-    remedy = "are its weights loaded, and task.labels in the order of its outputs?"
     words = scorer.beside_chance(score)
+    remedy = "are its weights loaded?"
+    if getattr(scorer.task, "labels", None):
+        remedy = "are its weights loaded, and task.labels in the order of its outputs?"
     return f"model: the network scores {words}; {remedy}" if words else ""
 
 

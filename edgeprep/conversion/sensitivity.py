@@ -26,10 +26,10 @@ from edgeprep.conversion.threads import fastest_threads
 from edgeprep.data import Prepared, Progress, Samples, check_clips, prepare_samples, silent, warn
 from edgeprep.errors import RecipeError
 from edgeprep.importers.toml import to_toml
+from edgeprep.metrics.chance import has_chance
 from edgeprep.recipe import QuantizeTable, Recipe
 from edgeprep.registry import Registry, default_registry
 from edgeprep.runtime.frames import Frames
-from edgeprep.tasks.classify import Classify
 from edgeprep.train import TrainingData, load_network, open_training
 
 __all__ = ["SensitivityReport", "analyze"]
@@ -203,7 +203,7 @@ class _Analysis:
     ) -> tuple[Scorer, float] | None:
         """What `source` scores on a part of the evaluation data, where chance may, or `anyway`."""
         task, metric = self.plan.task, self.plan.metric
-        if metric is None or not (anyway or isinstance(task, Classify)):
+        if metric is None or not (anyway or has_chance(task)):
             return None
         held_out = _spread(self._prepare(self.plan.evaluation, "data.evaluation"), subset)
         scorer = Scorer(task=task, metric=metric, samples=held_out)
