@@ -87,6 +87,8 @@ class ModelTable:
         arguments: what the function is called with, by name.
         head: is replaced before the weights are loaded; absent where the factory's fits.
         weights: a file of weights, relative to the recipe; absent where the factory loads them.
+        outputs: which of the network's outputs are taken, by their names, in this order; absent
+            where it returns nothing else.
         state: what it takes after the picture, and returns anew after its other outputs, in the
             same order; absent where it remembers nothing.
     """
@@ -95,9 +97,13 @@ class ModelTable:
     arguments: Mapping[str, object] = field(default_factory=dict)
     head: HeadTable | None = None
     weights: Text | None = None
+    outputs: tuple[Text, ...] = ()
     state: tuple[StateTable, ...] = ()
 
     def __post_init__(self) -> None:
+        for index, name in enumerate(self.outputs):
+            if name in self.outputs[:index]:
+                raise ValueError(f"outputs[{index}]: must be unique, got {name!r} again")
         names = [state.name for state in self.state]
         for index, name in enumerate(names):
             if name in names[:index]:

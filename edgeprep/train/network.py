@@ -8,7 +8,9 @@ from edgeprep.data.factory import load_factory
 from edgeprep.errors import RecipeError
 from edgeprep.recipe import ModelTable
 from edgeprep.schema.foreign import name_fault
+from edgeprep.train.configuration import with_configuration
 from edgeprep.train.head import replace_head
+from edgeprep.train.outputs import Chosen
 from edgeprep.train.weights import check_finite, fits, load_weights, put_weights, read_weights
 
 __all__ = ["load_network", "start_network"]
@@ -69,8 +71,9 @@ def start_network(
 
 def _build(model: ModelTable, directory: Path) -> torch.nn.Module:
     factory = load_factory(model.factory, directory, "model.factory")
+    arguments = with_configuration(factory, model.arguments, directory)
     try:
-        network = factory(**model.arguments)
+        network = factory(**arguments)
     # The factory is the user's code, and may raise anything; a script's exit is no success.
     except (Exception, SystemExit) as error:
         raise RecipeError(
@@ -82,4 +85,7 @@ def _build(model: ModelTable, directory: Path) -> torch.nn.Module:
             f"model.factory: {model.factory!r} must return a torch.nn.Module, "
             f"got {type(network).__name__!r}"
         )
+    if model.outputs:
+        # A hook, and no module around it: paths of modules and names of weights stay.
+        network.register_forward_hook(Chosen(model.outputs))
     return network

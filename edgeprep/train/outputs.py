@@ -1,6 +1,7 @@
 """What networks return, as named tensors."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import msgspec
 import torch
@@ -9,7 +10,39 @@ from edgeprep.errors import RecipeError
 from edgeprep.schema.foreign import name_fault
 from edgeprep.tensors import DType, TensorSpec
 
-__all__ = ["flatten_outputs", "trace_outputs"]
+__all__ = ["Chosen", "flatten_outputs", "trace_outputs"]
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A forward hook: of all that a network returns, the outputs that `model.outputs` names.
+
+    Attributes:
+        names: keys of a mapping, or attributes, such as dataclasses have.
+    """
+
+    names: tuple[str, ...]
+
+    def __call__(self, network: torch.nn.Module, taken: object, outputs: object) -> object:
+        """The outputs called `names`, in this order.
+
+        Raises:
+            RecipeError: there is none of a name.
+        """
+        if isinstance(outputs, Mapping):
+            given = dict(outputs)
+        else:
+            given = dict(getattr(outputs, "__dict__", {}))
+        chosen = {}
+        for index, name in enumerate(self.names):
+            if given.get(name) is None:
+                known = ", ".join(repr(key) for key, value in given.items() if value is not None)
+                got = f"one with {known}" if known else type(outputs).__name__
+                raise RecipeError(
+                    f"model.outputs[{index}]: the network must return an output {name!r}, got {got}"
+                )
+            chosen[name] = given[name]
+        return chosen
 
 
 def flatten_outputs(outputs: object) -> dict[str, torch.Tensor]:
@@ -52,6 +85,8 @@ def trace_outputs(
     try:
         with torch.inference_mode():
             outputs = network(*example)
+    except RecipeError:  # of `model.outputs`
+        raise
     except (Exception, SystemExit) as error:  # the user's forward may raise anything
         raise RecipeError(
             f"model.factory: the network must take {taken.dtype} {taken.shape}, which is what the "

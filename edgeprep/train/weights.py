@@ -12,6 +12,7 @@ from edgeprep.errors import CheckpointError
 from edgeprep.schema import name_first
 from edgeprep.schema.foreign import name_fault
 from edgeprep.train.files import WEIGHTS
+from edgeprep.train.published import renamed
 
 __all__ = ["check_finite", "fits", "load_weights", "put_weights", "read_weights"]
 
@@ -42,7 +43,10 @@ def put_weights(
     Raises:
         CheckpointError: it does not fit exactly.
     """
-    if problems := _problems(network, state):
+    problems = _problems(network, state)
+    if problems and (known := renamed(network, state)) is not None:
+        state, problems = known, _problems(network, known)
+    if problems:
         raise CheckpointError(
             f"{where}: {name!r} must fit the network, got keys {'; '.join(problems)}; "
             f"{_remedy(network, state, name, where)}"

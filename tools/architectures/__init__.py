@@ -1,0 +1,1 @@
+"""Published architectures, and what becomes of each of them in each format."""
