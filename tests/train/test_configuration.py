@@ -87,16 +87,16 @@ def test_other_factories_get_their_arguments_as_they_are(
         (
             "absent.json",
             (
-                r"model\.arguments\.config: must be the name of a JSON file, relative to the recipe, "
-                r"or a table, got 'absent\.json'; looked for '.*/absent\.json': "
+                r"model\.arguments\.config: must be the name of a JSON file, relative to the "
+                r"recipe, or a table, got 'absent\.json'; looked for '.*/absent\.json': "
                 r"No such file or directory$"
             ),
         ),
         (
             "model.py",
             (
-                r"model\.arguments\.config: must be the name of a JSON file, relative to the recipe, "
-                r"or a table, got 'model\.py', which is none: Expecting value: "
+                r"model\.arguments\.config: must be the name of a JSON file, relative to the "
+                r"recipe, or a table, got 'model\.py', which is none: Expecting value: "
                 r"line 2 column 1 \(char 1\)$"
             ),
         ),
