@@ -13,6 +13,7 @@ from edgeprep.compress.sensitivity import measure
 from edgeprep.conversion.budget import check_compressed, check_usable
 from edgeprep.conversion.calibration import check_calibration
 from edgeprep.conversion.compression import Compression
+from edgeprep.conversion.decodable import check_decodable
 from edgeprep.conversion.ground import Ground, sample
 from edgeprep.conversion.keep_float import quantized_as
 from edgeprep.conversion.limits import check_limits, measure_cost
@@ -190,6 +191,7 @@ class Conversion:
             with fastest_threads(lambda: source.answer(held_out.picture(0))):
                 outputs = run_all(source.answer, held_out)
             check_finite(outputs)
+            check_decodable(plan.task, outputs, held_out)
             scorer: Scorer = Agreement.with_source(plan.task, held_out, outputs)
             if evaluation is not None and plan.metric is not None:
                 scorer = Scorer(task=plan.task, metric=plan.metric, samples=evaluation)

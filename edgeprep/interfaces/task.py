@@ -87,4 +87,8 @@ class Task(ABC):
             outputs: of the network, as `check_outputs` accepted them. They do not change
                 afterwards, so that a result may be worked out when it is looked at.
             frame: of the picture; None unless the task is `spatial`.
+
+        Raises:
+            ShapeError: the outputs cannot be those for a picture that the network sees so. A
+                conversion decodes one sample before it begins, for then it is no fault of a device.
         """
