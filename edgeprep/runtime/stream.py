@@ -100,7 +100,12 @@ class PictureStream(ResultStream):
         self._check()
         time_s = None if self._fps is None else index / self._fps
         prepared = self._stream.prepare(picture, time_s)
-        if prepared is None or not self._is_full(prepared):
+        if prepared is None:
+            return None
+        if self._window.maxlen != 1 and np.may_share_memory(prepared, picture):
+            # NOTE: cameras write every picture into the same memory.
+            prepared = prepared.copy()
+        if not self._is_full(prepared):
             return None
         taken = prepared if len(self._window) == 1 else np.concatenate(self._window)
         result, self._states = self._answer(picture, taken, self._states, f": pictures[{index}]")

@@ -1,6 +1,6 @@
 """Sessions on networks that remember, and on networks of clips."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -161,6 +161,17 @@ def test_a_clip_goes_to_the_network_at_once() -> None:
 def test_a_window_slides_over_a_camera() -> None:
     session = opened(OfClips(), frames=3)
     assert values(session.stream(FILM)) == [None, None, 103030, 303025]
+
+
+def test_a_window_remembers_what_a_camera_writes_over() -> None:
+    buffer = np.empty_like(FILM[0])
+
+    def camera() -> Iterator[NDArray[np.uint8]]:
+        for picture in FILM:
+            buffer[:] = picture
+            yield buffer
+
+    assert values(opened(OfClips(), frames=3).stream(camera())) == [None, None, 103030, 303025]
 
 
 def test_a_window_slides_in_steps() -> None:
