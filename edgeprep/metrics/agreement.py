@@ -1,16 +1,19 @@
 """Agreement of two models on the same samples: what stands in where there are no labels."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeprep.geometry import Frame
 from edgeprep.interfaces import Task
 from edgeprep.metrics.metric import Metric
+from edgeprep.metrics.segmented import Segmented
 from edgeprep.runtime.golden import relative_error
 
-__all__ = ["PIXEL_AGREEMENT", "RELATIVE_ERROR", "TOP1_AGREEMENT", "agreement_for"]
+__all__ = ["RELATIVE_ERROR", "TOP1_AGREEMENT", "agreement_for"]
 
 Outputs = tuple[NDArray[Any], ...]
 
@@ -24,18 +27,18 @@ def top1_agreement(outputs: Sequence[Outputs], references: Sequence[Outputs]) ->
     return sum(same) / len(same)
 
 
-def pixel_agreement(outputs: Sequence[Outputs], references: Sequence[Outputs]) -> float:
-    """The share of pixels of the first output, `(1, classes, h, w)`, of one class, in 0..1."""
+def pixel_agreement(task: Task, outputs: Sequence[Outputs], references: Sequence[Outputs]) -> float:
+    """The share of pixels of one class, in 0..1, in the pictures that the network sees."""
     shares = [
-        np.mean(_classes(ours[0]) == _classes(theirs[0]))
+        np.mean(_classes(task, ours) == _classes(task, theirs))
         for ours, theirs in zip(outputs, references, strict=True)
     ]
     return float(np.mean(shares))
 
 
-def _classes(output: NDArray[Any]) -> NDArray[Any]:
-    # A single map is the logit of the second of two classes.
-    return output > 0 if output.shape[1] == 1 else output.argmax(axis=1)
+def _classes(task: Task, outputs: Outputs) -> NDArray[Any]:
+    result: Segmented = task.decode(outputs, Frame.whole(*outputs[0].shape[-2:]))
+    return result.classes
 
 
 def worst_error(outputs: Sequence[Outputs], references: Sequence[Outputs]) -> float:
@@ -44,14 +47,7 @@ def worst_error(outputs: Sequence[Outputs], references: Sequence[Outputs]) -> fl
 
 
 TOP1_AGREEMENT = Metric(name="top-1 agreement", higher_is_better=True, score=top1_agreement)
-PIXEL_AGREEMENT = Metric(name="pixel agreement", higher_is_better=True, score=pixel_agreement)
 RELATIVE_ERROR = Metric(name="relative error", higher_is_better=False, score=worst_error)
-
-# By the metric that they stand in for.
-_AGREEMENTS: Mapping[str, Metric] = {
-    "accuracy": TOP1_AGREEMENT,
-    "pixel-accuracy": PIXEL_AGREEMENT,
-}
 
 
 def agreement_for(task: Task) -> Metric:
@@ -60,5 +56,10 @@ def agreement_for(task: Task) -> Metric:
     That is the top class of a picture, or of its pixels. The metric takes raw outputs,
     `(sample, output)`, and not decoded results.
     """
-    fitting = (agreement for name, agreement in _AGREEMENTS.items() if name in task.metrics)
-    return next(fitting, RELATIVE_ERROR)
+    # What they stand in for is a metric of ours, which says what results have.
+    if "accuracy" in task.metrics:
+        return TOP1_AGREEMENT
+    if "pixel-accuracy" in task.metrics:
+        score = partial(pixel_agreement, task)
+        return Metric(name="pixel agreement", higher_is_better=True, score=score)
+    return RELATIVE_ERROR

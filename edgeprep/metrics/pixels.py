@@ -21,7 +21,8 @@ Counts = NDArray[np.int64]
 def _take(predictions: Sequence[Segmented], truths: Sequence[Mask]) -> Counts:
     """`(256, 256)`: how many pixels of each class, a row, were taken for each, a column.
 
-    The pixels of all samples count alike; those with a truth of 255 are left out.
+    The pixels of all samples count alike. Those with a truth of 255 are left out, and those at
+    which the network does not look, as its preprocessing crops pictures.
 
     Source: sklearn.metrics.confusion_matrix, which is too slow for a hundred thousand pixels
     (tests/metrics/test_pixels.py).
@@ -30,7 +31,7 @@ def _take(predictions: Sequence[Segmented], truths: Sequence[Mask]) -> Counts:
     # Decoded one after the other: the masks of many samples do not fit into memory.
     pairs = ((p.classes, t.classes) for p, t in zip(predictions, truths, strict=True))
     for taken, there in same_shape("masks", pairs):
-        known = there != IGNORED
+        known = (there != IGNORED) & (taken != IGNORED)
         cells = there[known].astype(np.int64) * 256 + taken[known]
         counts += np.bincount(cells, minlength=counts.size)
     return counts.reshape(256, 256)

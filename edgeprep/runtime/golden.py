@@ -38,6 +38,8 @@ def golden_error(runner: Runner, golden: GoldenSamples, samples: int | None = No
 def relative_error(actual: Sequence[NDArray[Any]], expected: Sequence[NDArray[Any]]) -> float:
     """The largest difference over the largest expected magnitude, of the worst output.
 
+    Of whole numbers, which may be those of classes: the share of those that differ.
+
     Infinity where shapes differ or a number is not finite, so that no comparison lets it pass.
     """
     if len(actual) != len(expected):
@@ -46,6 +48,9 @@ def relative_error(actual: Sequence[NDArray[Any]], expected: Sequence[NDArray[An
     for got, wanted in zip(actual, expected, strict=True):
         if got.shape != wanted.shape:
             return float("inf")
+        if np.issubdtype(wanted.dtype, np.integer):
+            worst = max(worst, float(np.mean(got != wanted)))
+            continue
         scale = float(np.max(np.abs(wanted), initial=0.0))
         difference = float(np.max(np.abs(got.astype(np.float64) - wanted), initial=0.0))
         if not np.isfinite(difference):

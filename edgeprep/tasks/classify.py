@@ -1,7 +1,7 @@
 """One class for each picture."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from edgeprep.errors import RecipeError
 from edgeprep.geometry import Frame
-from edgeprep.interfaces import Task
+from edgeprep.interfaces import Blending, Task
+from edgeprep.tasks.activation import sigmoid, softmax
 from edgeprep.tensors import TensorSpec
 from edgeprep.truths import TruthKind
 
@@ -73,6 +74,17 @@ class Classify(Task):
     ) -> "Classification":
         """The result; it is worked out when it is looked at."""
         return Classification(self, outputs[0][0])
+
+    @property
+    def blending(self) -> Blending:
+        """See `Task.blending`: by the scores."""
+        joined = replace(self, scores="none")
+        return Blending(
+            kind="class",
+            same={"labels": self.labels},
+            take=lambda result: (result.scores,),
+            give=lambda arrays: Classification(joined, arrays[0]),
+        )
 
 
 class Classification:
@@ -154,12 +166,8 @@ class Classification:
 def _scores(values: NDArray[np.float64], kind: str) -> NDArray[np.float64]:
     """The scores `(classes,)` of the outputs `values`."""
     if kind == "softmax":
-        powers = np.exp(values - values.max())
-        return np.asarray(powers / powers.sum())
-    if kind == "sigmoid":
-        # The same function as 1 / (1 + exp(-x)), without its overflow.
-        return 0.5 * (1.0 + np.tanh(0.5 * values))
-    return values
+        return softmax(values)
+    return sigmoid(values) if kind == "sigmoid" else values
 
 
 def check_labels(labels: tuple[str, ...]) -> None:

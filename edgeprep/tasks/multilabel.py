@@ -1,7 +1,7 @@
 """Any number of classes for each picture."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from edgeprep.errors import RecipeError
 from edgeprep.geometry import Frame
-from edgeprep.interfaces import Task
+from edgeprep.interfaces import Blending, Task
+from edgeprep.tasks.activation import sigmoid
 from edgeprep.tasks.classify import Label, check_labels
 from edgeprep.tensors import TensorSpec
 from edgeprep.truths import TruthKind
@@ -60,6 +61,17 @@ class MultiLabel(Task):
         """The classes; they are worked out when they are looked at."""
         return MultiLabels(self, outputs[0][0])
 
+    @property
+    def blending(self) -> Blending:
+        """See `Task.blending`: by the scores, and by what is there."""
+        joined = replace(self, scores="none")
+        return Blending(
+            kind="classes",
+            same={"labels": self.labels},
+            take=lambda result: (result.scores, result.present),
+            give=lambda arrays: MultiLabels(joined, arrays[0]),
+        )
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class MultiLabels:
@@ -78,7 +90,7 @@ class MultiLabels:
         """The score of every class: `(classes,)`, in 0..1."""
         values = self.output.astype(np.float64)
         if self.task.scores == "sigmoid":
-            values = 0.5 * (1.0 + np.tanh(0.5 * values))
+            values = sigmoid(values)
         values.flags.writeable = False
         return values
 

@@ -27,10 +27,16 @@ class PixelCrossEntropy(Objective):
         task: its `scores` say what the network's output means.
         settings: how much of a label goes to all classes alike.
 
+    Raises:
+        RecipeError: outputs are numbers of classes, from which nothing can be learned.
+
     Source: torch.nn.functional.cross_entropy, the mean over all pixels of a batch.
     """
 
     def __init__(self, task: Segment, settings: TrainTable) -> None:
+        if task.scores == "classes":
+            rule = "must say how likely classes are, where a network learns"
+            raise RecipeError(f"task.scores: {rule}, got {task.scores!r}")
         self._task = task
         self._smoothing = settings.label_smoothing
 
@@ -61,7 +67,7 @@ class PixelCrossEntropy(Objective):
             )
             return losses[known].mean()
         if self._task.scores == "none":
-            maps = maps.clamp_min(_LEAST).log()
+            maps = _as_logarithms(maps)
         return functional.cross_entropy(
             maps, labels.long(), ignore_index=IGNORED, label_smoothing=self._smoothing
         )
@@ -78,8 +84,15 @@ class PixelCrossEntropy(Objective):
             size = (ours.shape[2], ours.shape[3])
             theirs = functional.interpolate(theirs, size, mode="bilinear", align_corners=False)
         if self._task.scores == "none":
-            ours, theirs = (maps.clamp_min(_LEAST).log() for maps in (ours, theirs))
+            ours, theirs = map(_as_logarithms, (ours, theirs))
         ours, theirs = (maps.movedim(1, -1).flatten(0, -2) for maps in (ours, theirs))
         if self._task.scores == "sigmoid":
             return separate_divergence(ours, theirs, temperature)
         return class_divergence(ours, theirs, temperature)
+
+
+def _as_logarithms(probabilities: torch.Tensor) -> torch.Tensor:
+    """Of the probabilities of all classes; one map is that of the second of two."""
+    if probabilities.shape[1] == 1:
+        probabilities = torch.cat((1.0 - probabilities, probabilities), dim=1)
+    return probabilities.clamp_min(_LEAST).log()

@@ -154,3 +154,9 @@ def test_the_error_is_relative_to_the_largest_output_and_that_of_the_worst_one()
     zeros = (np.zeros((1, 2)),)
     assert relative_error(zeros, zeros) == 0.0
     assert relative_error((np.full((1, 2), 1e-9),), zeros) == float("inf")
+
+
+def test_of_whole_numbers_the_error_is_how_many_differ() -> None:
+    # Class 9 is no farther from class 0 than class 1 is.
+    got, wanted = np.array([[0, 9, 2, 3]]), np.array([[0, 1, 2, 3]])
+    assert relative_error((got,), (wanted,)) == 0.25

@@ -9,7 +9,6 @@ import pytest
 
 from edgeprep.errors import PluginError, RecipeError
 from edgeprep.metrics import (
-    PIXEL_AGREEMENT,
     RELATIVE_ERROR,
     TOP1_AGREEMENT,
     Measure,
@@ -171,17 +170,25 @@ def test_pixels_agree_that_are_of_the_same_class() -> None:
     ours = [(np.array([[[[3, 1]], [[1, 2]], [[0, 0]]]]),), (np.array([[[[1]], [[0]], [[0]]]]),)]
     theirs = [(np.array([[[[9, 8]], [[1, 2]], [[0, 0]]]]),), (np.array([[[[2]], [[1]], [[1]]]]),)]
     # Half of the first, which has two pixels, and all of the second.
-    assert PIXEL_AGREEMENT.score(ours, theirs) == 0.75
+    assert agreement_for(Segment(labels=("a", "b", "c"))).score(ours, theirs) == 0.75
 
 
-def test_pixels_of_one_map_agree_on_one_side_of_zero() -> None:
+def test_pixels_agree_as_the_task_reads_them() -> None:
     ours, theirs = np.array([[[[-1.0, 0.5, 2.0, -3.0]]]]), np.array([[[[-5.0, 0.1, -0.1, 3.0]]]])
-    assert PIXEL_AGREEMENT.score([(ours,)], [(theirs,)]) == 0.5
+    logits = agreement_for(Segment(labels=("a", "b"), scores="sigmoid"))
+    assert logits.name == "pixel agreement"
+    assert logits.score([(ours,)], [(theirs,)]) == 0.5
+    ours, theirs = np.array([[[[0.1, 0.6, 0.7, 0.9]]]]), np.array([[[[0.4, 0.4, 0.8, 0.1]]]])
+    probabilities = agreement_for(Segment(labels=("a", "b"), scores="none"))
+    assert probabilities.score([(ours,)], [(theirs,)]) == 0.5
+    ours, theirs = np.array([[[0, 1, 2, 0]]]), np.array([[[0, 1, 1, 2]]])
+    classes = agreement_for(Segment(labels=("a", "b", "c"), scores="classes"))
+    assert classes.score([(ours,)], [(theirs,)]) == 0.5
 
 
 def test_tasks_agree_by_class_by_pixels_or_by_number() -> None:
     assert agreement_for(TASK) is TOP1_AGREEMENT
-    assert agreement_for(Segment(labels=("a", "b"))) is PIXEL_AGREEMENT
+    assert agreement_for(Segment(labels=("a", "b"))).name == "pixel agreement"
     assert agreement_for(Tensors()) is RELATIVE_ERROR
     assert agreement_for(Detect(labels=("a",))) is RELATIVE_ERROR
     assert agreement_for(MultiLabel(labels=("a",))) is RELATIVE_ERROR

@@ -112,3 +112,10 @@ def test_a_mask_of_another_size_is_refused() -> None:
     assert str(caught.value) == (
         "masks: the truth of sample 1 must have the shape (1, 2) of its result, got (2, 1)"
     )
+
+
+def test_pixels_at_which_the_network_does_not_look_count_for_nobody() -> None:
+    predictions, truths = [result([[0, 1, 255, 255]])], [mask([[0, 0, 1, 255]])]
+    # Of class 0 two are there, one is found; class 1 was taken for one that it is not.
+    assert score("mean-iou", predictions, truths) == 0.25
+    assert score("pixel-accuracy", predictions, truths) == 0.5

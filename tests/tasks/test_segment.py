@@ -5,10 +5,11 @@ import math
 import numpy as np
 import pytest
 
-from edgeprep.errors import RecipeError
+from edgeprep.errors import OutputError, RecipeError
 from edgeprep.geometry import IDENTITY, Affine, Frame
 from edgeprep.marks import Overlay
 from edgeprep.schema import build
+from edgeprep.tasks.resampling import resample
 from edgeprep.tasks.segment import Segment
 from edgeprep.tensors import TensorSpec
 
@@ -55,6 +56,62 @@ def test_one_map_may_stand_for_two_classes():
     result = task.decode((np.float32([[[[math.log(3), -1.0]]]]),), Frame(1, 2, (1, 2), (IDENTITY,)))
     assert result.classes.tolist() == [[1, 0]]
     assert result.probabilities[:, 0, 0].tolist() == pytest.approx([0.25, 0.75])
+
+
+def test_one_map_may_be_a_probability():
+    task = Segment(labels=("paper", "ink"), scores="none")
+    task.check_outputs(outputs(1, 1, 2, 2))
+    result = task.decode((np.float32([[[[0.01, 0.9]]]]),), Frame.whole(1, 2))
+    assert result.classes.tolist() == [[0, 1]]
+    assert result.probabilities[:, 0, 0].tolist() == pytest.approx([0.99, 0.01])
+
+
+@pytest.mark.parametrize("shape", [(1, 2, 3), (1, 1, 2, 3)], ids=str)
+def test_a_graph_may_name_the_classes_itself(shape):
+    task = Segment(labels=THREE.labels, scores="classes")
+    task.check_outputs((TensorSpec(name="classes", shape=shape, dtype="int64"),))
+    large = Frame(4, 6, (2, 3), (Affine.scaled(2.0, 2.0),))
+    result = task.decode((np.array(CLASSES).reshape(shape),), large)
+    # Between classes 0 and 2 there is no class 1.
+    assert result.classes.tolist() == np.repeat(np.repeat(CLASSES, 2, 0), 2, 1).tolist()
+    assert result.probabilities[:, 0, 5].tolist() == [0.0, 0.0, 1.0]
+
+
+@pytest.mark.parametrize("number", [3, -1])
+def test_a_class_without_a_label_is_refused(number):
+    task = Segment(labels=THREE.labels, scores="classes")
+    result = task.decode((np.full((1, 2, 3), number),), FRAME)
+    with pytest.raises(OutputError) as caught:  # noqa: PT011 -- the whole message is compared
+        result.classes  # noqa: B018 -- it is worked out here
+    assert str(caught.value) == f"segment: numbers of classes must be in 0..2, got {number}"
+
+
+@pytest.mark.parametrize("scores", ["softmax", "classes"])
+def test_where_the_network_does_not_look_there_is_no_class(scores):
+    # Of a picture of 2×3, a crop of its last two columns.
+    crop = Frame(2, 3, (2, 2), (Affine.scaled(1.0, 1.0, 1.0, 0.0),))
+    maps = np.array([[[1, 2], [1, 0]]]) if scores == "classes" else one_hot([[1, 2], [1, 0]])
+    result = Segment(labels=THREE.labels, scores=scores).decode((maps,), crop)
+    assert result.classes.tolist() == [[255, 1, 2], [255, 1, 0]]
+    assert result.shares == {"paper": 1 / 6, "ant": 2 / 6, "bee": 1 / 6}
+    (mark,) = result.marks()
+    assert mark.opacity.tolist() == [[0.0, 0.5, 0.5], [0.0, 0.5, 0.0]]
+    assert result.to_json()["runs"][0] == [[255, 1], [1, 1], [2, 1]]
+
+
+def test_classes_of_a_large_picture_take_no_memory_to_speak_of():
+    # All 19 maps at this size are 76 MB of float32.
+    import tracemalloc
+
+    maps = np.random.default_rng(0).normal(size=(1, 19, 32, 32)).astype(np.float32)
+    frame = Frame(1000, 1000, (32, 32), (Affine.scaled(1000 / 32, 1000 / 32),))
+    task = Segment(labels=tuple(map(str, range(19))))
+    tracemalloc.start()
+    classes = task.decode((maps,), frame).classes
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 25e6
+    assert (classes == resample(maps[0], frame).argmax(axis=0)).all()
 
 
 def test_json_has_shares_and_runs():
@@ -109,6 +166,24 @@ def test_a_network_without_such_an_output_is_refused(case):
     with pytest.raises(RecipeError) as caught:  # noqa: PT011 -- the whole message is compared
         THREE.check_outputs(given)
     assert str(caught.value) == message
+
+
+NO_CLASSES = "task: 'segment' needs one output (1, height, width) of whole numbers where scores are"
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "got"),
+    [
+        ((1, 8, 8), "float32", "['(1, 8, 8) of float32']"),
+        ((1, 3, 8, 8), "int64", "['(1, 3, 8, 8) of int64']"),
+    ],
+    ids=["not whole", "several maps"],
+)
+def test_classes_must_be_whole_numbers(shape, dtype, got):
+    task = Segment(labels=("a", "b"), scores="classes")
+    with pytest.raises(RecipeError) as caught:  # noqa: PT011 -- the whole message is compared
+        task.check_outputs((TensorSpec(name="classes", shape=shape, dtype=dtype),))
+    assert str(caught.value) == f"{NO_CLASSES} 'classes', got {got}"
 
 
 WRONG_TABLES = {

@@ -52,6 +52,25 @@ def test_one_map_of_two_classes_is_held_to_the_second():
     assert found == pytest.approx(expected)
 
 
+def test_one_map_of_probabilities_is_held_to_the_second_class():
+    task = Segment(labels=("a", "b"), scores="none")
+    labels = torch.tensor([[[1, 0]]], dtype=torch.uint8)
+    objective = PixelCrossEntropy(task, SETTINGS)
+    expected = (math.log(4 / 3) + math.log(2)) / 2
+    assert loss(objective, [[[[0.75, 0.5]]]], labels) == pytest.approx(expected)
+    ours, theirs = torch.tensor([[[[0.5]]]]), torch.tensor([[[[0.75]]]])
+    expected = 0.25 * math.log(0.5) + 0.75 * math.log(1.5)
+    assert float(objective.imitation((ours,), (theirs,), 1.0)) == pytest.approx(expected)
+
+
+def test_numbers_of_classes_teach_nothing():
+    with pytest.raises(RecipeError) as caught:  # noqa: PT011 -- the whole message is compared
+        PixelCrossEntropy(Segment(labels=("a", "b"), scores="classes"), SETTINGS)
+    assert str(caught.value) == (
+        "task.scores: must say how likely classes are, where a network learns, got 'classes'"
+    )
+
+
 def test_maps_are_brought_to_the_size_of_the_mask():
     objective = PixelCrossEntropy(Segment(labels=("a", "b")), SETTINGS)
     maps = torch.tensor([[[[0.0]], [[math.log(3)]]]])
