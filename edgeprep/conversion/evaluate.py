@@ -1,6 +1,6 @@
 """A bundle scored again on the engines of this machine, and its source in torch beside it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from os import PathLike
 from time import perf_counter
@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 from edgeprep.bundle import SourceRecord
 from edgeprep.conversion.evaluation import SOURCE, Evaluation, Score
 from edgeprep.conversion.plan import build_named
-from edgeprep.conversion.score import Outputs
+from edgeprep.conversion.score import Outputs, run_all
 from edgeprep.conversion.scoring import Scoring, choose_metrics
 from edgeprep.conversion.scratch import scratch_directory
 from edgeprep.conversion.source import NetworkSource
 from edgeprep.conversion.threads import fastest_threads
 from edgeprep.data import Prepared, Samples, build_reader, check_clips, prepare_samples
-from edgeprep.data.outputs_on_disk import outputs_on_disk
 from edgeprep.errors import (
     BackendError,
     DataError,
@@ -94,7 +93,12 @@ def evaluate(
     with closing(opened.chain):
         prepared = {
             placement: prepare_samples(
-                samples, host.chain, "data.evaluation", fps=recipe.data.fps, frames=frames
+                samples,
+                host.chain,
+                "data.evaluation",
+                fps=recipe.data.fps,
+                frames=frames,
+                tiling=task.tiling,
             )
             for placement, host in opened.hosts.items()
         }
@@ -224,7 +228,12 @@ def _score_source(
         host, graph = chain.cut(chain.placements(recipe.placement)[0])
         frames = Frames.for_task(scoring.task, chain)
         prepared = prepare_samples(
-            samples, host, "data.evaluation", fps=recipe.data.fps, frames=frames
+            samples,
+            host,
+            "data.evaluation",
+            fps=recipe.data.fps,
+            frames=frames,
+            tiling=scoring.task.tiling,
         )
         none = np.empty((0, *graph.input.shape()[1:]), np.uint8)
         states = recipe.model.states
@@ -232,7 +241,7 @@ def _score_source(
         scoring.task.check_outputs(source.answers)
         where, count = "data.evaluation", recipe.input.frames
         check_clips(prepared, count, remembers=bool(states), where=where)
-        with fastest_threads(lambda: source.answer(prepared.picture(0))):
+        with fastest_threads(lambda: source.answer(prepared.feed(0))):
             outputs, timing = _run(source.answer, prepared)
     return scoring.score(SOURCE, outputs, prepared, timing, {}), len(prepared)
 
@@ -259,12 +268,12 @@ def _run(
 ) -> tuple[list[Outputs], Timing]:
     times = []
 
-    def timed() -> Iterator[Outputs]:
-        for index in range(len(inputs)):
-            picture = np.ascontiguousarray(inputs.picture(index))
-            start = perf_counter()
-            outputs = run(picture)
-            times.append((perf_counter() - start) * 1e3)
-            yield outputs
+    def timed(taken: NDArray[np.uint8]) -> Outputs:
+        picture = np.ascontiguousarray(taken)
+        start = perf_counter()
+        outputs = run(picture)
+        times.append((perf_counter() - start) * 1e3)
+        return outputs
 
-    return outputs_on_disk(timed()), summarize([times])
+    outputs = run_all(timed, inputs)
+    return outputs, summarize([times])

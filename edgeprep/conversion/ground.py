@@ -58,7 +58,7 @@ class Ground:
         if clips:
             inputs = [inputs[index] for index in _spread(len(inputs))]
         else:
-            inputs = [(self.held_out.picture(index),) for index in _spread(len(self.held_out))]
+            inputs = [(self.held_out.feed(index),) for index in _spread(self.held_out.feeds)]
         expected = [source.run(*feed) for feed in inputs]
         answers = len(source.answers)
         check_oracle([outputs[:answers] for outputs in expected], source.answers)

@@ -85,7 +85,7 @@ def _check(recipe: Recipe, chain: Chain, registry: Registry, scratch: Path) -> N
     network = load_network(recipe.model, recipe.directory)
     _check_patterns(recipe, network)
     task: Task = build_named(registry, "task", recipe.task, "task")
-    source = _source(recipe, chain, network, scratch)
+    source = _source(recipe, chain, task, network, scratch)
     task.check_outputs(source.answers)
     single, inputs, rows = source.one_input()
     samples = torch.from_numpy(inputs)
@@ -103,7 +103,9 @@ def _check_patterns(recipe: Recipe, network: torch.nn.Module) -> None:
         match_modules(network, {f"target[{index}].keep_float": target.keep_float, **always})
 
 
-def _source(recipe: Recipe, chain: Chain, network: torch.nn.Module, scratch: Path) -> NetworkSource:
+def _source(
+    recipe: Recipe, chain: Chain, task: Task, network: torch.nn.Module, scratch: Path
+) -> NetworkSource:
     """The network with a few of the recipe's samples; without any, where it names none."""
     host, graph = chain.cut(chain.placements(recipe.placement)[0])
     inputs = np.empty((0, *graph.input.shape()[1:]), np.uint8)
@@ -117,7 +119,7 @@ def _source(recipe: Recipe, chain: Chain, network: torch.nn.Module, scratch: Pat
             # A reader that draws evenly from the classes does so for these few, too.
             reader = replace(reader, limit=_SAMPLES)  # type: ignore[type-var]
         samples = reader.open(directory=recipe.directory, where=where)
-        prepared = prepare_samples(samples, host, where, fps=recipe.data.fps)
+        prepared = prepare_samples(samples, host, where, fps=recipe.data.fps, tiling=task.tiling)
         states, count = recipe.model.states, recipe.input.frames
         check_clips(prepared, count, remembers=bool(states), where=where)
         inputs, starts = prepared.inputs[: _SAMPLES * count], prepared.starts

@@ -20,8 +20,8 @@ Outputs = tuple[NDArray[Any], ...]
 
 
 def run_all(run: Callable[[NDArray[np.uint8]], Outputs], samples: Prepared) -> list[Outputs]:
-    """The outputs for every sample, on the disk; `run` takes `(1, H, W, C)`."""
-    return outputs_on_disk(run(samples.picture(index)) for index in range(len(samples)))
+    """The outputs for every sample, on the disk; `run` takes what `samples` feed."""
+    return outputs_on_disk(samples.answer(index, run) for index in range(len(samples)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -190,7 +190,7 @@ class _Analysis:
             plan=self.plan,
             steps=Steps(),
             scratch=self.scratch,
-            image=calibration.picture(0),
+            image=calibration.feed(0),
             wrap=wrap,
             describe=_describe,
             training=cache(self._training),
@@ -255,7 +255,7 @@ class _Analysis:
         scorer, before = scored
         held_out = scorer.samples
         with self.progress(f"measure {scorer.name} for the worst layers") as done:
-            with fastest_threads(lambda: source.answer(held_out.picture(0))):
+            with fastest_threads(lambda: source.answer(held_out.feed(0))):
                 layers = confirm(
                     found,
                     lambda: scorer.drop(before, scorer.score(run_all(source.answer, held_out))),
@@ -272,7 +272,14 @@ class _Analysis:
         host, _ = self.plan.chain.cut(self.plan.placements[0])
         frames = Frames.for_task(self.plan.task, self.plan.chain)
         recipe = self.plan.recipe
-        prepared = prepare_samples(samples, host, where, fps=recipe.data.fps, frames=frames)
+        prepared = prepare_samples(
+            samples,
+            host,
+            where,
+            fps=recipe.data.fps,
+            frames=frames,
+            tiling=self.plan.task.tiling,
+        )
         remembers = bool(recipe.model.states)
         check_clips(prepared, recipe.input.frames, remembers=remembers, where=where)
         return prepared

@@ -188,7 +188,7 @@ class Conversion:
         )
         plan.task.check_outputs(source.answers)
         with self.progress("score the source") as done:
-            with fastest_threads(lambda: source.answer(held_out.picture(0))):
+            with fastest_threads(lambda: source.answer(held_out.feed(0))):
                 outputs = run_all(source.answer, held_out)
             check_finite(outputs)
             check_decodable(plan.task, outputs, held_out)
@@ -218,7 +218,7 @@ class Conversion:
             plan=self.plan,
             steps=self.steps,
             scratch=self.scratch,
-            image=ground.held_out.picture(0),
+            image=ground.held_out.feed(0),
             wrap=partial(self._for_passes, placement),
             describe=describe,
             training=once(self._training),
@@ -288,7 +288,14 @@ def _prepare(plan: Plan, samples: Samples | None, host: Chain, where: str) -> Pr
     if samples is None:
         return None
     frames = Frames.for_task(plan.task, plan.chain)
-    prepared = prepare_samples(samples, host, where, fps=plan.recipe.data.fps, frames=frames)
+    prepared = prepare_samples(
+        samples,
+        host,
+        where,
+        fps=plan.recipe.data.fps,
+        frames=frames,
+        tiling=plan.task.tiling,
+    )
     recipe = plan.recipe
     remembers = bool(recipe.model.states)
     check_clips(prepared, recipe.input.frames, remembers=remembers, where=where)

@@ -196,13 +196,16 @@ def _measure(
     scorer, samples = oracle.scorer, oracle.scorer.samples
 
     def run(index: int) -> Outputs:
-        outputs = answer(runner.run, samples.picture(index), states)
-        if not all_finite(outputs):
-            raise NonFiniteOutput(
-                f"{name}: outputs must be finite, got NaN or infinity for sample {index} of "
-                f"{len(samples)} held-out ones"
-            )
-        return outputs
+        def finite(taken: NDArray[np.uint8]) -> Outputs:
+            outputs = answer(runner.run, taken, states)
+            if not all_finite(outputs):
+                raise NonFiniteOutput(
+                    f"{name}: outputs must be finite, got NaN or infinity for sample {index} of "
+                    f"{len(samples)} held-out ones"
+                )
+            return outputs
+
+        return samples.answer(index, finite)
 
     chosen, source_score = oracle.sampled
     part = outputs_on_disk(map(run, chosen))

@@ -1,10 +1,13 @@
 """A picture as tiles that lie over each other, and what a network makes of each, joined again."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from edgeprep.geometry import IDENTITY, Frame
+from edgeprep.tasks.resampling import resample
 
 __all__ = ["Mosaic"]
 
@@ -34,23 +37,38 @@ class Mosaic(NamedTuple):
     def bands(
         self, picture: NDArray[np.uint8], run: Callable[[NDArray[np.uint8]], Maps]
     ) -> Iterator[Maps]:
-        """The joined result from top to bottom, as many rows at once as a row of tiles gives.
+        """What `run` makes of the tiles of `picture`, joined: see `tiles` and `join`."""
+        return self.join(map(run, self.tiles(picture)))
+
+    def tiles(self, picture: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
+        """The tiles from left to right, row by row: `(height, width, C)`, contiguous.
 
         Args:
             picture: `(H, W, C)`, of `size`.
-            run: what the network makes of a tile, `(height, width, C)`, contiguous:
-                `(maps, height · scale, width · scale)`.
+        """
+        rows, columns = self._axes
+        for row in range(rows.tiles):
+            strip = picture[rows.sources(row)]
+            for column in range(columns.tiles):
+                yield np.ascontiguousarray(strip[:, columns.sources(column)])
+
+    def join(self, results: Iterable[Maps]) -> Iterator[Maps]:
+        """The joined result from top to bottom, as many rows at once as a row of tiles gives.
+
+        Args:
+            results: what the network makes of each of `tiles`, in their order: `(maps, h, w)`, over
+                the whole of the tile, at any scale. Each is asked for when it is needed.
 
         Yields:
             `(maps, rows, W · scale)`, float32; all rows together are `H · scale`. No more than
             such a band is held.
         """
         rows, _ = self._axes
+        each = iter(results)
         left = self.size[0] * self.scale
         faded: Maps | None = None
         for row in range(rows.tiles):
-            strip = picture[rows.sources(row)]
-            band = self._band(strip, run)
+            band = self._band(each)
             if faded is not None and faded.shape[1]:
                 band[:, : faded.shape[1]] = _fade(faded, band[:, : faded.shape[1]], 1)
             last = row == rows.tiles - 1
@@ -59,13 +77,13 @@ class Mosaic(NamedTuple):
             yield band[:, :ready]
             left -= ready
 
-    def _band(self, strip: NDArray[np.uint8], run: Callable[[NDArray[np.uint8]], Maps]) -> Maps:
+    def _band(self, results: Iterator[Maps]) -> Maps:
         """What the network makes of one row of tiles, joined: `(maps, rows, W · scale)`."""
         rows, columns = self._axes
         scale, fade = self.scale, columns.fade * self.scale
         joined: Maps | None = None
         for column in range(columns.tiles):
-            maps = run(np.ascontiguousarray(strip[:, columns.sources(column)]))
+            maps = self._scaled(next(results))
             inner = maps[:, rows.within(scale), columns.within(scale)]
             if joined is None:
                 shape = (*inner.shape[:2], columns.covered * scale)
@@ -78,6 +96,13 @@ class Mosaic(NamedTuple):
             joined[:, :, at + fade : at + inner.shape[2]] = inner[:, :, fade:]
         assert joined is not None  # noqa: S101 -- there is always a tile
         return joined[:, :, : self.size[1] * scale]
+
+    def _scaled(self, maps: Maps) -> Maps:
+        """`maps` at the scale of the result."""
+        height, width = (length * self.scale for length in self.tile)
+        if maps.shape[1:] == (height, width):
+            return np.asarray(maps, np.float32)
+        return resample(maps, Frame(*self.tile, self.tile, (IDENTITY,)), scale=self.scale)
 
     @property
     def _axes(self) -> tuple["_Axis", "_Axis"]:

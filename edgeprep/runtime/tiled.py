@@ -7,14 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprep.errors import RecipeError
-from edgeprep.geometry import IDENTITY, Affine, Frame
+from edgeprep.geometry import IDENTITY, Affine
 from edgeprep.interfaces import Task, Tiling
 from edgeprep.runtime.mosaic import Mosaic
 from edgeprep.runtime.network_session import NetworkSession
 from edgeprep.stages.chain import Chain
 from edgeprep.stages.picture import check_picture
 from edgeprep.stages.stream import Stream
-from edgeprep.tasks.resampling import resample
 from edgeprep.tensors import TensorSpec
 
 __all__ = ["TiledSession", "check_tiling"]
@@ -136,17 +135,12 @@ class TiledSession(NetworkSession):
     ) -> Iterator[NDArray[np.float32]]:
         """What tiles become, joined; checked to be finite where there is a `place` to name."""
         height, width = picture.shape[:2]
-        scale = self._tiling.scale
-        mosaic = Mosaic((height, width), self._tile, self._tiling.overlap, scale)
-        frame = Frame(*self._tile, self._tile, (IDENTITY,))
+        mosaic = Mosaic((height, width), self._tile, self._tiling.overlap, self._tiling.scale)
 
         def run(tile: NDArray[np.uint8]) -> NDArray[np.float32]:
             outputs = self._run(super(TiledSession, self).prepare(tile))
             if place is not None:
                 self._check_finite(outputs, place)
-            maps = outputs[0][0]
-            if maps.shape[1:] == (self._tile[0] * scale, self._tile[1] * scale):
-                return np.asarray(maps, np.float32)
-            return resample(maps, frame, scale=scale)
+            return np.asarray(outputs[0][0])
 
         return mosaic.bands(picture, run)

@@ -28,8 +28,9 @@ class Restore(Task):
         scale: how many times as wide and high the picture becomes.
         overlap: with it, sessions take pictures of any size, and cut them into tiles of
             `input.size` that share so many pixels with their neighbours. There is no seam where
-            the network looks no farther around a pixel than a quarter of that. Data of a recipe
-            have `input.size`. Absent: pictures must have the size that the recipe says.
+            the network looks no farther around a pixel than a quarter of that. So are pictures cut
+            that calibrate and evaluate; those that train and validate have `input.size`.
+            Absent: pictures must have the size that the recipe says.
     """
 
     name: ClassVar[str] = "restore"
