@@ -77,11 +77,18 @@ def _boxes(truth: object, labels: Labels, picture: NDArray[np.uint8], what: str)
         if right <= left or bottom <= top:
             raise DataError(f"{place} must be wider and higher than 0 pixels, got {shown!r}")
         over = max(-left, -top, right - width, bottom - height)
+        rule = f"must be inside its picture of {width}×{height} pixels"
         if over > _OVERHANG:
-            rule = f"must be inside its picture of {width}×{height} pixels"
             raise DataError(f"{place} {rule}, got {shown!r}")
-    limits = [width, height, width, height]
-    return Boxes(np.clip(boxes.corners, 0.0, limits), boxes.classes, boxes.crowd, boxes.areas)
+        if min(right, width) <= max(left, 0.0) or min(bottom, height) <= max(top, 0.0):
+            raise DataError(f"{place} {rule}, got {shown!r}, of which nothing is")
+    cut = np.clip(boxes.corners, 0.0, [width, height, width, height])
+    areas = np.where(boxes.areas == _areas(boxes.corners), _areas(cut), boxes.areas)
+    return Boxes(cut, boxes.classes, boxes.crowd, areas)
+
+
+def _areas(corners: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray((corners[:, 2:] - corners[:, :2]).prod(axis=1))
 
 
 def _boxes_of(truth: object, what: str) -> Boxes:

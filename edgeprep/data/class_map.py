@@ -60,7 +60,7 @@ class ClassMap:
             return None
         remedy = nearest(name, self.labels)
         remedy = remedy or "; name its label in classes, or ignore such by others = 'ignore'"
-        raise DataError(f"{place} {name!r} is no label of the task{remedy}")
+        raise DataError(f"{place} must be a label of the task, got {show(name)}{remedy}")
 
     def of_number(self, number: int, place: str) -> int | None:
         """The same for data that count their classes.

@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 
 from edgeprep.data.class_map import ClassMap
 from edgeprep.data.entry import Entry, nothing
-from edgeprep.data.file_reader import LabelledReader, Text
+from edgeprep.data.file_reader import PlacedReader, Text, how_to_turn
 from edgeprep.data.objects import Object, boxes_of, check_size, mask_of, number_of_background
 from edgeprep.data.outlines import check_pycocotools, inside
 from edgeprep.data.picture_files import check_directory, reading
 from edgeprep.data.text import read_bytes
 from edgeprep.errors import DataError
 from edgeprep.interfaces import Task
-from edgeprep.truths import TruthKind
+from edgeprep.pictures import Orientation
+from edgeprep.truths import IGNORED, TruthKind
 
 __all__ = ["Coco"]
 
@@ -71,7 +72,7 @@ class _OutlinedInstances(msgspec.Struct):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Coco(LabelledReader):
+class Coco(PlacedReader):
     """Objects of pictures, as the JSON files `instances_….json` of COCO have them.
 
     `path` is such a file. Its categories go by their names, whatever their numbers. A picture
@@ -103,9 +104,9 @@ class Coco(LabelledReader):
         path, place = directory / self.path, f"{where}.path"
         content = read_bytes(path, place).removeprefix(b"\xef\xbb\xbf")
         what = f"{place}: {path.name}"
+        entry = partial(_entry, root, how_to_turn(self.orientation, task))
         if task is None:
-            images = _decode(content, _Images, what).images
-            return [_entry(image, root) for image in images]
+            return [entry(image) for image in _decode(content, _Images, what).images]
         background = 0
         if task.truth == "mask":
             check_pycocotools()
@@ -117,9 +118,7 @@ class Coco(LabelledReader):
             file = _decode(content, _Instances, what)
         known = _by_image(file, self.class_map(task, where), what)
         judge = partial(_judge, str(task.truth), background, what)
-        return [
-            _entry(image, root, partial(judge, image, known[image.id])) for image in file.images
-        ]
+        return [entry(image, partial(judge, image, known[image.id])) for image in file.images]
 
 
 def _decode(content: bytes, kind: type[T], what: str) -> T:
@@ -130,8 +129,9 @@ def _decode(content: bytes, kind: type[T], what: str) -> T:
         raise DataError(f"{what}: {rule}, got a file that fails with {str(error)!r}") from error
 
 
-def _entry(image: _Image, root: Path, judge: Any = nothing) -> Entry:
-    return Entry(name=image.file_name, picture=reading(root / image.file_name), truth=judge)
+def _entry(root: Path, turn: Orientation, image: _Image, judge: Any = nothing) -> Entry:
+    picture = reading(root / image.file_name, turn)
+    return Entry(name=image.file_name, picture=picture, truth=judge)
 
 
 def _judge(
@@ -164,7 +164,10 @@ def _by_image(
             rule = "image_id must be one of the images"
             raise DataError(f"{_place(one, what)}: {rule}, got {one.image_id!r}")
         if one.category_id not in numbers:
-            numbers[one.category_id] = _number(one, names, class_map, what)
+            number = _number(one, names, class_map, what)
+            # In masks it is not background, as it would be if it were left out.
+            outlined = isinstance(one, _Outlined)
+            numbers[one.category_id] = IGNORED if number is None and outlined else number
         if one.bbox is None and not isinstance(one, _Outlined):
             raise DataError(f"{_place(one, what)}: bbox must be given, got none")
         number = numbers[one.category_id]

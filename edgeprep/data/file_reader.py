@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -17,11 +17,16 @@ from edgeprep.data.reader import Reader, need_truth
 from edgeprep.data.samples import Named, Samples, Skipped
 from edgeprep.errors import DataError, InputError, RecipeError, StorageError
 from edgeprep.interfaces import Task
+from edgeprep.pictures import Orientation
 
-__all__ = ["FileReader", "LabelledReader", "Text"]
+__all__ = ["FileReader", "LabelledReader", "PlacedReader", "Stored", "Text", "how_to_turn"]
 
 Text = Annotated[str, msgspec.Meta(min_length=1)]
 Seed = Annotated[int, msgspec.Meta(ge=0)]
+Stored = Literal["exif", "stored"]
+
+# Truths that say where in a picture something is.
+_PLACED = ("boxes", "mask", "map", "picture")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +122,26 @@ class LabelledReader(FileReader):
             RecipeError: `classes` names what is no label.
         """
         return ClassMap.of(task, self.classes, self.others, where)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacedReader(LabelledReader):
+    """Pictures in files, with what is where in them.
+
+    Attributes:
+        orientation: what boxes and masks are about where EXIF says to turn a picture: "exif", the
+            upright one; "stored", the one before, which is then what is read. Absent: pictures
+            that are to be turned are left out and counted where there are boxes or masks.
+    """
+
+    orientation: Stored | None = None
+
+
+def how_to_turn(orientation: Stored | None, task: Task | None) -> Orientation:
+    """How pictures are read for `task` by a reader with this key."""
+    if orientation is None and task is not None and task.truth in _PLACED:
+        return "refuse"
+    return orientation or "exif"
 
 
 def _check_names(entries: Sequence[Entry], where: str) -> None:

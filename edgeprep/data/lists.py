@@ -11,7 +11,7 @@ import msgspec
 
 from edgeprep.data.class_map import ClassMap
 from edgeprep.data.entry import Entry, Judge, always, nothing
-from edgeprep.data.file_reader import LabelledReader, Text
+from edgeprep.data.file_reader import PlacedReader, Text, how_to_turn
 from edgeprep.data.picture_files import reading
 from edgeprep.data.text import read_lines
 from edgeprep.errors import DataError, RecipeError
@@ -23,12 +23,13 @@ __all__ = ["List"]
 
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 _JSON_LINES = (".jsonl", ".ndjson")
+_DIGITS = 20
 
 Row = tuple[int, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class List(LabelledReader):
+class List(PlacedReader):
     """Pictures that a file lists: `.csv` or `.tsv` with a first line of names, or `.jsonl`.
 
     A class is the name of a label; or a number of one, where no label is called as a number.
@@ -70,6 +71,7 @@ class List(LabelledReader):
         class_map = None if task is None else self.class_map(task, where)
         entries: list[Entry] = []
         lines: dict[str, int] = {}
+        turn = how_to_turn(self.orientation, task)
         for line, row in _rows(path, place):
             what = f"{place}: {path.name}:{line}"
             name = _cell(row, self.picture, what)
@@ -88,7 +90,7 @@ class List(LabelledReader):
             entries.append(
                 Entry(
                     name=name,
-                    picture=reading(root / name),
+                    picture=reading(root / name, turn),
                     truth=truth or nothing,
                     kind=self._kind(row),
                     meant=truth is not None,
@@ -123,7 +125,11 @@ class List(LabelledReader):
             if not numbers_only or len(box) != 4:
                 rule = f"box {index} must be four numbers [x0, y0, x1, y1]"
                 raise DataError(f"{what}: {rule}, got {show(box)}")
-        return always(Boxes.of([box for box, _ in known], [number for _, number in known]))
+        try:
+            return always(Boxes.of([box for box, _ in known], [number for _, number in known]))
+        except OverflowError as error:  # whole numbers in JSON are as long as they like
+            rule = f"{self.boxes!r} must be finite numbers"
+            raise DataError(f"{what}: {rule}, got {str(error)!r}") from error
 
     def _kind(self, row: Mapping[str, Any]) -> str | None:
         label = row.get(self.label)
@@ -138,7 +144,8 @@ def _number(class_map: ClassMap, label: object, place: str) -> int | None:
     text = str(label).strip()
     named = text in class_map.labels or text in class_map.classes
     counts = not any(label.isdecimal() for label in class_map.labels)
-    if text.isdecimal() and not named and counts:
+    # Longer ones are no numbers of classes, and Python refuses to read thousands of digits.
+    if text.isdecimal() and len(text) < _DIGITS and not named and counts:
         return class_map.of_number(int(text), place)
     return class_map.of_name(text, place)
 

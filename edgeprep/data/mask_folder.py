@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from edgeprep.data.class_map import ClassMap
 from edgeprep.data.entry import Entry
-from edgeprep.data.file_reader import LabelledReader, Text
+from edgeprep.data.file_reader import PlacedReader, Text, how_to_turn
 from edgeprep.data.painter import Painter
 from edgeprep.data.pairs import Counterpart, paired
 from edgeprep.errors import RecipeError
@@ -21,7 +21,7 @@ __all__ = ["MaskFolder"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MaskFolder(LabelledReader):
+class MaskFolder(PlacedReader):
     """Pictures below `path`, and for each its mask of the same name below `masks`.
 
     A mask is a file without loss, of a palette or in grey, whose values are the numbers of the
@@ -44,7 +44,7 @@ class MaskFolder(LabelledReader):
     mask_ending: str = ""
 
     def __post_init__(self) -> None:
-        LabelledReader.__post_init__(self)
+        PlacedReader.__post_init__(self)
         for name in self.classes:
             place = join("classes", name)
             if not name.isdecimal() and _colour(name) is None:
@@ -77,6 +77,7 @@ class MaskFolder(LabelledReader):
             (directory / self.masks, self.mask_ending),
             read,
             (f"{where}.path", f"{where}.masks"),
+            turn=how_to_turn(self.orientation, task),
         )
 
 

@@ -20,7 +20,7 @@ class Object:
     """One object of a picture.
 
     Attributes:
-        number: its class.
+        number: its class; of a mask, 255 for one that counts neither for nor against anybody.
         corners: least x, least y, greatest x, greatest y in pixels.
         crowd: whether it is many that are not told apart.
         area: how many pixels it has; None where only its box is known.
@@ -65,13 +65,14 @@ def mask_of(
         InputError: what is inside an object cannot be made out.
     """
     mask = np.full((height, width), background, np.uint8)
-    insides = [each.inside(height, width) for each in objects if each.inside is not None]
+    drawn = [(each, each.inside) for each in objects if each.inside is not None]
+    # NOTE: made once for its size and once to be drawn: together those of a large picture do not
+    # fit into memory.
+    sizes = [int(inside(height, width).sum()) for _, inside in drawn]
     # Crowds first, so that who is known in them stays known.
-    order = sorted(
-        range(len(objects)), key=lambda at: (not objects[at].crowd, -int(insides[at].sum()))
-    )
-    for at in order:
-        mask[insides[at]] = IGNORED if objects[at].crowd else objects[at].number
+    order = sorted(range(len(drawn)), key=lambda at: (not drawn[at][0].crowd, -sizes[at]))
+    for each, inside in (drawn[at] for at in order):
+        mask[inside(height, width)] = IGNORED if each.crowd else each.number
     return mask
 
 

@@ -39,6 +39,9 @@ def inside(segmentation: object, height: int, width: int, what: str) -> NDArray[
 
     Source: as `pycocotools` fills them (tests/data/test_coco.py).
     """
+    if segmentation == []:
+        # What tools write that know boxes alone: its pixels would silently be background.
+        raise InputError(f"{what} must have an outline where masks are asked for, got none")
     if isinstance(segmentation, list):
         pixels = np.zeros((height, width), np.bool_)
         for polygon in segmentation:
@@ -57,7 +60,12 @@ def _points(polygon: object, height: int, width: int, what: str) -> list[float]:
     if len(numbers) < 6 or len(numbers) % 2 or any(type(n) not in (int, float) for n in numbers):
         rule = "must have polygons of two numbers for each of three or more points"
         raise InputError(f"{what} {rule}, got {show(polygon)}")
-    array = np.asarray(numbers, np.float64)
+    try:
+        array = np.asarray(numbers, np.float64)
+    except OverflowError as error:  # whole numbers in JSON are as long as they like
+        raise InputError(
+            f"{what} must have points of finite numbers, got {str(error)!r}"
+        ) from error
     # The library takes time and memory for the length of every line.
     if not (np.abs(array) <= 2.0 * max(height, width)).all():
         rule = f"must have points in its picture of {width}×{height} pixels"

@@ -45,10 +45,12 @@ class Painter:
         if values.ndim == 3:
             if self.colours:
                 return self._paint(self._values(values, name), name)
-            if (values != values[..., :1]).any():
-                rule = "must be of a palette or in grey where classes are values, got colours"
+            wrong = np.argwhere((values != values[..., :1]).any(axis=2))
+            if len(wrong):
+                colour = tuple(values[*wrong[0]].tolist())
+                rule = "must be of a palette or in grey where classes are values"
                 remedy = "'mask-folder' reads colours that classes name"
-                raise DataError(f"{self.where}: {name}: {rule}; {remedy}")
+                raise DataError(f"{self.where}: {name}: {rule}, got the colour {colour}; {remedy}")
             values = values[..., 0]
         return self._paint(values.astype(np.int64), name)
 

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprep.data.entry import Entry
-from edgeprep.data.file_reader import FileReader, Text
+from edgeprep.data.file_reader import FileReader, Stored, Text, how_to_turn
 from edgeprep.data.pairs import Counterpart, paired
 from edgeprep.errors import InputError
 from edgeprep.interfaces import Task
-from edgeprep.pictures import read_picture, read_values
+from edgeprep.pictures import Orientation, read_picture, read_values
 from edgeprep.truths import TruthKind
 
 __all__ = ["PairedFolder"]
@@ -33,6 +33,7 @@ class PairedFolder(FileReader):
         ending: how the names of pictures end before their extensions, such as "_noisy"; files
             that end otherwise are left alone.
         target_ending: the same of targets, such as "_clean".
+        orientation: see `PlacedReader`: of pictures and targets.
         unit: of maps: what one level is worth, such as 0.001 where they are millimetres.
         unknown: of maps: the level of pixels whose value is not known; None where all are.
     """
@@ -43,6 +44,7 @@ class PairedFolder(FileReader):
     targets: Text
     ending: str = ""
     target_ending: str = ""
+    orientation: Stored | None = None
     unit: Annotated[float, msgspec.Meta(gt=0)] = 1.0
     unknown: Annotated[int, msgspec.Meta(ge=0, le=65535)] | None = None
 
@@ -54,17 +56,22 @@ class PairedFolder(FileReader):
         """
         read: Counterpart | None = None
         if task is not None:
-            read = _target if task.truth == "picture" else partial(_map, self.unit, self.unknown)
+            read = partial(_map, self.unit, self.unknown)
+            if task.truth == "picture":
+                read = partial(_target, how_to_turn(self.orientation, task))
         return paired(
             (directory / self.path, self.ending),
             (directory / self.targets, self.target_ending),
             read,
             (f"{where}.path", f"{where}.targets"),
+            turn=how_to_turn(self.orientation, task),
         )
 
 
-def _target(path: Path, name: str, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return read_picture(path)
+def _target(
+    turn: Orientation, path: Path, name: str, picture: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
+    return read_picture(path, orientation=turn)
 
 
 def _map(

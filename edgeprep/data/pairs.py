@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from edgeprep.data.entry import Entry, Judge, nothing
 from edgeprep.data.picture_files import by_stem, pictures_below, reading
 from edgeprep.errors import DataError, InputError
+from edgeprep.pictures import Orientation
 
 __all__ = ["Counterpart", "paired"]
 
@@ -24,6 +25,7 @@ def paired(
     read: Counterpart | None,
     where: tuple[str, str],
     lone: Literal["refuse", "leave"] = "refuse",
+    turn: Orientation = "exif",
 ) -> list[Entry]:
     """The pictures of one directory with their counterparts of another, by name.
 
@@ -36,6 +38,7 @@ def paired(
         read: makes the truth of a counterpart; None where nobody asks for it.
         where: the paths of the two keys in the recipe, for messages.
         lone: "leave": pictures without a counterpart are not meant.
+        turn: what becomes of pictures that EXIF says to turn.
 
     Raises:
         DataError: a directory is missing or without pictures, two names are the same but for their
@@ -46,8 +49,9 @@ def paired(
     if not mine:
         rule = f"must have pictures whose names end in {ending!r}"
         raise DataError(f"{where[0]}: {rule}, got none in {str(root)!r}")
+    entry = partial(_entry, root, turn)
     if read is None:
-        return [_entry(path, root, nothing) for path in mine.values()]
+        return [entry(path) for path in mine.values()]
     found = pictures_below(other_root, where[1])
     theirs = by_stem(found, other_root, other_ending, where[1])
     if mine.keys().isdisjoint(theirs):
@@ -55,15 +59,21 @@ def paired(
         rule = f"must have files that are called as the {len(mine)} pictures, such as {wanted!r}"
         raise DataError(f"{where[1]}: {rule}, got none; the first here is {got!r}")
     entries = [
-        _entry(path, root, _judge(theirs.get(stem), other_root, f"{stem}{other_ending}", read))
+        entry(
+            path,
+            _judge(theirs.get(stem), other_root, f"{stem}{other_ending}", read),
+            stem in theirs or lone == "refuse",
+        )
         for stem, path in mine.items()
-        if stem in theirs or lone == "refuse"
     ]
     return entries + _orphans(mine, theirs, root, other_root)
 
 
-def _entry(path: Path, root: Path, judge: Judge) -> Entry:
-    return Entry(name=path.relative_to(root).as_posix(), picture=reading(path), truth=judge)
+def _entry(
+    root: Path, turn: Orientation, path: Path, judge: Judge = nothing, meant: bool = True
+) -> Entry:
+    name = path.relative_to(root).as_posix()
+    return Entry(name=name, picture=reading(path, turn), truth=judge, meant=meant)
 
 
 def _judge(path: Path | None, root: Path, wanted: str, read: Counterpart) -> Judge:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprep.errors import DataError
-from edgeprep.pictures import read_picture
+from edgeprep.pictures import Orientation, read_picture
 
 __all__ = ["by_stem", "check_directory", "is_picture", "pictures_below", "reading"]
 
@@ -73,6 +73,6 @@ def by_stem(paths: Iterable[Path], root: Path, ending: str, where: str) -> Mappi
     return found
 
 
-def reading(path: Path) -> Callable[[], NDArray[np.uint8]]:
+def reading(path: Path, orientation: Orientation = "exif") -> Callable[[], NDArray[np.uint8]]:
     """What an `Entry` reads the picture at `path` with."""
-    return partial(read_picture, path)
+    return partial(read_picture, path, orientation=orientation)

@@ -117,12 +117,20 @@ def _since_mark(stack: list[Any]) -> list[Any]:
 
 def _set_items(stack: list[Any]) -> None:
     values = _since_mark(stack)
-    stack[-1].update(zip(values[::2], values[1::2], strict=True))
+    stack[-1].update(_pairs(values))
 
 
 def _set_item(stack: list[Any]) -> None:
     value, key = stack.pop(), stack.pop()
-    stack[-1].update({key: value})
+    stack[-1].update(_pairs([key, value]))
+
+
+def _pairs(values: list[Any]) -> dict[Any, Any]:
+    for key in values[::2]:
+        # NOTE: tuples within tuples are hashed in C by recursion, which ends the process.
+        if type(key) not in (str, bytes, int):
+            raise ValueError(f"must have keys of text, bytes and whole numbers, got {type(key)}")
+    return dict(zip(values[::2], values[1::2], strict=True))
 
 
 def _tuple_of(count: int) -> Callable[[list[Any]], None]:
@@ -144,7 +152,7 @@ def _list(stack: list[Any]) -> None:
 
 def _dict(stack: list[Any]) -> None:
     values = _since_mark(stack)
-    stack.append(dict(zip(values[::2], values[1::2], strict=True)))
+    stack.append(_pairs(values))
 
 
 def _append(stack: list[Any]) -> None:

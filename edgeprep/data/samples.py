@@ -1,6 +1,7 @@
 """Samples: labelled pictures, checked one by one, with a record of what had to be left out."""
 
-from collections.abc import Callable, Iterable, Iterator
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ from edgeprep.data.check_truth import check_truth
 from edgeprep.errors import DataError
 from edgeprep.interfaces import Task
 from edgeprep.schema import name_first, show
-from edgeprep.truths import Truth
+from edgeprep.truths import IGNORED, Boxes, Mask, Truth
 
 __all__ = ["Named", "Sample", "Samples", "Skipped"]
 
@@ -19,6 +20,8 @@ Sample = tuple[NDArray[np.uint8], Truth | None]
 # What "one unreadable among many" may be. More means that the wrong thing is being read.
 MAX_SKIPPED = 100
 MAX_SKIPPED_SHARE = 0.1
+# Truths whose classes are counted: a label that never occurs is named.
+_COUNTED = ("class", "boxes", "mask")
 _NAMED = 3  # so many missing classes are named in a message; the rest are counted
 
 
@@ -86,6 +89,7 @@ class Samples(Iterable[Sample]):
         self.description = description
         self.skipped: tuple[Skipped, ...] = ()
         self.place = 0
+        self._warned = False
         self.reread = reread
 
     def __iter__(self) -> Iterator[Sample]:
@@ -112,8 +116,7 @@ class Samples(Iterable[Sample]):
                 self._skip(Skipped(name=item.name, reason=str(fault)))
                 continue
             count += 1
-            if isinstance(label, int):
-                seen.add(label)
+            seen |= _classes_in(label)
             self.place = place
             yield picture, label
         if count == 0:
@@ -175,13 +178,39 @@ class Samples(Iterable[Sample]):
 
     def _check_classes(self, seen: set[int]) -> None:
         labels = getattr(self._task, "labels", None)
-        if self._task is None or self._task.truth != "class" or labels is None:
+        if self._task is None or self._task.truth not in _COUNTED or labels is None:
             return
         missing = [name for index, name in enumerate(labels) if index not in seen]
         if not missing:
             return
+        if self._task.truth != "class":
+            self._check_seen(seen, labels, missing)
+            return
         rule = f"must have pictures of all {len(labels)} classes"
         raise self._fault(rule, len(seen), f"; there is none of {name_first(_NAMED, missing)}")
+
+    def _check_seen(self, seen: set[int], labels: Sequence[str], missing: Sequence[str]) -> None:
+        """Of boxes and masks, which may do without a class: refuse what nobody can have meant."""
+        if IGNORED in seen and len(seen) == 2 and self._task is not None:
+            only = next(labels[number] for number in seen if number != IGNORED)
+            remedy = f"is 255 a label? classes = {{ 255 = {missing[0]!r}, … }}"
+            rule = "masks must have pixels of more labels than one, beside 255, which is none"
+            raise self._fault(rule, only, f" alone; {remedy}")
+        if not self._warned:
+            self._warned = True
+            named = name_first(_NAMED, missing)
+            logging.getLogger("edgeprep").warning("%s: there is none of %s", self._where, named)
+
+
+def _classes_in(label: Truth | None) -> set[int]:
+    """The classes of one sample, and 255 where its mask has it."""
+    if isinstance(label, int):
+        return {label}
+    if isinstance(label, Boxes):
+        return {*label.classes.tolist()}
+    if isinstance(label, Mask):
+        return {*np.flatnonzero(np.bincount(label.classes.ravel())).tolist()}
+    return set()
 
 
 def _kind(value: object) -> object:

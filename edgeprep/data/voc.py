@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edgeprep.data.class_map import ClassMap
 from edgeprep.data.entry import Entry, Judge, nothing
-from edgeprep.data.file_reader import LabelledReader, Text
+from edgeprep.data.file_reader import PlacedReader, Text, how_to_turn
 from edgeprep.data.objects import Object, boxes_of, check_size
 from edgeprep.data.painter import Painter
 from edgeprep.data.pairs import paired
@@ -22,6 +22,7 @@ from edgeprep.data.picture_files import by_stem, check_directory, pictures_below
 from edgeprep.data.text import read_text
 from edgeprep.errors import DataError, InputError, StorageError
 from edgeprep.interfaces import Task
+from edgeprep.pictures import Orientation
 from edgeprep.truths import IGNORED, TruthKind
 
 __all__ = ["Voc"]
@@ -56,7 +57,7 @@ _VALUE_OF = {value * 0x010101: value for value in _VALUES} | {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Voc(LabelledReader):
+class Voc(PlacedReader):
     """Objects of pictures, as Pascal VOC has them; and its masks.
 
     `path` is the directory that has the others. A picture without objects has a file that names
@@ -92,15 +93,17 @@ class Voc(LabelledReader):
         check_directory(root, f"{where}.path")
         places = f"{where}.pictures", f"{where}.masks"
         pictures = root / self.pictures
+        turn = how_to_turn(self.orientation, task)
         if task is not None and task.truth == "mask":
             painter = Painter(
                 partial(_number_of, self.class_map(task, where)), places[1], _VALUE_OF
             )
             masks = root / self.masks, ""
-            return paired((pictures, ""), masks, painter.of_values, places, lone="leave")
+            return paired((pictures, ""), masks, painter.of_values, places, lone="leave", turn=turn)
         stems = by_stem(pictures_below(pictures, places[0]), pictures, "", places[0])
+        entry = partial(_entry, pictures, turn)
         if task is None:
-            return [_entry(path, pictures, nothing) for path in stems.values()]
+            return [entry(path) for path in stems.values()]
         judges = self._judges(root / self.annotations, task, where)
         if judges.keys().isdisjoint(stems):
             wanted = f"{next(iter(stems))}.xml"
@@ -108,7 +111,7 @@ class Voc(LabelledReader):
             got = f"none of {len(judges)}"
             raise DataError(f"{where}.annotations: {rule}, got {got}")
         lone = partial(_refuse, f"{root / self.annotations}: must have a file for it, got none")
-        entries = [_entry(path, pictures, judges.get(stem, lone)) for stem, path in stems.items()]
+        entries = [entry(path, judges.get(stem, lone)) for stem, path in stems.items()]
         reason = f"{pictures}: must have a picture of its name, got none"
         return entries + [
             Entry(name=f"{self.annotations}/{stem}.xml", picture=partial(_refuse, reason))
@@ -155,8 +158,9 @@ _SIDES = ("height", "width")
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 
-def _entry(path: Path, root: Path, judge: Judge) -> Entry:
-    return Entry(name=path.relative_to(root).as_posix(), picture=reading(path), truth=judge)
+def _entry(root: Path, turn: Orientation, path: Path, judge: Judge = nothing) -> Entry:
+    name = path.relative_to(root).as_posix()
+    return Entry(name=name, picture=reading(path, turn), truth=judge)
 
 
 def _truth(

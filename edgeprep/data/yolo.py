@@ -12,15 +12,16 @@ from numpy.typing import NDArray
 
 from edgeprep.data.class_map import ClassMap
 from edgeprep.data.entry import Entry, Judge, nothing
-from edgeprep.data.file_reader import LabelledReader, Text
+from edgeprep.data.file_reader import PlacedReader, Text, how_to_turn
 from edgeprep.data.objects import Object, boxes_of, mask_of, number_of_background
 from edgeprep.data.outlines import check_pycocotools, inside
 from edgeprep.data.picture_files import by_stem, check_directory, pictures_below, reading
 from edgeprep.data.text import read_text
 from edgeprep.errors import DataError, InputError, StorageError
 from edgeprep.interfaces import Task
+from edgeprep.pictures import Orientation
 from edgeprep.schema import show
-from edgeprep.truths import TruthKind
+from edgeprep.truths import IGNORED, TruthKind
 
 __all__ = ["Yolo"]
 
@@ -29,7 +30,7 @@ _SLACK = 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Yolo(LabelledReader):
+class Yolo(PlacedReader):
     """Objects of pictures, as Ultralytics' YOLO reads them.
 
     `path` is the directory of the pictures. A text file for each has a line for each object: its
@@ -63,8 +64,9 @@ class Yolo(LabelledReader):
         root, place = directory / self.path, f"{where}.path"
         pictures = pictures_below(root, place)
         by_stem(pictures, root, "", place)
+        entry = partial(_entry, root, how_to_turn(self.orientation, task))
         if task is None:
-            return [_entry(path, root, nothing) for path in pictures]
+            return [entry(path) for path in pictures]
         files, files_place = directory / (self.labels or _beside(self.path)), f"{where}.labels"
         check_directory(files, files_place)
         texts = {path: files / path.relative_to(root).with_suffix(".txt") for path in pictures}
@@ -75,7 +77,7 @@ class Yolo(LabelledReader):
             raise DataError(f"{files_place}: {rule}, got none in {str(files)!r}")
         judge = self._judge(task, where)
         reason = f"{root}: must have a picture of its name, got none"
-        return [_entry(path, root, judge(texts[path])) for path in pictures] + [
+        return [entry(path, judge(texts[path])) for path in pictures] + [
             Entry(name=path.relative_to(files).as_posix(), picture=partial(_refuse, reason))
             for path in lone
             # A list of names, which many tools write.
@@ -96,11 +98,15 @@ class Yolo(LabelledReader):
                 rows = _rows(path)
             except (InputError, StorageError) as error:
                 return partial(_refuse, str(error))
+            places = [f"{where}.labels: {path}:{row.line}: class" for row in rows]
+            found = [number_of(row.label, place) for row, place in zip(rows, places, strict=True)]
+            # In masks they are not background, as they would be if they were left out.
+            left = IGNORED if task.truth == "mask" else None
+            numbers = [left if number is None else number for number in found]
             known = [
                 (number, row)
-                for row in rows
-                if (number := number_of(row.label, f"{where}.labels: {path}:{row.line}: class"))
-                is not None
+                for number, row in zip(numbers, rows, strict=True)
+                if number is not None
             ]
             return partial(_truth, str(task.truth), known, background, str(path))
 
@@ -124,8 +130,9 @@ def _beside(path: str) -> str:
     return str(PurePosixPath(*parts))
 
 
-def _entry(path: Path, root: Path, judge: Judge) -> Entry:
-    return Entry(name=path.relative_to(root).as_posix(), picture=reading(path), truth=judge)
+def _entry(root: Path, turn: Orientation, path: Path, judge: Judge = nothing) -> Entry:
+    name = path.relative_to(root).as_posix()
+    return Entry(name=name, picture=reading(path, turn), truth=judge)
 
 
 @dataclass(frozen=True, slots=True)

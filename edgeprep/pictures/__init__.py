@@ -3,16 +3,27 @@
 import os
 from pathlib import Path
 from types import ModuleType
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeprep.errors import BackendUnavailable
 
-__all__ = ["MAX_PIXELS", "check_pillow", "read_picture", "read_values", "write_picture"]
+__all__ = [
+    "MAX_PIXELS",
+    "Orientation",
+    "check_pillow",
+    "read_picture",
+    "read_values",
+    "write_picture",
+]
 
 # Larger than any camera of an edge device, and at 3 bytes a pixel still 150 MB.
 MAX_PIXELS = 50_000_000
+
+# What becomes of a picture that EXIF says to turn: it is turned, left as it is stored, or refused.
+Orientation = Literal["exif", "stored", "refuse"]
 
 
 def check_pillow() -> None:
@@ -25,7 +36,10 @@ def check_pillow() -> None:
 
 
 def read_picture(
-    path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS
+    path: str | os.PathLike[str],
+    *,
+    max_pixels: int = MAX_PIXELS,
+    orientation: Orientation = "exif",
 ) -> NDArray[np.uint8]:
     """Read a JPEG, PNG, WEBP or BMP file as RGB pixels, or not at all.
 
@@ -44,6 +58,8 @@ def read_picture(
         path: of a regular file.
         max_pixels: height times width above which a picture is refused from its header, before
             any memory is taken for it.
+        orientation: "exif": see above; "stored": EXIF is not looked at; "refuse": a picture that
+            EXIF says to turn is an error, for whoever cannot know which of the two is meant.
 
     Returns:
         `(H, W, 3)`, uint8, RGB, C-contiguous.
@@ -52,17 +68,21 @@ def read_picture(
         StorageError: the file cannot be read, or is not a regular file.
         ImageDecodeError: it is not a whole picture in one of these formats.
         ImageTooLarge: it has more than `max_pixels` pixels.
+        InputError: it is to be turned, and `orientation` is "refuse".
         BackendUnavailable: Pillow is not installed.
 
     Source: compared with OpenCV and with values worked out by hand in
         tests/pictures/test_read_picture.py.
     """
-    pixels: NDArray[np.uint8] = _twin("reading").read(Path(path), max_pixels)
+    pixels: NDArray[np.uint8] = _twin("reading").read(Path(path), max_pixels, orientation)
     return pixels
 
 
 def read_values(
-    path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS
+    path: str | os.PathLike[str],
+    *,
+    max_pixels: int = MAX_PIXELS,
+    orientation: Orientation = "exif",
 ) -> NDArray[np.uint8] | NDArray[np.uint16]:
     """Read a picture file whose values are no colours to look at: masks and maps.
 
@@ -79,7 +99,7 @@ def read_values(
     Source: compared with values that were written by hand in tests/pictures/test_read_values.py.
     """
     values: NDArray[np.uint8] | NDArray[np.uint16] = _twin("reading").read_values(
-        Path(path), max_pixels
+        Path(path), max_pixels, orientation
     )
     return values
 

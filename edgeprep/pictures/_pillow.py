@@ -18,6 +18,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from edgeprep.errors import DTypeError, ImageDecodeError, ImageTooLarge, InputError, ShapeError
 from edgeprep.files import atomic_write, open_regular
+from edgeprep.pictures import Orientation
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _TOO_EARLY = "the file ends too early"
@@ -44,17 +45,17 @@ class _EndIsAnError(io.BufferedReader):
         return content
 
 
-def read(path: Path, max_pixels: int) -> NDArray[np.uint8]:
+def read(path: Path, max_pixels: int, orientation: Orientation) -> NDArray[np.uint8]:
     """See `read_picture`."""
-    return _read(path, max_pixels, _rgb)
+    return _read(path, max_pixels, _rgb, orientation)
 
 
-def read_values(path: Path, max_pixels: int) -> NDArray[Any]:
+def read_values(path: Path, max_pixels: int, orientation: Orientation) -> NDArray[Any]:
     """See `read_values`."""
-    return _read(path, max_pixels, _values)
+    return _read(path, max_pixels, _values, orientation)
 
 
-def _read(path: Path, max_pixels: int, convert: Convert) -> NDArray[Any]:
+def _read(path: Path, max_pixels: int, convert: Convert, orientation: Orientation) -> NDArray[Any]:
     with open_regular(path) as opened, _EndIsAnError(opened) as stream:  # type: ignore[arg-type]
         # Decoding reads a WEBP file into memory as it is. No format here takes more than 8 bytes
         # for a pixel; the rest is for colour profiles and remarks.
@@ -63,7 +64,7 @@ def _read(path: Path, max_pixels: int, convert: Convert) -> NDArray[Any]:
         if size_bytes > limit:
             raise ImageTooLarge(f"{path}: must be at most {limit} bytes long, got {size_bytes}")
         try:
-            return _decode(stream, path, max_pixels, convert)
+            return _decode(stream, path, max_pixels, convert, orientation)
         except (InputError, MemoryError):
             raise
         except Exception as error:
@@ -89,7 +90,11 @@ def write(path: Path, picture: NDArray[np.uint8], *, overwrite: bool) -> None:
 
 
 def _decode(
-    stream: io.BufferedReader, path: Path, max_pixels: int, convert: Convert
+    stream: io.BufferedReader,
+    path: Path,
+    max_pixels: int,
+    convert: Convert,
+    orientation: Orientation,
 ) -> NDArray[Any]:
     start = stream.peek(30)[:30]
     reader = _reader(start)
@@ -110,8 +115,12 @@ def _decode(
     # Loading forgets in how many bits the values are.
     stored = image.tile[0].args if image.tile else None
     image.load()
-    orientation = _orientation(image.info.get("exif", b""))
-    return np.ascontiguousarray(_upright(convert(image, stored), orientation))
+    turn = 1 if orientation == "stored" else _orientation(image.info.get("exif", b""))
+    if turn != 1 and orientation == "refuse":
+        rule = "must be upright as it is stored, where nobody says what boxes and masks are about"
+        remedy = "set orientation = 'exif' or 'stored'"
+        raise InputError(f"{path}: {rule}, got the orientation {turn} of EXIF; {remedy}")
+    return np.ascontiguousarray(_upright(convert(image, stored), turn))
 
 
 def _reader(start: bytes) -> type[ImageFile] | None:

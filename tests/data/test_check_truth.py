@@ -87,6 +87,21 @@ def test_boxes_that_reach_over_the_border_by_rounding_are_cut():
     assert check(boxes([-0.5, 0, 6.5, 4]), OfBoxes).corners.tolist() == [[0, 0, 6, 4]]
 
 
+def test_areas_of_boxes_that_are_cut_are_of_what_is_left():
+    assert check(boxes([-0.5, 0, 6.5, 4]), OfBoxes).areas.tolist() == [24]
+    given = {**boxes([-0.5, 0, 6.5, 4]), "areas": [9]}
+    assert check(given, OfBoxes).areas.tolist() == [9]
+
+
+def test_a_box_of_which_nothing_is_inside_is_refused():
+    message = (
+        rf"^{WHAT}: box 0 must be inside its picture of 6×4 pixels, got \[-1.5, 1.0, -0.5, 3.0\],"
+        " of which nothing is$"
+    )
+    with pytest.raises(DataError, match=message):
+        check(boxes([-1.5, 1, -0.5, 3]), OfBoxes)
+
+
 def test_masks_may_leave_pixels_out():
     mask = np.zeros((4, 6), np.int64)
     mask[0, 0], mask[1, 2] = 2, 255

@@ -136,7 +136,8 @@ def test_cifar_10_has_one_level(refuse: Callable[..., str], binary: Rows) -> Non
 
 def test_a_class_that_is_no_label(refuse: Callable[..., str], binary: Rows) -> None:
     assert refuse("class", NAMES[:9], **TABLE) == (
-        "data.training.path: data_batch_1.bin, picture 9: class 'truck' is no label of the task;"
+        "data.training.path: data_batch_1.bin, picture 9: class must be a label of the task,"
+        " got 'truck';"
         " name its label in classes, or ignore such by others = 'ignore'"
     )
 

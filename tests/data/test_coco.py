@@ -204,6 +204,20 @@ def test_other_categories_are_left_out_where_that_is_said(
     assert [len(boxes) for _, boxes in found] == [1, 0, 0]  # type: ignore[arg-type]
 
 
+def test_other_categories_are_not_background_in_masks(
+    open_data: OpenData, written: Callable[..., Path]
+) -> None:
+    written()
+    keys = {**TABLE, "others": "ignore"}
+    found = [mask.classes for _, mask in open_data("mask", ("background", "dog"), **keys)]  # type: ignore[union-attr]
+    everybody = [mask.classes for _, mask in open_data("mask", MASKS, **TABLE)]  # type: ignore[union-attr]
+    dog = MASKS.index("dog")
+    for mask, whole in zip(found, everybody, strict=True):
+        expected = np.where(whole == dog, 1, np.where(whole == 0, 0, 255))
+        assert np.array_equal(mask, expected)
+    assert 255 in found[1]
+
+
 def fault(key: str, value: object, index: int = 0, of: str = "annotations") -> Any:
     return lambda file: file[of][index].update({key: value})
 
@@ -214,7 +228,7 @@ def fault(key: str, value: object, index: int = 0, of: str = "annotations") -> A
         (
             lambda file: None,
             (
-                "annotation 103: category 'traffic light' is no label of the task;"
+                "annotation 103: category must be a label of the task, got 'traffic light';"
                 " name its label in classes, or ignore such by others = 'ignore'"
             ),
         ),
@@ -337,13 +351,17 @@ def test_masks_need_a_label_for_the_background(
             "segmentation must have runs of 600 pixels, got 100",
         ),
         (
+            fault("segmentation", []),
+            "segmentation must have an outline where masks are asked for, got none",
+        ),
+        (
             fault("segmentation", 3),
             "segmentation must be polygons or run lengths, got <class 'int'>",
         ),
     ],
     ids=[
         *("one and a half points", "a text", "far away", "another size", "too few", "negative"),
-        *("no such character", "other runs", "a number"),
+        *("no such character", "other runs", "none", "a number"),
     ],
 )
 def test_an_outline_that_makes_no_sense_leaves_its_picture_out(

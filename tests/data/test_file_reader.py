@@ -214,7 +214,7 @@ def test_a_list_may_name_what_is_ignored(tmp_path: Path, open_data: OpenData) ->
 
 def test_other_names_are_an_error(refuse: Callable[..., str]) -> None:
     assert refuse("class", ("moth", "wasp"), **TABLE, classes={"bee": "wasp"}) == (
-        "data.training.path: class directory 'ant' is no label of the task;"
+        "data.training.path: class directory must be a label of the task, got 'ant';"
         " name its label in classes, or ignore such by others = 'ignore'"
     )
 

@@ -156,7 +156,8 @@ def test_evaluation_with_a_flat_directory(tmp_path: Path) -> None:
 
 def test_a_class_that_the_task_does_not_know(animals: Path) -> None:
     assert refuse(animals, "ants", "cat") == (
-        "data.evaluation.path: class directory 'ant' is no label of the task; did you mean 'ants'?"
+        "data.evaluation.path: class directory must be a label of the task,"
+        " got 'ant'; did you mean 'ants'?"
     )
 
 

@@ -141,7 +141,7 @@ def test_a_picture_that_cannot_be_read_is_counted(
             "class",
             "l.csv",
             "picture,label\na.png,dog\n\nb.png,dogs\n",
-            "l.csv:4: class 'dogs' is no label of the task; did you mean 'dog'?",
+            "l.csv:4: class must be a label of the task, got 'dogs'; did you mean 'dog'?",
         ),
         (
             "class",
@@ -154,9 +154,15 @@ def test_a_picture_that_cannot_be_read_is_counted(
             "l.csv",
             'picture,label\n"a\n.png",dog\na.png,fly\n',
             (
-                "l.csv:4: class 'fly' is no label of the task;"
+                "l.csv:4: class must be a label of the task, got 'fly';"
                 " name its label in classes, or ignore such by others = 'ignore'"
             ),
+        ),
+        (
+            "boxes",
+            "l.jsonl",
+            f'{{"picture": "a.png", "label": ["dog"], "boxes": [[0, 0, 1, {10**400}]]}}',
+            "l.jsonl:1: 'boxes' must be finite numbers, got 'int too large to convert to float'",
         ),
         (
             "class",
@@ -245,7 +251,8 @@ def test_a_picture_that_cannot_be_read_is_counted(
         ),
     ],
     ids=[
-        *("no label", "no such number", "after a long cell", "twice", "a cell too few", "column"),
+        *("no label", "no such number", "after a long cell", "too long", "twice", "a cell too few"),
+        "column",
         *("empty", "columns twice", "quotes", "no name", "a fraction", "cut short", "an array"),
         *("ending", "boxes in CSV", "too few boxes", "no box"),
     ],

@@ -148,7 +148,7 @@ def test_what_does_not_fit_is_counted(
             [[0, 0, 5], [0, 5, 0]],
             {"classes": {"0": "sky"}},
             (
-                "a.png, row 0, column 2: value '5' is no label of the task;"
+                "a.png, row 0, column 2: value must be a label of the task, got '5';"
                 " name its label in classes, or ignore such by others = 'ignore'"
             ),
         ),
@@ -156,7 +156,7 @@ def test_what_does_not_fit_is_counted(
             [[(1, 2, 3)] * 3, [(1, 2, 3), (9, 8, 7), (1, 2, 3)]],
             {"classes": {"#010203": "sky"}},
             (
-                "a.png, row 1, column 1: colour '(9, 8, 7)' is no label of the task;"
+                "a.png, row 1, column 1: colour must be a label of the task, got '(9, 8, 7)';"
                 " name its label in classes, or ignore such by others = 'ignore'"
             ),
         ),
@@ -164,8 +164,8 @@ def test_what_does_not_fit_is_counted(
             [[(1, 2, 3)] * 3] * 2,
             {},
             (
-                "a.png: must be of a palette or in grey where classes are values, got colours;"
-                " 'mask-folder' reads colours that classes name"
+                "a.png: must be of a palette or in grey where classes are values,"
+                " got the colour (1, 2, 3); 'mask-folder' reads colours that classes name"
             ),
         ),
     ],
@@ -239,3 +239,22 @@ def test_an_ending_that_no_picture_has(
         "data.training.path: must have pictures whose names end in '_left',"
         f" got none in '{tmp_path}/pictures'"
     )
+
+
+def test_masks_of_0_and_255_say_what_255_is(refuse: Callable[..., str], paint: Paint) -> None:
+    paint("a", [[0, 255, 0], [255, 255, 255]])
+    assert refuse("mask", ("sky", "road"), **TABLE) == (
+        "data.training: masks must have pixels of more labels than one, beside 255, which is none,"
+        " got 'sky' alone; is 255 a label? classes = { 255 = 'road', … }"
+    )
+
+
+def test_labels_that_no_mask_has_are_named_once(
+    open_data: OpenData, paint: Paint, caplog: pytest.LogCaptureFixture
+) -> None:
+    paint("a", [[0, 1, 0], [1, 1, 1]])
+    samples = open_data("mask", LABELS, **TABLE)
+    assert len([*samples, *samples]) == 2
+    assert [record.getMessage() for record in caplog.records] == [
+        "data.training: there is none of 'car'"
+    ]

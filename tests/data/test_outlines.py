@@ -5,6 +5,7 @@ import pytest
 from pycocotools import mask as coco_mask
 
 from edgeprep.data.outlines import inside
+from edgeprep.errors import InputError
 
 # What pycocotools 2.0.11 does with NumPy 2 when it decodes, which only these tests have it do.
 pytestmark = pytest.mark.filterwarnings(
@@ -35,8 +36,16 @@ def test_polygons_are_filled_as_the_library_does() -> None:
         assert np.array_equal(inside(polygons, 24, 30, "it"), coco_mask.decode(merged))
 
 
-def test_an_object_without_polygons_has_no_pixels() -> None:
-    assert not inside([], 4, 5, "it").any()
+def test_an_object_without_polygons_is_refused_as_it_would_be_background() -> None:
+    message = r"^it must have an outline where masks are asked for, got none$"
+    with pytest.raises(InputError, match=message):
+        inside([], 4, 5, "it")
+
+
+def test_numbers_that_are_too_long_are_an_error() -> None:
+    message = r"^it must have points of finite numbers, got 'int too large to convert to float'$"
+    with pytest.raises(InputError, match=message):
+        inside([[1, 1, 9, 1, 9, 10**400]], 4, 5, "it")
 
 
 def test_pixels_of_a_square_by_hand() -> None:

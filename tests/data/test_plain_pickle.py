@@ -133,3 +133,11 @@ def test_a_list_that_has_itself_is_no_trap() -> None:
     endless.append(endless)
     found: Any = read_plain_pickle(pickle.dumps({"a": endless}, 2))
     assert found["a"][0] is found["a"]
+
+
+def test_keys_within_keys_do_not_end_the_process() -> None:
+    # A tuple of a tuple of a tuple …: hashing it takes a frame of C's stack for each.
+    deep = b"\x80\x02}(" + b")" + b"\x85" * 400_000 + b"K\x01u."
+    message = r"^must have keys of text, bytes and whole numbers, got <class 'tuple'>$"
+    with pytest.raises(ValueError, match=message):
+        read_plain_pickle(deep)

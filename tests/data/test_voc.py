@@ -152,7 +152,8 @@ def test_a_class_that_is_no_label(
 ) -> None:
     annotate("000001", ("dog", (1, 1, 3, 3)), ("horse", (1, 1, 3, 3)))
     assert refuse("boxes", LABELS, **TABLE) == (
-        "data.training.annotations: 000001.xml: object 1: class 'horse' is no label of the task;"
+        "data.training.annotations: 000001.xml: object 1: class must be a label of the task,"
+        " got 'horse';"
         " name its label in classes, or ignore such by others = 'ignore'"
     )
 
@@ -271,7 +272,8 @@ def test_masks_have_the_classes_of_the_challenge(open_data: OpenData, masked: ob
 
 def test_classes_of_masks_have_labels(refuse: Callable[..., str], masked: object) -> None:
     assert refuse("mask", ("background", "cat"), **TABLE) == (
-        "data.training.masks: 000001.png, row 1, column 1: class 'person' is no label of the task;"
+        "data.training.masks: 000001.png, row 1, column 1: class must be a label of the task,"
+        " got 'person';"
         " name its label in classes, or ignore such by others = 'ignore'"
     )
 

@@ -143,12 +143,12 @@ def test_a_box_that_was_rounded_beyond_the_picture_is_cut(
         ({"names": ["person"]}, "class must be in 0..0, got 3; there are 1 names"),
         (
             {"names": ["person", "a", "b", "bicycles"]},
-            "class 'bicycles' is no label of the task; did you mean 'bicycle'?",
+            "class must be a label of the task, got 'bicycles'; did you mean 'bicycle'?",
         ),
         (
             {"classes": {"0": "person"}},
             (
-                "class '3' is no label of the task;"
+                "class must be a label of the task, got '3';"
                 " name its label in classes, or ignore such by others = 'ignore'"
             ),
         ),
