@@ -86,6 +86,11 @@ class Frame(Struct, frozen=True):
     seen: tuple[int, int]
     back: tuple[Affine, ...]
 
+    @classmethod
+    def whole(cls, height: int, width: int) -> "Frame":
+        """That of a picture which the network sees as it is."""
+        return cls(height, width, (height, width), (IDENTITY,))
+
     def boxes(self, boxes: ArrayLike, number: int = 0) -> NDArray[float64]:
         """Boxes of the network's picture `number` in this one, cut at its border.
 

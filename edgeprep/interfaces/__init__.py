@@ -5,6 +5,7 @@ attributes, so that listing never constructs anything. Stages, passes, exporters
 frozen dataclasses whose fields are the keys of their table in a recipe.
 """
 
+from edgeprep.interfaces.blending import Blending, BlendKind
 from edgeprep.interfaces.compression import Need, Objective, Pass, Reading, Workbench
 from edgeprep.interfaces.conversion import Exporter, Source
 from edgeprep.interfaces.engines import (
@@ -32,6 +33,8 @@ from edgeprep.interfaces.task import Task, Tiling
 __all__ = [
     "CALIBRATED",
     "Backend",
+    "BlendKind",
+    "Blending",
     "Calibrator",
     "Device",
     "DeviceKind",
