@@ -32,18 +32,33 @@ TILES = (1, 2, 4, 8)
 
 
 def main() -> None:
-    """Tune, compare, print."""
-    pieces = list(validation())
-    power = best(pieces, {power: gamma(power) for power in POWERS})
-    limit, tiles = best(pieces, {each: clahe(*each) for each in product(LIMITS, TILES)})
-    held_out = list(evaluation())
-    for name, method in (
-        ("dark", lambda picture: picture),
-        (f"gamma correction, power {power}", gamma(power)),
-        (f"CLAHE, limit {limit}, {tiles}×{tiles} tiles", clahe(limit, tiles)),
-        ("lowlight-enhancer", network()),
-    ):
-        print(f"{name:36}{decibels(held_out, method):.2f} dB")
+    """Print what is compared."""
+    for name, value in compare().items():
+        print(f"{name:36}{value:.2f} dB")
+
+
+def compare(pieces: int | None = None, held_out: int | None = None) -> dict[str, float]:
+    """The mean PSNR, in dB, of dark pictures, of both methods at their best, and of the network.
+
+    Args:
+        pieces: how many the methods are tuned on; None: all.
+        held_out: how many all are compared on; None: all.
+    """
+    tuned_on, compared_on = [*validation()][:pieces], [*evaluation()][:held_out]
+    power = best(tuned_on, {power: gamma(power) for power in POWERS})
+    limit, tiles = best(tuned_on, {each: clahe(*each) for each in product(LIMITS, TILES)})
+    compared = {
+        "dark": unchanged,
+        f"gamma correction, power {power}": gamma(power),
+        f"CLAHE, limit {limit}, {tiles}×{tiles} tiles": clahe(limit, tiles),
+        "lowlight-enhancer": network(),
+    }
+    return {name: decibels(compared_on, method) for name, method in compared.items()}
+
+
+def unchanged(picture: Picture) -> Picture:
+    """What nothing is done to."""
+    return picture
 
 
 def best(samples: Sequence[Sample], methods: Mapping[Any, Method]) -> Any:

@@ -9,9 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgeprep.bundle import Manifest, Measured, Parity, SourceRecord, Variant
 from edgeprep.tasks.detect import Detection
+from edgeprep.tensors import ImageSpec, TensorSpec
 
 TOOLS = Path(__file__).parents[2] / "tools"
+ZOO = TOOLS.parent / "model_zoo"
 
 
 @pytest.fixture
@@ -48,10 +51,70 @@ def test_boxes_are_compared_at_equal_scores(script):
     assert distances([], []) == []
 
 
+def bundle_manifest(metric, drops):
+    """Of a network called "one", whose score is 30: a variant in float, and one for each drop."""
+    some = TensorSpec(name="some", shape=(1, 3), dtype="float32")
+    variants = [
+        Variant(
+            name=f"{kind}-{index}",
+            format="onnx",
+            precision=kind,
+            placement="graph",
+            files=(),
+            size_bytes=1,
+            input=some,
+            outputs=(some,),
+            parity=Parity(max_abs=0.0, relative=0.0, samples=1),
+            metric=Measured(name=metric, value=30.0 - drop, drop=drop, samples=9),
+            tolerance=0.1,
+            golden_outputs=(),
+        )
+        for index, (kind, drop) in enumerate([("fp32", 9.0), *(("int8", each) for each in drops)])
+    ]
+    return Manifest(
+        name="one",
+        created_with={},
+        recipe_sha256="",
+        task={},
+        input=ImageSpec(),
+        chain=(),
+        source=SourceRecord(metric=metric, value=30.0, samples=9),
+        variants=tuple(variants),
+        golden=(),
+    )
+
+
+def test_networks_of_the_zoo_are_held_to_their_rivals_and_to_what_int8_may_lose(script):
+    zoo = script("zoo")
+    aim = zoo.Aim(drop=0.3, above={"noisy": 3.0, "means": 0.0})
+    rivals = {"noisy": 26.9, "means, h=2": 30.1}
+    first, second, worst = zoo.figures_of(bundle_manifest("psnr", [0.1, 0.31]), aim, rivals)
+    assert (first.name, first.value, first.limit) == ("one: psnr, against noisy", 30.0, 29.9)
+    assert first.met
+    assert (second.name, second.limit) == ("one: psnr, against means, h=2", 30.1)
+    assert not second.met
+    assert (worst.name, worst.value, worst.met) == (
+        "one: worst drop of 2 INT8 variants",
+        0.31,
+        False,
+    )
+
+
+def test_networks_of_the_zoo_are_held_to_a_least_score(script):
+    zoo = script("zoo")
+    score, worst = zoo.figures_of(bundle_manifest("ap50", [0.0, 0.01]), zoo.Aim(least=30.0), {})
+    assert (score.name, score.met) == ("one: ap50", True)
+    assert worst.met
+
+
+def test_every_network_of_the_zoo_that_is_measured_has_a_recipe(script):
+    assert {*script("zoo").AIMS} <= {path.parent.name for path in ZOO.glob("*/recipe.toml")}
+
+
 def test_an_unknown_name_is_refused():
     command = [sys.executable, TOOLS / "bench_tasks", "decoed"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1] == (
-        "bench_tasks: error: NAME: must be one of decode, engines, got 'decoed'"
+        "bench_tasks: error: NAME: must be one of decode, engines, zoo, got 'decoed'"
     )

@@ -74,6 +74,24 @@ def test_it_is_worth_more_than_gamma_correction_and_than_clahe(network: torch.nn
     assert decibels(lambda picture: brightened(network, picture)) > max(others) + 0.5
 
 
+def test_what_it_is_compared_with_is_tuned_on_other_pictures() -> None:
+    compare: Any = load_factory("compare:compare", MODEL, "compare")
+    found = compare(held_out=8)
+    assert [*found] == [
+        "dark",
+        f"gamma correction, power {POWER}",
+        f"CLAHE, limit {LIMIT}, {TILES}×{TILES} tiles",
+        "lowlight-enhancer",
+    ]
+    means = [
+        np.mean([peak_signal_noise_ratio(bright, method(dark)) for dark, bright in pairs])
+        for pairs in [samples("evaluation", 8)]
+        for method in (lambda dark: dark, by_gamma, by_clahe)
+    ]
+    assert [*found.values()][:3] == pytest.approx(means)
+    assert found["lowlight-enhancer"] == max(found.values())
+
+
 def test_dark_pictures_are_dark_and_depend_on_the_seed_and_the_epoch_alone() -> None:
     first, again, second = (samples("training", 3, epoch=epoch) for epoch in (0, 0, 1))
     for one, two in zip(first, again, strict=True):

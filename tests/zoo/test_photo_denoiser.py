@@ -86,10 +86,20 @@ def test_it_is_worth_more_than_the_noise_and_than_non_local_means() -> None:
             given = torch.from_numpy(noisy[None].astype(np.float32) / 255).movedim(-1, 1)
             found = network(given)[0].movedim(0, -1).numpy()
         denoised.append((clean, np.floor(found * 255 + 0.5).astype(np.uint8)))
-        # The kind and strength that compare.py finds best on training photographs.
-        means.append((clean, np.asarray(cv2.fastNlMeansDenoising(noisy, None, 23, 7, 21))))
+        # The kind, window and strength that compare.py finds best on training photographs.
+        means.append((clean, np.asarray(cv2.fastNlMeansDenoising(noisy, None, 23, 3, 21))))
     assert decibels(denoised) >= decibels([(clean, noisy) for noisy, clean in held_out]) + 3
     assert decibels(denoised) > decibels(means)
+
+
+def test_what_it_is_compared_with_is_tuned_on_other_pictures() -> None:
+    compare: Any = load_factory("compare:compare", MODEL, "compare")
+    found = compare(pieces=1, held_out=4)
+    noisy, tuned, network = found.values()
+    assert [*found][1].startswith("non-local means")
+    pairs = [(clean, noisy) for noisy, clean in samples("evaluation", 4)]
+    assert noisy == pytest.approx(decibels(pairs))
+    assert noisy + 3 < tuned < network
 
 
 def test_noise_has_25_levels() -> None:

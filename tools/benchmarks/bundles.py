@@ -10,11 +10,10 @@ __all__ = ["ROOT", "WORKSPACE", "bundle", "edgeprep"]
 ROOT = Path(__file__).resolve().parents[2]
 WORKSPACE = ROOT / "build" / "bench"
 MODELS = Path(__file__).parent / "models"
+ZOO = ROOT / "model_zoo"
 RECIPES = {
-    "digits-mobilenet": ROOT / "model_zoo" / "digits-mobilenet" / "recipe.toml",
-    "digits-pipeline": ROOT / "model_zoo" / "digits-mobilenet" / "pipeline.toml",
-    "digits-detector": ROOT / "model_zoo" / "digits-detector" / "recipe.toml",
-    "digits-resnet": ROOT / "model_zoo" / "digits-resnet" / "recipe.toml",
+    **{path.parent.name: path for path in ZOO.glob("*/recipe.toml")},
+    "digits-pipeline": ZOO / "digits-mobilenet" / "pipeline.toml",
     **{path.stem: path for path in MODELS.glob("*.toml")},
 }
 # `--reuse` sets it: a bundle that is there is taken as it is.
