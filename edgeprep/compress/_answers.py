@@ -42,7 +42,7 @@ def match_answers(teacher: Teacher, bench: Workbench) -> Answers:
     given = [tuple(output.shape) for output in example]
     if order is not None:
         given = [tuple(output.shape) for output in answer(teacher.example())]
-    wanted = [output.shape for output in bench.source.outputs]
+    wanted = [output.shape for output in bench.source.answers]
     if len(given) != len(wanted):
         rule = f"must have as many outputs as the network, {len(wanted)}"
         raise RecipeError(f"distil.teacher: {rule}, got {len(given)} from {teacher.description}")

@@ -13,6 +13,7 @@ from edgeprep.compress.distil import Distil
 from edgeprep.errors import RecipeError
 from edgeprep.interfaces import Workbench
 from edgeprep.train.objective import check_imitation
+from edgeprep.train.unroll import unrolled
 
 __all__ = ["distil"]
 
@@ -56,7 +57,8 @@ def _hints(step: Distil, student: torch.nn.Module, teacher: Teacher, bench: Work
     students = find_modules(student, step.hints, "student")
     teachers = _modules_of_teacher(step, teacher)
     with recorded(students) as ours, recorded(teachers) as theirs, torch.no_grad():
-        student.eval()(torch.zeros(bench.source.network_input.shape))
+        whole = unrolled(student.eval(), bench.source.states)
+        whole(torch.zeros(bench.source.sample_shape))
         teacher.answer(teacher.example())
     return Hints(step.hints, students, teachers, ours, theirs, seed=bench.seed)
 

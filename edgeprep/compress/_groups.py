@@ -10,13 +10,18 @@ from torch_pruning.dependency import DependencyGraph  # type: ignore[import-unty
 
 from edgeprep.compress._closure import Closure, Drifting, close
 from edgeprep.compress._heads import Attention, find_attentions, shrink_attention
+from edgeprep.compress._remembering import PRUNERS, Remembering, State
 from edgeprep.errors import ConvertError
+from edgeprep.schema import name_first
 from edgeprep.schema.foreign import name_fault
+from edgeprep.tensors import TensorSpec
 from edgeprep.train.outputs import flatten_outputs
 
 __all__ = ["Group", "Item", "NetworkGraph"]
 
 _RETURNED = "what the network returns"
+_REMEMBERED = "is remembered with them, whose shape the recipe says"
+_NAMED = 2  # so many states are named; the rest are counted
 _NOT_FOLLOWED = "they are shuffled, cut or repeated on their way to the layers that read them"
 
 
@@ -85,7 +90,8 @@ class NetworkGraph:
 
     Args:
         network: in eval mode, with parameters that require gradients, by which it is traced.
-        example: what it takes, `(1, …)`.
+        example: all that it takes, `(1, …)` each.
+        states: what of that are states, the last ones; their channels stay.
 
     Attributes:
         groups: all groups of channels, those that cannot go with the reason.
@@ -94,15 +100,22 @@ class NetworkGraph:
         ConvertError: the network cannot be traced.
     """
 
-    def __init__(self, network: torch.nn.Module, example: torch.Tensor) -> None:
+    def __init__(
+        self,
+        network: torch.nn.Module,
+        example: tuple[torch.Tensor, ...],
+        states: Sequence[TensorSpec] = (),
+    ) -> None:
         self._network = network
+        self._whole = Remembering(network, states) if states else None
         try:
             with torch.enable_grad():
                 self._graph: Any = DependencyGraph().build_dependency(
-                    network,
+                    self._whole or network,
                     example_inputs=example,
                     # Otherwise it tries several ways, and hides what the first one raised.
-                    forward_fn=lambda called, given: called(given),
+                    forward_fn=lambda called, given: called(*given),
+                    customized_pruners=PRUNERS if states else None,
                     output_transform=_traced,
                     verbose=False,
                 )
@@ -151,6 +164,8 @@ class NetworkGraph:
                 if item.dep.target.module in self._paths and self._is_outgoing(item.dep)
             ),
         )
+        if states := sorted({*map(self._state_of, items)} - {""}):
+            return group.staying(f"{name_first(_NAMED, states)} {_REMEMBERED}")
         if any(map(self._is_returned, items)):
             return group.staying(_RETURNED)
         for item in items:
@@ -215,6 +230,13 @@ class NetworkGraph:
         return node.type == ops.OPTYPE.OUTPUT or (
             self._is_outgoing(item.dep) and not node.outputs and node.type != ops.OPTYPE.PARAMETER
         )
+
+    def _state_of(self, item: Any) -> str:
+        """The state that an item's channels are of; "" for none."""
+        node = item.dep.target
+        if isinstance(node.module, State):
+            return node.module.name
+        return "" if self._whole is None else self._whole.names.get(node.grad_fn, "")
 
     def all_of(self, group: Group) -> Any:
         """All channels of `group`, as the library's importances take them."""

@@ -10,6 +10,7 @@ from edgeprep.compress._groups import Group, NetworkGraph
 from edgeprep.compress.prune import Importance
 from edgeprep.errors import RecipeError
 from edgeprep.interfaces import Workbench
+from edgeprep.train.unroll import unrolled
 
 __all__ = ["collect_gradients", "rank_units"]
 
@@ -44,7 +45,7 @@ def collect_gradients(network: torch.nn.Module, bench: Workbench, samples: int) 
     Raises:
         RecipeError: the recipe names no training data, or they have no labels.
     """
-    objective = bench.objective
+    objective, whole = bench.objective, unrolled(network, bench.source.states)
     for inputs, labels in bench.batches(samples):
         if labels is None:
             raise RecipeError(
@@ -53,7 +54,7 @@ def collect_gradients(network: torch.nn.Module, bench: Workbench, samples: int) 
             )
         with torch.enable_grad():
             # Weighted, as the last batch may be a smaller one.
-            loss = objective.loss(network, inputs, labels) * len(inputs)
+            loss = objective.loss(whole, inputs, labels) * len(inputs)
         torch.autograd.backward(loss)
     for parameter in network.parameters():
         if parameter.grad is None:

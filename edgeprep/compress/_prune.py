@@ -15,8 +15,9 @@ from edgeprep.compress._trial import find_fixed
 from edgeprep.compress.prune import Prune
 from edgeprep.data import warn
 from edgeprep.errors import ConvertError, RecipeError
-from edgeprep.interfaces import Workbench
+from edgeprep.interfaces import Source, Workbench
 from edgeprep.schema import name_first
+from edgeprep.tensors import TensorSpec
 from edgeprep.train.modules import inside, match_pattern, match_patterns
 from edgeprep.train.outputs import flatten_outputs
 
@@ -42,11 +43,11 @@ def prune(
         for pattern, ratio in settings.limits.items()
     )
     learning = {name: value.requires_grad for name, value in network.named_parameters()}
-    example = torch.randn(
-        bench.source.network_input.shape, generator=torch.Generator().manual_seed(0)
-    )
+    example, states = _example(bench.source), bench.source.states
     shapes = _shapes(network, example)
-    work = _Work(settings=settings, bench=bench, example=example, limits=limits, words=words)
+    work = _Work(
+        settings=settings, bench=bench, example=example, states=states, limits=limits, words=words
+    )
     with bench.step("prune: find groups of channels") as done:
         groups = work.open(network, keep)
         free = [group for group in groups if not group.fixed]
@@ -82,17 +83,18 @@ class _Work:
 
     settings: Prune
     bench: Workbench
-    example: torch.Tensor
+    example: tuple[torch.Tensor, ...]
+    states: Sequence[TensorSpec]
     limits: Sequence[tuple[Sequence[str], float]]
     words: Words
 
     def open(self, network: torch.nn.Module, keep: Sequence[str]) -> list[Group]:
         """The groups of channels, with the reason of each that stays."""
         network.requires_grad_()
-        graph = NetworkGraph(network, self.example)
+        graph = NetworkGraph(network, self.example, self.states)
         groups = [self._checked(graph, group, keep) for group in graph.groups]
         free = [group for group in groups if not group.fixed]
-        fixed = find_fixed(network, self.example, free)
+        fixed = find_fixed(network, self.example, free, self.states)
         return [group.staying(fixed.get(group.path, group.fixed)) for group in groups]
 
     def _checked(self, graph: NetworkGraph, group: Group, keep: Sequence[str]) -> Group:
@@ -111,7 +113,8 @@ class _Work:
     def choose(self, network: torch.nn.Module, free: Sequence[Group]) -> Kept:
         """How many units each group keeps in the end."""
         settings = self.settings
-        ranks = self._rank(network, NetworkGraph(network, self.example), free)
+        graph = NetworkGraph(network, self.example, self.states)
+        ranks = self._rank(network, graph, free)
 
         def share(ratio: float, *, strict: bool = False) -> Kept:
             return share_out(
@@ -183,7 +186,7 @@ class _Work:
     def shrink(self, network: torch.nn.Module, kept: Kept) -> torch.nn.Module:
         """`network`, in its place, with the most important units of each group alone."""
         network.requires_grad_()
-        graph = NetworkGraph(network, self.example)
+        graph = NetworkGraph(network, self.example, self.states)
         losing = [g for g in graph.groups if kept.get(g.path, g.units) < g.units]
         ranks = self._rank(network, graph, losing)
         for group in losing:
@@ -200,9 +203,18 @@ def _restore(network: torch.nn.Module, learning: Mapping[str, bool]) -> torch.nn
     return network
 
 
-def _shapes(network: torch.nn.Module, example: torch.Tensor) -> list[tuple[int, ...]]:
+def _example(source: Source) -> tuple[torch.Tensor, ...]:
+    """All that one call of the network takes, noise: states of zeros would hide what reads them."""
+    shapes = [source.sample_shape]
+    if source.states:
+        shapes = [spec.shape for spec in source.network_inputs]
+    random = torch.Generator().manual_seed(0)
+    return tuple(torch.randn(shape, generator=random) for shape in shapes)
+
+
+def _shapes(network: torch.nn.Module, example: tuple[torch.Tensor, ...]) -> list[tuple[int, ...]]:
     with torch.no_grad():
-        return [tuple(value.shape) for value in flatten_outputs(network(example)).values()]
+        return [tuple(value.shape) for value in flatten_outputs(network(*example)).values()]
 
 
 def _count(network: torch.nn.Module) -> int:

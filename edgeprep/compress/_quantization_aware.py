@@ -16,7 +16,9 @@ from edgeprep.compress.simulate import Simulation, simulated
 from edgeprep.compress.sites import Ranges
 from edgeprep.errors import ConvertError, RecipeError
 from edgeprep.interfaces import Objective, Quantization, Workbench
+from edgeprep.tensors import TensorSpec
 from edgeprep.train.modules import match_patterns
+from edgeprep.train.unroll import unrolled
 
 if TYPE_CHECKING:
     from edgeprep.compress.quantization_aware import QuantizationAware
@@ -40,10 +42,11 @@ def fine_tune(
 ) -> torch.nn.Module:
     """See `QuantizationAware.apply`."""
     levels, policy = _levels(settings, bench), bench.source.quantization
+    states = bench.source.states
     samples = _samples(network, bench)
-    teacher = deepcopy(network).eval()
+    teacher = unrolled(deepcopy(network).eval(), states)
     with bench.step("simulate int8") as done:
-        ranges = collect_ranges(network, samples, policy)
+        ranges = collect_ranges(network, samples, policy, states)
         kept = match_patterns(network, settings.keep_float, "quantization-aware.keep_float")
         always = [path.removeprefix(_NETWORK) for path in bench.source.keep_float]
         layers = ranges.layers_without([*kept, *always])
@@ -51,9 +54,13 @@ def fine_tune(
             rule = "quantization-aware.keep_float: must leave a layer to be quantized"
             got = [*settings.keep_float, *always]
             raise ConvertError(f"{rule}, got {got!r}; name fewer of them, or leave the pass out")
-        before = _snr_db(teacher, network, ranges, samples, layers, levels[0])
+        with simulated(network, ranges, layers=layers, levels=levels[0]):
+            noisy = [run_network(unrolled(network, states), batch) for batch in samples]
+        before = snr_db([run_network(teacher, batch) for batch in samples], noisy)
         done(f"{len(layers)} layers in int8, signal to noise {before:.1f} dB")
-    with fine_tuning(network, ranges, samples, layers=layers, levels=levels, policy=policy):
+    with fine_tuning(
+        network, ranges, samples, layers=layers, levels=levels, policy=policy, states=states
+    ):
         network = bench.fine_tune(
             network,
             name="quantization-aware",
@@ -73,6 +80,7 @@ def fine_tuning(
     layers: Collection[str],
     levels: Sequence[int],
     policy: Quantization = _MIN_MAX,
+    states: Sequence[TensorSpec] = (),
 ) -> Iterator[None]:
     """Inside, every call of `network` is simulated, with ranges that follow its weights.
 
@@ -91,11 +99,15 @@ def fine_tuning(
             are right on one grid alone can be worse elsewhere than they were before: on a finer
             grid, and in float, which other variants need. Scores are those of the first.
         policy: that of `ranges`.
+        states: what `network` takes after a picture. Samples are clips then, and a step of training
+            is a clip from its beginning, where all states are zeros.
 
     Source: arXiv:1712.05877, section 3, for training with folded batch norms and simulated
     rounding; arXiv:1806.08342, section 3, for frozen statistics.
     """
-    simulation = _Training(network, ranges, samples, layers=layers, levels=levels, policy=policy)
+    simulation = _Training(
+        network, ranges, samples, layers=layers, levels=levels, policy=policy, states=states
+    )
     limits = torch.tensor([ranges.limits[place] for place in ranges.limits], dtype=torch.float32)
     network.register_buffer(_LIMITS, limits)
     network.register_buffer(_COUNT, torch.zeros((), dtype=torch.int64))
@@ -139,8 +151,10 @@ class _Training(Simulation):
         layers: Collection[str],
         levels: Sequence[int],
         policy: Quantization,
+        states: Sequence[TensorSpec],
     ) -> None:
         super().__init__(network, ranges, layers=layers, levels=levels[0])
+        self._states = states
         self._samples = samples
         self._turns = levels
         self._policy = policy
@@ -157,6 +171,8 @@ class _Training(Simulation):
         for module in self.network.modules():
             if isinstance(module, torch.nn.modules.batchnorm._NormBase):
                 module.eval()
+        if any(bool(state.any()) for state in inputs[1:]):
+            return  # one grid serves a clip to its end
         due = not training or int(count) % _STEPS == 0
         if due and int(count) != int(measured):
             self._measure()
@@ -183,7 +199,7 @@ class _Training(Simulation):
             self.network.eval()
             moved = (batch.to(limits.device) for batch in self._samples)
             batches = (as_taken_by(self.network, batch) for batch in moved)
-            found = collect_ranges(self.network, batches, self._policy)
+            found = collect_ranges(self.network, batches, self._policy, self._states)
         finally:
             self._measuring = False
             for module, mode in modes.items():
@@ -210,21 +226,8 @@ def _levels(settings: "QuantizationAware", bench: Workbench) -> tuple[int, ...]:
 
 
 def _samples(network: torch.nn.Module, bench: Workbench) -> tuple[torch.Tensor, ...]:
-    taken, rows = bench.source.calibration_preprocessed, bench.source.network_input.shape[0]
-    if len(taken) < rows:
+    samples = bench.source.whole_samples()
+    if not samples:
         remedy = "quantization-aware fine-tuning measures ranges of values with it"
         raise RecipeError(f"data.calibration: required key is missing; {remedy}")
-    return make_batches(network, taken, samples=_MOST_SAMPLES, rows=rows)
-
-
-def _snr_db(
-    teacher: torch.nn.Module,
-    network: torch.nn.Module,
-    ranges: Ranges,
-    samples: Sequence[torch.Tensor],
-    layers: Collection[str],
-    levels: int,
-) -> float:
-    expected = [run_network(teacher, batch) for batch in samples]
-    with simulated(network, ranges, layers=layers, levels=levels):
-        return snr_db(expected, [run_network(network, batch) for batch in samples])
+    return make_batches(unrolled(network, bench.source.states), samples, samples=_MOST_SAMPLES)

@@ -1,5 +1,6 @@
 """Students: the network as it is, narrower, of fewer blocks, or started anew."""
 
+from collections.abc import Callable
 from math import ceil
 
 import torch
@@ -10,6 +11,7 @@ from edgeprep.compress.prune import Prune
 from edgeprep.errors import ConvertError, RecipeError
 from edgeprep.interfaces import Workbench
 from edgeprep.schema import name_first
+from edgeprep.train.unroll import unrolled
 
 __all__ = ["derive_student"]
 
@@ -32,7 +34,8 @@ def derive_student(step: Distil, network: torch.nn.Module, bench: Workbench) -> 
         ConvertError: no channel of it can go.
     """
     if step.depth < 1:
-        drop_blocks(network, step.depth, torch.zeros(bench.source.network_input.shape))
+        whole = unrolled(network, bench.source.states)
+        drop_blocks(network, step.depth, lambda: whole(torch.zeros(bench.source.sample_shape)))
     if step.width < 1:
         network = narrow(network, step.width, bench)
     if step.start == "scratch":
@@ -64,16 +67,21 @@ def narrow(network: torch.nn.Module, width: float, bench: Workbench) -> torch.nn
         raise type(error)(f"distil.width: {text}") from error
 
 
-def drop_blocks(network: torch.nn.Module, depth: float, example: torch.Tensor) -> None:
+def drop_blocks(network: torch.nn.Module, depth: float, run: Callable[[], object]) -> None:
     """Put the identity in the place of the last of repeated blocks, in every sequence of them.
 
     A block is a member of a `Sequential` with two layers or more that gives what it takes the
     shape of. Of `n` in a sequence, `ceil(depth · n)` stay. Paths of modules stay what they were.
 
+    Args:
+        network: it is changed in its place.
+        depth: what is kept.
+        run: has it compute an example.
+
     Raises:
         RecipeError: there is no such block.
     """
-    sequences = _sequences(network, _shapes(network, example))
+    sequences = _sequences(network, _shapes(network, run))
     dropped = 0
     for sequence, repeated in sequences:
         for index in repeated[ceil(depth * len(repeated)) :]:
@@ -118,7 +126,7 @@ def start_anew(network: torch.nn.Module, seed: int) -> None:
                 reset()
 
 
-def _shapes(network: torch.nn.Module, example: torch.Tensor) -> Shapes:
+def _shapes(network: torch.nn.Module, run: Callable[[], object]) -> Shapes:
     """What every module takes and gives, where that is one tensor each."""
     shapes: Shapes = {}
 
@@ -130,7 +138,8 @@ def _shapes(network: torch.nn.Module, example: torch.Tensor) -> Shapes:
     handles = [module.register_forward_hook(note) for module in network.modules()]
     try:
         with torch.no_grad():
-            network.eval()(example)
+            network.eval()
+            run()
     finally:
         for handle in handles:
             handle.remove()

@@ -1,11 +1,15 @@
 """Teachers: a recipe's network, a bundle on its engine, or what a factory makes."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from edgeprep.compress._looking import Looking, check_frames
 from edgeprep.compress._views import view_of
 from edgeprep.compress.distil import TeacherFactory
 from edgeprep.compress.floating import as_taken_by
@@ -14,12 +18,14 @@ from edgeprep.interfaces import Runner, Workbench
 from edgeprep.recipe import ModelTable, Recipe, load_recipe
 from edgeprep.registry import Registry
 from edgeprep.runtime.candidates import list_candidates
+from edgeprep.runtime.memory import answer
 from edgeprep.runtime.opened import OpenedBundle
 from edgeprep.stages.chain import Chain
 from edgeprep.stages.primitives.torch import ChainModule
-from edgeprep.tensors import ImageSpec
+from edgeprep.tensors import ImageSpec, TensorSpec
 from edgeprep.train.network import load_network
 from edgeprep.train.outputs import flatten_outputs
+from edgeprep.train.unroll import through
 from edgeprep.train.views import View
 
 __all__ = ["Teacher", "open_teacher", "teacher_files"]
@@ -69,9 +75,11 @@ class NetworkTeacher(Teacher):
     Args:
         network: in eval mode.
         description: in words.
-        taken: the shape of what the student takes, `(1, …)`.
+        taken: the shape of a sample of the student, `(1, …)`.
         chain: its own preprocessing, whose share of the host is in `view`; None: that of the
             student.
+        states: what it takes after a picture.
+        frames: how many pictures it takes at once; None: as many as the student.
     """
 
     def __init__(
@@ -81,21 +89,28 @@ class NetworkTeacher(Teacher):
         *,
         taken: tuple[int, ...],
         chain: Chain | None = None,
+        states: Sequence[TensorSpec] = (),
+        frames: int | None = None,
     ) -> None:
         self.description = description
         self.network = network.eval().requires_grad_(requires_grad=False)
-        self._whole: torch.nn.Module = network
+        self._whole = Looking(network, states, frames)
         self._example = torch.zeros(taken)
         self._chain = chain
+        self._preprocessing: torch.nn.Module | None = None
         if chain is not None:
             _, graph = chain.cut("split")
-            self._whole = torch.nn.Sequential(ChainModule(graph), network)
-            self._example = torch.zeros(graph.input.shape(), dtype=torch.uint8)
+            self._preprocessing = ChainModule(graph)
+            first = taken[:2] if _is_clip(taken) else (1,)
+            shape = (*first, *graph.input.shape()[1:])
+            self._example = torch.zeros(shape, dtype=torch.uint8)
 
     def answer(self, inputs: torch.Tensor) -> Outputs:
         """See `Teacher.answer`."""
         self._whole.to(inputs.device).eval()
         with torch.no_grad():
+            if self._preprocessing is not None:
+                inputs = through(self._preprocessing.to(inputs.device), inputs)
             outputs = flatten_outputs(self._whole(as_taken_by(self._whole, inputs))).values()
         return tuple(output.float() for output in outputs)
 
@@ -117,6 +132,7 @@ class BundleTeacher(Teacher):
         name: as the recipe calls it.
         registry: where stages, tasks and backends are looked up.
         taken: the pictures that the student takes.
+        frames: how many there are in an example; None where the student takes single ones.
 
     Raises:
         BundleError: it is not a whole, unchanged bundle.
@@ -124,7 +140,14 @@ class BundleTeacher(Teacher):
         RecipeError: it cannot take the student's pictures.
     """
 
-    def __init__(self, path: Path, name: str, registry: Registry, taken: ImageSpec) -> None:
+    def __init__(
+        self,
+        path: Path,
+        name: str,
+        registry: Registry,
+        taken: ImageSpec,
+        frames: int | None = None,
+    ) -> None:
         opened = OpenedBundle.read(path, registry)
         self.description = f"bundle {name!r}"
         self.labels = getattr(opened.task, "labels", None)
@@ -142,14 +165,26 @@ class BundleTeacher(Teacher):
             self.close()
             rule = f"{self.description} must serve as it is"
             raise RecipeError(f"{rule}, got {error}") from error
-        self._shape = trial.reachable.variant.input.shape
+        variant = trial.reachable.variant
+        self._states, self._frames = variant.states, variant.input.shape[0]
+        self._shape: tuple[int, ...] = (1, *variant.input.shape[1:])
+        if frames is not None:
+            self._shape = (1, frames, *variant.input.shape[1:])
 
     def answer(self, inputs: torch.Tensor) -> Outputs:
         """See `Teacher.answer`."""
-        pictures = inputs.cpu().numpy()
-        rows = [self._runner.run((picture[np.newaxis].copy(),)) for picture in pictures]
+        samples = inputs if _is_clip(tuple(inputs.shape)) else inputs.unsqueeze(1)
+        rows = [self._answer(sample.copy()) for sample in samples.cpu().numpy()]
         outputs = (np.concatenate(parts) for parts in zip(*rows, strict=True))
         return tuple(torch.from_numpy(output).float().to(inputs.device) for output in outputs)
+
+    def _answer(self, sample: NDArray[np.uint8]) -> tuple[NDArray[Any], ...]:
+        """What the engine gives for `(frames, H, W, C)`; of several frames, at the last."""
+        if not self._states and self._frames == 1:
+            sample = sample[-1:]
+        elif not self._states:
+            check_frames(self._frames, len(sample))
+        return answer(self._runner.run, sample, self._states)
 
     def example(self) -> torch.Tensor:
         """See `Teacher.example`."""
@@ -176,7 +211,9 @@ def open_teacher(teacher: str | TeacherFactory, bench: Workbench) -> Teacher:
     if path.suffix != _BUNDLE:
         return _of_recipe(path, teacher, bench)
     try:
-        return BundleTeacher(path, teacher, bench.registry, bench.input)
+        shape = _example(bench)
+        frames = shape[1] if _is_clip(shape) else None
+        return BundleTeacher(path, teacher, bench.registry, bench.input, frames)
     except EdgePrepError as error:
         raise type(error)(f"distil.teacher: {error}") from error
 
@@ -225,8 +262,14 @@ def _of_factory(teacher: TeacherFactory, bench: Workbench) -> Teacher:
         network = load_network(model, bench.directory)
     except (RecipeError, CheckpointError) as error:
         raise type(error)(f"distil.teacher.{str(error).removeprefix('model.')}") from error
+    states = bench.source.states
+    if teacher.state is not None:
+        states = ModelTable(factory=teacher.factory, state=teacher.state).states
     opened = NetworkTeacher(
-        network, f"factory {teacher.factory!r}", taken=bench.source.network_input.shape
+        network,
+        f"factory {teacher.factory!r}",
+        taken=_example(bench),
+        states=states,
     )
     opened.labels = teacher.labels or getattr(bench.task, "labels", None)
     opened.scores = getattr(bench.task, "scores", None)
@@ -238,7 +281,8 @@ def _of_recipe(path: Path, name: str, bench: Workbench) -> Teacher:
     try:
         chain = Chain.of_recipe(recipe, bench.registry)
         student = Chain(input=bench.input, stages=bench.stages)
-        view = None if chain == student else view_of(chain.cut("split")[0], bench.input)
+        same = _of_one(chain) == _of_one(student)
+        view = None if same else view_of(chain.cut("split")[0], bench.input)
     except RecipeError as error:
         rule = f"recipe {name!r} must serve as it is"
         raise RecipeError(f"distil.teacher: {rule}, got {error}") from error
@@ -249,13 +293,32 @@ def _of_recipe(path: Path, name: str, bench: Workbench) -> Teacher:
     opened = NetworkTeacher(
         network,
         f"recipe {recipe.name!r}",
-        taken=bench.source.network_input.shape,
+        taken=_example(bench),
         chain=None if view is None else chain,
+        states=recipe.model.states,
+        frames=recipe.input.frames,
     )
     opened.view = view
     opened.labels = _strings(recipe.task.get("labels"))
     opened.scores = str(recipe.task.get("scores", "softmax")) if opened.labels else None
     return opened
+
+
+def _example(bench: Workbench) -> tuple[int, ...]:
+    """The shape of a sample of the student; where it takes clips of any length, as data have it."""
+    if not bench.source.states:
+        return bench.source.sample_shape
+    inputs, _ = next(bench.batches(1))
+    return tuple(inputs.shape)
+
+
+def _is_clip(shape: tuple[int, ...]) -> bool:
+    return len(shape) == 5  # samples, frames, and the axes of a picture
+
+
+def _of_one(chain: Chain) -> Chain:
+    """`chain` for one picture at a time, whatever takes several of what it gives."""
+    return Chain(input=chain.input.replace(batch=1), stages=chain.stages)
 
 
 def _read(path: Path, name: str) -> Recipe:

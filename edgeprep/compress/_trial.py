@@ -17,10 +17,12 @@ from torch.overrides import TorchFunctionMode
 from edgeprep.compress._groups import Group, Item, NetworkGraph
 from edgeprep.errors import ConvertError
 from edgeprep.schema.foreign import name_fault
+from edgeprep.tensors import TensorSpec
 from edgeprep.train.outputs import flatten_outputs
 
 __all__ = ["find_fixed"]
 
+Example = tuple[torch.Tensor, ...]
 # What a mistake changes is a share of what the channels themselves changed, and may be a small one,
 # as in a softmax over scores that hardly differ. Rounding changes less: of these two, by dtype, the
 # share of the change, and that of the outputs. Some networks compute a softmax in float32 always.
@@ -28,40 +30,49 @@ _ALLOWED = {torch.float64: (1e-5, 1e-9), torch.float32: (1e-3, 1e-5)}
 
 
 def find_fixed(
-    network: torch.nn.Module, example: torch.Tensor, groups: Sequence[Group]
+    network: torch.nn.Module,
+    example: Example,
+    groups: Sequence[Group],
+    states: Sequence[TensorSpec] = (),
 ) -> Mapping[str, str]:
     """The groups that cannot be pruned though the graph says so: paths, each with the reason.
 
     Args:
         network: stays as it is.
-        example: what it takes, `(1, …)`.
+        example: all that it takes, `(1, …)` each.
         groups: those to try, of the network's graph.
+        states: see `NetworkGraph`.
     """
-    reason = _try(network, example, groups) if groups else ""
+    reason = _try(network, example, groups, states) if groups else ""
     if not reason:
         return {}
     if len(groups) == 1:
         return {groups[0].path: reason}
     half = len(groups) // 2
     found = {
-        **find_fixed(network, example, groups[:half]),
-        **find_fixed(network, example, groups[half:]),
+        **find_fixed(network, example, groups[:half], states),
+        **find_fixed(network, example, groups[half:], states),
     }
     # Each half is right and both together are not: neither can be told to be the wrong one.
     return found or {group.path: reason for group in groups}
 
 
-def _try(network: torch.nn.Module, example: torch.Tensor, groups: Sequence[Group]) -> str:
+def _try(
+    network: torch.nn.Module,
+    example: Example,
+    groups: Sequence[Group],
+    states: Sequence[TensorSpec],
+) -> str:
     """Why `groups` cannot lose channels; "" where they can."""
     try:
         dtype = torch.float64
         trial = _copy(network, dtype)
-        graph = NetworkGraph(trial, example.to(dtype))
+        graph = NetworkGraph(trial, _at(example, dtype), states)
     except ConvertError:  # a network that computes in float32 by its own word
         dtype = torch.float32
         trial = _copy(network, dtype)
-        graph = NetworkGraph(trial, example)
-    example = example.to(dtype)
+        graph = NetworkGraph(trial, example, states)
+    example = _at(example, dtype)
     paths = {group.path for group in groups}
     chosen = [
         (group, _half(group.units))
@@ -120,8 +131,12 @@ def _copy(network: torch.nn.Module, dtype: torch.dtype) -> torch.nn.Module:
     return copy
 
 
-def _outputs(network: torch.nn.Module, example: torch.Tensor) -> list[torch.Tensor]:
-    return [value.double() for value in flatten_outputs(network(example)).values()]
+def _at(example: Example, dtype: torch.dtype) -> Example:
+    return tuple(one.to(dtype) for one in example)
+
+
+def _outputs(network: torch.nn.Module, example: Example) -> list[torch.Tensor]:
+    return [value.double() for value in flatten_outputs(network(*example)).values()]
 
 
 def _mask(item: Item) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from msgspec import Meta
 
 from edgeprep.interfaces import Need, Pass, Reading, Workbench
+from edgeprep.recipe.tables import StateTable
 
 if TYPE_CHECKING:
     import torch
@@ -29,12 +30,15 @@ class TeacherFactory:
         weights: a file of weights, relative to the recipe; absent where the factory loads them.
         labels: the name of each class, in the order of its output; absent where it is that of the
             student.
+        state: what it takes after a picture, as `[[model.state]]`; absent: what the student does.
+            Where it is empty it takes whole clips `(N, frames, …)`.
     """
 
     factory: Text
     arguments: Mapping[str, object] = field(default_factory=dict)
     weights: Text | None = None
     labels: tuple[Text, ...] | None = None
+    state: tuple[StateTable, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +67,8 @@ class Distil(Pass):
     Attributes:
         teacher: the path of a recipe, of a directory with a `recipe.toml`, or of a bundle, from
             the recipe's directory; or a factory. A recipe and a bundle see pictures as they
-            prescribe themselves.
+            prescribe themselves; of a clip all frames, where they remember or take several, or else
+            the last one.
         temperature: what logits are divided by, on both sides; the higher, the more the unlikely
             classes count.
         weight: of the teacher's answers, in 0..1.

@@ -23,7 +23,9 @@ from edgeprep.errors import ConvertError, EdgePrepError
 from edgeprep.interfaces import Quantization
 from edgeprep.ranges import Histogram, choose_range
 from edgeprep.schema.foreign import name_fault
+from edgeprep.tensors import TensorSpec
 from edgeprep.train.outputs import flatten_outputs
+from edgeprep.train.unroll import unrolled
 
 __all__ = ["collect_ranges", "floating_outputs", "run_network"]
 
@@ -32,26 +34,31 @@ _MIN_MAX = Quantization()
 
 
 def collect_ranges(
-    network: torch.nn.Module, inputs: Iterable[torch.Tensor], policy: Quantization = _MIN_MAX
+    network: torch.nn.Module,
+    inputs: Iterable[torch.Tensor],
+    policy: Quantization = _MIN_MAX,
+    states: Sequence[TensorSpec] = (),
 ) -> Ranges:
     """The operators of `network`, with the ranges of what they give for `inputs`.
 
     Args:
         network: in eval mode, float32; or in another precision, in which it is trained.
-        inputs: batches, each as `network` takes it.
+        inputs: batches, each as `network` takes it; or where it remembers clips, all of whose
+            frames count.
         policy: its calibrator chooses the ranges, as in exporters.
+        states: what `network` takes after a picture.
 
     Raises:
         ConvertError: the network does not take them, computes NaN, other operators for other
             inputs, or nothing that can be quantized.
     """
-    collector = _Collector(network, policy)
+    collector, whole = _Collector(network, policy), unrolled(network, states)
     with collector.on_network():
         for batch in inputs:
             if batch.dtype != (wanted := dtype_of(network)):
                 rule = f"simulated int8: inputs must be {name_dtype(wanted)}"
                 raise ConvertError(f"{rule}, got {name_dtype(batch.dtype)}")
-            run_network(network, batch)
+            run_network(whole, batch)
     return collector.ranges()
 
 

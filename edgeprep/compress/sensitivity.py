@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from edgeprep.compress.batches import each_batch, make_batches
+from edgeprep.compress.batches import Inputs, each_batch, make_batches
 from edgeprep.compress.grid import WEIGHT_LEVELS
 from edgeprep.compress.noise import decibels, power, snr_db
 from edgeprep.compress.observed import collect_ranges, run_network
@@ -18,6 +18,8 @@ from edgeprep.compress.sites import Ranges
 from edgeprep.compress.watch import Place
 from edgeprep.errors import ConvertError
 from edgeprep.interfaces import Quantization
+from edgeprep.tensors import TensorSpec
+from edgeprep.train.unroll import unrolled
 
 __all__ = ["LayerCost", "Sensitivity", "confirm", "measure", "rank_layers"]
 
@@ -67,6 +69,7 @@ class Sensitivity:
         expected: what it gives for them in float.
         rows: see `measure`.
         levels: see `simulated`.
+        states: see `measure`.
     """
 
     network: torch.nn.Module
@@ -76,6 +79,7 @@ class Sensitivity:
     expected: tuple[Sequence[torch.Tensor], ...]
     rows: int = 1
     levels: int = 127
+    states: tuple[TensorSpec, ...] = ()
 
     @property
     def samples(self) -> int:
@@ -121,7 +125,8 @@ class Sensitivity:
 
     def _snr_of(self, layers: Collection[str]) -> float:
         with simulated(self.network, self.ranges, layers=layers, levels=self.levels):
-            noisy = [run_network(self.network, batch) for batch in self.batches]
+            whole = unrolled(self.network, self.states)
+            noisy = [run_network(whole, batch) for batch in self.batches]
         return snr_db(self.expected, noisy)
 
 
@@ -142,33 +147,41 @@ def rank_layers(
 
 def measure(
     network: torch.nn.Module,
-    inputs: NDArray[np.float32],
+    inputs: Inputs,
     *,
     samples: int | None = None,
     rows: int = 1,
     policy: Quantization = _AUTO,
+    states: tuple[TensorSpec, ...] = (),
 ) -> Sensitivity:
     """Quantize each layer of `network` alone, and see what that does to its outputs.
 
     Args:
         network: in eval mode, float32.
-        inputs: `(samples, …)`, float32, as the network takes them. Ranges are of all of them.
+        inputs: `(samples, …)`, float32, as the network takes them; or each as it takes it alone.
+            Ranges are of all of them.
         samples: how many of them, spread evenly, are run for every layer; None: 32, or as few as 4
             of a large network.
-        rows: so many of `inputs` are one sample, which the network takes at once.
+        rows: so many rows of `inputs` are one sample, which the network takes at once.
         policy: how ranges are chosen, and how much of int8 weights use; "auto" is the same as
             "reduced" here, the less exact of what formats make of it.
+        states: what `network` takes after a picture. Samples are clips then, and what it answers at
+            their ends is compared, with all that has added up in the states.
 
     Raises:
         ConvertError: there are no samples, the network cannot be simulated, or it gives nothing but
             zeros.
     """
     levels = WEIGHT_LEVELS[policy.weight_range]
-    every = each_batch(network, inputs, samples=len(inputs), rows=rows)
-    ranges = collect_ranges(network, every, policy)
-    count = _affordable(ranges) if samples is None else samples
-    batches = make_batches(network, inputs, samples=count, rows=rows)
-    expected = tuple(run_network(network, batch) for batch in batches)
+    if not isinstance(inputs, np.ndarray):
+        rows = len(inputs[0]) if len(inputs) else 1
+    whole = unrolled(network, states)
+    every = each_batch(whole, inputs, samples=len(inputs), rows=rows)
+    ranges = collect_ranges(network, every, policy, states)
+    frames = max(part.shape[1] for part in inputs) if states else 1
+    count = _affordable(ranges, frames) if samples is None else samples
+    batches = make_batches(whole, inputs, samples=count, rows=rows)
+    expected = tuple(run_network(whole, batch) for batch in batches)
     if not any(float(value.abs().max()) for outputs in expected for value in outputs):
         raise ConvertError("sensitivity: outputs must differ from zero, got zeros for all samples")
     found = Sensitivity(
@@ -179,8 +192,9 @@ def measure(
         expected=expected,
         rows=rows,
         levels=levels,
+        states=states,
     )
-    own = _own_snrs(network, ranges, batches, levels)
+    own = _own_snrs(found)
     costs = []
     for path in filter(None, ranges.layers):
         costs.append(_cost(found, path, own.get(path, math.inf)))
@@ -203,9 +217,9 @@ def confirm(found: Sensitivity, drop: Callable[[], float], worst: int) -> tuple[
     return tuple(layers)
 
 
-def _affordable(ranges: Ranges) -> int:
-    """How many samples a ranking is to take: every layer has them run once."""
-    macs = sum(site.macs for site in ranges.sites) * len(ranges.layers)
+def _affordable(ranges: Ranges, frames: int) -> int:
+    """How many samples, of so many frames, a ranking is to take: every layer has them run once."""
+    macs = sum(site.macs for site in ranges.sites) * len(ranges.layers) * frames
     return min(_SAMPLES, max(_FEWEST_SAMPLES, _MACS // max(macs, 1)))
 
 
@@ -223,18 +237,17 @@ def _cost(found: Sensitivity, path: str, own: float) -> LayerCost:
     )
 
 
-def _own_snrs(
-    network: torch.nn.Module, ranges: Ranges, batches: Iterable[torch.Tensor], levels: int
-) -> dict[str, float]:
+def _own_snrs(found: Sensitivity) -> dict[str, float]:
     """By layer: signal to noise where it ends, while all others compute in float."""
-    side = _BySide(network, ranges, levels=levels)
+    side = _BySide(found.network, found.ranges, levels=found.levels)
+    whole = unrolled(found.network, found.states)
     with side.on_network():
-        for batch in batches:
-            run_network(network, batch)
-    found: dict[str, float] = {}
+        for batch in found.batches:
+            run_network(whole, batch)
+    own: dict[str, float] = {}
     for place, (signal, noise) in side.powers.items():
-        found[place.path] = min(found.get(place.path, math.inf), decibels(signal, noise))
-    return found
+        own[place.path] = min(own.get(place.path, math.inf), decibels(signal, noise))
+    return own
 
 
 class _BySide(Simulation):

@@ -42,7 +42,7 @@ class Compression:
         plan: of the conversion.
         steps: where results lie.
         scratch: a directory that is gone when the conversion ends.
-        image: a graph input, `(1, H, W, C)`, to measure latency with.
+        image: a graph input to measure latency with, `(1, H, W, C)`, or a clip.
         wrap: a network as the source of exporters.
         describe: what has become of a network, in a few words.
         training: the recipe's training data; called when a pass asks for them.
@@ -117,7 +117,7 @@ class Compression:
         # that only `forward` reads.
         with suppress(CheckpointError, RecipeError):
             rebuilt = load_compressed(deepcopy(self.loaded), path).eval()
-            answers = [self.wrap(one).run(self.image) for one in (rebuilt, network)]
+            answers = [self.wrap(one).answer(self.image) for one in (rebuilt, network)]
             if repr(rebuilt) == repr(network) and relative_error(*answers) < _SAME:
                 keep_only(path, path.with_name(_WARNINGS))
                 return

@@ -1,14 +1,19 @@
 """How the ranges that a recipe's variants get fit its calibration and evaluation data."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from edgeprep.conversion.noted import Noted
 from edgeprep.conversion.plan import make_plan
 from edgeprep.conversion.scratch import scratch_directory
+from edgeprep.conversion.source import NetworkSource
 from edgeprep.conversion.steps import Steps
 from edgeprep.conversion.underway import Conversion
-from edgeprep.data import Progress, silent
+from edgeprep.data import Prepared, Progress, silent
 from edgeprep.interfaces import CALIBRATED, RangeCoverage
 from edgeprep.recipe import Recipe
 from edgeprep.registry import Registry, default_registry
@@ -54,18 +59,34 @@ def collect_coverage(
                 if planned.precision not in CALIBRATED:
                     continue
                 source = conversion.sources[planned.placement].keeping(maker.kept[planned.name])
-                held_out = conversion.grounds[planned.placement].held_out.inputs
-                clips = bool(conversion.grounds[planned.placement].held_out.starts)
-                stride = max(1, len(held_out) // _SAMPLES)
+                held_out = conversion.grounds[planned.placement].held_out
                 with progress(f"ranges of {planned.name}") as done:
                     found[planned.name] = planned.exporter.coverage(
                         source.quantized_by(planned.quantization),
                         planned.precision,
-                        # Frames of a clip say nothing apart from each other.
-                        held_out[::stride] if plan.evaluation and not clips else None,
+                        _feeds(source, held_out) if plan.evaluation else None,
                     )
                     done(f"{len(found[planned.name])} activations")
     return found
+
+
+def _feeds(source: NetworkSource, held_out: Prepared) -> Iterator[tuple[NDArray[Any], ...]]:
+    """What the graph takes of some samples; of films frame by frame, with the source's states."""
+    if not source.states and source.input.shape[0] == 1:
+        for row in _spread(len(held_out.inputs), _SAMPLES):
+            yield (held_out.inputs[row : row + 1],)
+        return
+    # As many frames as there would be pictures.
+    most = max(1, len(held_out) * _SAMPLES // len(held_out.inputs)) if source.states else _SAMPLES
+    for index in _spread(len(held_out), most):
+        clip = held_out.picture(index)
+        yield from source.taking(clip) if source.states else [(clip,)]
+
+
+def _spread(count: int, most: int) -> list[int]:
+    """So many numbers at most of `count`, from the first to the last."""
+    chosen: list[int] = np.linspace(0, count - 1, min(count, most)).astype(int).tolist()
+    return chosen
 
 
 def describe_coverage(coverage: tuple[RangeCoverage, ...]) -> str:

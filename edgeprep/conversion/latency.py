@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from functools import partial
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from edgeprep.conversion.plan import PlannedVariant
@@ -19,7 +19,7 @@ _ROUNDS = 9
 def latencies(
     planned: PlannedVariant,
     models: Sequence[Model],
-    image: NDArray[np.uint8],
+    feed: tuple[NDArray[Any], ...],
     precision: Precision = "fp32",
 ) -> tuple[float, ...]:
     """The latency of each model, in milliseconds, measured in turns on one thread.
@@ -27,7 +27,7 @@ def latencies(
     Args:
         planned: gives the backend; its own precision does not matter.
         models: of one format.
-        image: `(1, H, W, C)`, uint8, what all of them take.
+        feed: what all of them take: `(1, H, W, C)`, uint8, or a clip, and the states.
         precision: what they compute in.
 
     Raises:
@@ -41,9 +41,9 @@ def latencies(
             runner = planned.backend.load(model, device, options)
             runners.append(stack.enter_context(closing(runner)))
         # In turns: whatever else the machine does disturbs all of them.
-        rounds = [[_burst(runner, image) for runner in runners] for _ in range(_ROUNDS)]
+        rounds = [[_burst(runner, feed) for runner in runners] for _ in range(_ROUNDS)]
     return tuple(summarize(bursts).median_ms for bursts in zip(*rounds, strict=True))
 
 
-def _burst(runner: Runner, image: NDArray[np.uint8]) -> list[float]:
-    return measure_burst(partial(runner.run, (image,)))
+def _burst(runner: Runner, feed: tuple[NDArray[Any], ...]) -> list[float]:
+    return measure_burst(partial(runner.run, feed))

@@ -34,7 +34,6 @@ def check_passes(
             be distilled for.
         DataError: the training data are not there.
     """
-    _check_single(passes, recipe)
     learning = False
     for index, step in enumerate(passes):
         where = f"compress[{index}]"
@@ -50,20 +49,6 @@ def check_passes(
         _check_files(step, recipe, where)
     if learning:
         open_training(recipe, chain=chain, task=task, registry=registry)
-
-
-def _check_single(passes: tuple[Pass, ...], recipe: Recipe) -> None:
-    """Refuse to compress a network that takes more than one picture: passes run it on one."""
-    kind = "with model.state" if recipe.model.states else "of clips"
-    if not recipe.model.states and recipe.input.frames == 1:
-        return
-    for index, step in enumerate(passes):
-        rule = f"pass {step.name!r} needs a network that takes one picture"
-        remedy = "leave it out; quantization and keep_float are for all"
-        raise RecipeError(f"compress[{index}]: {rule}, got one {kind}; {remedy}")
-    if recipe.budget is not None and "fine-tune" in recipe.budget.repair:
-        rule = "'fine-tune' needs a network that takes one picture"
-        raise RecipeError(f"budget.repair: {rule}, got one {kind}; leave 'fine-tune' out")
 
 
 def place_fault(fault: str, step: Pass, where: str) -> str | None:

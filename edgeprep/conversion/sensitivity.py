@@ -31,6 +31,7 @@ from edgeprep.recipe import QuantizeTable, Recipe
 from edgeprep.registry import Registry, default_registry
 from edgeprep.runtime.frames import Frames
 from edgeprep.train import TrainingData, load_network, open_training
+from edgeprep.train.unroll import unrolled
 
 __all__ = ["SensitivityReport", "analyze"]
 
@@ -211,11 +212,17 @@ class _Analysis:
 
     def measure(self, source: NetworkSource, samples: int | None) -> Sensitivity:
         """The layers of `source`, by cost."""
-        network, inputs, rows = source.one_input()
-        policy = self.plan.recipe.quantize.policy
+        inputs, policy = source.whole_samples(), self.plan.recipe.quantize.policy
+        whole, example = unrolled(source.users_network, source.states), source.sample_shape
         with self.progress("quantize each layer alone") as done:
-            with fastest_threads(lambda: run_network(network, torch.tensor(inputs[:rows]))):
-                found = measure(network, inputs, samples=samples, rows=rows, policy=policy)
+            with fastest_threads(lambda: run_network(whole, torch.zeros(example))):
+                found = measure(
+                    source.users_network,
+                    inputs,
+                    samples=samples,
+                    policy=policy,
+                    states=source.states,
+                )
             done(f"{len(found.layers)} layers on {found.samples} samples")
         return found
 

@@ -73,6 +73,11 @@ class NetworkSource(Source):
         return self._made.network
 
     @property
+    def users_network(self) -> torch.nn.Module:
+        """The network as the recipe's factory, or a pass, has made it."""
+        return self._made.users
+
+    @property
     def deployed(self) -> torch.nn.Module:
         """See `Source.deployed`."""
         return self._made.deployed
@@ -110,6 +115,11 @@ class NetworkSource(Source):
     def states(self) -> tuple[TensorSpec, ...]:
         """See `Source.states`."""
         return self._made.states
+
+    @property
+    def calibration_starts(self) -> tuple[int, ...]:
+        """See `Source.calibration_starts`."""
+        return tuple(self._made.starts)
 
     @property
     def calibration_states(self) -> tuple[NDArray[np.float32], ...]:
@@ -186,9 +196,9 @@ class NetworkSource(Source):
         """The user's network with one input, calibration samples for it, and how many make one.
 
         Its modules are those of the user's network, under the same paths. For what looks at
-        layers, not at what they are given.
+        the layers of one call, not at what they are given.
         """
-        network = self.network.get_submodule("network")
+        network = self.users_network
         taken, rows = self.network_input, self.network_input.shape[0]
         samples = self.calibration_preprocessed
         if self._made.states:

@@ -38,6 +38,7 @@ from edgeprep.registry import Registry, create
 from edgeprep.runtime.frames import Frames
 from edgeprep.stages.chain import Chain
 from edgeprep.train import TrainingData, load_network, open_training
+from edgeprep.train.unroll import unrolled
 
 __all__ = ["Conversion"]
 
@@ -262,8 +263,8 @@ class Conversion:
     def _ranking(self, network: torch.nn.Module) -> Ranking:
         """The order in which the layers of `network` go back into float."""
         source = self.sources[self.plan.placements[0]]
-        single, samples, rows = source.one_input()
-        policy = self.plan.recipe.quantize.policy
+        samples, policy = source.whole_samples(), self.plan.recipe.quantize.policy
+        whole, example = unrolled(network, source.states), source.sample_shape
         with (
             self.steps.open(ranking_key(self.plan, network), self.scratch) as storage,
             self.progress("rank the layers by what quantizing each one costs") as done,
@@ -271,8 +272,9 @@ class Conversion:
             kept = storage / "ranking.json"
             ranking = Ranking.read(kept)
             if ranking is None:
-                with fastest_threads(lambda: single(torch.from_numpy(samples[:rows]))):
-                    ranking = Ranking.of(measure(single, samples, rows=rows, policy=policy))
+                with fastest_threads(lambda: whole(torch.zeros(example))):
+                    found = measure(network, samples, policy=policy, states=source.states)
+                ranking = Ranking.of(found)
                 ranking.write(kept)
             done(ranking.describe())
         return ranking

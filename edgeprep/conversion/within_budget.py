@@ -163,8 +163,12 @@ class VariantMaker:
         oracle = self.oracles[planned.placement]
         if not trial.fine_tuned:
             return oracle
-        run = self.fine_tune(planned.placement).run
-        return replace(oracle, expected=[run(*feed) for feed in oracle.inputs])
+        source = self.fine_tune(planned.placement)
+        return replace(
+            oracle,
+            expected=[source.run(*feed) for feed in oracle.inputs],
+            clips=[(clip, source.answer(clip)) for clip, _ in oracle.clips],
+        )
 
     def _order(self, planned: PlannedVariant, fault: str) -> Sequence[str]:
         """The layers that may stay in float beside those that do so anyway.

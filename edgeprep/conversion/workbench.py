@@ -17,6 +17,7 @@ from edgeprep.data import Progress, warn
 from edgeprep.interfaces import Model, Objective, Stage, Task, Workbench
 from edgeprep.recipe import TrainTable
 from edgeprep.registry import Registry
+from edgeprep.runtime.memory import zeros
 from edgeprep.tensors import ImageSpec
 from edgeprep.train import TrainingData, fit, objective_for
 from edgeprep.train.chance import examine
@@ -32,7 +33,7 @@ class RecipeWorkbench(Workbench):
         plan: the recipe, with every name in it resolved.
         source: see `Workbench.source`.
         storage: see `Workbench.storage`.
-        image: a graph input, `(1, H, W, C)`, to measure latency with.
+        image: a graph input to measure latency with, `(1, H, W, C)`, or a clip.
         rewrap: another network in the place of `source`'s.
         training: the recipe's training data; called when a pass asks for them.
         progress: is told of every step.
@@ -140,6 +141,12 @@ class RecipeWorkbench(Workbench):
         if warning:
             warn(self.progress, f"{self.where}.{key}: {who} scores {warning}")
 
+    @property
+    def _feed(self) -> tuple[NDArray[Any], ...]:
+        """All inputs of the graph."""
+        states = self.source.states
+        return (self.image[:1], *zeros(states)) if states else (self.image,)
+
     def speedups(self, network: torch.nn.Module) -> Mapping[str, float]:
         """See `Workbench.speedups`."""
         other = self.rewrap(network)
@@ -149,7 +156,7 @@ class RecipeWorkbench(Workbench):
             if exporter.name not in self.exported:
                 self.exported[exporter.name] = exporter.export(self.source, "fp32")
             models = self.exported[exporter.name], exporter.export(other, "fp32")
-            before, after = latencies(planned, models, self.image)
+            before, after = latencies(planned, models, self._feed)
             found[exporter.name] = before / after
         return found
 

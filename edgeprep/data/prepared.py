@@ -303,7 +303,9 @@ def _clip_row(
     )
 
 
-def check_clips(prepared: Prepared, frames: int, *, remembers: bool, where: str) -> None:
+def check_clips(
+    prepared: Prepared, frames: int, *, remembers: bool, where: str, first: int = 0
+) -> None:
     """Refuse samples that are not what the network takes.
 
     Args:
@@ -311,6 +313,7 @@ def check_clips(prepared: Prepared, frames: int, *, remembers: bool, where: str)
         frames: how many of them a network of clips takes at once; 1 where it takes one.
         remembers: whether the network has states, and clips are given to it frame by frame.
         where: the path of the data in the recipe, for messages.
+        first: the number of the first of them, for messages.
 
     Raises:
         DataError: they are clips, or none, or of another length.
@@ -328,4 +331,5 @@ def check_clips(prepared: Prepared, frames: int, *, remembers: bool, where: str)
     for index in range(len(prepared)) if frames > 1 else ():
         if len(prepared.picture(index)) != frames:
             got = len(prepared.picture(index))
-            raise DataError(f"{where}: sample {index} must have {frames} frames, got {got}")
+            rule = f"sample {first + index} must have {frames} frames"
+            raise DataError(f"{where}: {rule}, got {got}")

@@ -7,7 +7,7 @@ frozen dataclasses whose fields are the keys of their table in a recipe.
 
 from edgeprep.interfaces.blending import Blending, BlendKind
 from edgeprep.interfaces.compression import Need, Objective, Pass, Reading, Workbench
-from edgeprep.interfaces.conversion import Exporter, Source
+from edgeprep.interfaces.conversion import Exporter, Feeds, Source
 from edgeprep.interfaces.engines import (
     CALIBRATED,
     Backend,
@@ -39,6 +39,7 @@ __all__ = [
     "Device",
     "DeviceKind",
     "Exporter",
+    "Feeds",
     "FileStage",
     "Model",
     "Need",

@@ -1,7 +1,8 @@
 """What an exporter starts from, and what writes a format."""
 
+import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
 
     import torch
 
-__all__ = ["Exporter", "Source"]
+__all__ = ["Exporter", "Feeds", "Source"]
+
+# What a graph takes, sample by sample: a picture or the frames of a clip, and the states.
+Feeds = Iterable[tuple[NDArray[Any], ...]]
 
 
 class Source(ABC):
@@ -114,6 +118,34 @@ class Source(ABC):
         """What the network has in each of its states before each sample: `(samples, …)`."""
         return ()
 
+    @property
+    def calibration_starts(self) -> tuple[int, ...]:
+        """With which calibration samples a clip begins; () where each stands for itself."""
+        return ()
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """Of one whole sample, as passes hand it to the network that they are given.
+
+        It is `network_input.shape`; for a network of clips `(1, frames, …)`. One that remembers
+        goes through clips: `(1, 2, …)`, as short as they can be.
+        """
+        shape = self.network_input.shape
+        if self.states:
+            return 1, 2, *shape[1:]
+        return (1, *shape) if self.input.shape[0] > 1 else shape
+
+    def whole_samples(self) -> list[NDArray[np.float32]]:
+        """The calibration samples, each like `sample_shape`; clips are as long as they are."""
+        every = self.calibration_preprocessed
+        if self.states:
+            ends = (*sorted({0, *self.calibration_starts}), len(every))
+            clips = (every[start:end] for start, end in itertools.pairwise(ends))
+            return [clip[np.newaxis] for clip in clips if len(clip)]
+        rows, shape = self.network_input.shape[0], self.sample_shape
+        count = len(every) // rows
+        return list(every[: count * rows].reshape(count, *shape))
+
     def graph_feeds(self) -> Iterator[tuple[NDArray[Any], ...]]:
         """What the graph takes for each calibration sample, in order."""
         return _feeds(self.calibration, self.input, self.calibration_states)
@@ -175,14 +207,14 @@ class Exporter(ABC):
         """
 
     def coverage(
-        self, source: Source, precision: Precision, evaluation: NDArray[np.uint8] | None = None
+        self, source: Source, precision: Precision, evaluation: Feeds | None = None
     ) -> tuple[RangeCoverage, ...]:
         """How the ranges of activations fit what occurs, in the order of the graph.
 
         Args:
             source: as it is exported; its calibration samples are gone through again.
             precision: one of `CALIBRATED`; others have no ranges.
-            evaluation: other graph inputs, `(samples, H, W, C)`, uint8.
+            evaluation: other samples, each all inputs of the graph; gone through once.
 
         Returns:
             One a quantized activation; () where this exporter does not say.

@@ -15,6 +15,7 @@ from edgeprep.train.data import TrainingData
 from edgeprep.train.preparation import Preparation
 from edgeprep.train.scoring import score_answers
 from edgeprep.train.split import Split
+from edgeprep.train.unroll import through
 from edgeprep.train.views import View, show
 from edgeprep.truths import Truth
 
@@ -64,13 +65,14 @@ def _batches(data: TrainingData, split: Split, view: View | None) -> Iterator[Ba
     """The pictures of `split` as `view` gives them, or as networks take them."""
     preparation: Preparation = data.plain
     if view is not None:
-        picture, _ = next(iter(split.samples(0)))
-        preparation = show(preparation, (view,), from_rgb(picture, preparation.host.input))
+        sample, _ = next(iter(split.samples(0)))
+        picture = from_rgb(sample[-1] if data.takes_clips else sample, preparation.host.input)
+        preparation = show(preparation, (view,), picture)
     graph = preparation.graph.to("cpu")
-    each = prepare_each(
-        split.samples(0), preparation.host, split.where, fps=data.fps, frames=data.frames
-    )
+    host, where = preparation.host, split.where
+    rows_read = prepare_each(split.samples(0), host, where, fps=data.fps, frames=data.frames)
+    each = data.checked(rows_read, where)
     while rows := list(islice(each, data.settings.batch)):
         with torch.no_grad():
-            taken = graph(torch.from_numpy(np.concatenate([row.input for row in rows])))
+            taken = through(graph, data.stacked([row.input for row in rows]))
         yield taken if view is None else taken[1], rows

@@ -1,15 +1,17 @@
 """What networks learn from and are chosen by: the recipe's training and validation data."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from edgeprep.data import Prepared, check_clips, prepare_each, prepare_samples
 from edgeprep.data.held import hold_samples
+from edgeprep.data.prepared import Row
 from edgeprep.errors import RecipeError
 from edgeprep.interfaces import Task
 from edgeprep.metrics import Metric, metric_for
@@ -27,7 +29,17 @@ from edgeprep.train.preparation import Preparation
 from edgeprep.train.recipe import build_augment
 from edgeprep.train.scoring import answers, in_eval_mode, score_answers
 from edgeprep.train.split import Split, open_split
-from edgeprep.train.supply import Batch, Still, Supply, Varied, Varying, stack_labels, taught
+from edgeprep.train.supply import (
+    Batch,
+    Still,
+    Supply,
+    Varied,
+    Varying,
+    stack_clips,
+    stack_labels,
+    taught,
+)
+from edgeprep.train.unroll import through
 from edgeprep.train.variation import Variation
 from edgeprep.train.views import View, show
 
@@ -102,6 +114,11 @@ class TrainingData:
         """Whether the training pictures have labels."""
         return self.training.labelled
 
+    @property
+    def takes_clips(self) -> bool:
+        """Whether a sample is a clip."""
+        return bool(self.states) or len(self.taken.shape) == 5
+
     def example(self) -> torch.Tensor:
         """Zeros, as a network of whole samples takes them; clips are as short as they can be."""
         shape = self.taken.shape
@@ -124,8 +141,18 @@ class TrainingData:
         while batch := list(islice(rest, size)):
             pictures, labels = zip(*batch, strict=True)
             with torch.no_grad():
-                inputs = preprocessing(torch.from_numpy(np.concatenate(pictures)))
+                inputs = through(preprocessing, self.stacked(pictures))
             yield inputs, stack_labels(labels)
+
+    def stacked(self, pictures: Sequence[NDArray[np.uint8]]) -> torch.Tensor:
+        """Samples as `Prepared.picture` gives them, in one batch.
+
+        Raises:
+            DataError: they are clips, and not of one length.
+        """
+        if self.takes_clips:
+            return stack_clips(pictures)
+        return torch.from_numpy(np.concatenate(pictures))
 
     def showing(self, views: Sequence[View]) -> "TrainingData":
         """The same data for an objective that looks at pictures in other ways, too.
@@ -136,8 +163,8 @@ class TrainingData:
         Raises:
             RecipeError: the preprocessing looks at earlier pictures.
         """
-        picture, _ = next(iter(self.training.samples(0)))
-        picture = from_rgb(picture, self.plain.host.input)
+        sample, _ = next(iter(self.training.samples(0)))
+        picture = from_rgb(sample[-1] if self.takes_clips else sample, self.plain.host.input)
         if self.augment is not None:
             picture = self.augment(picture, 0)
         return replace(self, varied=show(self.varied, views, picture))
@@ -182,7 +209,8 @@ class TrainingData:
                 yield first.picture(index), taught(label, first.frame(index))
             return
         samples, host, where = self.training.samples(0), self.plain.host, self.training.where
-        for row in prepare_each(samples, host, where, fps=self.fps, frames=self.frames):
+        rows = prepare_each(samples, host, where, fps=self.fps, frames=self.frames)
+        for row in self.checked(rows, where):
             yield row.input, taught(row.label, row.frame)
 
     @cached_property
@@ -193,10 +221,25 @@ class TrainingData:
         prepared = prepare_samples(
             split.samples(0), preparation.host, split.where, fps=self.fps, frames=self.frames
         )
-        # What a network of clips takes begins with the one clip.
-        frames = self.taken.shape[1] if len(self.taken.shape) == 5 else 1
-        check_clips(prepared, frames, remembers=bool(self.states), where=split.where)
+        check_clips(prepared, self._length, remembers=bool(self.states), where=split.where)
         return prepared
+
+    def checked(self, rows: Iterable[Row], where: str) -> Iterator[Row]:
+        """Each of `rows`, of the data `where`, where it is what networks take.
+
+        Raises:
+            DataError: one is a clip, or none, or of another length.
+        """
+        remembers = bool(self.states)
+        for index, row in enumerate(rows):
+            check_clips(row.alone, self._length, remembers=remembers, where=where, first=index)
+            yield row
+
+    @property
+    def _length(self) -> int:
+        """How many frames networks take at once."""
+        # What a network of clips takes begins with the one clip.
+        return self.taken.shape[1] if len(self.taken.shape) == 5 else 1
 
 
 def open_training(recipe: Recipe, *, chain: Chain, task: Task, registry: Registry) -> TrainingData:

@@ -48,7 +48,8 @@ class Learner(torch.nn.Module):
 
     def forward(self, inputs: Inputs, labels: torch.Tensor | None) -> torch.Tensor:
         """The loss, a scalar."""
+        whole = unrolled(self.network, self._states)
         if isinstance(inputs, torch.Tensor):
-            return self._objective.loss(unrolled(self.network, self._states), inputs, labels)
+            return self._objective.loss(whole, inputs, labels)
         taken, *views = inputs
-        return self._objective.seeing(tuple(views)).loss(self.network, taken, labels)
+        return self._objective.seeing(tuple(views)).loss(whole, taken, labels)

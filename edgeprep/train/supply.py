@@ -25,6 +25,7 @@ __all__ = [
     "Varied",
     "Varying",
     "as_tensors",
+    "stack_clips",
     "stack_labels",
     "taught",
 ]
@@ -173,8 +174,17 @@ def as_tensors(prepared: Prepared, indices: Indices) -> Batch:
     if not prepared.starts:
         return torch.from_numpy(prepared.inputs[indices]), stack_labels(rows)
     clips = [prepared.picture(index) for index in indices.tolist()]
+    return stack_clips(clips), stack_labels(rows)
+
+
+def stack_clips(clips: Sequence[NDArray[np.uint8]]) -> torch.Tensor:
+    """`(N, frames, H, W, C)` of clips `(frames, H, W, C)`.
+
+    Raises:
+        DataError: they are not of one length.
+    """
     _check_equal(clips)
-    return torch.from_numpy(np.stack(clips)), stack_labels(rows)
+    return torch.from_numpy(np.stack(clips))
 
 
 def _check_equal(clips: Sequence[NDArray[np.uint8]]) -> None:

@@ -1,6 +1,7 @@
 """Networks that remember, over whole clips."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
@@ -41,16 +42,19 @@ def unrolled(network: torch.nn.Module, states: Sequence[TensorSpec]) -> torch.nn
     return _Unrolled(network, states) if states else network
 
 
-def through(graph: torch.nn.Module, pictures: torch.Tensor) -> torch.Tensor:
+def through(graph: torch.nn.Module, pictures: torch.Tensor) -> Any:
     """What the preprocessing `graph` makes of pictures, or of each frame of clips.
 
     Args:
-        graph: `(N, H, W, C)`, uint8, to what networks take.
+        graph: `(N, H, W, C)`, uint8, to what networks take; or to a tuple, with views beside it.
         pictures: such, or `(N, frames, H, W, C)`.
+
+    Returns:
+        What `graph` gives, `(N, …)`, or of clips `(N, frames, …)`.
     """
     if pictures.ndim == 4:
-        taken: torch.Tensor = graph(pictures)
-        return taken
-    count, frames = pictures.shape[:2]
-    frames_taken: torch.Tensor = graph(pictures.flatten(0, 1))
-    return frames_taken.reshape(count, frames, *frames_taken.shape[1:])
+        return graph(pictures)
+    each = graph(pictures.flatten(0, 1))
+    if isinstance(each, tuple):
+        return tuple(one.unflatten(0, pictures.shape[:2]) for one in each)
+    return each.unflatten(0, pictures.shape[:2])

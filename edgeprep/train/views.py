@@ -61,7 +61,7 @@ class _Packed(Stage):
 
     def output(self, image: ImageSpec) -> ImageSpec:
         """See `Stage.output`."""
-        return ImageSpec(height=1, width=self.length, color="grey")
+        return ImageSpec(height=1, width=self.length, color="grey", batch=image.batch)
 
     def apply(self, F: Primitives[T], x: T, image: ImageSpec) -> T:
         """See `Stage.apply`; numpy's arrays alone."""

@@ -94,7 +94,7 @@ class Bench:
     """The little of a workbench that answers are matched with."""
 
     task: Task
-    outputs: tuple[TensorSpec, ...] = field(
+    answers: tuple[TensorSpec, ...] = field(
         default=(TensorSpec(name="output", shape=(1, 3), dtype="float32"),)
     )
 

@@ -153,7 +153,7 @@ def test_formats_address_a_layer_by_the_same_path(source: NetworkSource) -> None
 
 
 def test_other_samples_are_told_of_beside_those_of_the_calibration(source: NetworkSource) -> None:
-    brighter = source.calibration // 4 + 150
+    brighter = [(picture[np.newaxis],) for picture in source.calibration // 4 + 150]
     for exporter in FORMATS:
         first = next(
             one

@@ -338,14 +338,6 @@ def test_a_bundle_is_scored_on_whole_clips(recurrent: Path) -> None:
                 "preprocessing gives, and hidden (1, 5), and short (1, 3), got"
             ),
         ),
-        (
-            {"more": '[[compress]]\nuse = "prune"\nratio = 0.5'},
-            RecipeError,
-            (
-                "compress[0]: pass 'prune' needs a network that takes one picture, got one with "
-                "model.state; leave it out; quantization and keep_float are for all"
-            ),
-        ),
     ],
     ids=[
         "pictures",
@@ -355,7 +347,6 @@ def test_a_bundle_is_scored_on_whole_clips(recurrent: Path) -> None:
         "both",
         "shape",
         "missing",
-        "compress",
     ],
 )
 def test_what_does_not_fit_together_is_refused(

@@ -5,7 +5,7 @@ Importing this module is cheap; the libraries are imported when a class is used.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
@@ -14,6 +14,7 @@ from edgeprep.interfaces import (
     Backend,
     Device,
     Exporter,
+    Feeds,
     Model,
     Options,
     Precision,
@@ -22,10 +23,6 @@ from edgeprep.interfaces import (
     Source,
 )
 from edgeprep_onnx._telemetry import silence_telemetry
-
-if TYPE_CHECKING:
-    from numpy import uint8
-    from numpy.typing import NDArray
 
 __all__ = ["OnnxExporter", "OnnxRuntimeBackend", "edgeprep_backends", "edgeprep_exporters"]
 
@@ -71,7 +68,7 @@ class OnnxExporter(Exporter):
         return _export.export(source, precision, opset=self.opset)
 
     def coverage(
-        self, source: Source, precision: Precision, evaluation: "NDArray[uint8] | None" = None
+        self, source: Source, precision: Precision, evaluation: Feeds | None = None
     ) -> tuple[RangeCoverage, ...]:
         """See `Exporter.coverage`; of int8 alone."""
         if precision != "int8":

@@ -10,7 +10,7 @@ import onnxruntime  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from onnx import GraphProto, ModelProto, numpy_helper
 
-from edgeprep.interfaces import RangeCoverage, Source
+from edgeprep.interfaces import Feeds, RangeCoverage, Source
 from edgeprep.ranges import measure_coverage
 from edgeprep_onnx._export import read_network
 from edgeprep_onnx._quantize import modules_of, quantize
@@ -23,7 +23,7 @@ _OUTPUT = "_QuantizeLinear_Input"
 _STEPS = 255
 
 
-def coverage(source: Source, evaluation: NDArray[np.uint8] | None) -> tuple[RangeCoverage, ...]:
+def coverage(source: Source, evaluation: Feeds | None) -> tuple[RangeCoverage, ...]:
     """One for each activation of `source` that is quantized at int8, in the order of the graph.
 
     Raises:
@@ -65,10 +65,11 @@ def _in_order(graph: GraphProto) -> Iterator[str]:
         yield from node.output
 
 
-def _feeds(source: Source, pictures: NDArray[np.uint8]) -> Iterator[dict[str, NDArray[np.float32]]]:
+def _feeds(source: Source, samples: Feeds) -> Iterator[dict[str, NDArray[np.float32]]]:
     preprocessing = onnxruntime.InferenceSession(
         source.preprocessing_onnx, providers=["CPUExecutionProvider"]
     )
-    for picture in pictures:
-        (prepared,) = preprocessing.run(None, {source.input.name: picture[np.newaxis]})
-        yield {source.network_input.name: prepared}
+    names = [spec.name for spec in source.network_inputs]
+    for picture, *states in samples:
+        (prepared,) = preprocessing.run(None, {source.input.name: picture})
+        yield dict(zip(names, (prepared, *states), strict=True))

@@ -6,13 +6,14 @@ This module is light. What needs openvino lies in the heavy twins `_export`, `_q
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from edgeprep import hookimpl
 from edgeprep.interfaces import (
     Backend,
     Device,
     Exporter,
+    Feeds,
     Model,
     Options,
     Precision,
@@ -21,10 +22,6 @@ from edgeprep.interfaces import (
     Source,
     WeightRange,
 )
-
-if TYPE_CHECKING:
-    from numpy import uint8
-    from numpy.typing import NDArray
 
 __all__ = ["OpenVINOBackend", "OpenVINOExporter", "edgeprep_backends", "edgeprep_exporters"]
 
@@ -58,7 +55,7 @@ class OpenVINOExporter(Exporter):
         return export(source, precision)
 
     def coverage(
-        self, source: Source, precision: Precision, evaluation: "NDArray[uint8] | None" = None
+        self, source: Source, precision: Precision, evaluation: Feeds | None = None
     ) -> tuple[RangeCoverage, ...]:
         """See `Exporter.coverage`; of int8 alone."""
         if precision != "int8":

@@ -5,9 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 import openvino as ov  # type: ignore[import-untyped]
 import torch
-from numpy.typing import NDArray
 
-from edgeprep.interfaces import RangeCoverage, Source
+from edgeprep.interfaces import Feeds, RangeCoverage, Source
 from edgeprep.ranges import measure_coverage
 from edgeprep_openvino._convert import ROADS, convert
 from edgeprep_openvino._modules import owners_of
@@ -19,7 +18,7 @@ __all__ = ["coverage"]
 
 
 @kept_signal_stack()
-def coverage(source: Source, evaluation: NDArray[np.uint8] | None) -> tuple[RangeCoverage, ...]:
+def coverage(source: Source, evaluation: Feeds | None) -> tuple[RangeCoverage, ...]:
     """One for each activation of `source` that is quantized at int8, in the order of the graph.
 
     Raises:
@@ -65,8 +64,9 @@ def _in_order(network: ov.Model) -> Iterator[Value]:
             yield node.friendly_name, index
 
 
-def _prepared(source: Source, pictures: NDArray[np.uint8]) -> Iterator[Feed]:
+def _prepared(source: Source, samples: Feeds) -> Iterator[Feed]:
     preprocessing = source.deployed.get_submodule("preprocessing")
-    for picture in pictures:
+    for picture, *states in samples:
         with torch.inference_mode():
-            yield (preprocessing(torch.from_numpy(picture[np.newaxis].copy())).numpy(),)
+            prepared = preprocessing(torch.from_numpy(picture.copy())).numpy()
+        yield prepared, *states

@@ -6,7 +6,7 @@ This module is imported whenever plugins are listed, so it is light: what needs 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from edgeprep import hookimpl
 from edgeprep.interfaces import (
@@ -14,6 +14,7 @@ from edgeprep.interfaces import (
     Backend,
     Device,
     Exporter,
+    Feeds,
     Model,
     Options,
     Precision,
@@ -21,10 +22,6 @@ from edgeprep.interfaces import (
     Runner,
     Source,
 )
-
-if TYPE_CHECKING:
-    from numpy import uint8
-    from numpy.typing import NDArray
 
 __all__ = ["LiteRTBackend", "TFLiteExporter", "edgeprep_backends", "edgeprep_exporters"]
 
@@ -59,7 +56,7 @@ class TFLiteExporter(Exporter):
         return _export.export(source, precision)
 
     def coverage(
-        self, source: Source, precision: Precision, evaluation: "NDArray[uint8] | None" = None
+        self, source: Source, precision: Precision, evaluation: Feeds | None = None
     ) -> tuple[RangeCoverage, ...]:
         """See `Exporter.coverage`."""
         if precision not in CALIBRATED:

@@ -2,12 +2,10 @@
 
 import re
 
-import numpy as np
 from ai_edge_litert import schema_py_generated as schema  # type: ignore[import-untyped]
 from ai_edge_quantizer.utils import tfl_flatbuffer_utils  # type: ignore[import-untyped]
-from numpy.typing import NDArray
 
-from edgeprep.interfaces import RangeCoverage, Source
+from edgeprep.interfaces import Feeds, RangeCoverage, Source
 from edgeprep.ranges import measure_coverage
 from edgeprep_tflite._layers import list_operators
 from edgeprep_tflite._ranges import Converted, count, histograms_of
@@ -21,15 +19,11 @@ _STEPS = {
 
 
 def measure_ranges(
-    converted: Converted, quantized: bytes, source: Source, evaluation: NDArray[np.uint8] | None
+    converted: Converted, quantized: bytes, source: Source, evaluation: Feeds | None
 ) -> tuple[RangeCoverage, ...]:
     """One for each tensor of the float file that is an integer in the other."""
     seen = histograms_of(converted, source)
-    others = (
-        {}
-        if evaluation is None
-        else count(converted.content, ((picture[np.newaxis],) for picture in evaluation))
-    )
+    others = {} if evaluation is None else count(converted.content, evaluation)
     after = tfl_flatbuffer_utils.read_model(quantized)
     before = tfl_flatbuffer_utils.read_model(converted.content)
     (graph,) = after.subgraphs

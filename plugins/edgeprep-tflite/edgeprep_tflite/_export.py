@@ -5,12 +5,10 @@ import re
 from unittest import mock
 from weakref import WeakKeyDictionary
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from edgeprep.errors import BackendError, ExportError
-from edgeprep.interfaces import CALIBRATED, Model, Precision, RangeCoverage, Source
+from edgeprep.interfaces import CALIBRATED, Feeds, Model, Precision, RangeCoverage, Source
 from edgeprep_tflite._engine import InterpreterRunner
 from edgeprep_tflite._quiet import quiet
 
@@ -52,7 +50,7 @@ def export(source: Source, precision: Precision) -> Model:
 
 
 def coverage(
-    source: Source, precision: Precision, evaluation: NDArray[np.uint8] | None
+    source: Source, precision: Precision, evaluation: Feeds | None
 ) -> tuple[RangeCoverage, ...]:
     """One for each activation that is quantized at `precision`, in the order of the graph.
 
