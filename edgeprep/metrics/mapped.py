@@ -13,4 +13,7 @@ class Mapped(Protocol):
 
     @property
     def values(self) -> NDArray[np.float32]:
-        """`(H, W)`, of the size of the picture."""
+        """`(H, W)`, of the size of the picture; NaN where the network does not look."""
+
+    def held_to(self, truth: NDArray[np.float32]) -> NDArray[np.float32]:
+        """`values` as they are compared with `truth`, `(H, W)`, NaN where that is unknown."""

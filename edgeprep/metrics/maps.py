@@ -39,9 +39,9 @@ class _Sums:
 
 def _take(predictions: Sequence[Mapped], truths: Sequence[Map]) -> _Sums:
     sums = _Sums()
-    pairs = ((p.values, t.values) for p, t in zip(predictions, truths, strict=True))
+    pairs = ((p.held_to(t.values), t.values) for p, t in zip(predictions, truths, strict=True))
     for values, truth in same_shape("maps", pairs):
-        known = ~np.isnan(truth)
+        known = ~np.isnan(truth) & ~np.isnan(values)
         ours, theirs = (each[known].astype(np.float64) for each in (values, truth))
         errors = np.abs(ours - theirs)
         sums.pixels += errors.size

@@ -6,8 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprep.geometry import IDENTITY, Frame
-from edgeprep.tasks.resampling import resample
+from edgeprep.errors import ShapeError
 
 __all__ = ["Mosaic"]
 
@@ -56,12 +55,15 @@ class Mosaic(NamedTuple):
         """The joined result from top to bottom, as many rows at once as a row of tiles gives.
 
         Args:
-            results: what the network makes of each of `tiles`, in their order: `(maps, h, w)`, over
-                the whole of the tile, at any scale. Each is asked for when it is needed.
+            results: what the network makes of each of `tiles`, in their order: `(maps, h, w)`,
+                `scale` times as high and wide. Each is asked for when it is needed.
 
         Yields:
             `(maps, rows, W · scale)`, float32; all rows together are `H · scale`. No more than
             such a band is held.
+
+        Raises:
+            ShapeError: a result is of another size.
         """
         rows, _ = self._axes
         each = iter(results)
@@ -83,7 +85,7 @@ class Mosaic(NamedTuple):
         scale, fade = self.scale, columns.fade * self.scale
         joined: Maps | None = None
         for column in range(columns.tiles):
-            maps = self._scaled(next(results))
+            maps = self._checked(next(results))
             inner = maps[:, rows.within(scale), columns.within(scale)]
             if joined is None:
                 shape = (*inner.shape[:2], columns.covered * scale)
@@ -97,12 +99,12 @@ class Mosaic(NamedTuple):
         assert joined is not None  # noqa: S101 -- there is always a tile
         return joined[:, :, : self.size[1] * scale]
 
-    def _scaled(self, maps: Maps) -> Maps:
-        """`maps` at the scale of the result."""
-        height, width = (length * self.scale for length in self.tile)
-        if maps.shape[1:] == (height, width):
-            return np.asarray(maps, np.float32)
-        return resample(maps, Frame(*self.tile, self.tile, (IDENTITY,)), scale=self.scale)
+    def _checked(self, maps: Maps) -> Maps:
+        wanted = [length * self.scale for length in self.tile]
+        if list(maps.shape[1:]) != wanted:
+            rule = f"must be {wanted} pixels, task.scale times those of a tile"
+            raise ShapeError(f"output: {rule}, got {list(maps.shape[1:])}")
+        return np.asarray(maps, np.float32)
 
     @property
     def _axes(self) -> tuple["_Axis", "_Axis"]:

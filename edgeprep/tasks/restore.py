@@ -9,14 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprep.errors import RecipeError, ShapeError
-from edgeprep.geometry import Frame
-from edgeprep.interfaces import Task, Tiling
+from edgeprep.geometry import Affine, Frame
+from edgeprep.interfaces import Blending, Task, Tiling
 from edgeprep.marks import Mark, Replacement
-from edgeprep.tasks.resampling import resample
+from edgeprep.tasks.placed import need_frame
+from edgeprep.tasks.resampling import bands
 from edgeprep.tensors import TensorSpec
 from edgeprep.truths import TruthKind
 
 __all__ = ["Restoration", "Restore"]
+
+# In pixels.
+_ROUNDING = 1e-3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,20 +75,43 @@ class Restore(Task):
     def decode(
         self, outputs: tuple[NDArray[Any], ...], frame: Frame | None = None
     ) -> "Restoration":
-        """The picture, over the whole of the one that came in; worked out when looked at."""
-        if frame is None:
-            raise ShapeError("frame: task 'restore' must know where the network looks, got None")
+        """The picture, over the whole of the one that came in; worked out when looked at.
+
+        Raises:
+            ShapeError: preprocessing crops, or leaves pixels as large as they are and the output
+                is not of `scale` times their size.
+        """
+        frame = need_frame(frame, self.name)
+        _need_whole(frame)
+        if _keeps_size(frame.back[0]):
+            self._need_scale(outputs[0].shape[2:], frame.seen)
         return Restoration(partial(self._whole, outputs[0][0], frame))
+
+    def _need_scale(self, found: tuple[int, ...], seen: tuple[int, int]) -> None:
+        wanted = [length * self.scale for length in seen]
+        if list(found) != wanted:
+            rule = f"must be {wanted} pixels, task.scale times what the network sees"
+            raise ShapeError(f"output: {rule}, got {list(found)}")
+
+    @property
+    def blending(self) -> Blending:
+        """See `Task.blending`: by the levels of the pictures."""
+        return Blending(
+            kind="values",
+            same={"scale": self.scale},
+            take=lambda result: (result.picture,),
+            give=lambda arrays: self._known(_rounded(arrays[0])),
+        )
 
     def levels(self, maps: NDArray[np.float32]) -> NDArray[np.uint8]:
         """`(C, H, W)` to `(H, W, C)`: rounded, halves up, and cut at 0..255."""
         black, white = self.range
         levels = np.clip((maps - black) * (255.0 / (white - black)), 0.0, 255.0)
-        rounded: NDArray[np.uint8] = np.floor(levels + 0.5).astype(np.uint8)
-        return rounded.transpose(1, 2, 0)
+        return _rounded(levels).transpose(1, 2, 0)
 
     def _whole(self, output: NDArray[Any], frame: Frame) -> NDArray[np.uint8]:
-        return self.levels(resample(output, frame, scale=self.scale))
+        parts = bands(output, frame, scale=self.scale)
+        return np.concatenate([self.levels(part) for part in parts])
 
     def _known(self, picture: NDArray[np.uint8]) -> "Restoration":
         return Restoration(lambda: picture)
@@ -127,3 +154,25 @@ class Restoration:
 
     def __repr__(self) -> str:
         return f"Restoration({self})"
+
+
+def _need_whole(frame: Frame) -> None:
+    """Refuse a crop, beyond which nothing is known of the picture."""
+    height, width = frame.seen
+    left, top, right, bottom = frame.back[0].boxes([0.0, 0.0, width, height]).tolist()
+    beyond = max(left, top, frame.width - right, frame.height - bottom)
+    if beyond > _ROUNDING:
+        rule = f"must show all of the {[frame.height, frame.width]} pixels of a picture"
+        raise ShapeError(f"preprocess: task 'restore' {rule}, got up to {beyond:.4g} left out")
+
+
+def _keeps_size(back: Affine) -> bool:
+    """Whether pixels stay as large as they are, however they are moved, mirrored or turned."""
+    return all(abs(x) + abs(y) == 1.0 for x, y, _ in (back.x, back.y))
+
+
+def _rounded(levels: NDArray[Any]) -> NDArray[np.uint8]:
+    """Numbers in 0..255 as whole levels, halves up."""
+    if levels.dtype == np.uint8:
+        return levels
+    return np.asarray(np.floor(levels + 0.5).astype(np.uint8))

@@ -101,8 +101,8 @@ class Segment(Task):
         return Blending(
             kind="pixels",
             same={"labels": self.labels},
-            take=lambda result: (result.probabilities,),
-            give=lambda arrays: Segmentation(joined, arrays[0], Frame.whole(*arrays[0].shape[1:])),
+            take=lambda result: (result.where_known,),
+            give=lambda arrays: Segmentation.of(joined, arrays[0]),
         )
 
 
@@ -120,6 +120,32 @@ class Segmentation:
     task: Segment
     output: NDArray[Any]
     frame: Frame
+
+    @classmethod
+    def of(cls, task: Segment, probabilities: NDArray[np.float32]) -> "Segmentation":
+        """That of probabilities which are known at every pixel, or NaN where nobody looked.
+
+        Args:
+            task: with scores "none".
+            probabilities: `(classes, H, W)`.
+        """
+        result = cls(task, probabilities, Frame.whole(*probabilities.shape[1:]))
+        looked = ~np.isnan(probabilities[0])
+        known = np.where(looked, probabilities, np.float32(0))
+        classes = np.where(looked, known.argmax(axis=0), IGNORED).astype(np.uint8)
+        for array in (known, classes):
+            array.flags.writeable = False
+        # What is known need not be worked out when it is looked at.
+        vars(result).update(probabilities=known, classes=classes)
+        return result
+
+    @property
+    def where_known(self) -> NDArray[np.float32]:
+        """`probabilities`, NaN where nobody looked."""
+        unknown = self.classes == IGNORED
+        if not unknown.any():
+            return self.probabilities
+        return np.where(unknown, np.float32(np.nan), self.probabilities)
 
     @cached_property
     def classes(self) -> NDArray[np.uint8]:
@@ -144,6 +170,7 @@ class Segmentation:
         Outputs are brought to the size of the picture before they become probabilities. Where
         nobody looked, those of the nearest pixel.
         """
+        maps: NDArray[np.float32]
         if self.task.scores == "classes":
             numbers = np.arange(len(self.task.labels))[:, None, None]
             maps = (self._named() == numbers).astype(np.float32)

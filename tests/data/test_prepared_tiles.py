@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from edgeprep.data import Prepared, Samples, check_clips, prepare_samples
 from edgeprep.data.decoded import Decoded
-from edgeprep.errors import DataError
+from edgeprep.errors import DataError, ShapeError
 from edgeprep.runtime.frames import Frames
 from edgeprep.stages.chain import Chain
 from edgeprep.tasks.restore import Restore
@@ -52,10 +52,14 @@ def test_what_tiles_become_is_joined_to_whole_results() -> None:
         np.testing.assert_array_equal(result.picture, twice(picture))
 
 
-def test_outputs_of_another_scale_are_interpolated_tile_by_tile() -> None:
+def test_outputs_of_another_scale_are_refused() -> None:
     grey = np.full((40, 21, 3), 77, np.uint8)
-    (output,) = prepare(grey).answer(0, lambda tile: (np.full((1, 3, 4, 4), 77.0),))
-    np.testing.assert_array_equal(output, np.full((1, 3, 80, 42), 77.0, np.float32))
+    # A network that makes tiles smaller must not pass for one that makes them larger.
+    with pytest.raises(ShapeError) as caught:  # noqa: PT011 -- the whole message is compared
+        prepare(grey).answer(0, lambda tile: (np.full((1, 3, 4, 4), 77.0),))
+    assert str(caught.value) == (
+        "output: must be [32, 32] pixels, task.scale times those of a tile, got [4, 4]"
+    )
 
 
 def test_a_network_takes_one_tile_after_the_other() -> None:

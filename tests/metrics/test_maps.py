@@ -1,6 +1,5 @@
 """Errors of maps: what scikit-learn says of the known pixels, and values by hand."""
 
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -8,17 +7,25 @@ import pytest
 from sklearn.metrics import mean_absolute_error, root_mean_squared_error
 
 from edgeprep.errors import DataError
+from edgeprep.geometry import Affine, Frame
 from edgeprep.metrics import metric_for, metrics_of
-from edgeprep.tasks.depth import Depth
+from edgeprep.tasks.depth import Depth, DepthMap
 from edgeprep.truths import Map
 
 NAMES = ("mean-absolute-error", "root-mean-square-error", "delta-1")
 
 
-def score(name: str, results: Any, truths: Any) -> float:
-    predictions = [SimpleNamespace(values=np.asarray(each, np.float32)) for each in results]
+TASK = Depth()
+
+
+def score(name: str, results: Any, truths: Any, task: Depth = TASK) -> float:
     maps = [Map(np.asarray(each, np.float32)) for each in truths]
-    return metric_for(Depth(), name).score(predictions, maps)
+    return metric_for(task, name).score([mapped(each, task) for each in results], maps)
+
+
+def mapped(values: Any, task: Depth) -> DepthMap:
+    output = np.asarray(values, np.float32)
+    return task.decode((output[None],), Frame.whole(*output.shape))
 
 
 def test_errors_are_those_of_scikit_learn_over_all_known_pixels() -> None:
@@ -44,6 +51,39 @@ def test_a_map_by_hand() -> None:
     assert score("mean-absolute-error", *given) == 1.0
     assert score("root-mean-square-error", *given) == pytest.approx(np.sqrt(5 / 3))
     assert score("delta-1", *given) == pytest.approx(1 / 3)
+
+
+def test_relative_maps_are_brought_to_their_truths_first() -> None:
+    generator = np.random.default_rng(1)
+    truths = [generator.uniform(1, 9, (6, 7)).astype(np.float32) for _ in range(2)]
+    results = [
+        (truth - 3) * factor + 0.5 for truth, factor in zip(truths, (0.1, -4.0), strict=True)
+    ]
+    results[0][2, 2] += 1.0
+    truths[1][0] = np.nan
+    aligned = Depth(align="scale-and-shift")
+    # The line of least squares, by numpy's own solver.
+    known = [~np.isnan(truth) for truth in truths]
+    errors = [
+        np.abs(np.polyval(np.polyfit(ours[at], theirs[at], 1), ours[at]) - theirs[at])
+        for ours, theirs, at in zip(results, truths, known, strict=True)
+    ]
+    expected = np.concatenate(errors).mean()
+    found = score("mean-absolute-error", results, truths, aligned)
+    assert found == pytest.approx(expected, abs=1e-5)
+    assert found < 0.5 < score("mean-absolute-error", results, truths)
+
+
+def test_of_a_flat_relative_map_the_mean_is_left() -> None:
+    given = [[[7.0, 7.0, 7.0]]], [[[1.0, 3.0, np.nan]]]
+    assert score("mean-absolute-error", *given, task=Depth(align="scale-and-shift")) == 1.0
+
+
+def test_pixels_at_which_the_network_does_not_look_count_for_nobody() -> None:
+    crop = Frame(1, 3, (1, 2), (Affine.scaled(1.0, 1.0, 1.0, 0.0),))
+    result = Depth().decode((np.float32([[[2.0, 5.0]]]),), crop)
+    truth = Map(np.float32([[9.0, 1.0, 5.0]]))
+    assert metric_for(Depth(), "mean-absolute-error").score([result], [truth]) == 0.5
 
 
 def test_a_factor_of_just_1_25_is_too_far() -> None:

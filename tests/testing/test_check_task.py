@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from edgeprep.errors import RecipeError
+from edgeprep.geometry import Frame
 from edgeprep.interfaces import Task
 from edgeprep.registry import Registry
 from edgeprep.tasks.classify import Classify
@@ -40,9 +41,11 @@ BUILT_INS = [
     (Segment(labels=("a", "b")), MAPS),
     (MultiLabel(labels=("a", "b", "c")), SCORES),
     (Embed(), SCORES),
-    (Restore(), {"picture": HEAT["heat"][:, None]}),
     (Depth(), HEAT_ALONE),
 ]
+
+
+PICTURE = {"picture": HEAT["heat"][:, None]}
 
 
 @pytest.mark.parametrize(("task", "outputs"), BUILT_INS, ids=str)
@@ -50,8 +53,14 @@ def test_built_in_tasks_conform(task, outputs):
     check_task(task, outputs)
 
 
+def test_a_task_that_needs_outputs_of_the_pictures_size_conforms():
+    check_task(Restore(), PICTURE, frame=Frame.whole(2, 3))
+
+
 def test_every_built_in_task_is_checked():
-    assert {type(task) for task, _ in BUILT_INS} == {*Registry(installed=False).classes("task")}
+    assert {type(task) for task, _ in BUILT_INS} | {Restore} == {
+        *Registry(installed=False).classes("task")
+    }
 
 
 @dataclass(frozen=True)
