@@ -1,5 +1,6 @@
 """Films, and directories of numbered pictures: each of them is one sample, a clip."""
 
+import math
 import re
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
@@ -27,6 +28,10 @@ __all__ = ["FrameFolder", "Video"]
 Picture = NDArray[np.uint8]
 # Of a time in seconds: films round them to a clock of their own, seldom coarser than a millisecond.
 _CLOCK_S = 2e-3
+# A clip is in memory as a whole.
+_MOST_BYTES = 1 << 31
+# Films of 29.97 frames a second are said to have 30.
+_NEARLY = 0.95
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +40,7 @@ class ClipReader(LabelledReader):
 
     Attributes:
         frames: how many each has, the first ones; a clip with fewer is left out. Absent: all, at
-            most 1024.
+            most 1024 and 2 GiB.
         every: each so-manieth frame is taken.
     """
 
@@ -93,25 +98,37 @@ class ClipReader(LabelledReader):
 
     def chosen(self, pictures: Iterable[Picture], path: Path) -> NDArray[np.uint8]:
         """Those frames that are meant, as one clip."""
-        taken: list[Picture] = []
+        clip: Picture | None = None
+        count = 0
         for index, picture in enumerate(pictures):
             if index % self.every:
                 continue
-            if taken and picture.shape != taken[0].shape:
-                rule = f"frame {index} must have the size of the first, {taken[0].shape[:2]}"
+            if clip is None:
+                clip = self._room(picture, path)
+            if picture.shape != clip.shape[1:]:
+                rule = f"frame {index} must have the size of the first, {clip.shape[1:3]}"
                 raise InputError(f"{path.name}: {rule}, got {picture.shape[:2]}")
-            taken.append(picture)
-            if len(taken) == self.frames:
+            if count == len(clip):
+                of = "" if count == LONGEST_CLIP else f" of {clip[0].nbytes} bytes"
+                rule = f"must be at most {count} frames{of} long"
+                raise InputError(f"{path.name}: {rule}, got more; set frames, or every")
+            clip[count] = picture
+            count += 1
+            if count == self.frames:
                 break
-            if len(taken) > LONGEST_CLIP:
-                remedy = "set frames, or every"
-                rule = f"must be at most {LONGEST_CLIP} frames long"
-                raise InputError(f"{path.name}: {rule}, got more; {remedy}")
-        if len(taken) < (self.frames or 1):
+        if clip is None or count < (self.frames or 1):
             rate = f", each {self.every}th taken" if self.every > 1 else ""
             rule = f"must have {self.frames or 1} frames{rate}"
-            raise InputError(f"{path.name}: {rule}, got {len(taken)}")
-        return np.stack(taken)
+            raise InputError(f"{path.name}: {rule}, got {count}")
+        return clip[:count]
+
+    def _room(self, picture: Picture, path: Path) -> Picture:
+        """Where a clip of such pictures goes; memory is taken for what is written there."""
+        most = max(_MOST_BYTES // picture.nbytes, 1)
+        if self.frames is not None and self.frames > most:
+            rule = f"must have {self.frames} frames of at most {_MOST_BYTES} bytes together"
+            raise InputError(f"{path.name}: {rule}, got {self.frames * picture.nbytes}")
+        return np.empty((min(self.frames or LONGEST_CLIP, most), *picture.shape), np.uint8)
 
     def _numbers(
         self, task: Task, kinds: dict[Path, str | None], where: str
@@ -158,14 +175,27 @@ class Video(ClipReader):
     def read(self, path: Path) -> NDArray[np.uint8]:
         """See `ClipReader.read`."""
         with open_film(path) as film:
-            return self.chosen(self._timed(film), path)
+            if self.fps is not None and film.fps is not None and film.fps < _NEARLY * self.fps:
+                rule = f"must have {self.fps:g} frames in a second"
+                raise InputError(f"{path.name}: {rule}, got {float(film.fps):g}")
+            clip = self.chosen(self._timed(film), path)
+            if film.broken:
+                # Its own check comes at its end, which nobody may have reached.
+                rule = "all of it must be frames that can be decoded"
+                raise InputError(f"{path.name}: {rule}, got {film.broken} parts that cannot")
+            return clip
 
     def _timed(self, film: Iterable[FilmFrame]) -> Iterator[Picture]:
-        taken = 0
+        due = 0
         for frame in film:
-            # The first frame that is shown at the time of the next one, or after it.
-            if self.fps is None or frame.time_s + _CLOCK_S >= taken / self.fps:
-                taken += 1
+            if self.fps is None:
+                yield frame.picture
+                continue
+            # The first frame that is shown at the time of the next one, or after it. What a gap
+            # skips is not made up for, as by the stage `frames`.
+            passed = math.floor((frame.time_s + _CLOCK_S) * self.fps)
+            if passed >= due:
+                due = passed + 1
                 yield frame.picture
 
 
@@ -203,5 +233,5 @@ def _is_hidden(path: Path, root: Path) -> bool:
 
 def _by_number(path: Path) -> list[tuple[bool, int, str]]:
     """So that "frame-9" comes before "frame-10"."""
-    parts = re.split(r"(\d+)", path.name)
-    return [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts]
+    parts = re.split(r"(\d{1,18})", path.name)
+    return [(part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in parts]

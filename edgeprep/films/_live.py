@@ -10,7 +10,7 @@ import numpy as np
 from av.error import ExitError, FFmpegError
 from numpy.typing import NDArray
 
-from edgeprep.errors import FilmError, StreamStalled
+from edgeprep.errors import FilmError, ImageTooLarge, StreamStalled
 from edgeprep.films._upright import picture_of
 from edgeprep.films.names import check_address, is_address, without_password
 from edgeprep.pictures import MAX_PIXELS
@@ -41,6 +41,7 @@ class Source:
         self.name = name
         self._container = container
         self._timeout_s = timeout_s
+        self._stopped = False
         self._stream = container.streams.video[0]
         self.fps: Fraction | None = self._stream.average_rate or None
 
@@ -54,6 +55,9 @@ class Source:
         """
         try:
             for packet in self._container.demux(self._stream):
+                # For every packet: those of sound, or what cannot be decoded, gives no picture.
+                if self._stopped:
+                    return
                 try:
                     frames = packet.decode()
                 except ExitError:
@@ -70,6 +74,10 @@ class Source:
             rule = "must go on sending"
             raise FilmError(f"{self.name}: {rule}, got {error.strerror!r}") from error
 
+    def stop(self) -> None:
+        """Let the iteration end at the next packet, or its timeout; from any thread."""
+        self._stopped = True
+
     def close(self) -> None:
         """Let go of it."""
         self._container.close()
@@ -77,7 +85,7 @@ class Source:
     def _check_pixels(self, frame: Any) -> None:
         if frame.width * frame.height > MAX_PIXELS:
             size = f"{frame.width} × {frame.height}"
-            raise FilmError(f"{self.name}: must have at most {MAX_PIXELS} pixels, got {size}")
+            raise ImageTooLarge(f"{self.name}: must have at most {MAX_PIXELS} pixels, got {size}")
 
 
 def open_source(source: str, timeout_s: float) -> Source:

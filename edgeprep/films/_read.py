@@ -173,7 +173,11 @@ def _promised_s(container: InputContainer, stream: Any, fps: Fraction | None) ->
         return float(stream.frames / fps)
     if stream.duration is not None:
         return float(stream.duration * stream.time_base)
-    return _seconds(stream.metadata.get("DURATION", ""))
+    end_s = _seconds(stream.metadata.get("DURATION", ""))
+    if end_s is None or stream.start_time is None:
+        return end_s
+    # The tag says when the last picture ends, though the first one may begin late.
+    return end_s - float(stream.start_time * stream.time_base)
 
 
 def _seconds(text: str) -> float | None:

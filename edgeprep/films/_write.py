@@ -24,6 +24,8 @@ _ENCODERS = ("libx264", "libopenh264", "mpeg4")
 _OPTIONS = {"libx264": {"crf": "18", "preset": "veryfast"}, "mpeg4": {"qscale": "2"}}
 # MPEG-4 part 2 has no finer times than 1/65535 s.
 _FINEST = 60_000
+# Of a film that says the ticks of its clock in the place of a rate, as MPEG-TS may.
+_FASTEST = 240
 
 
 class FilmWriter:
@@ -37,7 +39,10 @@ class FilmWriter:
         self.frames = 0
         self._path = path
         self._container = container
-        self._fps = fps.limit_denominator(_FINEST)
+        fps = min(fps, Fraction(_FASTEST))
+        # The numerator of a rate is what its clock ticks in a second.
+        most = int(_FINEST / fps) if _encoder() == "mpeg4" else _FINEST
+        self._fps = fps.limit_denominator(max(min(most, _FINEST), 1))
         self._stream: Any = None
         self._shape: tuple[int, ...] | None = None
         self._last = -1

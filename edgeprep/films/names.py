@@ -1,6 +1,7 @@
 """What a word on the command line means, by its looks."""
 
 import os
+import re
 
 from edgeprep.errors import FilmError
 
@@ -41,8 +42,16 @@ def check_address(address: str) -> None:
 
 
 def without_password(address: str) -> str:
-    """`address` as it may be shown: cameras have their password in it."""
+    """`address` as it may be shown: cameras have their password in it, in one place or another.
+
+    What comes before "@" is left out, and so are queries and all that stands behind "=".
+    """
     scheme, separator, rest = address.partition("://")
-    place, slash, path = rest.partition("/")
-    user, at, host = place.rpartition("@")
-    return f"{scheme}{separator}{'***@' if at and user else ''}{host}{slash}{path}"
+    rest, question, _ = rest.partition("?")
+    place = rest.partition("/")[0]
+    user, at = "", ""
+    # NOTE: up to the last one wherever there is a colon: a password may have "/" in it.
+    if "@" in place or ":" in place:
+        user, at, rest = rest.rpartition("@")
+    rest = re.sub(r"(?<==)[^&;/]+", "***", rest)
+    return f"{scheme}{separator}{'***@' if at and user else ''}{rest}{'?***' if question else ''}"

@@ -14,6 +14,9 @@ from edgeprep.errors import StreamStalled
 
 __all__ = ["Arrived", "LiveSource", "Newest"]
 
+# A camera that is still held cannot be opened anew.
+_GOODBYE_S = 1.0
+
 
 class LiveSource(Protocol):
     """Something that sends pictures: iterating over it waits for the next one."""
@@ -23,6 +26,9 @@ class LiveSource(Protocol):
 
     def __iter__(self) -> Any:
         """Pictures, `(H, W, 3)`, uint8, RGB."""
+
+    def stop(self) -> None:
+        """Let the iteration end soon; called by another thread."""
 
     def close(self) -> None:
         """Let go of it."""
@@ -46,14 +52,16 @@ class Newest:
     Args:
         connect: opens the source; called in the thread, for that may take long, too.
         name: of the source, for messages.
-        timeout_s: for how long nothing may come.
+        timeout_s: for how long nothing may come; None: for ever, as of a file.
 
     Attributes:
         source: what `connect` gave; None until then.
         dropped: how many pictures were replaced by a newer one before anybody took them.
     """
 
-    def __init__(self, connect: Callable[[], LiveSource], *, name: str, timeout_s: float) -> None:
+    def __init__(
+        self, connect: Callable[[], LiveSource], *, name: str, timeout_s: float | None
+    ) -> None:
         self.source: LiveSource | None = None
         self.dropped = 0
         self._connect = connect
@@ -88,9 +96,16 @@ class Newest:
         raise StreamStalled(f"{self._name}: {rule}, got none")
 
     def close(self) -> None:
-        """Let the thread end, which closes the source: at its next picture, or its timeout."""
+        """Let the thread end, which closes the source; wait for that for a moment.
+
+        A source that sends nothing at all is closed when its own timeout is over.
+        """
         with self._changed:
             self._closed = True
+            source = self.source
+        if source is not None:
+            source.stop()
+        self._thread.join(_GOODBYE_S)
 
     def _is_something_there(self) -> bool:
         return self._waiting is not None or self._fault is not None or self._ended
@@ -99,7 +114,8 @@ class Newest:
         try:
             source = self._connect()
             try:
-                self.source = source
+                with self._changed:
+                    self.source = source
                 self._keep(source)
             finally:
                 source.close()
@@ -113,6 +129,8 @@ class Newest:
                 self._changed.notify_all()
 
     def _keep(self, source: Iterable[NDArray[uint8]]) -> None:
+        if self._closed:
+            return
         for picture in source:
             with self._changed:
                 if self._closed:

@@ -29,17 +29,22 @@ class Played:
         self.name = name
         self.fps = film.fps
         self._film = film
-        self._closed = Event()
+        self._stopped = Event()
 
     def __iter__(self) -> Iterator[NDArray[uint8]]:
         """The pictures, `(H, W, 3)`, uint8, RGB; each waits until it is due."""
         frames: Iterable[FilmFrame] = self._film
         began = monotonic()
         for frame in frames:
-            self._closed.wait(max(began + frame.time_s - monotonic(), 0.0))
+            self._stopped.wait(max(began + frame.time_s - monotonic(), 0.0))
+            if self._stopped.is_set():
+                return
             yield frame.picture
+
+    def stop(self) -> None:
+        """Let the iteration end at once; from any thread."""
+        self._stopped.set()
 
     def close(self) -> None:
         """Let go of the film."""
-        self._closed.set()
         self._film.close()

@@ -42,15 +42,20 @@ class Fake:
 
     def __init__(self, *script: Any) -> None:
         self.script = script
+        self.stopped = Event()
 
     def __iter__(self) -> Iterator[Any]:
         for step in self.script:
             if isinstance(step, Event):
-                assert step.wait(30)
+                while not (step.wait(0.01) or self.stopped.is_set()):
+                    pass
             elif isinstance(step, Exception):
                 raise step
             else:
                 yield picture(step)
+
+    def stop(self) -> None:
+        self.stopped.set()
 
     def close(self) -> None:
         pass

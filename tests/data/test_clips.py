@@ -10,7 +10,9 @@ import pytest
 from PIL import Image
 
 from edgeprep.data import Samples, build_reader
+from edgeprep.data.clips import Video, _by_number
 from edgeprep.errors import DataError, RecipeError
+from edgeprep.films import FilmFrame
 from edgeprep.tasks.video_classify import VideoClassify
 
 TASK = VideoClassify(labels=("down", "up"))
@@ -150,3 +152,63 @@ def test_a_rate_and_a_stride_at_once_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RecipeError) as caught:  # noqa: PT011 -- whole message
         opened(tmp_path, "video", fps=5, every=2)
     assert str(caught.value) == ("data.evaluation.every: must be absent where fps is given, got 2")
+
+
+def timed(times: list[float], fps: float) -> list[float]:
+    reader = Video(path=".", fps=fps)
+    frames = [FilmFrame(index, time, np.array([index])) for index, time in enumerate(times)]
+    return [times[int(picture[0])] for picture in reader._timed(frames)]
+
+
+def test_what_a_gap_skips_is_not_made_up_for() -> None:
+    after = [2 + index / 30 for index in range(31)]
+    assert timed([0, 0.2, *after], 5) == pytest.approx([0, 0.2, 2, 2.2, 2.4, 2.6, 2.8, 3])
+
+
+def test_a_film_with_fewer_frames_than_are_asked_for_is_left_out(tmp_path: Path) -> None:
+    film(tmp_path / "up" / "slow.avi", [10] * 8, fps=10)
+    for index in range(10):
+        film(tmp_path / "up" / f"{index}.avi", [10] * 8, fps=26)
+    samples = opened(tmp_path, "video", None, fps=25)
+    assert len(list(samples)) == 10
+    assert [one.reason for one in samples.skipped] == [
+        "slow.avi: must have 25 frames in a second, got 10"
+    ]
+
+
+def test_a_film_that_is_broken_where_it_is_read_is_left_out(tmp_path: Path) -> None:
+    for index in range(11):
+        film(tmp_path / "up" / f"{index}.avi", [4 * frame for frame in range(20)])
+    path = tmp_path / "up" / "3.avi"
+    parts = path.read_bytes().split(b"IDAT")
+    for number in (4, 5, 6):
+        parts[number] = b"BAD!" * 8 + parts[number][32:]
+    path.write_bytes(b"IDAT".join(parts))
+    samples = opened(tmp_path, "video", None, frames=8)
+    assert len(list(samples)) == 10
+    assert [one.reason for one in samples.skipped] == [
+        "3.avi: all of it must be frames that can be decoded, got 3 parts that cannot"
+    ]
+
+
+def test_a_clip_has_to_fit_into_memory(
+    use: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (clip, _), *_ = opened(tmp_path, use)
+    # Three frames fit, and a is longer; so is c.
+    monkeypatch.setattr("edgeprep.data.clips._MOST_BYTES", 3 * clip[0].nbytes)
+    message = (
+        r"^data\.evaluation: at most 10% and 100 pictures may be unreadable, got 2 of 3; the first "
+        rf"is '.*c.*': c{re.escape(ENDING[use])}: must be at most 3 frames of {clip[0].nbytes} "
+        r"bytes long, got more; set frames, or every$"
+    )
+    with pytest.raises(DataError, match=message):
+        list(opened(tmp_path, use))
+    message = rf"must have 4 frames of at most {3 * clip[0].nbytes} bytes together, got "
+    with pytest.raises(DataError, match=message):
+        list(opened(tmp_path, use, frames=4))
+
+
+def test_digits_that_are_no_numbers_are_letters(tmp_path: Path) -> None:
+    for number in ("1²2", "1" * 5000):
+        assert _by_number(Path(f"{number}.png"))

@@ -6,12 +6,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
 from time import monotonic
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from av.error import InvalidDataError
 
-from edgeprep.errors import FilmError, StreamStalled
+from edgeprep.errors import FilmError, ImageTooLarge, StreamStalled
 from edgeprep.films import open_source
+from edgeprep.films._live import Source
 from edgeprep.films.names import is_address, is_film, without_password
+from edgeprep.films.newest import Newest
 
 Make = Callable[..., Path]
 
@@ -158,6 +163,14 @@ def test_where_cameras_have_no_numbers_that_is_said(monkeypatch: pytest.MonkeyPa
         ("rtsp://me:a@b@camera:554", "rtsp://***@camera:554"),
         ("rtsp://camera/user@home", "rtsp://camera/user@home"),
         ("http://camera", "http://camera"),
+        ("http://camera:8080/live", "http://camera:8080/live"),
+        ("rtsp://me:se/cret@camera/x", "rtsp://***@camera/x"),
+        (
+            "rtsp://camera/user=me&password=secret&channel=1",
+            "rtsp://camera/user=***&password=***&channel=***",
+        ),
+        ("http://camera/video?user=me&pwd=secret", "http://camera/video?***"),
+        ("rtmp://server/live?secret@x", "rtmp://server/live?***"),
     ],
 )
 def test_passwords_are_not_shown(address: str, seen: str) -> None:
@@ -172,3 +185,44 @@ def test_a_word_is_known_by_its_looks() -> None:
         False,
     ]
     assert [is_address(word) for word in ("rtsp://x", "x.mp4", "C:/x.mp4")] == [True, False, False]
+
+
+class Broken:
+    """A container whose packets cannot be decoded, and which never ends."""
+
+    class Packet:
+        def decode(self) -> list[object]:
+            raise InvalidDataError(1, "x")
+
+    def __init__(self) -> None:
+        self.closed = Event()
+        self.streams = SimpleNamespace(video=[SimpleNamespace(average_rate=None)])
+
+    def demux(self, stream: object) -> Iterator[Packet]:
+        while not self.closed.wait(0.001):
+            yield self.Packet()
+
+    def close(self) -> None:
+        self.closed.set()
+
+
+def test_what_sends_without_a_picture_is_let_go_of() -> None:
+    container = Broken()
+    message = r"^it: must send a picture within 0\.1 s, got none$"
+    with (
+        pytest.raises(StreamStalled, match=message),
+        Newest(lambda: Source("it", container, 0.1), name="it", timeout_s=0.1) as newest,
+    ):
+        newest.take()
+    # And not only later: a camera that is held cannot be opened again.
+    assert container.closed.is_set()
+
+
+def test_too_many_pixels_are_not_a_fault_that_passes(film: Make, monkeypatch: Any) -> None:
+    monkeypatch.setattr("edgeprep.films._live.MAX_PIXELS", 48 * 64 - 1)
+    with server(film("film.ts").read_bytes(), stalls=False) as address:
+        source = open_source(address, timeout_s=10)
+        message = r"must have at most 3071 pixels, got 64 × 48$"
+        with pytest.raises(ImageTooLarge, match=message):
+            list(source)
+        source.close()

@@ -1,7 +1,7 @@
 """The newest picture wins, and a source that stalls is an error."""
 
 from collections.abc import Iterator
-from threading import Event
+from threading import Event, Timer
 from typing import Any
 
 import numpy as np
@@ -39,11 +39,14 @@ class Fake:
             else:
                 yield picture(step)
 
+    def stop(self) -> None:
+        pass
+
     def close(self) -> None:
         self.closed.set()
 
 
-def watch(source: Any, timeout_s: float = 30.0) -> Newest:
+def watch(source: Any, timeout_s: float | None = 30.0) -> Newest:
     return Newest(lambda: source, name="fake", timeout_s=timeout_s)
 
 
@@ -150,7 +153,7 @@ def test_a_film_is_played_at_its_own_pace(monkeypatch: pytest.MonkeyPatch) -> No
     film = Film()
     played = Played(film, "film.mp4")
     monkeypatch.setattr("edgeprep.films.played.monotonic", lambda: now[0])
-    monkeypatch.setattr(played._closed, "wait", waited.append)
+    monkeypatch.setattr(played._stopped, "wait", waited.append)
     seen = []
     for each in played:
         seen.append(int(each[0, 0, 0]))
@@ -164,3 +167,20 @@ def test_a_film_is_played_at_its_own_pace(monkeypatch: pytest.MonkeyPatch) -> No
     assert waited == pytest.approx([0.0, 0.1, 0.2, 0.3])
     played.close()
     assert film.is_closed
+
+
+def test_a_file_may_show_a_picture_for_as_long_as_it_likes() -> None:
+    go_on = Event()
+    with watch(Fake(1, go_on, 2), timeout_s=None) as newest:
+        assert level(newest.take()) == 1
+        Timer(0.3, go_on.set).start()
+        assert level(newest.take()) == 2
+
+
+def test_a_film_that_is_stopped_waits_for_nothing() -> None:
+    film = Film()
+    played = Played(film, "film.mp4")
+    pictures = iter(played)
+    next(pictures)
+    played.stop()
+    assert list(pictures) == []

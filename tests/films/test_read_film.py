@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -241,3 +242,45 @@ def test_without_pyav_the_extra_is_named(film: Make, monkeypatch: pytest.MonkeyP
     message = r"^reading films needs PyAV, which is not installed; pip install edgeprep\[video\]$"
     with pytest.raises(BackendUnavailable, match=message):
         check_av()
+
+
+def test_a_film_whose_pictures_begin_late_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "late.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
+        for index in range(50):
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 90, np.uint8), format="rgb24")
+            # As where the sound begins before.
+            frame.pts = index + 4
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    with open_film(path) as film:
+        assert film.promised_s == pytest.approx(5.0)
+        assert len(list(film)) == 50
+
+
+@pytest.mark.parametrize("full", [False, True], ids=["limited", "full"])
+def test_colours_of_high_definition_are_those_of_its_standard(tmp_path: Path, full: bool) -> None:
+    # Source: ITU-R BT.709-6, items 3.2 and 3.3, and 4.6 for the levels of the limited range.
+    red, green, blue = wanted = (200, 30, 60)
+    luma = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    differences = (blue - luma) / 1.8556, (red - luma) / 1.5748
+    scale, start, span = (1.0, 0.0, 1.0) if full else (219 / 255, 16.0, 224 / 255)
+    planes = start + scale * luma, *(128 + span * each for each in differences)
+    pixels = np.repeat(np.round(planes).astype(np.uint8), [48 * 64, 24 * 32, 24 * 32])
+    path = tmp_path / "hd.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
+        stream.options = {"crf": "1"}
+        coded: Any = stream.codec_context
+        coded.colorspace, coded.color_range = 1, 2 if full else 1
+        frame = av.VideoFrame.from_ndarray(pixels.reshape(72, 64), format="yuv420p")
+        frame.colorspace, frame.color_range, frame.pts = 1, 2 if full else 1, 0
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    with open_film(path) as film:
+        (seen,) = film
+    # Levels are whole numbers when they are coded, and once more when they are shown.
+    assert np.abs(seen.picture.astype(int) - wanted).max() <= 3

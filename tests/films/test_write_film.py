@@ -127,3 +127,22 @@ def test_a_build_without_any_encoder_is_refused_before_any_work(
     ):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("encoder", ["libx264", "mpeg4"])
+@pytest.mark.parametrize(
+    "rate",
+    [Fraction(90_000), Fraction(1_000_000, 33_367), Fraction(2_997_003, 100_001), Fraction(1, 90)],
+    ids=str,
+)
+def test_rates_that_are_odd_are_written_as_near_as_can_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rate: Fraction, encoder: str
+) -> None:
+    monkeypatch.setattr("edgeprep.films._write._ENCODERS", (encoder,))
+    with write_film(tmp_path / "out.mp4", fps=rate) as film:
+        for level in LEVELS:
+            film.add(plain(level))
+    pictures, times, _ = read(tmp_path / "out.mp4")
+    assert len(pictures) == 6
+    # Nobody shows more than 240 pictures a second: it is the clock of a container.
+    assert times[5] == pytest.approx(float(5 / min(rate, Fraction(240))), rel=1e-3)
