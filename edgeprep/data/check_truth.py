@@ -51,9 +51,12 @@ def _class(truth: object, labels: Labels, picture: NDArray[np.uint8], what: str)
 
 
 def _classes(truth: object, labels: Labels, picture: NDArray[np.uint8], what: str) -> Classes:
-    if isinstance(truth, Classes):
-        return truth
     count = len(labels or ())
+    if isinstance(truth, Classes):
+        if truth.present.dtype != np.bool_ or truth.present.shape != (count,):
+            got = f"{truth.present.dtype} {truth.present.shape}"
+            raise DataError(f"{what} must be bool ({count},), one for each label, got {got}")
+        return truth
     if isinstance(truth, (str, int)) or not isinstance(
         truth, (Sequence, set, frozenset, np.ndarray)
     ):
@@ -94,11 +97,19 @@ def _areas(corners: NDArray[np.float64]) -> NDArray[np.float64]:
 def _boxes_of(truth: object, what: str) -> Boxes:
     if not isinstance(truth, Mapping) or not {"boxes", "classes"} <= truth.keys():
         raise DataError(f"{what} must have 'boxes' and 'classes', got {show(truth)}")
+    classes = truth["classes"]
     try:
-        return Boxes.of(truth["boxes"], truth["classes"], truth.get("crowd"), truth.get("areas"))
+        with np.errstate(invalid="ignore"):
+            boxes = Boxes.of(truth["boxes"], classes, truth.get("crowd"), truth.get("areas"))
     except (TypeError, ValueError) as error:
         rule = "must have four corners and one class for each box"
         raise DataError(f"{what} {rule}, got {str(error)!r}") from error
+    # 1.7 has become 1, and what is no number some other.
+    given = np.asarray(classes).reshape(-1)
+    wrong = given[given != boxes.classes]
+    if wrong.size:
+        raise DataError(f"{what} must have whole numbers for classes, got {wrong[0]}")
+    return boxes
 
 
 def _mask(truth: object, labels: Labels, picture: NDArray[np.uint8], what: str) -> Mask:
@@ -129,7 +140,14 @@ def _map(truth: object, labels: Labels, picture: NDArray[np.uint8], what: str) -
         raise DataError(
             f"{what} must be a map (height, width) of numbers, got {array.dtype} {array.shape}"
         )
-    return Map(array.astype(np.float32))
+    # What float32 has no number for is infinite afterwards.
+    with np.errstate(over="ignore"):
+        found = array.astype(np.float32)
+    if np.isinf(found).any():
+        y, x = np.argwhere(np.isinf(found))[0]
+        rule = "must have finite numbers, or NaN where none is known"
+        raise DataError(f"{what} {rule}, got {array[y, x]:g} in row {y}, column {x}")
+    return Map(found)
 
 
 def _picture(truth: object, labels: Labels, picture: NDArray[np.uint8], what: str) -> Picture:

@@ -111,6 +111,11 @@ def test_masks_may_leave_pixels_out():
     assert (found.classes == mask).all()
 
 
+def test_classes_of_boxes_may_be_whole_floats_and_maps_unknown():
+    assert check(boxes([0, 0, 2, 2], classes=[2.0]), OfBoxes).classes.tolist() == [2]
+    assert np.isnan(check(np.full((4, 6), np.nan), OfMaps).values).all()
+
+
 def test_maps_and_pictures_are_taken():
     assert isinstance(check(np.zeros((4, 6)), OfMaps), Map)
     assert isinstance(check(np.zeros((8, 12, 3), np.uint8), OfPictures), Picture)
@@ -122,7 +127,38 @@ def mask_of(value):
     return mask
 
 
+def map_of(value):
+    values = np.ones((4, 6))
+    values[2, 3] = value
+    return values
+
+
 WRONG = {
+    "several of other labels": (
+        Classes(np.zeros(2, np.bool_)),
+        OfSeveral,
+        "must be bool (3,), one for each label, got bool (2,)",
+    ),
+    "box of a fraction of a class": (
+        boxes([0, 0, 2, 2], [0, 0, 2, 2], classes=[1.0, 1.7]),
+        OfBoxes,
+        "must have whole numbers for classes, got 1.7",
+    ),
+    "box of a class that is no number": (
+        boxes([0, 0, 2, 2], classes=np.array([np.nan])),
+        OfBoxes,
+        "must have whole numbers for classes, got nan",
+    ),
+    "infinite map": (
+        map_of(float("inf")),
+        OfMaps,
+        "must have finite numbers, or NaN where none is known, got inf in row 2, column 3",
+    ),
+    "map beyond float32": (
+        map_of(-1e39),
+        OfMaps,
+        "must have finite numbers, or NaN where none is known, got -1e+39 in row 2, column 3",
+    ),
     "class name": ("ant", OfOne, "must be a whole number, got 'ant'"),
     "class too high": (3, OfOne, "must be in 0..2, got 3; the task has 3 labels"),
     "one for several": (1, OfSeveral, "must be several numbers of classes, got 1"),
