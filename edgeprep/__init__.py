@@ -9,6 +9,7 @@ from edgeprep.version import __version__
 if TYPE_CHECKING:
     from edgeprep.bundle import Bundle
     from edgeprep.conversion import convert
+    from edgeprep.ensembles import ensemble
     from edgeprep.errors import EdgePrepError
     from edgeprep.hookspecs import hookimpl
     from edgeprep.recipe import Recipe, load_recipe
@@ -21,6 +22,7 @@ __all__ = [
     "Session",
     "__version__",
     "convert",
+    "ensemble",
     "hookimpl",
     "load_recipe",
     "open",
@@ -33,6 +35,7 @@ _HOME = {
     "Recipe": "edgeprep.recipe",
     "Session": "edgeprep.runtime",
     "convert": "edgeprep.conversion",
+    "ensemble": "edgeprep.ensembles",
     "hookimpl": "edgeprep.hookspecs",
     "load_recipe": "edgeprep.recipe",
     "open": "edgeprep.runtime",

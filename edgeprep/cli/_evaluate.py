@@ -7,15 +7,16 @@ from typing import Any, Literal
 from edgeprep.conversion import Evaluation, evaluate, evaluate_source
 from edgeprep.conversion.evaluation import Score
 from edgeprep.conversion.evaluation_report import check_report, write_report
-from edgeprep.recipe import Recipe
+from edgeprep.ensembles import evaluate_ensemble
+from edgeprep.recipe import EnsembleRecipe, Recipe
 from edgeprep.runtime.explain import format_table
 
-__all__ = ["run"]
+__all__ = ["lines_of", "run"]
 
 
 def run(
     bundle: str | None,
-    recipe: Recipe,
+    recipe: Recipe | EnsembleRecipe,
     *,
     metrics: Sequence[str] | Literal["all"] | None,
     with_source: bool,
@@ -27,20 +28,24 @@ def run(
     """The scores as a table and as a document."""
     if report is not None:
         check_report(report, overwrite=overwrite)
-    if bundle is None:
+    if isinstance(recipe, EnsembleRecipe):
+        assert bundle is not None  # noqa: S101 -- as the command has checked
+        evaluation = evaluate_ensemble(bundle, recipe, metrics=metrics, prefer=prefer, limit=limit)
+    elif bundle is None:
         evaluation = evaluate_source(recipe, metrics=metrics, limit=limit)
     else:
         evaluation = evaluate(
             bundle, recipe, metrics=metrics, with_source=with_source, prefer=prefer, limit=limit
         )
-    lines = _lines(evaluation)
+    lines = lines_of(evaluation)
     if report is not None:
         files = write_report(evaluation, report, overwrite=overwrite)
         lines.append(f"report: {report}, {len(files)} files")
     return "\n".join(lines), evaluation.to_json()
 
 
-def _lines(evaluation: Evaluation) -> list[str]:
+def lines_of(evaluation: Evaluation) -> list[str]:
+    """The scores as a table, and what could not be scored."""
     shown = [name for name in evaluation.metrics if name not in evaluation.undefined]
     # Of several metrics only the one that counts has its drop here; files and JSON have them all.
     drop = "drop" if len(shown) == 1 else f"{evaluation.metric} drop"

@@ -8,7 +8,13 @@ from edgeprep.cli.command import Command, verbose_option
 from edgeprep.cli.options import NamedPath, prefer_option
 from edgeprep.cli.output import emit, format_option
 from edgeprep.cli.workstation import workstation_only
-from edgeprep.recipe import load_recipe
+from edgeprep.recipe import (
+    EnsembleRecipe,
+    Recipe,
+    is_ensemble_file,
+    load_ensemble_recipe,
+    load_recipe,
+)
 
 __all__ = ["command"]
 
@@ -48,13 +54,14 @@ def command(
     """Score BUNDLE on the evaluation data that RECIPE names.
 
     Every variant runs on every backend and device of this machine that can. Without BUNDLE, the
-    network of RECIPE is scored in torch, as it is before any compression.
+    network of RECIPE is scored in torch, as it is before any compression. Of an ensemble there is a
+    row for the whole and for each member, on what `run` would choose.
     """
     bundle, recipe = _bundle_and_recipe(context, files)
     if bundle is None and prefer is not None:
         raise click.UsageError(f"--prefer chooses among the variants of a bundle, got {prefer!r}")
     # First, as it takes no time: a recipe with a fault need not wait for torch.
-    loaded = load_recipe(recipe)
+    loaded = _load(recipe, bundle, with_source=source)
     with workstation_only("evaluate"):
         from edgeprep.cli._evaluate import run
 
@@ -70,6 +77,16 @@ def command(
         overwrite=overwrite,
     )
     emit(text, document, form)
+
+
+def _load(recipe: str, bundle: str | None, *, with_source: bool) -> Recipe | EnsembleRecipe:
+    if not is_ensemble_file(recipe):
+        return load_recipe(recipe)
+    if bundle is None:
+        raise click.UsageError(f"BUNDLE: must be given with the recipe of an ensemble, {recipe!r}")
+    if with_source:
+        raise click.UsageError("--source: must be absent for an ensemble, which has no source")
+    return load_ensemble_recipe(recipe)
 
 
 def _bundle_and_recipe(context: click.Context, files: tuple[str, ...]) -> tuple[str | None, str]:

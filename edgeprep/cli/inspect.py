@@ -1,11 +1,24 @@
 """`edgeprep inspect`: what is in a bundle."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from io import BytesIO
+from typing import Any
 
 import click
 import msgspec
 
-from edgeprep.bundle import Bundle, SourceRecord, Variant, open_bundle
+from edgeprep.bundle import (
+    Bundle,
+    Contents,
+    EnsembleBundle,
+    EnsembleManifest,
+    Manifest,
+    SourceRecord,
+    Variant,
+    open_either,
+    read_bundle,
+)
 from edgeprep.cli.command import Command, verbose_option
 from edgeprep.cli.options import bundle_argument
 from edgeprep.cli.output import emit, format_option
@@ -20,34 +33,97 @@ __all__ = ["command"]
 @format_option
 def command(bundle: str, form: str) -> None:
     """Show what is in BUNDLE, after every byte of it has been verified."""
-    opened = open_bundle(bundle)
-    document = {
+    opened = open_either(bundle)
+    document: dict[str, Any] = {
         "bundle": opened.path,
         "digest": opened.digest,
         "size_bytes": opened.size_bytes,
         "manifest": msgspec.to_builtins(opened.manifest),
     }
-    emit(_describe(opened), document, form)
+    if isinstance(opened, EnsembleBundle):
+        parts = _parts(opened)
+        document["parts"] = [
+            {"digest": part.digest, "manifest": msgspec.to_builtins(part.manifest)}
+            for part in parts
+        ]
+        emit(_describe_ensemble(opened, parts), document, form)
+    else:
+        emit(_describe(opened), document, form)
+
+
+def _parts(bundle: EnsembleBundle) -> list[Bundle]:
+    return [
+        read_bundle(BytesIO(bundle.member(part.bundle)), f"{bundle.path}: parts[{index}]")
+        for index, part in enumerate(bundle.manifest.parts)
+    ]
+
+
+def _describe_ensemble(bundle: EnsembleBundle, parts: Sequence[Bundle]) -> str:
+    manifest = bundle.manifest
+    learnt = sum(math.prod(each.array.shape) for each in manifest.learnt)
+    rows = [
+        *_common(bundle, manifest),
+        ("combine", _spell(manifest.combine) + (f", {learnt} numbers learnt" if learnt else "")),
+        ("score", _score(manifest.score)),
+        ("made with", _made_with(manifest.created_with)),
+    ]
+    head = ("member", "weight", "prefer", "bytes", "variants", "metric", "source")
+    table = [
+        (
+            part.name,
+            "learnt" if learnt else f"{part.weight:g}",
+            part.prefer,
+            str(one.size_bytes),
+            " ".join(variant.name for variant in one.manifest.variants),
+            one.manifest.source.metric or "",
+            "" if one.manifest.source.value is None else f"{one.manifest.source.value:.4f}",
+        )
+        for part, one in zip(manifest.parts, parts, strict=True)
+    ]
+    return f"{_facts(rows)}\n\n{format_table(head, table)}"
+
+
+def _common(bundle: Contents, manifest: Manifest | EnsembleManifest) -> Iterator[tuple[str, str]]:
+    """What bundles of both kinds say."""
+    image = manifest.input
+    size = "any size" if not image.is_fixed else image.size
+    yield "name", manifest.name
+    yield "digest", bundle.digest
+    yield "size", f"{bundle.size_bytes} bytes, {len(manifest.members)} members"
+    yield "task", _spell(manifest.task)
+    clip = f", clips of {image.batch} frames" if image.batch > 1 else ""
+    yield "input", f"{image.color} {size}{clip}"
 
 
 def _describe(bundle: Bundle) -> str:
     manifest = bundle.manifest
-    size = (manifest.input.height, manifest.input.width)
     rows = [
-        ("name", manifest.name),
-        ("digest", bundle.digest),
-        ("size", f"{bundle.size_bytes} bytes, {len(manifest.members)} members"),
-        ("task", _spell(manifest.task)),
-        ("input", f"{manifest.input.color} {'any size' if None in size else size}"),
+        *_common(bundle, manifest),
         *(("preprocess", _spell(stage)) for stage in manifest.chain),
+        *(("state", state) for state in _states(manifest.variants)),
         ("source", _score(manifest.source)),
         ("budget", _budget(manifest.max_drop)),
-        ("made with", " ".join(f"{k} {v}" for k, v in manifest.created_with.items())),
+        ("made with", _made_with(manifest.created_with)),
     ]
     head = ("variant", "format", "precision", "placement", "bytes", "parity", "metric", "drop")
     variants = format_table(head, [_row(variant) for variant in manifest.variants])
-    facts = "\n".join(f"{name:<11}{value}" for name, value in rows)
-    return f"{facts}\n\n{variants}"
+    return f"{_facts(rows)}\n\n{variants}"
+
+
+def _states(variants: Sequence[Variant]) -> Iterator[str]:
+    """What is remembered from picture to picture, and by which variants, where not by all."""
+    for state in dict.fromkeys(state for variant in variants for state in variant.states):
+        names = [variant.name for variant in variants if state in variant.states]
+        whose = f" in {', '.join(names)}" if len(names) < len(variants) else ""
+        yield f"{state.name} {state.dtype} {'×'.join(map(str, state.shape))}{whose}"
+
+
+def _facts(rows: Sequence[tuple[str, str]]) -> str:
+    return "\n".join(f"{name:<11}{value}" for name, value in rows)
+
+
+def _made_with(versions: Mapping[str, str]) -> str:
+    return " ".join(f"{name} {version}" for name, version in versions.items())
 
 
 def _score(source: SourceRecord) -> str:

@@ -21,6 +21,7 @@ __all__ = ["COMMANDS", "main"]
 COMMANDS = {
     "convert": ("convert", "Make a bundle from a recipe."),
     "export": ("convert", "Another name of convert."),
+    "ensemble": ("ensemble", "Make one bundle of several, whose results are joined."),
     "train": ("train", "Train the network of a recipe."),
     "run": ("run", "Run a bundle on pictures, films and cameras."),
     "benchmark": ("benchmark", "Measure every way in which this machine can run a bundle."),

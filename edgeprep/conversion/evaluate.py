@@ -27,7 +27,7 @@ from edgeprep.errors import (
     StorageError,
 )
 from edgeprep.interfaces import Task
-from edgeprep.recipe import Recipe
+from edgeprep.recipe import EnsembleRecipe, Recipe
 from edgeprep.registry import Registry, default_registry
 from edgeprep.runtime.candidates import Outcome, Reachable, list_candidates
 from edgeprep.runtime.frames import Frames
@@ -38,7 +38,7 @@ from edgeprep.schema import show, to_table
 from edgeprep.stages.chain import Chain
 from edgeprep.train import load_network
 
-__all__ = ["Evaluation", "evaluate", "evaluate_source"]
+__all__ = ["Evaluation", "check_task", "evaluate", "evaluate_source", "evaluation_samples"]
 
 MetricNames = Sequence[str] | Literal["all"] | None
 
@@ -82,9 +82,9 @@ def evaluate(
     opened = OpenedBundle.read(path, registry)
     rules = opened.rules(prefer)
     task = opened.task
-    _check_task(recipe, registry, task)
+    check_task(recipe, registry, task)
     chosen = choose_metrics(recipe, task, metrics)
-    samples = _samples(recipe, task, limit)
+    samples = evaluation_samples(recipe, task, limit)
     scoring = Scoring(task=task, metrics=chosen, undefined={} if metrics == "all" else None)
     scores: list[Score] = []
     if with_source:
@@ -153,7 +153,7 @@ def evaluate_source(
     registry = registry or default_registry()
     task: Task = build_named(registry, "task", recipe.task, "task")
     chosen = choose_metrics(recipe, task, metrics)
-    samples = _samples(recipe, task, limit)
+    samples = evaluation_samples(recipe, task, limit)
     scoring = Scoring(task=task, metrics=chosen, undefined={} if metrics == "all" else None)
     score, count = _score_source(recipe, registry, samples, scoring)
     return _evaluation(scoring, count, None, [score], [])
@@ -177,8 +177,13 @@ def _evaluation(
     )
 
 
-def _samples(recipe: Recipe, task: Task, limit: int | None) -> Samples:
-    """The evaluation data of `recipe`, at most `limit` of them."""
+def evaluation_samples(recipe: Recipe | EnsembleRecipe, task: Task, limit: int | None) -> Samples:
+    """The evaluation data of `recipe`, at most `limit` of them.
+
+    Raises:
+        RecipeError: it names none, or they are not there.
+        DataError: they cannot serve.
+    """
     if recipe.data.evaluation is None:
         raise RecipeError("data.evaluation: required key is missing; scores need labelled samples")
     table = dict(recipe.data.evaluation) | ({} if limit is None else {"limit": limit})
@@ -187,8 +192,12 @@ def _samples(recipe: Recipe, task: Task, limit: int | None) -> Samples:
     )
 
 
-def _check_task(recipe: Recipe, registry: Registry, packed: Task) -> None:
-    """Refuse a recipe whose labels are not what the outputs of the bundle mean."""
+def check_task(recipe: Recipe | EnsembleRecipe, registry: Registry, packed: Task) -> None:
+    """Refuse a recipe whose labels are not what the outputs of the bundle mean.
+
+    Raises:
+        RecipeError: its task is another than `packed`, that of the bundle.
+    """
     written: Task = build_named(registry, "task", recipe.task, "task")
     ours, theirs = ({"use": task.name, **to_table(task)} for task in (written, packed))
     key = next((key for key in theirs if ours.get(key) != theirs[key]), None)

@@ -14,7 +14,15 @@ from edgeprep.interfaces import Task
 from edgeprep.metrics import Metric, agreement_for
 from edgeprep.metrics.chance import compare_with_chance
 
-__all__ = ["Agreement", "Outputs", "Scorer", "run_all", "score_and_warn", "warning_of_chance"]
+__all__ = [
+    "Agreement",
+    "Outputs",
+    "Scorer",
+    "drop_of",
+    "run_all",
+    "score_and_warn",
+    "warning_of_chance",
+]
 
 Outputs = tuple[NDArray[Any], ...]
 
@@ -52,9 +60,14 @@ class Scorer:
 
     def drop(self, source: float, value: float) -> float:
         """How much worse `value` is than `source`; negative if it is better."""
-        drop = source - value if self.metric.higher_is_better else value - source
-        # 0.98 - 0.97 is above 0.01 in binary, and would break a budget that is kept.
-        return round(drop, 9)
+        return drop_of(self.metric, source, value)
+
+
+def drop_of(metric: Metric, source: float, value: float) -> float:
+    """How much worse `value` is than `source` by `metric`; negative if it is better."""
+    drop = source - value if metric.higher_is_better else value - source
+    # 0.98 - 0.97 is above 0.01 in binary, and would break a budget that is kept.
+    return round(drop, 9)
 
 
 def warning_of_chance(scorer: Scorer, score: float) -> str:

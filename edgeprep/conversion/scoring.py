@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from edgeprep.conversion.evaluation import Score
-from edgeprep.conversion.score import Outputs, Scorer
+from edgeprep.conversion.score import Outputs, drop_of
 from edgeprep.data import Prepared
 from edgeprep.data.decoded import Decoded
 from edgeprep.errors import DataError, NonFiniteOutput, RecipeError
 from edgeprep.interfaces import Task
 from edgeprep.metrics import Measure, Metric, metric_for, metrics_of, table_of
 from edgeprep.metrics.class_score import ClassTable
-from edgeprep.recipe import Recipe
+from edgeprep.recipe import EnsembleRecipe, Recipe
 from edgeprep.runtime.candidates import Candidate
 from edgeprep.runtime.outputs import all_finite
 from edgeprep.runtime.timing import Timing
@@ -21,7 +21,7 @@ __all__ = ["Scoring", "choose_metrics"]
 
 
 def choose_metrics(
-    recipe: Recipe, task: Task, names: Sequence[str] | Literal["all"] | None
+    recipe: Recipe | EnsembleRecipe, task: Task, names: Sequence[str] | Literal["all"] | None
 ) -> tuple[Metric, ...]:
     """The metrics to score by, the one that counts first.
 
@@ -97,20 +97,41 @@ class Scoring:
                 f"{len(outputs)} samples, the first is sample {broken[0]}"
             )
         results = Decoded(task=self.task, outputs=outputs, samples=samples)
+        return self.score_results(candidate, results, samples.labels, timing, source)
+
+    def score_results(
+        self,
+        candidate: Candidate,
+        results: Sequence[Any],
+        truths: Sequence[Any],
+        timing: Timing,
+        source: Mapping[str, float],
+    ) -> Score:
+        """What `candidate`, which gave `results`, scored.
+
+        Args:
+            candidate: as in `score`, like `timing` and `source`.
+            results: one a sample, as the task gives them.
+            truths: what each is held against.
+            timing: see there.
+            source: see there.
+
+        Raises:
+            DataError: a metric has no value on these data.
+        """
         values, drops = {}, {}
         taken: dict[Measure, Any] = {}
         for metric in self.metrics:
             try:
-                value = values[metric.name] = metric.score_once(results, samples.labels, taken)
+                value = values[metric.name] = metric.score_once(results, truths, taken)
             except DataError as fault:
                 if self.undefined is None:
                     raise
                 self.undefined[metric.name] = str(fault)
                 continue
             if metric.name in source:
-                scorer = Scorer(task=self.task, metric=metric, samples=samples)
-                drops[metric.name] = scorer.drop(source[metric.name], value)
-        table = self._table(results, samples.labels, taken)
+                drops[metric.name] = drop_of(metric, source[metric.name], value)
+        table = self._table(results, truths, taken)
         return Score(
             candidate=candidate,
             values=values,
@@ -121,7 +142,7 @@ class Scoring:
         )
 
     def _table(
-        self, results: Decoded, truths: Sequence[Any], taken: dict[Measure, Any]
+        self, results: Sequence[Any], truths: Sequence[Any], taken: dict[Measure, Any]
     ) -> ClassTable:
         """How each class fares; of what was `taken`, or else of a walk through the results."""
         measure = table_of(self.task)

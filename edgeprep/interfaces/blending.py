@@ -20,9 +20,10 @@ class Blending:
             how likely each of several classes is, of which one holds. "classes": the same for
             classes that hold or do not, each for itself, and `(classes,)`, bool, which ones are
             taken to hold. "pixels": `(classes, H, W)`, as "class" for every pixel. "values": one
-            array of any shape, of numbers of which a mean says something. "boxes": `(objects, 4)`,
-            least x, least y, greatest x, greatest y in pixels, `(objects,)`, scores, and
-            `(objects,)`, int64, numbers of classes.
+            array of any shape, of numbers of which a mean says something. Both of these have NaN
+            where the network does not look. "boxes": `(objects, 4)`, least x, least y, greatest
+            x, greatest y in pixels, `(objects,)`, scores, and `(objects,)`, int64, numbers of
+            classes.
         same: what all must have in common, by the key of the `[task]` table that says it.
         take: the arrays of a result.
         give: the result of such arrays, of which all but the first may be missing for "classes".

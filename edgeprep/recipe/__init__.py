@@ -5,6 +5,15 @@ stay tables, which the rooms that own them build with `edgeprep.schema`.
 """
 
 from edgeprep.recipe.budget import BudgetTable, QuantizeTable, Repair
+from edgeprep.recipe.ensemble import (
+    EnsembleBudget,
+    EnsembleData,
+    EnsembleRecipe,
+    EnsembleText,
+    MemberTable,
+    is_ensemble_file,
+    load_ensemble_recipe,
+)
 from edgeprep.recipe.recipe import Recipe, RecipeText, load_recipe
 from edgeprep.recipe.search import SearchTable
 from edgeprep.recipe.tables import (
@@ -20,8 +29,13 @@ from edgeprep.recipe.train import TrainTable
 __all__ = [
     "BudgetTable",
     "DataTable",
+    "EnsembleBudget",
+    "EnsembleData",
+    "EnsembleRecipe",
+    "EnsembleText",
     "HeadTable",
     "InputTable",
+    "MemberTable",
     "ModelTable",
     "QuantizeTable",
     "Recipe",
@@ -31,5 +45,7 @@ __all__ = [
     "TargetTable",
     "TrainTable",
     "UseTable",
+    "is_ensemble_file",
+    "load_ensemble_recipe",
     "load_recipe",
 ]

@@ -5,9 +5,6 @@ stay tables, which the rooms that own them build with `edgeprep.schema`.
 """
 
 import hashlib
-import re
-import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -16,19 +13,16 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from edgeprep import schema
-from edgeprep.errors import RecipeError, StorageError
-from edgeprep.files import open_regular
+from edgeprep.errors import RecipeError
 from edgeprep.interfaces import CALIBRATED, Placement
 from edgeprep.recipe.budget import BudgetTable, QuantizeTable
+from edgeprep.recipe.checks import NAME, check_data, check_name, check_use
+from edgeprep.recipe.file import is_ensemble, read_file, read_toml
 from edgeprep.recipe.search import SearchTable
 from edgeprep.recipe.tables import DataTable, InputTable, ModelTable, TargetTable, UseTable
 from edgeprep.recipe.train import TrainTable
 
 __all__ = ["Recipe", "RecipeText", "load_recipe"]
-
-# Recipes are written by hand; what is larger is some other file.
-MAX_SIZE_BYTES = 1_000_000
-_NAME = "^[a-z0-9][a-z0-9-]*$"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +49,7 @@ class RecipeText:
         search: which combinations `edgeprep search` tries.
     """
 
-    name: Annotated[str, Meta(extra_json_schema={"pattern": _NAME})]
+    name: Annotated[str, Meta(extra_json_schema={"pattern": NAME})]
     model: ModelTable
     task: UseTable
     target: Annotated[tuple[TargetTable, ...], Meta(min_length=1)] = ()
@@ -71,16 +65,16 @@ class RecipeText:
     search: SearchTable = field(default_factory=SearchTable)
 
     def __post_init__(self) -> None:
-        _check_name(self.name)
-        _check_use("task", self.task)
+        check_name(self.name)
+        check_use("task", self.task)
         for index, table in enumerate(self.augment):
-            _check_use(f"augment[{index}]", table)
+            check_use(f"augment[{index}]", table)
         for index, table in enumerate(self.preprocess):
-            _check_use(f"preprocess[{index}]", table)
+            check_use(f"preprocess[{index}]", table)
         for index, table in enumerate(self.compress):
-            _check_use(f"compress[{index}]", table)
+            check_use(f"compress[{index}]", table)
         for name in ("calibration", "evaluation", "training", "validation"):
-            _check_data(f"data.{name}", getattr(self.data, name))
+            check_data(f"data.{name}", getattr(self.data, name))
         _check_targets(self.target, self.data)
         if self.budget is not None and self.data.evaluation is None:
             remedy = "add it, or leave [budget] out"
@@ -111,13 +105,7 @@ class Recipe(RecipeText):
         Raises:
             StorageError: it cannot be read.
         """
-        path = self.directory / name
-        with open_regular(path) as file:
-            try:
-                return file.read()
-            except OSError as error:
-                rule = "must be a file that can be read"
-                raise StorageError(f"{path}: {rule}, got {error.strerror!r}") from error
+        return read_file(self.directory / name)
 
 
 def load_recipe(path: str | PathLike[str]) -> Recipe:
@@ -130,8 +118,12 @@ def load_recipe(path: str | PathLike[str]) -> Recipe:
             the file, or with the path of the fault inside it.
     """
     path = Path(path)
-    content = _read(path)
-    text = schema.build(RecipeText, _parse(path, content), "")
+    table, content = read_toml(path)
+    if is_ensemble(table):
+        rule = "must be the recipe of one network"
+        remedy = "edgeprep ensemble makes its bundle, edgeprep evaluate scores that"
+        raise RecipeError(f"{path}: {rule}, got that of an ensemble; {remedy}")
+    text = schema.build(RecipeText, table, "")
     # Not where recipes are made, as a search has other calibrators in the place of this one.
     _check_percentile(text)
     return Recipe(
@@ -139,40 +131,6 @@ def load_recipe(path: str | PathLike[str]) -> Recipe:
         directory=path.parent,
         sha256=hashlib.sha256(content).hexdigest(),
     )
-
-
-def _read(path: Path) -> bytes:
-    try:
-        with open_regular(path) as file:
-            content = file.read(MAX_SIZE_BYTES + 1)
-    except StorageError as fault:
-        raise RecipeError(str(fault)) from fault
-    if len(content) > MAX_SIZE_BYTES:
-        raise RecipeError(f"{path}: must have at most {MAX_SIZE_BYTES} bytes, got more")
-    if not content.strip():
-        raise RecipeError(f"{path}: must be a recipe, got an empty file")
-    return content
-
-
-def _parse(path: Path, content: bytes) -> Mapping[str, object]:
-    try:
-        # Editors on Windows put a byte order mark in front, which TOML 1.1 allows.
-        return tomllib.loads(content.decode("utf-8-sig"))
-    except UnicodeDecodeError as fault:
-        rule = "must be UTF-8"
-        raise RecipeError(f"{path}: {rule}, got {content[fault.start : fault.end]!r}") from fault
-    except ValueError as fault:
-        raise RecipeError(f"{path}: must be TOML, got {fault}") from fault
-    except RecursionError:
-        raise RecipeError(f"{path}: must be TOML, got values nested too deeply") from None
-
-
-def _check_name(name: str) -> None:
-    if not re.fullmatch(_NAME, name):
-        near = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-        rule = "must be of lower-case letters, digits and hyphens, the first of them no hyphen"
-        remedy = f"; such as {near!r}" if near else ""
-        raise RecipeError(f"name: {rule}, got {schema.show(name)}{remedy}")
 
 
 def _check_percentile(recipe: RecipeText) -> None:
@@ -183,19 +141,6 @@ def _check_percentile(recipe: RecipeText) -> None:
             f"quantize.percentile: {rule}, got {quantize.calibrator!r}; set it, or leave "
             "percentile out"
         )
-
-
-def _check_use(where: str, table: Mapping[str, object]) -> None:
-    if "use" not in table:
-        raise RecipeError(f"{where}.use: required key is missing")
-    if not isinstance(table["use"], str):
-        raise RecipeError(f"{where}.use: must be a string, got {schema.show(table['use'])}")
-
-
-def _check_data(where: str, table: Mapping[str, object] | None) -> None:
-    if table is not None and ("use" in table) == ("factory" in table):
-        got = "both" if "use" in table else "neither"
-        raise RecipeError(f"{where}: must have one of 'use' and 'factory', got {got}")
 
 
 def _check_targets(targets: tuple[TargetTable, ...], data: DataTable) -> None:

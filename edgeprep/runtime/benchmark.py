@@ -3,11 +3,14 @@
 from contextlib import closing
 from os import PathLike
 
+from edgeprep.bundle import EnsembleBundle
 from edgeprep.errors import InputError, NoUsableBackend
 from edgeprep.registry import Registry, default_registry
 from edgeprep.runtime.candidates import Outcome, list_candidates
 from edgeprep.runtime.choose import close
-from edgeprep.runtime.opened import OpenedBundle
+from edgeprep.runtime.ensemble_session import join_outcomes
+from edgeprep.runtime.opened import OpenedBundle, read_path
+from edgeprep.runtime.opened_ensemble import OpenedEnsemble, wishes
 
 __all__ = ["measure_all"]
 
@@ -21,7 +24,8 @@ def measure_all(
 ) -> tuple[str, tuple[Outcome, ...]]:
     """The bundle's name and the outcome of every candidate, the fastest first.
 
-    All candidates are loaded together and take turns. Nothing is remembered.
+    All candidates are loaded together and take turns. Nothing is remembered. Of an ensemble, those
+    of each member, one member after another; their variants have its name in front.
 
     Args:
         path: a `.edgeprep` file.
@@ -37,13 +41,30 @@ def measure_all(
     """
     if rounds < 1:
         raise InputError(f"rounds: must be at least 1, got {rounds!r}")
-    opened = OpenedBundle.read(path, registry or default_registry())
-    manifest = opened.bundle.manifest
-    reachable, left_out = list_candidates(manifest.variants, opened.registry, opened.rules(prefer))
+    registry = registry or default_registry()
+    bundle = read_path(path)
+    if isinstance(bundle, EnsembleBundle):
+        return bundle.manifest.name, _of_members(bundle, registry, prefer, rounds)
+    opened = OpenedBundle(bundle, registry)
+    return bundle.manifest.name, _measure(opened, prefer, rounds)
+
+
+def _of_members(
+    bundle: EnsembleBundle, registry: Registry, prefer: str | None, rounds: int
+) -> tuple[Outcome, ...]:
+    opened = OpenedEnsemble(bundle, registry)
+    pairs = zip(opened.members, wishes(opened.members, prefer), strict=True)
+    outcomes = [_measure(member, wish, rounds) for member, wish in pairs]
+    names = [member.bundle.manifest.name for member in opened.members]
+    return join_outcomes(opened.combiner, names, outcomes)
+
+
+def _measure(opened: OpenedBundle, prefer: str | None, rounds: int) -> tuple[Outcome, ...]:
+    reachable, left_out = list_candidates(opened.variants, opened.registry, opened.rules(prefer))
     with closing(opened.chain), opened.prober(left_out) as prober:
         opened.start_hosts(prefer=prefer)
         trials = prober.all(reachable, rounds=rounds)
         if not trials:
             raise NoUsableBackend(prober.nothing_left())
         close(prober.rank(trials).runner)
-    return manifest.name, tuple(opened.outcomes(prober))
+    return tuple(opened.outcomes(prober))

@@ -9,7 +9,7 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from edgeprep.bundle import Bundle, Variant, open_bundle
+from edgeprep.bundle import Bundle, EnsembleBundle, Variant, one_network, open_either
 from edgeprep.errors import BundleError, IncompatibleBundle, RecipeError, UnknownName
 from edgeprep.interfaces import FileStage, Placement, Precision, Runner, Task
 from edgeprep.registry import Registry
@@ -20,10 +20,22 @@ from edgeprep.runtime.network_session import NetworkSession
 from edgeprep.schema import build, show
 from edgeprep.stages.chain import Chain
 
-__all__ = ["OpenedBundle"]
+__all__ = ["OpenedBundle", "read_path"]
 
 # Height and width in pixels, the commonest first.
 _CAMERAS = ((480, 640), (1080, 1920), (4096, 4096))
+
+
+def read_path(path: object) -> Bundle | EnsembleBundle:
+    """The verified bundle in the file at `path`.
+
+    Raises:
+        StorageError: the file cannot be read.
+        BundleError: `path` is no path, or there is no whole, unchanged bundle.
+    """
+    if not isinstance(path, (str, PathLike)):
+        raise BundleError(f"bundle: must be the path of a file, got {show(path)}")
+    return open_either(path)
 
 
 class OpenedBundle:
@@ -33,6 +45,7 @@ class OpenedBundle:
         bundle: what was read and verified.
         registry: where stages, tasks and backends are looked up.
         precision: of the variants that may run; None: all.
+        only: the variants that may run; None: all.
 
     Attributes:
         variants: those that may run.
@@ -42,12 +55,17 @@ class OpenedBundle:
     """
 
     def __init__(
-        self, bundle: Bundle, registry: Registry, *, precision: Precision | None = None
+        self,
+        bundle: Bundle,
+        registry: Registry,
+        *,
+        precision: Precision | None = None,
+        only: tuple[Variant, ...] | None = None,
     ) -> None:
         self.bundle = bundle
         self.registry = registry
         manifest = bundle.manifest
-        self.variants = _in_precision(bundle, precision)
+        self.variants = _in_precision(bundle, precision) if only is None else only
         options = {key: value for key, value in manifest.task.items() if key != "use"}
         placements = {variant.placement for variant in self.variants}
         try:
@@ -77,9 +95,7 @@ class OpenedBundle:
             StorageError: the file cannot be read.
             BundleError: it is not a whole, unchanged bundle, or as for a bundle that was read.
         """
-        if not isinstance(path, (str, PathLike)):
-            raise BundleError(f"bundle: must be the path of a file, got {show(path)}")
-        return cls(open_bundle(path), registry)
+        return cls(one_network(read_path(path)), registry)
 
     @property
     def open_hosts(self) -> list[Placement]:

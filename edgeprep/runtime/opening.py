@@ -6,6 +6,7 @@ from hashlib import sha256
 from os import PathLike
 from typing import Any
 
+from edgeprep.bundle import EnsembleBundle
 from edgeprep.collector import paused_collector
 from edgeprep.errors import PluginError
 from edgeprep.registry import Registry, default_registry
@@ -13,7 +14,7 @@ from edgeprep.runtime.candidates import Candidate, Outcome, Rules, list_candidat
 from edgeprep.runtime.choices import ChoiceCache
 from edgeprep.runtime.machine import fingerprint
 from edgeprep.runtime.network_session import NetworkSession
-from edgeprep.runtime.opened import OpenedBundle
+from edgeprep.runtime.opened import OpenedBundle, read_path
 from edgeprep.runtime.session import Session
 from edgeprep.runtime.timing import Timing
 from edgeprep.version import __version__
@@ -42,7 +43,8 @@ def open(  # noqa: A001 -- `edgeprep.open` is the public name
     Args:
         path: a `.edgeprep` file.
         prefer: consider only candidates with this variant, format, precision, backend, device or
-            kind of device, such as "cpu", "openvino" or "int8".
+            kind of device, such as "cpu", "openvino" or "int8". Of an ensemble, members that have
+            none such choose among all.
         probe: False takes the first candidate that is right, smallest variant first, unmeasured.
         plugins: load no plugins but these.
         seconds: how long the best few candidates are measured against each other.
@@ -61,7 +63,15 @@ def open(  # noqa: A001 -- `edgeprep.open` is the public name
     if registry is None:
         registry = default_registry() if plugins is None else Registry(allow=plugins)
     with paused_collector():
-        opened = OpenedBundle.read(path, registry)
+        bundle = read_path(path)
+        if isinstance(bundle, EnsembleBundle):
+            from edgeprep.runtime.opened_ensemble import (
+                OpenedEnsemble,
+            )  # here, as few are ensembles
+
+            ensemble = OpenedEnsemble(bundle, registry)
+            return ensemble.open(prefer=prefer, probe=probe, seconds=seconds)
+        opened = OpenedBundle(bundle, registry)
         remembered = recall(opened, prefer=prefer, seconds=seconds) if probe else None
     return remembered or choose(opened, prefer=prefer, probe=probe, seconds=seconds)
 

@@ -25,6 +25,7 @@ ROOMS = (
     "registry",
     "stages",
     "tasks",
+    "combine",
     "runtime",
     "stage_parts",
 )

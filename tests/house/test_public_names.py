@@ -28,6 +28,7 @@ def test_the_package_offers_what_its_plan_promises():
         "Session",
         "__version__",
         "convert",
+        "ensemble",
         "hookimpl",
         "load_recipe",
         "open",

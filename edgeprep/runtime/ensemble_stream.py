@@ -1,0 +1,121 @@
+"""The pictures of one camera, and what several networks together make of them."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeprep.errors import EdgePrepError
+from edgeprep.runtime.network_session import NetworkSession
+from edgeprep.runtime.stream import PictureStream, Preparing, ResultStream
+
+__all__ = ["EnsembleStream"]
+
+
+class EnsembleStream(ResultStream):
+    """The joined results for the pictures of one camera or film.
+
+    There is a result where every member has one.
+
+    Args:
+        pictures: `(H, W, C)` each, uint8.
+        members: each has a stream of its own; those that share their preprocessing, that of the
+            first of them.
+        sharing: for each member the number of the one that prepares for it.
+        check: raises where the session cannot answer any more.
+        join: one result of those of the members.
+        fps: how many come in a second; None: unknown.
+        every: see `Session.stream`.
+    """
+
+    def __init__(
+        self,
+        pictures: Iterable[NDArray[np.uint8]],
+        *,
+        members: Sequence[NetworkSession],
+        sharing: Sequence[int],
+        check: Callable[[], object],
+        join: Callable[[Sequence[Any]], Any],
+        fps: float | None,
+        every: int,
+    ) -> None:
+        self._pictures = iter(pictures)
+        self._check = check
+        self._join = join
+        self._now = _Now()
+        self._shared = {one: _Shared(members[one], self._now) for one in sharing}
+        self._streams: list[PictureStream] = [
+            member.open_stream(self._now, self._shared[one].itself, fps, every)
+            for member, one in zip(members, sharing, strict=True)
+        ]
+
+    def reset(self) -> None:
+        """See `ResultStream.reset`."""
+        for shared in self._shared.values():
+            shared.reset()
+        for stream in self._streams:
+            stream.reset()
+
+    def close(self) -> None:
+        """See `ResultStream.close`."""
+        self._pictures = iter(())
+
+    def __next__(self) -> Any:
+        """See `ResultStream.__next__`."""
+        self._now.put(next(self._pictures))
+        self._check()
+        results: list[Any] = []
+        fault: EdgePrepError | None = None
+        for stream in self._streams:
+            try:
+                results.append(next(stream))
+            except EdgePrepError as error:
+                # The others see this picture all the same: they may remember it.
+                fault = fault or error
+        if fault is not None:
+            raise fault
+        return None if any(result is None for result in results) else self._join(results)
+
+
+class _Now(Iterator[NDArray[np.uint8]]):
+    """Gives the picture that it was given last, as often as it is asked."""
+
+    def __init__(self) -> None:
+        self.index = -1
+        self._picture: Any = None
+
+    def put(self, picture: NDArray[np.uint8]) -> None:
+        self.index += 1
+        self._picture = picture
+
+    def __next__(self) -> NDArray[np.uint8]:
+        picture: NDArray[np.uint8] = self._picture
+        return picture
+
+
+class _Shared(Preparing):
+    """Prepares each picture once, for all that ask."""
+
+    def __init__(self, session: NetworkSession, now: _Now) -> None:
+        self._session = session
+        self._now = now
+        self.reset()
+
+    def itself(self) -> Self:
+        """What a member's stream begins with."""
+        return self
+
+    def reset(self) -> None:
+        self._stream = self._session.begin()
+        self._at = -1
+        self._prepared: NDArray[np.uint8] | None = None
+
+    def prepare(
+        self, picture: NDArray[np.uint8], time_s: float | None = None
+    ) -> NDArray[np.uint8] | None:
+        """See `Stream.prepare`."""
+        if self._at != self._now.index:
+            self._prepared = self._stream.prepare(picture, time_s)
+            self._at = self._now.index
+        return self._prepared
