@@ -1,6 +1,6 @@
 """Readers of calibration and evaluation data."""
 
-from edgeprep.data.factory import load_factory
+from edgeprep.data.factory import load_factory, load_module
 from edgeprep.data.from_factory import FromFactory
 from edgeprep.data.image_folder import ImageFolder
 from edgeprep.data.noise import Random
@@ -24,6 +24,7 @@ __all__ = [
     "build_reader",
     "check_clips",
     "load_factory",
+    "load_module",
     "prepare_each",
     "prepare_samples",
     "silent",

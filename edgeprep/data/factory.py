@@ -18,7 +18,7 @@ from edgeprep.errors import RecipeError
 from edgeprep.schema import nearest
 from edgeprep.schema.foreign import name_fault
 
-__all__ = ["load_factory"]
+__all__ = ["load_factory", "load_module"]
 
 # The files beside some recipe that were imported under their own names, by its directory.
 _neighbours: dict[str, Path] = {}
@@ -40,7 +40,7 @@ def load_factory(reference: str, directory: Path, where: str) -> Callable[..., o
     parts = [*module_name.split("."), name]
     if not colon or not all(part.isidentifier() for part in parts):
         raise RecipeError(f"{where}: must have the form 'module:function', got {reference!r}")
-    module = _load_module(module_name, directory, where)
+    module = load_module(module_name, directory, where)
     found = getattr(module, name, None)
     if found is None:
         callables = [key for key, value in vars(module).items() if callable(value)]
@@ -52,7 +52,18 @@ def load_factory(reference: str, directory: Path, where: str) -> Callable[..., o
     return factory
 
 
-def _load_module(name: str, directory: Path, where: str) -> ModuleType:
+def load_module(name: str, directory: Path, where: str) -> ModuleType:
+    """The module `name`, of which there may be one of that name in every recipe's directory.
+
+    Args:
+        name: such as "data" or "package.models".
+        directory: of the recipe; `name.py` in it comes before an installed module. Its code may
+            import other files that lie there.
+        where: the path of the reference in its recipe, such as "model.factory".
+
+    Raises:
+        RecipeError: it is not there, or fails to load (its error is chained).
+    """
     path = directory.resolve() / f"{name}.py"
     try:
         return _load_file(path) if path.is_file() else import_module(name)

@@ -27,7 +27,8 @@ from edgeprep.zoo.models import ZooModel
 __all__ = ["GOLDEN", "GoldenSample", "make_golden", "read_golden", "worst_error", "write_golden"]
 
 GOLDEN = "golden.safetensors"
-_MOST = 4
+# From one it cannot be seen whether the network sees its input.
+_LEAST, _MOST = 2, 4
 # A zoo has a few MB in all; of pictures that become pictures fewer do.
 _MOST_BYTES = 200_000
 
@@ -62,7 +63,7 @@ def make_golden(recipe: Recipe, registry: Registry) -> tuple[GoldenSample, ...]:
         rows = prepare_each(samples, host, where, fps=recipe.data.fps)
         for row in islice(rows, _MOST):
             sample = GoldenSample(input=row.input, outputs=source.answer(row.input))
-            if made and _size(*made, sample) > _MOST_BYTES:
+            if len(made) >= _LEAST and _size(*made, sample) > _MOST_BYTES:
                 break
             made.append(sample)
     return tuple(made)

@@ -21,9 +21,10 @@ LAYERS = 6
 WIDTH = 1.5
 ARRIVING = (48, 96, 192)
 # The channels that are left of them, after U-Net (arXiv:1505.04597, figure 1), far narrower; what
-# comes back up is added to what went down, not laid beside it, as in LinkNet (arXiv:1707.03718),
-# which needs half the weights. To the coarsest map its mean is added, which sees all the picture,
-# and what it says of classes is added to what is said of pixels, as in FCN (arXiv:1411.4038).
+# comes back up is added to what went down, not laid beside it, as in LinkNet (arXiv:1707.03718):
+# the convolutions after it see half the channels. To the coarsest map its mean is added, which sees
+# all the picture, and what it says of classes is added to what is said of pixels, as in FCN
+# (arXiv:1411.4038).
 CHANNELS = (16, 24, 32)
 DEEPEST = 40
 

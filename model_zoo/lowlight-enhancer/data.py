@@ -6,7 +6,6 @@ A dark picture has its levels bent down by a power, then multiplied by a factor 
 noise of a sensor that had to be turned up.
 """
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,14 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprep.data import load_factory
+from edgeprep.data import load_module
 
 __all__ = ["calibration", "evaluation", "pictures", "training", "validation"]
 
 Sample = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 DIGITS = Path(__file__).resolve().parent.parent / "digits-mobilenet"
-photographs: Any = sys.modules[load_factory("data:pictures", DIGITS, "data").__module__]
+photographs: Any = load_module("data", DIGITS, "data")
 
 CALIBRATION_SEED, EVALUATION_SEED, VALIDATION_SEED = 31, 32, 33
 TRAINING_SEED = 31000  # of the first epoch; far from the others

@@ -4,7 +4,6 @@ The photographs are those that come inside scikit-learn and scikit-image, as dig
 them, and what is held out there is held out here: evaluation sees no photograph of training.
 """
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,14 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprep.data import load_factory
+from edgeprep.data import load_module
 
 __all__ = ["calibration", "evaluation", "pictures", "training", "validation"]
 
 Sample = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 DIGITS = Path(__file__).resolve().parent.parent / "digits-mobilenet"
-photographs: Any = sys.modules[load_factory("data:pictures", DIGITS, "data").__module__]
+photographs: Any = load_module("data", DIGITS, "data")
 
 CALIBRATION_SEED, EVALUATION_SEED, VALIDATION_SEED = 21, 22, 23
 TRAINING_SEED = 21000  # of the first epoch; far from the others

@@ -20,8 +20,8 @@ class PhotoDenoiser(nn.Module):
     (arXiv:1710.04026) at half the size, at a quarter of the cost; here a convolution with stride 2
     brings pictures there, and its transpose back. Between them are residual blocks without
     normalization, after EDSR (arXiv:1707.02921). Beside the picture they see what is left of it
-    without the mean of 5×5 pixels, in which noise is most of all there is: so it learns in a tenth
-    of the time. No pixel is looked at that is farther away than twelve.
+    without the mean of 5×5 pixels, in which noise is most of all there is, and which it need not
+    learn to find. No pixel is looked at that is farther away than twelve.
     """
 
     def __init__(self, *, channels: int, blocks: int) -> None:

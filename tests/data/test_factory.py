@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from edgeprep.data import build_reader, load_factory
+from edgeprep.data import build_reader, load_factory, load_module
 from edgeprep.errors import RecipeError
 
 WHERE = "model.factory"
@@ -168,3 +168,20 @@ def test_a_factory_that_changes_with_the_epoch_is_refused_where_there_is_none(tm
         "data.calibration.per_epoch: must be false here, got true; only data.training changes from "
         "epoch to epoch"
     )
+
+
+def test_modules_of_one_name_are_those_of_their_directories(tmp_path: Path) -> None:
+    homes = [tmp_path / name for name in ("one", "two")]
+    for home in homes:
+        home.mkdir()
+        (home / "data.py").write_text(f"NAME = {home.name!r}\n")
+    names = [load_module("data", home, "data").NAME for home in homes]
+    assert names == ["one", "two"]
+    assert load_module("data", homes[0], "data") is load_module("data", homes[0], "data")
+
+
+def test_a_module_that_is_nowhere_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "nowhere.py"
+    rule = f"data: no module 'nowhere' beside the recipe or installed; looked for {str(path)!r}"
+    with pytest.raises(RecipeError, match=f"^{re.escape(rule)}$"):
+        load_module("nowhere", tmp_path, "data")
