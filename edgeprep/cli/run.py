@@ -51,6 +51,14 @@ _LIVE_FORMATS = ("text", "jsonl", "csv")
 @click.option("--sheet", is_flag=True, help="With -o: all pictures on one contact sheet, too.")
 @click.option("--overwrite", is_flag=True, help="Replace what is there of that name.")
 @click.option(
+    "--every",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Of a network that takes clips: a result at every N-th frame of a film or live source.",
+)
+@click.option(
     "--camera",
     metavar="SOURCE",
     type=NamedPath(),
@@ -91,6 +99,7 @@ def command(
     output: Path | None,
     sheet: bool,
     overwrite: bool,
+    every: int,
     camera: str | None,
     headless: bool,
     timeout_s: float,
@@ -111,7 +120,7 @@ def command(
         _check_live(output, form, sheet=sheet)
         from edgeprep.cli.running.live import LiveOptions
 
-        options = LiveOptions(timeout_s=timeout_s, reconnect=reconnect)
+        options = LiveOptions(timeout_s=timeout_s, reconnect=reconnect, every=every)
         _run_live(bundle, live, prefer, options, form, probe=probe, headless=headless)
         return
     if sheet and output is None:
@@ -119,14 +128,17 @@ def command(
     files = find(sources)
     if sheet and not any(isinstance(file, PictureFile) for file in files):
         raise click.UsageError("--sheet: needs pictures, got films alone")
+    if every > 1 and not any(isinstance(file, FilmFile) for file in files):
+        raise click.UsageError("--every: needs films or a live source, got pictures alone")
     _check_libraries(files, output)
     drawn: Sequence[Path | None] = [None] * len(files)
     pages: Sequence[SheetPage] = ()
     if output is not None:
         drawn, pages = targets(files, output, sheet=sheet, overwrite=overwrite)
     with edgeprep.open(bundle, prefer=prefer, probe=probe) as session:
+        _check_every(every, session)
         answers = _answers(form, session.task, files, frames=output is None)
-        _run_all(session, files, drawn, pages, answers, overwrite=overwrite)
+        _run_all(session, files, drawn, pages, answers, overwrite=overwrite, every=every)
         choice = session.outcomes[0].to_json()
     answers.end(choice)
     if answers.failed:
@@ -141,6 +153,7 @@ def _run_all(
     answers: Answers,
     *,
     overwrite: bool,
+    every: int,
 ) -> None:
     sheets: Any = None
     if pages:
@@ -153,7 +166,7 @@ def _run_all(
             if isinstance(file, FilmFile):
                 from edgeprep.cli.running.films import run_film
 
-                run_film(session, file.path, target, answers, overwrite=overwrite)
+                run_film(session, file.path, target, answers, overwrite=overwrite, every=every)
             else:
                 result = _run(session, file, target, sheets, overwrite=overwrite)
                 answers.result(Place(file.path), result)
@@ -201,6 +214,7 @@ def _run_live(
     check_av()
     screen = None if headless else open_window(f"edgeprep: {live_name(source)}")
     with edgeprep.open(bundle, prefer=prefer, probe=probe) as session:
+        _check_every(options.every, session)
         answers = _answers(form, session.task, (), frames=False)
         run_live(session, source, answers, screen, options)
         answers.end(session.outcomes[0].to_json())
@@ -224,6 +238,12 @@ def _check_live(output: Path | None, form: str, *, sheet: bool) -> None:
     if form not in _LIVE_FORMATS:
         rule = "must be one of 'text', 'jsonl' and 'csv' for a live source"
         raise click.UsageError(f"--format: {rule}, got {form!r}")
+
+
+def _check_every(every: int, session: Session) -> None:
+    if every > 1 and session.input.batch == 1:
+        rule = "--every: needs a bundle whose network takes clips"
+        raise click.UsageError(f"{rule}, got one that takes single pictures")
 
 
 def _check_libraries(files: Sequence[PictureFile | FilmFile], output: Path | None) -> None:

@@ -23,11 +23,25 @@ _ROUNDED_S = 0.002
 
 
 def run_film(
-    session: Session, path: str, target: Path | None, answers: Answers, *, overwrite: bool
+    session: Session,
+    path: str,
+    target: Path | None,
+    answers: Answers,
+    *,
+    overwrite: bool,
+    every: int = 1,
 ) -> None:
     """Give `answers` the result of every frame, and write them drawn to `target`.
 
     What comes before a fault is kept: the written film is whole as far as it goes.
+
+    Args:
+        session: that answers.
+        path: of the film.
+        target: where it is written; None: nowhere.
+        answers: is told of each.
+        overwrite: whether what is at `target` is replaced.
+        every: of a network of clips, at every so-manieth frame there is a result.
 
     Raises:
         InputError: the film is none, or not to its end.
@@ -36,7 +50,7 @@ def run_film(
     """
     began = perf_counter()
     fault: Exception | None = None
-    followed: Followed[FilmFrame] = Followed(session, path)
+    followed: Followed[FilmFrame] = Followed(session, path, every)
     with ExitStack() as stack:
         film = stack.enter_context(open_film(path))
         drawn = _Drawn(stack, session, target, film.fps or _FPS, overwrite=overwrite)

@@ -24,15 +24,17 @@ class Followed(Generic[Frame]):
     Args:
         session: that answers.
         name: of the film, for messages.
+        every: see `Session.stream`.
 
     Attributes:
         refused: how many had no finite result.
     """
 
-    def __init__(self, session: Session, name: str) -> None:
+    def __init__(self, session: Session, name: str, every: int = 1) -> None:
         self.refused = 0
         self._session = session
         self._name = name
+        self._every = every
 
     def results(self, frames: Iterable[Frame], fps: float | None) -> Iterator[tuple[Frame, Any]]:
         """Each of `frames`, with its result; None where there is none.
@@ -45,7 +47,8 @@ class Followed(Generic[Frame]):
             InputError: the session cannot take them; and whatever `frames` raise.
         """
         waiting: deque[Frame] = deque()
-        stream = self._session.stream(self._pictures(frames, waiting), fps=fps)
+        pictures = self._pictures(frames, waiting)
+        stream = self._session.stream(pictures, fps=fps, every=self._every)
         while True:
             try:
                 result = next(stream)

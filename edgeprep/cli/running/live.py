@@ -44,11 +44,13 @@ class LiveOptions(Struct, frozen=True, kw_only=True):
     Attributes:
         timeout_s: for how long it may send nothing.
         reconnect: how often in a row it is tried again.
+        every: of a network of clips, at every so-manieth picture there is a result.
         wait: waits for so many seconds before a new try.
     """
 
     timeout_s: float
     reconnect: int = 0
+    every: int = 1
     wait: Callable[[float], None] = sleep
 
 
@@ -76,7 +78,7 @@ def run_live(
         OutputError: at the end, where some pictures had no finite result.
     """
     watch = _Watch(answers, screen, live_name(source))
-    followed: Followed[Arrived] = Followed(session, watch.name)
+    followed: Followed[Arrived] = Followed(session, watch.name, options.every)
     tries = 0
     try:
         while True:

@@ -34,6 +34,7 @@ from edgeprep.tensors import TensorSpec
 SECONDS = 60  # longer than any test waits
 
 IMAGE = TensorSpec(name="image", shape=(1, 8, 8, 3), dtype="uint8")
+CLIP = TensorSpec(name="image", shape=(2, 8, 8, 3), dtype="uint8")
 SCORES = TensorSpec(name="output", shape=(1, 3), dtype="float32")
 
 
@@ -128,6 +129,19 @@ class NamedRunner(Runner):
         pass
 
 
+class ClipRunner(Runner):
+    """Takes two pictures at once, and looks at the brightness of both."""
+
+    inputs = (CLIP,)
+    outputs = (SCORES,)
+
+    def run(self, inputs: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], ...]:
+        return (brightness(inputs[0]).mean(axis=0, keepdims=True),)
+
+    def close(self) -> None:
+        pass
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FakeExporter(Exporter):
     name: ClassVar[str] = "fake"
@@ -154,6 +168,8 @@ class FakeBackend(Backend):
     def load(self, model: Model, device: Device, options: Options) -> Runner:
         os.write(1, b"an engine says hello\n")
         content = bytes(model.files["model.fake"])
+        if content == b"clip":
+            return ClipRunner()
         if content.decode() in NETWORKS:
             return NamedRunner(content.decode())
         is_int8 = content == b"int8"
