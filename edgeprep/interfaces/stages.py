@@ -26,12 +26,15 @@ class Stage(ABC):
         version: goes up when a released stage has to compute something else.
         host_only: why no graph can hold it; empty for all others.
         training_only: whether it varies pictures for training, and has no place in a bundle.
+        looks_everywhere: whether what becomes of a pixel depends on the whole picture, as its least
+            and greatest values do: a tile of a picture then becomes something else.
     """
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
     host_only: ClassVar[str] = ""
     training_only: ClassVar[bool] = False
+    looks_everywhere: ClassVar[bool] = False
 
     @property
     def host_primitives(self) -> tuple[str, ...]:

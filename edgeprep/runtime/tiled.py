@@ -28,8 +28,8 @@ def check_tiling(task: Task, chain: Chain, *, states: Sequence[TensorSpec] = ())
         states: what the network remembers of earlier pictures.
 
     Raises:
-        RecipeError: pictures have no one size or are planes, a stage moves pixels, or several
-            pictures are looked at.
+        RecipeError: pictures have no one size or are planes, a stage moves pixels or looks at the
+            whole picture, or several pictures are looked at.
     """
     if task.tiling is None:
         return
@@ -47,6 +47,11 @@ def check_tiling(task: Task, chain: Chain, *, states: Sequence[TensorSpec] = ())
     if chain.output.size != (height, width) or chain.backward(height, width) != (IDENTITY,):
         rule = "needs preprocessing that leaves every pixel in its place"
         raise RecipeError(f"{where}: {rule}, got stage {_moving(chain)!r}")
+    everywhere = [stage.name for stage in chain.stages if stage.looks_everywhere]
+    if everywhere:
+        rule = "needs preprocessing that makes of a tile what it makes of the picture"
+        remedy = "leave overlap out, or do it before"
+        raise RecipeError(f"{where}: {rule}, got stage {everywhere[0]!r}; {remedy}")
     if overlap > min(height, width) // 2:
         rule = f"must be at most half of the network's {[height, width]!r} pixels"
         raise RecipeError(f"{where}: {rule}, got {overlap}")
@@ -65,8 +70,8 @@ class TiledSession(NetworkSession):
     """A session whose pictures of other sizes than the network's are cut into overlapping tiles.
 
     A picture of the network's size goes through it whole, as in any session. See `Mosaic` for how
-    tiles lie. Preprocessing sees tiles, not pictures. Beside the picture and the result no more
-    than a row of tiles is held.
+    tiles lie. Preprocessing sees tiles, of which it makes the same. Beside the picture and the
+    result no more than a row of tiles is held.
 
     Args:
         tiling: the task's.

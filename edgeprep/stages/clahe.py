@@ -42,6 +42,7 @@ class Clahe(Stage):
     """
 
     name: ClassVar[str] = "clahe"
+    looks_everywhere: ClassVar[bool] = True
 
     clip: ClipLimit = 2.0
     grid: tuple[Tiles, Tiles] = (8, 8)

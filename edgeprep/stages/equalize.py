@@ -28,6 +28,7 @@ class Equalize(Stage):
     """
 
     name: ClassVar[str] = "equalize"
+    looks_everywhere: ClassVar[bool] = True
 
     def output(self, image: ImageSpec) -> ImageSpec:
         """The same pictures in float32."""

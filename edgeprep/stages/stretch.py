@@ -36,6 +36,7 @@ class Stretch(Stage):
     """
 
     name: ClassVar[str] = "stretch"
+    looks_everywhere: ClassVar[bool] = True
 
     low: Percent = 1.0
     high: Percent = 99.0

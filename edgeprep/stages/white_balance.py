@@ -25,6 +25,7 @@ class WhiteBalance(Stage):
     """
 
     name: ClassVar[str] = "white-balance"
+    looks_everywhere: ClassVar[bool] = True
 
     def output(self, image: ImageSpec) -> ImageSpec:
         """The same pictures, float32."""

@@ -253,6 +253,14 @@ def test_a_tile_that_is_no_number_is_refused(open_blur: Callable[..., Session]) 
         ),
         (
             {"height": 24, "width": 24},
+            [{"use": "gamma", "exponent": 0.5}, {"use": "stretch"}],
+            (
+                "task.overlap: needs preprocessing that makes of a tile what it makes of the "
+                "picture, got stage 'stretch'; leave overlap out, or do it before"
+            ),
+        ),
+        (
+            {"height": 24, "width": 24},
             [{"use": "running-background"}],
             (
                 "task.overlap: needs preprocessing and a network that look at one picture at a "
@@ -265,7 +273,7 @@ def test_a_tile_that_is_no_number_is_refused(open_blur: Callable[..., Session]) 
             "task.overlap: must be at most half of the network's [12, 24] pixels, got 8",
         ),
     ],
-    ids=["no size", "planes", "resize", "flip", "memory", "too much"],
+    ids=["no size", "planes", "resize", "flip", "contrast", "memory", "too much"],
 )
 def test_preprocessing_that_tiles_cannot_go_through_is_refused(
     keys: dict[str, Any], stages: list[dict[str, object]], message: str

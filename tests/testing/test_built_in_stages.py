@@ -1,13 +1,17 @@
 """The kit on the built-in stages, each in every way in which its fields make it behave."""
 
+import numpy as np
 import pytest
 
+from edgeprep.errors import RecipeError
+from edgeprep.geometry import IDENTITY
 from edgeprep.registry import Registry
 from edgeprep.runtime.learned import LearnedStage
 from edgeprep.stages.band_pass import BandPass
 from edgeprep.stages.bilateral import Bilateral
 from edgeprep.stages.canny import Canny
 from edgeprep.stages.center_crop import CenterCrop
+from edgeprep.stages.chain import NUMPY
 from edgeprep.stages.clahe import Clahe
 from edgeprep.stages.clip import Clip
 from edgeprep.stages.color import Color
@@ -50,6 +54,7 @@ from edgeprep.stages.stretch import Stretch
 from edgeprep.stages.tile import Tile
 from edgeprep.stages.unsharp import Unsharp
 from edgeprep.stages.white_balance import WhiteBalance
+from edgeprep.tensors import ImageSpec
 from edgeprep.testing import check_stage
 from edgeprep.testing.stage import TOLERANCE
 
@@ -145,3 +150,29 @@ def test_every_built_in_stage_is_checked():
     # The one that needs a bundle is checked where bundles are made, in tests/engines.
     checked = {LearnedStage, *map(type, BUILT_INS)}
     assert checked == {*Registry(installed=False).classes("stage")}
+
+
+STILL = ImageSpec(height=96, width=96)
+
+
+def in_place(stage):
+    """Whether it takes such pictures, and leaves their pixels where they are."""
+    if stage.training_only:
+        return False
+    try:
+        left = stage.output(STILL)
+    except RecipeError:
+        return False
+    return (left.size, left.layout, stage.backward(STILL)) == (STILL.size, "nhwc", (IDENTITY,))
+
+
+@pytest.mark.parametrize("stage", [*filter(in_place, BUILT_INS)], ids=str)
+def test_a_tile_becomes_what_it_is_in_the_picture_unless_the_stage_says_so(stage):
+    picture = np.random.default_rng(0).integers(0, 256, (1, 96, 96, 3), np.uint8)
+    # Dark below, as hardly a picture is alike everywhere.
+    picture[:, 64:] //= 2
+    whole = stage.apply(NUMPY, picture, STILL)
+    tile = stage.apply(NUMPY, picture[:, :80, :80], STILL.replace(height=80, width=80))
+    # No filter here looks farther than 16 pixels.
+    same = np.array_equal(whole[:, :64, :64], tile[:, :64, :64])
+    assert same != stage.looks_everywhere
