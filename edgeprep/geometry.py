@@ -10,6 +10,9 @@ __all__ = ["IDENTITY", "Affine", "Frame"]
 
 Row = tuple[float, float, float]
 
+# Where a box has the x and y of its corners.
+_CORNERS = [[0, 1], [0, 3], [2, 1], [2, 3]]
+
 
 class Affine(Struct, frozen=True):
     """A map of points `(x, y)` in pixels to `row @ (x, y, 1)` for each of its two rows.
@@ -54,15 +57,16 @@ class Affine(Struct, frozen=True):
         return stack([a * x + b * y + c for a, b, c in (self.x, self.y)], axis=-1)
 
     def boxes(self, boxes: ArrayLike) -> NDArray[float64]:
-        """`(…, 4)`, least x, least y, greatest x, greatest y, to the same for the mapped boxes.
+        """`(…, 4)`, least x, least y, greatest x, greatest y, to the same around the mapped boxes.
 
-        Exact where the map turns by quarters only, as those of stages do; float64.
+        Larger than those where the map turns by other than quarters; float64.
 
         Raises:
             ShapeError: the last axis has another length.
         """
         given = _with_last(boxes, 4, "boxes")
-        corners = self.points(given.reshape(*given.shape[:-1], 2, 2))
+        # All four corners: of a box that is turned, two may lie above one another.
+        corners = self.points(given[..., _CORNERS])
         both = corners.min(axis=-2), corners.max(axis=-2)
         return stack(both, axis=-2).reshape(given.shape)
 
@@ -90,6 +94,12 @@ class Frame(Struct, frozen=True):
     def whole(cls, height: int, width: int) -> "Frame":
         """That of a picture which the network sees as it is."""
         return cls(height, width, (height, width), (IDENTITY,))
+
+    @property
+    def keeps_size(self) -> bool:
+        """Whether its pixels are as large as the network's, however moved, mirrored or turned."""
+        rows = (self.back[0].x, self.back[0].y)
+        return all(abs(x) + abs(y) == 1.0 for x, y, _ in rows)
 
     def boxes(self, boxes: ArrayLike, number: int = 0) -> NDArray[float64]:
         """Boxes of the network's picture `number` in this one, cut at its border.

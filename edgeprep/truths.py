@@ -10,11 +10,12 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from edgeprep.errors import ShapeError
+from edgeprep.errors import RecipeError, ShapeError
 from edgeprep.geometry import Frame
 
 __all__ = [
     "IGNORED",
+    "UNTOLD",
     "Boxes",
     "Classes",
     "Map",
@@ -30,6 +31,8 @@ TruthKind = Literal["class", "classes", "boxes", "mask", "picture", "map"]
 
 # A pixel of a mask that counts neither for nor against anybody: as in Pascal VOC and Cityscapes.
 IGNORED = 255
+# The class of what is in a picture, and yet is not to be found, nor to be missed.
+UNTOLD = -2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,8 +101,9 @@ class Boxes:
     def seen(self, frame: Frame) -> NDArray[np.float32]:
         """`(objects, 5)`: class, least x, least y, greatest x, greatest y in the network's picture.
 
-        Boxes are cut at its border. Crowds are left out, and objects of which the picture has less
-        than a fifth: nobody could tell what they are.
+        Boxes are cut at its border. Those of crowds are of class -2, and those of objects of which
+        the picture has less than a fifth: nobody could tell what they are, and what a network finds
+        there is neither right nor wrong.
         """
         height, width = frame.seen
         corners = frame.back[0].inverse().boxes(self.corners)
@@ -107,8 +111,9 @@ class Boxes:
         whole, left = (
             np.maximum(each[:, 2:] - each[:, :2], 0.0).prod(axis=1) for each in (corners, cut)
         )
-        chosen = (left > 0) & (left >= _LEAST_SHARE * whole) & ~self.crowd
-        rows = np.concatenate((self.classes[chosen, None], cut[chosen]), axis=1)
+        counts = (left >= _LEAST_SHARE * whole) & ~self.crowd
+        classes, chosen = np.where(counts, self.classes, UNTOLD), left > 0
+        rows = np.concatenate((classes[chosen, None], cut[chosen]), axis=1)
         return rows.astype(np.float32)
 
 
@@ -156,7 +161,22 @@ class Picture:
     levels: NDArray[np.uint8]
 
     def seen(self, frame: Frame) -> NDArray[np.uint8]:
-        """The same part of it, at the same scale: of every pixel's centre; 0 outside."""
+        """The same part of it, at the same scale, pixel by pixel; 0 outside.
+
+        Raises:
+            RecipeError: the network's picture is larger or smaller than that part. Interpolated
+                pixels are no truth, and of the pixels themselves some would be left out, which
+                teaches a network to invent jagged edges.
+        """
+        if not frame.keeps_size:
+            rule = "must leave pixels as large as they are, where a picture is learned"
+            across, down = (
+                1.0 / max(map(abs, row[:2])) for row in (frame.back[0].x, frame.back[0].y)
+            )
+            raise RecipeError(
+                f"preprocess, augment: {rule}, got one that is resized by {across:.4g} and "
+                f"{down:.4g}; leave out what resizes"
+            )
         return _nearest(self.levels, frame, 0)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprep.errors import RecipeError, ShapeError
-from edgeprep.geometry import Affine, Frame
+from edgeprep.geometry import Frame
 from edgeprep.interfaces import Blending, Task, Tiling
 from edgeprep.marks import Mark, Replacement
 from edgeprep.tasks.placed import need_frame
@@ -83,7 +83,7 @@ class Restore(Task):
         """
         frame = need_frame(frame, self.name)
         _need_whole(frame)
-        if _keeps_size(frame.back[0]):
+        if frame.keeps_size:
             self._need_scale(outputs[0].shape[2:], frame.seen)
         return Restoration(partial(self._whole, outputs[0][0], frame))
 
@@ -164,11 +164,6 @@ def _need_whole(frame: Frame) -> None:
     if beyond > _ROUNDING:
         rule = f"must show all of the {[frame.height, frame.width]} pixels of a picture"
         raise ShapeError(f"preprocess: task 'restore' {rule}, got up to {beyond:.4g} left out")
-
-
-def _keeps_size(back: Affine) -> bool:
-    """Whether pixels stay as large as they are, however they are moved, mirrored or turned."""
-    return all(abs(x) + abs(y) == 1.0 for x, y, _ in (back.x, back.y))
 
 
 def _rounded(levels: NDArray[Any]) -> NDArray[np.uint8]:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edgeprep.errors import ShapeError
+from edgeprep.errors import RecipeError, ShapeError
 from edgeprep.geometry import IDENTITY, Affine, Frame
 from edgeprep.truths import Boxes, Classes, Map, Mask, Picture, as_seen, content_of
 
@@ -35,10 +35,22 @@ def test_boxes_are_mirrored_with_their_corners_in_order():
     assert as_seen(Boxes.of([[1, 0, 3, 2]], [7]), MIRRORED).tolist() == [[7, 3, 0, 5, 2]]
 
 
-def test_of_boxes_some_are_not_taught():
+def test_slivers_and_crowds_are_there_without_a_class():
     out, sliver, crowd = [0, 0, 1, 1], [0, 0, 2.4, 1], [2, 0, 6, 4]
     boxes = Boxes.of([out, sliver, crowd], [0, 0, 0], crowd=[False, False, True])
-    assert as_seen(boxes, HALF).shape == (0, 5)
+    seen = as_seen(boxes, HALF)
+    np.testing.assert_allclose(seen, [[-2, 0, 0, 0.8, 2], [-2, 0, 0, 8, 8]], rtol=1e-6)
+
+
+def test_a_box_that_is_turned_has_all_its_corners_within():
+    # By an eighth of a turn around its middle, (64, 64): its corners are 40 √2 from there.
+    half = 0.5**0.5
+    turned = Affine((half, half, 64 - 128 * half), (-half, half, 64.0))
+    seen = as_seen(Boxes.of([[24, 24, 104, 104]], [3]), Frame(128, 128, (128, 128), (turned,)))
+    reach = 40 * 2**0.5
+    np.testing.assert_allclose(
+        seen, [[3, 64 - reach, 64 - reach, 64 + reach, 64 + reach]], rtol=1e-6
+    )
 
 
 def test_boxes_of_other_lengths_are_refused():
@@ -70,6 +82,21 @@ def test_pictures_of_twice_the_size_stay_so():
     large = np.arange(8 * 12 * 3, dtype=np.uint8).reshape(8, 12, 3)
     assert (as_seen(Picture(large), WHOLE) == large).all()
     assert (as_seen(Picture(large), MIRRORED) == large[:, ::-1]).all()
+
+
+def test_pictures_to_become_are_not_resized():
+    # Stripes of one pixel: a nearest pixel of each three would make broad stripes of them.
+    stripes = np.zeros((4, 6, 3), np.uint8)
+    stripes[:, ::2] = 255
+    smaller = Frame(4, 6, (2, 2), (Affine.scaled(3.0, 2.0),))
+    with pytest.raises(RecipeError) as caught:  # noqa: PT011 -- the whole message is compared
+        as_seen(Picture(stripes), smaller)
+    assert str(caught.value) == (
+        "preprocess, augment: must leave pixels as large as they are, where a picture is learned, "
+        "got one that is resized by 0.3333 and 0.5; leave out what resizes"
+    )
+    crop = Frame(4, 6, (2, 3), (Affine((0.0, -1.0, 5.0), (1.0, 0.0, 0.0)),))
+    assert as_seen(Picture(stripes), crop)[:, :, 0].tolist() == [[255] * 3, [0] * 3]
 
 
 def test_contents_differ_where_truths_do():
