@@ -57,7 +57,8 @@ class Objective(ABC):
             inputs: `(N, …)`, float32, what the preprocessing gives.
             labels: the truths as the network sees them, one after the other: numbers of classes
                 `(N,)`, int64; several classes `(N, classes)`, float32; boxes `(N, objects, 5)`,
-                float32, where rows of class -1 fill up; masks `(N, H, W)`, uint8; maps, float32;
+                float32, where rows of class -1 fill up, and what is in those of class -2 counts for
+                nothing; masks `(N, H, W)`, uint8; maps, float32;
                 pictures `(N, H, W, C)`, uint8. None where the training data have none.
         """
 

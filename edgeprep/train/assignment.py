@@ -7,7 +7,7 @@ from scipy.optimize import linear_sum_assignment  # type: ignore[import-untyped]
 
 from edgeprep.train.box_overlap import generalized_overlaps, pairwise_overlaps
 
-__all__ = ["Assigned", "align", "match", "relative_sides"]
+__all__ = ["Assigned", "align", "cheapest", "match", "relative_sides"]
 
 # Source: Feng et al., "TOOD", arXiv:2108.07755, section 3.2 and 4: the exponents of score and
 # overlap, and how many candidates an object may have.
@@ -42,17 +42,20 @@ def align(
     """Several candidates for each object: those that score it and overlap it best.
 
     Only candidates whose centre is inside an object come into question for it, or else the one
-    with the nearest centre. One that suits several objects is held to the one it overlaps most.
-    Its score shall be its overlap, as far as it is the best of its object, and less than others.
+    with the nearest centre. One that suits several objects is held to the one it overlaps most; an
+    object that is left with none has the nearest that is held to no other, while there is one.
+    A candidate's score shall be its overlap, as far as it is the best of its object, and less than
+    others.
 
     Args:
         scores: `(N, candidates, classes)`, in 0..1.
         boxes: `(N, candidates, 4)`, corners in pixels.
         centers: `(candidates, 2)`, or `(N, candidates, 2)`, x and y.
-        objects: `(N, objects, 5)`, class and corners; class -1: none.
+        objects: `(N, objects, 5)`, class and corners; class below 0: none.
 
     Source: Feng et al., "TOOD", arXiv:2108.07755, section 3.2; but that shares of boxes do not
-    shrink with overlaps, so that boxes without any are learned, too.
+    shrink with overlaps, so that boxes without any are learned, too, and that no object goes
+    without a candidate for having the same as another.
     """
     count = boxes.shape[1]
     if objects.shape[1] == 0:
@@ -67,12 +70,13 @@ def align(
     chosen = torch.zeros_like(possible).scatter_(2, best, value=True) & possible
     owners = overlaps.masked_fill(~chosen, -1.0).argmax(1)
     owned = torch.zeros_like(chosen).scatter_(1, owners[:, None], value=True) & chosen
+    _give_nearest(owned, there, _distances(corners, centers))
 
     worth, overlaps = worth * owned, overlaps * owned
     # Without a candidate there is nothing to share.
     shares = worth / worth.amax(2, keepdim=True).clamp_min(torch.finfo(worth.dtype).tiny)
     return Assigned(
-        objects=owners.masked_fill(~owned.any(1), -1),
+        objects=owned.to(torch.uint8).argmax(1).masked_fill(~owned.any(1), -1),
         shares=shares.sum(1),
         scores=(shares * overlaps.amax(2, keepdim=True)).sum(1),
     )
@@ -110,6 +114,18 @@ def match(
     return Assigned(objects=nothing.objects, shares=matched, scores=matched)
 
 
+def cheapest(cost: torch.Tensor) -> torch.Tensor:
+    """A column of its own for every row, so that all together cost least: `(N, rows)`, int64.
+
+    Args:
+        cost: `(N, rows, columns)`, with no more rows than columns.
+    """
+    # A network that went wrong is found by its loss.
+    known = cost.detach().nan_to_num(0.0).cpu().numpy()
+    columns = [torch.from_numpy(linear_sum_assignment(one)[1]) for one in known]
+    return torch.stack(columns).to(cost.device)
+
+
 def relative_sides(corners: torch.Tensor, seen: tuple[int, int]) -> torch.Tensor:
     """Centre, width and height as shares of the picture, `(…, 4)`.
 
@@ -138,6 +154,22 @@ def _possible(corners: torch.Tensor, centers: torch.Tensor) -> torch.Tensor:
     x, y = (centers[..., axis].unsqueeze(-2) for axis in (0, 1))
     x0, y0, x1, y1 = (side[..., None] for side in corners.unbind(-1))
     inside = (x > x0) & (x < x1) & (y > y0) & (y < y1)
-    apart = (x - (x0 + x1) / 2) ** 2 + (y - (y0 + y1) / 2) ** 2
+    apart = _distances(corners, centers)
     nearest = torch.zeros_like(inside).scatter_(2, apart.argmin(2, keepdim=True), value=True)
     return torch.where(inside.any(2, keepdim=True), inside, nearest)
+
+
+def _distances(corners: torch.Tensor, centers: torch.Tensor) -> torch.Tensor:
+    """How far candidates are from the middles of objects, squared: `(N, objects, candidates)`."""
+    x, y = (centers[..., axis].unsqueeze(-2) for axis in (0, 1))
+    x0, y0, x1, y1 = (side[..., None] for side in corners.unbind(-1))
+    return (x - (x0 + x1) / 2) ** 2 + (y - (y0 + y1) / 2) ** 2
+
+
+def _give_nearest(owned: torch.Tensor, there: torch.Tensor, apart: torch.Tensor) -> None:
+    """Give each object without a candidate the nearest free one, one after the other."""
+    for image, number in (there & ~owned.any(2)).nonzero().tolist():
+        taken = owned[image].any(0)
+        if not taken.all():
+            nearest = apart[image, number].masked_fill(taken, torch.inf).argmin()
+            owned[image, number, nearest] = True

@@ -9,12 +9,10 @@ from edgeprep.recipe import TrainTable
 from edgeprep.tasks.classify import Classify
 from edgeprep.tasks.multilabel import MultiLabel
 from edgeprep.train.imitation import class_divergence, separate_divergence
+from edgeprep.train.logarithm import logarithm, logit
 from edgeprep.train.outputs import flatten_outputs
 
 __all__ = ["CrossEntropy", "EachCrossEntropy"]
-
-# The least probability of which there is a logarithm to learn from.
-_LEAST = 1e-7
 
 
 class CrossEntropy(Objective):
@@ -54,7 +52,7 @@ class CrossEntropy(Objective):
                 )
             case "none":
                 # The logarithm of probabilities that add up to 1 is as good as any logits.
-                output = _logarithm(output)
+                output = logarithm(output)
         return functional.cross_entropy(output, labels, label_smoothing=self._smoothing)
 
     def imitation(
@@ -69,7 +67,7 @@ class CrossEntropy(Objective):
             case "sigmoid":
                 return separate_divergence(ours, theirs, temperature)
             case "none":
-                ours, theirs = _logarithm(ours), _logarithm(theirs)
+                ours, theirs = logarithm(ours), logarithm(theirs)
         return class_divergence(ours, theirs, temperature)
 
     def _smoothed(self, labels: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
@@ -122,11 +120,4 @@ class EachCrossEntropy(Objective):
     def _logits(self, output: torch.Tensor) -> torch.Tensor:
         if self._task.scores == "sigmoid":
             return output
-        return _logarithm(output) - _logarithm(1.0 - output)
-
-
-def _logarithm(probabilities: torch.Tensor) -> torch.Tensor:
-    """That of `probabilities`; below the least one, its value and its slope."""
-    # Not of a clamp alone, which has no slope where a network is wrong and sure of it.
-    raised = (probabilities.clamp_min(_LEAST) - probabilities).detach()
-    return (probabilities + raised).log()
+        return logit(output)

@@ -8,13 +8,11 @@ from edgeprep.interfaces import Objective
 from edgeprep.recipe import TrainTable
 from edgeprep.tasks.segment import Segment
 from edgeprep.train.imitation import class_divergence, separate_divergence
+from edgeprep.train.logarithm import logarithm
 from edgeprep.train.outputs import flatten_outputs
 from edgeprep.truths import IGNORED
 
 __all__ = ["PixelCrossEntropy"]
-
-# The least probability of which there is a logarithm to learn from.
-_LEAST = 1e-7
 
 
 class PixelCrossEntropy(Objective):
@@ -95,4 +93,4 @@ def _as_logarithms(probabilities: torch.Tensor) -> torch.Tensor:
     """Of the probabilities of all classes; one map is that of the second of two."""
     if probabilities.shape[1] == 1:
         probabilities = torch.cat((1.0 - probabilities, probabilities), dim=1)
-    return probabilities.clamp_min(_LEAST).log()
+    return logarithm(probabilities)

@@ -109,6 +109,24 @@ def test_an_object_between_all_centres_has_the_nearest():
     assert found.shares[0, 0] == 1.0
 
 
+def test_of_two_objects_with_one_nearest_centre_both_are_learned():
+    centers = torch.tensor([[4.0, 4.0], [12.0, 4.0], [20.0, 4.0]])
+    boxes = torch.tensor([[[0.0, 0.0, 8.0, 8.0], [8.0, 0.0, 16.0, 8.0], [16.0, 0.0, 24.0, 8.0]]])
+    labels = torch.tensor([[[0.0, 6.0, 1.0, 7.0, 2.0], [1.0, 5.0, 1.0, 6.0, 2.0], NONE]])
+    found = align(torch.full((1, 3, 2), 0.5), boxes, centers, labels)
+    assert found.objects.tolist() == [[0, 1, -1]]
+    assert found.shares.tolist() == [[1.0, 1.0, 0.0]]
+    # The candidate that the second has is beside it.
+    assert found.scores[0].tolist() == pytest.approx([1 / 64, 0.0, 0.0])
+
+
+def test_an_object_goes_without_where_all_candidates_are_others():
+    labels = torch.tensor([[[0.0, 0.0, 0.0, 8.0, 8.0], [1.0, 0.0, 0.0, 8.0, 8.0]]])
+    one = torch.tensor([[[0.0, 0.0, 8.0, 8.0]]])
+    found = align(torch.full((1, 1, 2), 0.5), one, torch.tensor([[4.0, 4.0]]), labels)
+    assert found.objects.tolist() == [[0]]
+
+
 def test_boxes_that_overlap_nothing_yet_are_learned():
     centers = torch.tensor([[4.0, 4.0], [12.0, 4.0]])
     boxes = torch.tensor([[[40.0, 40.0, 44.0, 44.0], [50.0, 50.0, 54.0, 54.0]]])
