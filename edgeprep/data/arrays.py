@@ -23,11 +23,14 @@ class Block:
         name: of the file.
         pictures: `(pictures, …)`, uint8.
         labels: `(pictures,)`, whole numbers as the file has them; None where it has none.
+        kinds: the same of the classes by which a part is taken, whichever are asked for; None:
+            `labels`.
     """
 
     name: str
     pictures: NDArray[np.uint8]
     labels: NDArray[Any] | None
+    kinds: NDArray[Any] | None = None
 
 
 def entries_of(
@@ -51,7 +54,8 @@ def entries_of(
     entries: list[Entry] = []
     for block in blocks:
         labels = [None] * len(block.pictures) if block.labels is None else block.labels.tolist()
-        for index, label in enumerate(labels):
+        kinds = labels if block.kinds is None else block.kinds.tolist()
+        for index, (label, kind) in enumerate(zip(labels, kinds, strict=True)):
             truth: Judge = nothing
             number: int | None = 0
             if number_of is not None and label is not None:
@@ -62,7 +66,7 @@ def entries_of(
                     name=f"{block.name}[{index}]",
                     picture=partial(_one, block.pictures, index, shape),
                     truth=truth,
-                    kind=None if label is None else str(label),
+                    kind=None if kind is None else str(kind),
                     meant=number is not None,
                 )
             )

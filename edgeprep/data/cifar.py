@@ -1,7 +1,8 @@
 """CIFAR-10 and CIFAR-100, in the binary version and in that for Python."""
 
+import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -118,6 +119,12 @@ class Cifar(LabelledReader):
                 if self.level not in layout.labels:
                     rule = "must be 'fine' for CIFAR-10, which has one class a picture"
                     raise DataError(f"{where}.level: {rule}, got {self.level!r}")
+                missing = [name for name in layout.files[self.part] if not (root / name).exists()]
+                if missing:
+                    message = "%s.path: %d of %d files of the part are there; there is no %s"
+                    of = len(files) + len(missing)
+                    names = ", ".join(map(repr, missing))
+                    logging.getLogger("edgeprep").warning(message, where, len(files), of, names)
                 return layout, files
         wanted = ", ".join(repr(layout.files[self.part][0]) for layout in _LAYOUTS)
         raise DataError(f"{where}.path: must have one of {wanted}, got none in {str(root)!r}")
@@ -139,15 +146,19 @@ def _picture(row: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def _read_block(path: Path, layout: _Layout, level: Level, where: str) -> Block:
     content = read_bytes(path, where)
     label = layout.labels[level]
+    # Whichever class is asked for, the sides of a split are the same.
+    kind = layout.labels["fine"]
     if isinstance(label, str):
-        return _of_python(path, _dictionary(content, path, where), label, where)
+        batch = _dictionary(content, path, where)
+        kinds = _of_python(path, batch, str(kind), where).labels
+        return replace(_of_python(path, batch, label, where), kinds=kinds)
     size = layout.label_bytes + _VALUES
     if not content or len(content) % size:
         rule = f"must have {size} bytes for each picture"
         raise DataError(f"{where}: {path}: {rule}, got {len(content)}; the file is cut short")
     rows = np.frombuffer(content, np.uint8).reshape(-1, size)
     pictures, labels = rows[:, layout.label_bytes :], rows[:, label]
-    return Block(name=path.name, pictures=pictures, labels=labels)
+    return Block(name=path.name, pictures=pictures, labels=labels, kinds=rows[:, int(kind)])
 
 
 def _of_python(path: Path, batch: Mapping[str, Any], label: str, where: str) -> Block:

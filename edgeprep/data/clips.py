@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edgeprep.data.entry import Entry, always
 from edgeprep.data.file_reader import LabelledReader
-from edgeprep.data.picture_files import check_directory, is_picture
+from edgeprep.data.picture_files import check_directory, files_below, is_picture
 from edgeprep.data.reader import need_truth
 from edgeprep.errors import DataError, InputError
 from edgeprep.films import FilmFrame, check_av, is_film, open_film
@@ -170,7 +170,7 @@ class Video(ClipReader):
 
     def found(self, root: Path) -> Iterable[Path]:
         """The film files."""
-        return (path for path in root.rglob("*") if is_film(path) and not _is_hidden(path, root))
+        return (path for path in files_below(root) if is_film(path))
 
     def read(self, path: Path) -> NDArray[np.uint8]:
         """See `ClipReader.read`."""
@@ -212,7 +212,7 @@ class FrameFolder(ClipReader):
 
     def found(self, root: Path) -> Iterable[Path]:
         """The directories that hold pictures."""
-        pictures = (path for path in root.rglob("*") if is_picture(path, root))
+        pictures = (path for path in files_below(root) if is_picture(path, root))
         return {path.parent for path in pictures} - {root}
 
     def read(self, path: Path) -> NDArray[np.uint8]:
@@ -225,10 +225,6 @@ def _kind(path: Path, root: Path) -> str | None:
     """The class of a clip: the first directory that it lies in."""
     parts = path.relative_to(root).parts
     return parts[0] if len(parts) > 1 else None
-
-
-def _is_hidden(path: Path, root: Path) -> bool:
-    return any(part[0] == "." for part in path.relative_to(root).parts)
 
 
 def _by_number(path: Path) -> list[tuple[bool, int, str]]:

@@ -33,6 +33,8 @@ class Entry:
         kind: what the data call its class, whatever a task makes of it; None where it has no or
             several classes.
         meant: whether it is read at all: not where the recipe says that its class is ignored.
+        lone: whether it stands for a label without a picture, which only those tables have that ask
+            for labels; splits do without.
     """
 
     name: str
@@ -40,3 +42,4 @@ class Entry:
     truth: Judge = nothing
     kind: str | None = None
     meant: bool = True
+    lone: bool = False

@@ -44,6 +44,7 @@ class FileReader(Reader):
             Tables with the same `held_out` and `split_seed` have no picture in common.
         held_out: the share that is held out, of every class where each picture has one.
         split_seed: another one holds out others; the split does not depend on `seed`.
+        unreadable: the share of pictures that may be left out; absent: 0.1, and 100 at most.
     """
 
     path: Text
@@ -53,6 +54,7 @@ class FileReader(Reader):
     split: Side | None = None
     held_out: Annotated[float, msgspec.Meta(gt=0, lt=1)] | None = None
     split_seed: Seed = 0
+    unreadable: Annotated[float, msgspec.Meta(ge=0, lt=1)] | None = None
 
     def __post_init__(self) -> None:
         given, missing = ("split", "held_out") if self.split else ("held_out", "split")
@@ -85,7 +87,9 @@ class FileReader(Reader):
         entries = self.entries(directory=directory, where=where, task=task)
         _check_names(entries, where)
         if self.listed_in is not None:
-            entries = listed(entries, directory / self.listed_in, f"{where}.listed_in")
+            # What the recipe ignores by its class may be named, and what has no mask may not.
+            known = [entry for entry in entries if entry.meant or entry.kind is not None]
+            entries = listed(known, directory / self.listed_in, f"{where}.listed_in")
         if self.split is not None and self.held_out is not None:
             entries = one_side(entries, self.split, self.held_out, self.split_seed)
         # Only now: lists name them, too.
@@ -99,6 +103,8 @@ class FileReader(Reader):
             description=f"pictures in {self.path}{side}",
             task=task,
             limit=self.limit,
+            total=len(entries),
+            unreadable=self.unreadable,
             reread=lambda place: entries[place].picture(),
         )
 

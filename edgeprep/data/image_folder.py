@@ -8,7 +8,7 @@ from typing import ClassVar
 from edgeprep.data.class_map import ClassMap
 from edgeprep.data.entry import Entry, always
 from edgeprep.data.file_reader import LabelledReader
-from edgeprep.data.picture_files import check_directory, is_picture, reading
+from edgeprep.data.picture_files import check_directory, files_below, is_picture, reading
 from edgeprep.data.reader import need_truth
 from edgeprep.errors import DataError
 from edgeprep.interfaces import Task
@@ -72,7 +72,7 @@ def _classes(root: Path, where: str) -> Classes:
         return {None: loose}
     classes: Classes = {}
     for directory in directories:
-        paths = sorted(path for path in directory.rglob("*") if is_picture(path, directory))
+        paths = [path for path in files_below(directory) if is_picture(path, directory)]
         if not paths:
             rule = "every class directory must have pictures"
             raise DataError(f"{where}: {rule}, got none in {directory.name!r}")

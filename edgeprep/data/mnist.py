@@ -61,6 +61,10 @@ class Mnist(LabelledReader):
             raise DataError(f"{where}.path: {rule}, got {pictures.shape}")
         if task is not None and self.labels is None:
             raise RecipeError(f"{where}.labels: must be given for task {task.name!r}, got None")
+        if self.split is not None and self.labels is None:
+            rule = "must be given where split is"
+            remedy = "other tables are split by class, and sides would have pictures in common"
+            raise RecipeError(f"{where}.labels: {rule}, got None; {remedy}")
         labels = None
         if self.labels is not None:
             labels = read_idx(directory / self.labels, (1,), f"{where}.labels")

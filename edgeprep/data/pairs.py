@@ -89,6 +89,7 @@ def _orphans(
         Entry(
             name=path.relative_to(other_root).as_posix(),
             picture=partial(_missing, f"{root}: must have a picture for it, got none of its name"),
+            lone=True,
         )
         for stem, path in theirs.items()
         if stem not in mine

@@ -21,7 +21,7 @@ def one_side(entries: Sequence[Entry], side: Side, held_out: float, seed: int) -
 
     Each kind is split by itself, so that a class with two pictures has one on either side. Which
     ones are held out depends on their names and the seed, and neither on their order nor on what
-    is drawn of them.
+    is drawn of them. Lone labels are on the training side, and decide nothing.
 
     Args:
         entries: of both sides.
@@ -29,7 +29,8 @@ def one_side(entries: Sequence[Entry], side: Side, held_out: float, seed: int) -
         held_out: their share, in 0..1.
         seed: another one holds out others.
     """
-    held = {entry.name for group in of_each_kind(entries) for entry in _held(group, held_out, seed)}
+    groups = of_each_kind([entry for entry in entries if not entry.lone])
+    held = {entry.name for group in groups for entry in _held(group, held_out, seed)}
     return [entry for entry in entries if (entry.name in held) == (side == "validation")]
 
 

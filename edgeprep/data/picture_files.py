@@ -1,6 +1,6 @@
 """The picture files of a directory."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from unicodedata import normalize
@@ -8,10 +8,17 @@ from unicodedata import normalize
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprep.errors import DataError
+from edgeprep.errors import DataError, StorageError
 from edgeprep.pictures import Orientation, read_picture
 
-__all__ = ["by_stem", "check_directory", "is_picture", "pictures_below", "reading"]
+__all__ = [
+    "by_stem",
+    "check_directory",
+    "files_below",
+    "is_picture",
+    "pictures_below",
+    "reading",
+]
 
 # Which files are meant; what is in them is found out by reading.
 EXTENSIONS = frozenset(
@@ -43,10 +50,38 @@ def pictures_below(root: Path, where: str) -> list[Path]:
         DataError: `root` is no directory, or has none.
     """
     check_directory(root, where)
-    paths = sorted(path for path in root.rglob("*") if is_picture(path, root))
+    paths = [path for path in files_below(root) if is_picture(path, root)]
     if not paths:
         raise DataError(f"{where}: must have pictures, got none in {str(root)!r}")
     return paths
+
+
+def files_below(root: Path) -> list[Path]:
+    """The files in `root` and its directories, by name; hidden ones are left alone.
+
+    Directories that are links are gone into, unless they lead to one above them.
+
+    Raises:
+        StorageError: a directory cannot be read.
+    """
+    return sorted(_files_of(root, frozenset()))
+
+
+def _files_of(directory: Path, above: frozenset[tuple[int, int]]) -> Iterator[Path]:
+    try:
+        status = directory.stat()
+        here = status.st_dev, status.st_ino
+        found = [] if here in above else sorted(directory.iterdir())
+    except OSError as error:
+        rule = "must be a directory that can be read"
+        raise StorageError(f"{directory}: {rule}, got {error.strerror!r}") from error
+    for path in found:
+        if path.name[0] == ".":
+            continue
+        if path.is_dir():
+            yield from _files_of(path, above | {here})
+        else:
+            yield path
 
 
 def by_stem(paths: Iterable[Path], root: Path, ending: str, where: str) -> Mapping[str, Path]:

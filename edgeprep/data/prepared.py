@@ -38,6 +38,7 @@ class Prepared:
             clips, all frames of one and then those of the next; likewise the tiles of pictures.
         labels: what each sample is held against; None where the data have nothing.
         skipped: the names of the pictures that could not be read and were left out.
+        reason: why the first of them; "" where there is none.
         digests: one a sample, equal where the pictures are, as they were before anything was done.
         frames: where the network looks, one a sample; () where the task does not ask.
         starts: where in `inputs` each clip begins, or each picture that may be cut; () where
@@ -52,6 +53,7 @@ class Prepared:
     frames: tuple[Frame | None, ...] = ()
     starts: tuple[int, ...] = ()
     mosaics: tuple[Mosaic | None, ...] = ()
+    reason: str = ""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -126,7 +128,8 @@ class Prepared:
         if not self.skipped:
             return f"{len(self)} samples"
         named = name_first(_NAMED, self.skipped)
-        return f"{len(self)} samples, {len(self.skipped)} unreadable left out: {named}"
+        why = f" ({self.reason})" if self.reason else ""
+        return f"{len(self)} samples, {len(self.skipped)} unreadable left out: {named}{why}"
 
 
 def prepare_samples(
@@ -178,6 +181,7 @@ def prepare_samples(
         inputs=inputs,
         labels=tuple(labels),
         skipped=tuple(one.name for one in samples.skipped),
+        reason=next((one.reason for one in samples.skipped), ""),
         digests=tuple(digests),
         frames=tuple(places),
         starts=tuple(starts),

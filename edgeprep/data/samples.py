@@ -68,6 +68,8 @@ class Samples(Iterable[Sample]):
         description: str,
         task: Task | None = None,
         limit: int | None = None,
+        total: int | None = None,
+        unreadable: float | None = None,
         reread: Callable[[int], NDArray[np.uint8]] | None = None,
     ) -> None:
         """Nothing is read yet.
@@ -80,12 +82,16 @@ class Samples(Iterable[Sample]):
             task: says what labels are. With it every sample must have one; where that is a class,
                 every class must have a sample, unless `limit` ends the reading before.
             limit: at most so many samples.
+            total: how many `read` gives, with those that are skipped; None: unknown.
+            unreadable: the share that may be skipped; None: 0.1, and 100 at most.
             reread: see the attribute.
         """
         self._read = read
         self._where = where
         self._task = task if task is not None and task.truth else None
         self._limit = limit
+        self._total = total
+        self._unreadable = unreadable
         self.description = description
         self.skipped: tuple[Skipped, ...] = ()
         self.place = 0
@@ -101,13 +107,11 @@ class Samples(Iterable[Sample]):
         """
         self.skipped = ()
         count, seen, complete = 0, set[int](), True
-        for place, item in enumerate(self._read()):
+        items = enumerate(self._read())
+        for place, item in items:
             if isinstance(item, Skipped):
                 self._skip(item)
                 continue
-            if count == self._limit:
-                complete = False
-                break
             try:
                 picture, label = self._check(item, count)
             except DataError as fault:
@@ -119,20 +123,29 @@ class Samples(Iterable[Sample]):
             seen |= _classes_in(label)
             self.place = place
             yield picture, label
+            if count == self._limit:
+                # Nothing is read that nobody asked for.
+                complete = place + 1 == self._total if self._total else next(items, None) is None
+                break
         if count == 0:
             raise self._fault("must have at least one picture", 0, self._first_skipped())
-        if len(self.skipped) > MAX_SKIPPED_SHARE * (count + len(self.skipped)):
+        share = MAX_SKIPPED_SHARE if self._unreadable is None else self._unreadable
+        if len(self.skipped) > share * (count + len(self.skipped)):
             raise self._too_many(f"{len(self.skipped)} of {count + len(self.skipped)}")
         if complete:
             self._check_classes(seen)
 
     def _skip(self, item: Skipped) -> None:
         self.skipped += (item,)
-        if len(self.skipped) > MAX_SKIPPED:
+        message = "%s: %s is left out: %s"
+        logging.getLogger("edgeprep").info(message, self._where, item.name, item.reason)
+        if self._unreadable is None and len(self.skipped) > MAX_SKIPPED:
             raise self._too_many(len(self.skipped))
 
     def _too_many(self, count: object) -> DataError:
         rule = f"at most {MAX_SKIPPED_SHARE:.0%} and {MAX_SKIPPED} pictures may be unreadable"
+        if self._unreadable is not None:
+            rule = f"at most {self._unreadable:.1%} of pictures may be unreadable"
         return DataError(f"{self._where}: {rule}, got {count}{self._first_skipped()}")
 
     def _first_skipped(self) -> str:

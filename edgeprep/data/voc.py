@@ -18,7 +18,13 @@ from edgeprep.data.file_reader import PlacedReader, Text, how_to_turn
 from edgeprep.data.objects import Object, boxes_of, check_size
 from edgeprep.data.painter import Painter
 from edgeprep.data.pairs import paired
-from edgeprep.data.picture_files import by_stem, check_directory, pictures_below, reading
+from edgeprep.data.picture_files import (
+    by_stem,
+    check_directory,
+    files_below,
+    pictures_below,
+    reading,
+)
 from edgeprep.data.text import read_text
 from edgeprep.errors import DataError, InputError, StorageError
 from edgeprep.interfaces import Task
@@ -71,7 +77,8 @@ class Voc(PlacedReader):
         corners: "inclusive": boxes are the pixels of their corners, counted from 1, as VOC has
             them. "exact": they are the places of their corners, from 0, as some tools write.
         difficult: "ignore": objects that are marked so count neither for nor against anybody, as
-            in the challenge. "keep": they are as others.
+            in the challenge; of pictures with several classes they are not there. "keep": they are
+            as others.
     """
 
     name: ClassVar[str] = "voc"
@@ -114,7 +121,9 @@ class Voc(PlacedReader):
         entries = [entry(path, judges.get(stem, lone)) for stem, path in stems.items()]
         reason = f"{pictures}: must have a picture of its name, got none"
         return entries + [
-            Entry(name=f"{self.annotations}/{stem}.xml", picture=partial(_refuse, reason))
+            Entry(
+                name=f"{self.annotations}/{stem}.xml", picture=partial(_refuse, reason), lone=True
+            )
             for stem in judges
             if stem not in stems
         ]
@@ -124,7 +133,7 @@ class Voc(PlacedReader):
         check_directory(root, f"{where}.annotations")
         class_map = self.class_map(task, where)
         judges: dict[str, Judge] = {}
-        for path in sorted(root.rglob("*.[xX][mM][lL]")):
+        for path in (each for each in files_below(root) if each.suffix.lower() == ".xml"):
             stem = normalize("NFC", path.relative_to(root).with_suffix("").as_posix())
             place = f"{where}.annotations: {path.relative_to(root).as_posix()}"
             try:
@@ -171,7 +180,10 @@ def _truth(
     picture: NDArray[np.uint8],
 ) -> object:
     check_size(picture, *size, place)
-    return boxes_of(objects) if kind == "boxes" else {each.number for each in objects}
+    if kind == "boxes":
+        return boxes_of(objects)
+    # Nobody knows a class that may be absent as well: what is difficult to see is not said to be.
+    return {each.number for each in objects if not each.crowd}
 
 
 def _tree(path: Path) -> ElementTree.Element:

@@ -15,7 +15,13 @@ from edgeprep.data.entry import Entry, Judge, nothing
 from edgeprep.data.file_reader import PlacedReader, Text, how_to_turn
 from edgeprep.data.objects import Object, boxes_of, mask_of, number_of_background
 from edgeprep.data.outlines import check_pycocotools, inside
-from edgeprep.data.picture_files import by_stem, check_directory, pictures_below, reading
+from edgeprep.data.picture_files import (
+    by_stem,
+    check_directory,
+    files_below,
+    pictures_below,
+    reading,
+)
 from edgeprep.data.text import read_text
 from edgeprep.errors import DataError, InputError, StorageError
 from edgeprep.interfaces import Task
@@ -70,7 +76,8 @@ class Yolo(PlacedReader):
         files, files_place = directory / (self.labels or _beside(self.path)), f"{where}.labels"
         check_directory(files, files_place)
         texts = {path: files / path.relative_to(root).with_suffix(".txt") for path in pictures}
-        lone = sorted({*files.rglob("*.txt")} - {*texts.values()})
+        known = {*texts.values()}
+        lone = [each for each in files_below(files) if each.suffix == ".txt" and each not in known]
         if not any(path.exists() for path in texts.values()):
             wanted = texts[pictures[0]].name
             rule = f"must have files that are called as the pictures, such as {wanted!r}"
@@ -78,7 +85,11 @@ class Yolo(PlacedReader):
         judge = self._judge(task, where)
         reason = f"{root}: must have a picture of its name, got none"
         return [entry(path, judge(texts[path])) for path in pictures] + [
-            Entry(name=path.relative_to(files).as_posix(), picture=partial(_refuse, reason))
+            Entry(
+                name=path.relative_to(files).as_posix(),
+                picture=partial(_refuse, reason),
+                lone=True,
+            )
             for path in lone
             # A list of names, which many tools write.
             if path.name != "classes.txt"

@@ -264,7 +264,11 @@ def test_an_unreadable_picture_among_many_is_left_out_and_counted(
     (directory / "07.png").write_bytes(b"not a picture")
     ended = edgeprep("convert", recipe)
     assert ended.code == 0
-    left_out = "calibration: 19 samples, 1 unreadable left out: '07.png'; evaluation: 24 samples"
+    left_out = (
+        "calibration: 19 samples, 1 unreadable left out: '07.png' "
+        f"({directory}/07.png: must be a JPEG, PNG, WEBP or BMP file, "
+        "got one that starts with b'not a pictur'); evaluation: 24 samples"
+    )
     assert left_out in ended.stderr
 
 

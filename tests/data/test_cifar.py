@@ -200,3 +200,35 @@ def test_a_batch_of_python_that_does_not_fit(
 ) -> None:
     (tmp_path / "data_batch_1").write_bytes(pickle.dumps(batch, 2))
     assert refuse(**TABLE) == f"data.training.path: {tmp_path}/data_batch_1: {message}"
+
+
+def test_batches_that_are_not_there_are_named(
+    open_data: OpenData, binary: Rows, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert len(list(open_data(**TABLE))) == 15
+    assert [record.getMessage() for record in caplog.records] == [
+        (
+            "data.training.path: 2 of 5 files of the part are there; there is no"
+            " 'data_batch_3.bin', 'data_batch_4.bin', 'data_batch_5.bin'"
+        )
+    ]
+
+
+@pytest.mark.parametrize("python", [False, True], ids=["binary", "for Python"])
+def test_sides_of_a_split_are_the_same_at_both_levels(
+    open_data: OpenData, tmp_path: Path, python: bool
+) -> None:
+    pictures, fine = rows(60), [number % 3 for number in range(60)]
+    coarse = [int(number > 0) for number in fine]
+    if python:
+        batch = {b"data": pictures, b"coarse_labels": coarse, b"fine_labels": fine}
+        (tmp_path / "train").write_bytes(pickle.dumps(batch, 2))
+    else:
+        write_binary(tmp_path / "train.bin", bytes(coarse), bytes(fine), pictures=pictures)
+    keys = {**TABLE, "split": "validation", "held_out": 0.25}
+    held = [
+        [picture.tobytes() for picture, _ in open_data(**keys, level=level)]
+        for level in ("fine", "coarse")
+    ]
+    assert held[0] == held[1]
+    assert len(held[0]) == 15

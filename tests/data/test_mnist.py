@@ -177,3 +177,13 @@ def test_channels_that_no_picture_has(refuse: Callable[..., str], tmp_path: Path
         "data.training.path: must have pictures of 1 or 3 channels, which come last,"
         " got (1, 2, 2, 2)"
     )
+
+
+def test_a_split_needs_labels_as_its_other_side_has_them(
+    refuse: Callable[..., str], digits: Digits
+) -> None:
+    keys = {"use": "mnist", "path": "images", "split": "training", "held_out": 0.2}
+    assert refuse(**keys) == (
+        "data.training.labels: must be given where split is, got None;"
+        " other tables are split by class, and sides would have pictures in common"
+    )

@@ -155,3 +155,44 @@ def test_a_class_without_pictures_is_an_error() -> None:
         "data.evaluation: must have pictures of all 6 classes, got 1; there is none of 'a', 'b', "
         "'c' and 2 more"
     )
+
+
+def test_nothing_is_read_that_nobody_asked_for() -> None:
+    asked = []
+
+    def read() -> Iterable[object]:
+        for index in range(6):
+            asked.append(index)
+            yield PICTURE
+
+    limited = Samples(read, where="data.evaluation", description="", limit=5, total=6)
+    assert len(list(limited)) == 5
+    assert asked == [*range(5)]
+
+
+def test_what_comes_after_the_limit_counts_for_nothing() -> None:
+    assert len(list(samples([PICTURE] * 5 + broken(1), limit=5))) == 5
+
+
+def test_another_share_may_be_unreadable_of_any_number() -> None:
+    def read_as(share: float, count: int) -> Samples:
+        items = [*[PICTURE] * 200, *broken(count)]
+        return Samples(lambda: items, where="data.evaluation", description="", unreadable=share)
+
+    assert len(list(read_as(0.5, 200))) == 200
+    assert error(read_as(0.5, 201)) == (
+        "data.evaluation: at most 50.0% of pictures may be unreadable, got 201 of 401;"
+        " the first is '0.png': cut short"
+    )
+    assert error(read_as(0.0, 1)).startswith("data.evaluation: at most 0.0% of pictures")
+
+
+def test_why_each_one_is_left_out_is_said_to_whoever_listens(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO", logger="edgeprep")
+    list(samples([*broken(2), *[PICTURE] * 30]))
+    assert [record.getMessage() for record in caplog.records] == [
+        "data.evaluation: 0.png is left out: cut short",
+        "data.evaluation: 1.png is left out: cut short",
+    ]

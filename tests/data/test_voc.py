@@ -108,12 +108,33 @@ def test_difficult_objects_count_for_nobody(
     assert found.crowd.tolist() == [False, False]
 
 
+def test_a_class_that_is_difficult_to_see_is_not_said_to_be_there(
+    open_data: OpenData, annotate: Callable[..., Path]
+) -> None:
+    annotate("000001", ("dog", (1, 1, 3, 3)), ("cat", (4, 4, 9, 9), "difficult"))
+    ((_, found),) = open_data("classes", LABELS, **TABLE)
+    ((_, kept),) = open_data("classes", LABELS, **TABLE, difficult="keep")
+    names = [
+        {label for label, there in zip(LABELS, one.present, strict=True) if there}  # type: ignore[union-attr]
+        for one in (found, kept)
+    ]
+    assert names == [{"dog"}, {"dog", "cat"}]
+
+
 def test_a_file_without_objects_is_a_picture_without(
     open_data: OpenData, annotate: Callable[..., Path]
 ) -> None:
     annotate("000001")
     (found,) = boxes(open_data("boxes", LABELS, **TABLE))
     assert len(found) == 0
+
+
+def test_hidden_files_are_left_alone(open_data: OpenData, annotate: Callable[..., Path]) -> None:
+    path = annotate("000001", ("dog", (1, 1, 3, 3)))
+    path.with_name("._000001.xml").write_bytes(b"\0\5\26\7")
+    samples = open_data("boxes", LABELS, **TABLE)
+    assert len(list(samples)) == 1
+    assert samples.skipped == ()
 
 
 def test_classes_of_a_picture(open_data: OpenData, annotate: Callable[..., Path]) -> None:

@@ -270,3 +270,26 @@ def test_a_directory_that_is_not_there(
 def test_pictures_alone_need_no_text_files(open_data: OpenData, draw: Draw) -> None:
     draw("data/images/train/a.jpg")
     assert len(list(open_data(**TABLE))) == 1
+
+
+def test_lone_text_files_change_no_split(open_data: OpenData, annotate: Annotate) -> None:
+    for number in range(20):
+        annotate(f"{number}", "0 .5 .5 .1 .1\n", width=40 + number)
+    for number in range(12):
+        path = annotate(f"lone{number}", "0 .5 .5 .1 .1\n")
+        (path.parents[2] / "images" / "train" / f"lone{number}.jpg").unlink()
+    keys = {**TABLE, "held_out": 0.25}
+    training = open_data(**keys, split="training")
+    validation = open_data("boxes", LABELS, **keys, split="validation")
+    held = {picture.shape for picture, _ in validation}
+    assert len(held) == 5
+    assert not held & {picture.shape for picture, _ in training}
+
+
+def test_hidden_text_files_are_left_alone(open_data: OpenData, annotate: Annotate) -> None:
+    path = annotate("a", "0 .5 .5 .1 .1\n")
+    # As macOS leaves them on other people's disks.
+    path.with_name("._a.txt").write_bytes(b"\0\5\26\7")
+    samples = open_data("boxes", LABELS, **TABLE)
+    assert len(list(samples)) == 1
+    assert samples.skipped == ()

@@ -104,9 +104,9 @@ def make_directory(path: Path) -> None:
 
 def _pictures_of(folder: Path) -> list[PictureFile]:
     # Here, as one picture does without the readers of data.
-    from edgeprep.data.picture_files import is_picture
+    from edgeprep.data.picture_files import files_below, is_picture
 
-    paths = sorted(path for path in folder.rglob("*") if is_picture(path, folder))
+    paths = [path for path in files_below(folder) if is_picture(path, folder)]
     if not paths:
         raise InputError(f"{folder}: must have pictures in it or in its folders, got none")
     return [
