@@ -1,21 +1,18 @@
 """Where the boxes and scores of a detector are in its outputs, and what its numbers mean."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from edgeprep.errors import RecipeError
 from edgeprep.tasks.priors import Priors
-from edgeprep.tensors import TensorSpec
 
-__all__ = ["BoxColumns", "ScoreColumns", "Values", "count_of"]
+__all__ = ["BoxColumns", "Columns", "ScoreColumns"]
 
 Number = Annotated[int, Meta(ge=0)]
-# Where the values of one candidate lie: in the last axis of (1, N, C), as transformers and SSD have
-# them; in the second one of (1, C, N), as YOLO has; or in the second one of maps (1, A · C, H, W).
+Outputs = Number | Annotated[tuple[Number, ...], Meta(min_length=1)]
 Axis = Literal["last", "second"]
 Activation = Literal["sigmoid", "softmax", "none"]
 _ALL = slice(None)
@@ -28,12 +25,17 @@ class Columns:
     Attributes:
         output: the number of the output that has them, or of several, one for each grid.
         first: the place of the first value of a candidate.
-        axis: which axis has the values of one candidate.
+        axis: which axis has the values of a candidate: the "last" one of `(1, N, C)`, as
+            transformers and SSD have them, and of `(1, H, W, C)`; or the "second" one of
+            `(1, C, N)`, as YOLO has, and of maps `(1, C, H, W)`.
+        anchors: how many candidates every place has, whose values lie there one candidate after
+            the other, as in the maps `(1, A · C, H, W)` of SSD.
     """
 
-    output: Number | Annotated[tuple[Number, ...], Meta(min_length=1)] = 0
+    output: Outputs = 0
     first: Number = 0
     axis: Axis = "last"
+    anchors: Annotated[int, Meta(ge=1)] = 1
 
     @property
     def outputs(self) -> tuple[int, ...]:
@@ -53,7 +55,7 @@ class BoxColumns(Columns):
             much wider and higher the box is.
         order: whether x comes before y.
         unit: "pixels" of the network's picture; "relative" to its width and height; "cells", in
-            strides of the priors, for distances alone.
+            those of the priors, for distances alone.
         scale: what the four numbers are multiplied by before: the variances of SSD.
         priors: what distances and deltas start from.
     """
@@ -78,10 +80,10 @@ class BoxColumns(Columns):
             raise ValueError(f"unit: {rule}, got 'relative'")
 
     def starts(self, height: int, width: int) -> NDArray[np.float32]:
-        """What distances and deltas start from, `(N, 5)`: see `Priors.boxes`."""
+        """What distances and deltas start from, `(N, 6)`: see `Priors.starts`."""
         if self.priors is None:
             raise ValueError(f"priors: must be given where form is {self.form!r}, got none")
-        return self.priors.boxes(height, width)
+        return self.priors.starts(height, width)
 
     def corners(
         self, values: NDArray[np.float32], chosen: NDArray[np.int64], seen: tuple[int, int]
@@ -127,79 +129,20 @@ class ScoreColumns(Columns):
         background: which of the values is of no class at all.
     """
 
+    output: Outputs = 1
     activation: Activation = "sigmoid"
     background: Literal["none", "first", "last"] = "none"
+
+    def count(self, classes: int) -> int:
+        """How many values a candidate has for so many classes, with that of the background."""
+        return classes + (self.background != "none")
 
     @property
     def foreground(self) -> slice:
         """Where among the values those of classes are."""
         return {"none": _ALL, "first": slice(1, None), "last": slice(None, -1)}[self.background]
 
-
-class Values:
-    """Values of every candidate, `(candidates, count)`, as they lie in the outputs.
-
-    Few candidates are looked at twice, so that those of several outputs are never put together.
-
-    Args:
-        outputs: of the network.
-        columns: where the values are.
-        count: how many a candidate has.
-    """
-
-    def __init__(self, outputs: tuple[NDArray[Any], ...], columns: Columns, count: int) -> None:
-        rows = (_rows(outputs[number], columns) for number in columns.outputs)
-        self._parts = [row[:, columns.first :][:, :count] for row in rows]
-        self._ends = np.cumsum([len(part) for part in self._parts])
-
-    def __len__(self) -> int:
-        return int(self._ends[-1])
-
-    def peaks(self, which: slice = _ALL) -> NDArray[Any]:
-        """The greatest of the values `which` of every candidate, `(candidates,)`."""
-        peaks = [part[:, which].max(axis=1, initial=-np.inf) for part in self._parts]
-        return np.concatenate(peaks) if len(peaks) > 1 else peaks[0]
-
-    def __getitem__(self, numbers: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Those of the candidates with these numbers, `(len(numbers), count)`."""
-        if len(self._parts) == 1:
-            return np.asarray(self._parts[0][numbers], np.float32)
-        taken = np.empty((len(numbers), self._parts[0].shape[1]), np.float32)
-        homes = np.searchsorted(self._ends, numbers, side="right")
-        for home, part in enumerate(self._parts):
-            here = homes == home
-            taken[here] = part[numbers[here] - (self._ends[home] - len(part))]
-        return taken
-
-
-def _rows(output: NDArray[Any], columns: Columns) -> NDArray[Any]:
-    values: NDArray[Any] = output[0]
-    if columns.axis == "second":
-        # `(C, N)`, or `(C, H, W)`.
-        return values.reshape(len(values), -1).T
-    return values.reshape(-1, values.shape[-1])
-
-
-def count_of(specs: tuple[TensorSpec, ...], columns: Columns, count: int, where: str) -> int:
-    """How many candidates there are.
-
-    Raises:
-        RecipeError: an output is not there, or has not so many values of each.
-    """
-    total = 0
-    for number in columns.outputs:
-        if number >= len(specs):
-            rule = f"must be the number of one of the network's {len(specs)} outputs"
-            raise RecipeError(f"{where}.output: {rule}, got {number}")
-        shape = specs[number].shape
-        fits = len(shape) in ((3, 4) if columns.axis == "second" else (3,)) and shape[0] == 1
-        if not fits:
-            wanted = "(1, values, N) or (1, values, H, W)"
-            wanted = "(1, N, values)" if columns.axis == "last" else wanted
-            raise RecipeError(f"{where}: output {number} must be {wanted}, got {shape}")
-        values = shape[-1] if columns.axis == "last" else shape[1]
-        if values < columns.first + count:
-            rule = f"output {number} must have {columns.first + count} values of each candidate"
-            raise RecipeError(f"{where}: {rule}, got {values} in {shape}")
-        total += int(np.prod(shape[1:])) // values
-    return total
+    @property
+    def behind(self) -> slice:
+        """Where among the values that of the background is."""
+        return {"none": slice(0), "first": slice(1), "last": slice(-1, None)}[self.background]

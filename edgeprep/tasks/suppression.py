@@ -3,96 +3,112 @@
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["overlaps", "suppress", "suppress_softly"]
+__all__ = ["suppress", "suppress_softly"]
 
+Boxes = NDArray[np.floating]
 Float = NDArray[np.float32]
 Int = NDArray[np.int64]
 
 
-def suppress(boxes: Float, scores: Float, classes: Int, iou: float, most: int) -> Int:
-    """The numbers of the boxes that stay, the best first: greedily, each class for itself.
+def suppress(boxes: Boxes, scores: Float, groups: Int, iou: float, most: int) -> Int:
+    """The numbers of the boxes that stay, the best first: greedily, each group for itself.
 
     Args:
         boxes: `(N, 4)`, least x, least y, greatest x, greatest y.
         scores: `(N,)`; of equal ones the first goes first.
-        classes: `(N,)`.
-        iou: a box goes that overlaps a better one of its class by more than this.
+        groups: `(N,)`, such as the classes: boxes of two groups leave each other alone.
+        iou: a box goes that overlaps a better one of its group by more than this.
         most: at most so many stay.
 
     Source: the greedy algorithm of torchvision.ops.batched_nms.
     """
     order = np.argsort(-scores, kind="stable")
-    apart = _apart(boxes, classes)[order]
-    x0, y0, x1, y1 = np.ascontiguousarray(apart.T)
-    areas = (x1 - x0) * (y1 - y0)
+    sides = _Sides(boxes[order])
+    rivals, names = _rivals(groups[order])
+    alive = np.ones(len(order), np.bool_)
     kept: list[int] = []
-    left = np.arange(len(order))
-    while left.size and len(kept) < most:
-        best, left = int(left[0]), left[1:]
+    best = -1
+    while len(kept) < most and alive.any():
+        best += 1 + int(alive[best + 1 :].argmax())
         kept.append(best)
-        if not left.size:
-            break
-        wide = np.minimum(x1[left], x1[best]) - np.maximum(x0[left], x0[best])
-        high = np.minimum(y1[left], y1[best]) - np.maximum(y0[left], y0[best])
-        both = np.maximum(wide, 0.0) * np.maximum(high, 0.0)
-        # Not divided: boxes without an area overlap nothing.
-        left = left[both <= iou * (areas[left] + areas[best] - both)]
+        name = names[best]
+        left = rivals[name][1:]  # the first of them is the best
+        over = sides.overlaps(best, left, iou)
+        alive[best] = False
+        alive[left[over]] = False
+        rivals[name] = left[~over]
     return order[kept]
 
 
 def suppress_softly(
-    boxes: Float, scores: Float, classes: Int, sigma: float, least: float, most: int
+    boxes: Boxes, scores: Float, groups: Int, sigma: float, least: float, most: int
 ) -> tuple[Int, Float]:
     """The boxes that stay and their new scores, the best first.
 
-    A box that overlaps a better one of its class is worth less: its score is multiplied by
+    A box that overlaps a better one of its group is worth less: its score is multiplied by
     `exp(-iou² / sigma)`.
 
     Args:
         boxes: as in `suppress`, like the others.
         scores: see there.
-        classes: see there.
+        groups: see there.
         sigma: above 0; the greater, the less is lost.
-        least: a box whose score falls below this goes.
+        least: above 0; a box whose score falls below this goes.
         most: at most so many stay.
 
     Source: Bodla et al., "Soft-NMS", 2017, equation 3 (the Gaussian penalty).
     """
-    apart = _apart(boxes, classes)
+    sides = _Sides(boxes)
+    rivals, names = _rivals(groups)
     worth = scores.astype(np.float32, copy=True)
-    left = np.arange(len(scores))
+    left = worth.copy()
     kept: list[int] = []
-    while left.size and len(kept) < most:
-        at = int(worth[left].argmax())
-        best = int(left[at])
-        if worth[best] < least:
+    while len(kept) < min(most, len(worth)):
+        best = int(left.argmax())
+        if left[best] < least:
             break
         kept.append(best)
-        left = np.delete(left, at)
-        shared = overlaps(apart[best : best + 1], apart[left])[0]
-        worth[left] *= np.exp(-(shared**2) / sigma)
+        left[best] = 0.0
+        name = names[best]
+        others = rivals[name]
+        others = rivals[name] = others[left[others] >= least]
+        left[others] *= np.exp(-(sides.shares(best, others) ** 2) / sigma)
+        worth[others] = left[others]
     return np.array(kept, np.int64), worth[kept]
 
 
-def overlaps(boxes: Float, others: Float) -> Float:
-    """How far each box and each other overlap: intersection over union, `(N, M)`, in 0..1.
+class _Sides:
+    """The sides of boxes, each in an array of its own, and their areas."""
 
-    Args:
-        boxes: `(N, 4)`, least x, least y, greatest x, greatest y.
-        others: `(M, 4)`.
-    """
-    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
-    both = np.maximum(high - low, 0).prod(axis=2)
-    areas = [(each[:, 2:] - each[:, :2]).prod(axis=1) for each in (boxes, others)]
-    union = areas[0][:, None] + areas[1][None] - both
-    return np.asarray(np.divide(both, union, out=np.zeros_like(both), where=union > 0))
+    def __init__(self, boxes: Boxes) -> None:
+        # NOTE: float64, for in float32 far boxes lose the pixels that tell them apart.
+        columns = np.ascontiguousarray(boxes.T, np.float64)
+        self._x0, self._y0, self._x1, self._y1 = columns
+        self._areas = (self._x1 - self._x0) * (self._y1 - self._y0)
+
+    def overlaps(self, best: int, others: Int, iou: float) -> NDArray[np.bool_]:
+        """Which of `others` overlap the box `best` by more than `iou`."""
+        both = self._both(best, others)
+        # Not divided: boxes without an area overlap nothing.
+        return np.asarray(both > iou * (self._areas[others] + self._areas[best] - both))
+
+    def shares(self, best: int, others: Int) -> NDArray[np.float64]:
+        """How far each of `others` and the box `best` overlap: intersection over union, in 0..1."""
+        both = self._both(best, others)
+        union = self._areas[others] + self._areas[best] - both
+        return np.asarray(np.divide(both, union, out=np.zeros_like(both), where=union > 0))
+
+    def _both(self, best: int, others: Int) -> NDArray[np.float64]:
+        wide = np.minimum(self._x1[others], self._x1[best])
+        wide -= np.maximum(self._x0[others], self._x0[best])
+        high = np.minimum(self._y1[others], self._y1[best])
+        high -= np.maximum(self._y0[others], self._y0[best])
+        return np.asarray(np.maximum(wide, 0.0) * np.maximum(high, 0.0))
 
 
-def _apart(boxes: Float, classes: Int) -> Float:
-    """The boxes so far apart that those of two classes never meet."""
-    if not len(boxes):
-        return boxes
-    # NOTE: float64, for in float32 far boxes lose the pixels that tell them apart.
-    spread = float(boxes.max()) - float(boxes.min()) + 1.0
-    return np.asarray(boxes + (classes * spread)[:, None].astype(np.float64))
+def _rivals(groups: Int) -> tuple[dict[int, Int], list[int]]:
+    """The numbers of the boxes of each group, in their order; and the group of each box."""
+    order = np.argsort(groups, kind="stable")
+    ends = np.flatnonzero(np.diff(groups[order])) + 1
+    parts = np.split(order, ends) if len(order) else []
+    return {int(groups[part[0]]): part for part in parts}, groups.tolist()

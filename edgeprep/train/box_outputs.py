@@ -21,7 +21,8 @@ def batch_columns(outputs: Sequence[torch.Tensor], columns: Columns, count: int)
         count: how many values.
     """
     parts = [_rows(outputs[number], columns) for number in columns.outputs]
-    return torch.cat([part[..., columns.first :][..., :count] for part in parts], 1).float()
+    taken = slice(columns.first, columns.first + count)
+    return torch.cat([part[..., taken] for part in parts], 1).float()
 
 
 def corners_of(
@@ -33,7 +34,7 @@ def corners_of(
         values: of the same shape, as they are in the outputs.
         columns: what they mean.
         seen: height and width of the network's picture.
-        starts: `(candidates, 5)`, see `Priors.boxes`; None where `columns` has no priors.
+        starts: `(candidates, 6)`, see `Priors.starts`; None where `columns` has no priors.
 
     Source: `BoxColumns.corners`, which this is equal to (tests/train/test_box_outputs.py).
     """
@@ -61,6 +62,10 @@ def corners_of(
 
 
 def _rows(output: torch.Tensor, columns: Columns) -> torch.Tensor:
-    if columns.axis == "second":
-        return output.flatten(2).transpose(1, 2)
-    return output.flatten(1, -2)
+    pictures, anchors = len(output), columns.anchors
+    if output.ndim == 2:
+        return output[..., None]
+    if columns.axis == "last":
+        return output.reshape(pictures, -1, output.shape[-1] // anchors)
+    places = output.reshape(pictures, anchors, output.shape[1] // anchors, -1)
+    return places.permute(0, 3, 1, 2).flatten(1, 2)

@@ -61,7 +61,7 @@ def test_forms_of_boxes():
 
 def test_distances_start_from_the_centres_of_cells():
     columns = BoxColumns(form="distances", priors=Priors(strides=(16,)))
-    values = [[0, 0, 0, 0]] * 8
+    values = [[1, 1, 1, 1]] * 8
     values[5] = [4, 3, 2, 1]
     # The second cell of the second row has its centre at 24, 24.
     assert boxes_of(columns, values)[5] == [20, 21, 26, 25]
@@ -277,7 +277,7 @@ WRONG_OUTPUTS = {
     "flat": (
         TASK,
         ((5, 4), (1, 5, 2)),
-        "task.boxes: output 0 must be (1, N, values), got (5, 4)",
+        "task.boxes: output 0 must be (1, N, values) or (1, H, W, values), got (5, 4)",
     ),
     "too narrow": (
         TASK,

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from edgeprep.tasks.suppression import overlaps, suppress, suppress_softly
+from edgeprep.tasks.suppression import suppress, suppress_softly
 
 
 def iou(one, other):
@@ -86,8 +86,36 @@ def test_softly_order_goes_by_the_new_scores():
     assert scores.tolist() == np.float32([0.9, 0.8, 0.3]).tolist()
 
 
-def test_overlaps_are_those_of_the_textbook():
-    boxes, _, _ = crowd(12, 0)
-    others, _, _ = crowd(7, 1)
-    expected = [[iou(one, other) for other in others.tolist()] for one in boxes.tolist()]
-    np.testing.assert_allclose(overlaps(boxes, others), expected, atol=1e-6)
+def softly(boxes, scores, classes, sigma, least):
+    """Soft suppression as the paper has it, pair by pair."""
+    worth, left, kept = list(scores), list(range(len(boxes))), []
+    while left:
+        best = max(left, key=lambda each: (worth[each], -each))
+        if worth[best] < least:
+            break
+        kept.append(best)
+        left.remove(best)
+        for each in left:
+            if classes[each] == classes[best]:
+                worth[each] *= math.exp(-(iou(boxes[each], boxes[best]) ** 2) / sigma)
+    return kept, [worth[each] for each in kept]
+
+
+@pytest.mark.parametrize("sigma", [0.1, 0.5, 2.0])
+@pytest.mark.parametrize("seed", range(3))
+def test_softly_the_same_boxes_stay_as_pair_by_pair(seed, sigma):
+    boxes, _, classes = crowd(60, seed)
+    scores = np.random.default_rng(seed).uniform(0.1, 1.0, 60).astype(np.float32)
+    expected, values = softly(boxes.tolist(), scores.tolist(), classes.tolist(), sigma, 0.05)
+    kept, worth = suppress_softly(boxes, scores, classes, sigma, 0.05, 100)
+    assert kept.tolist() == expected
+    assert worth.tolist() == pytest.approx(values, abs=1e-6)
+    assert suppress_softly(boxes, scores, classes, sigma, 0.05, 7)[0].tolist() == expected[:7]
+
+
+def test_a_box_beyond_all_leaves_the_others_as_they_are():
+    # Areas of float64 and distances between boxes vanish beside such a box.
+    boxes = np.float32([[0, 0, 1e20, 1e20], [0, 0, 10, 10], [0, 0, 10, 9], [0, 0, 9, 10]])
+    scores, classes = np.float32([0.3, 0.9, 0.8, 0.7]), np.array([0, 1, 1, 1])
+    assert suppress(boxes, scores, classes, 0.5, 9).tolist() == [1, 0]
+    assert suppress_softly(boxes, scores, classes, 0.1, 0.1, 9)[0].tolist() == [1, 0]

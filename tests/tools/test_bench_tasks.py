@@ -28,7 +28,7 @@ def test_all_heads_say_the_same_of_8400_candidates(script):
     yolo, maps, lists = (
         head.task.decode(head.outputs, decode.FRAME) for head in decode.HEADS.values()
     )
-    assert len(decode.PRIORS.boxes(*decode.SEEN)) == 8400
+    assert len(decode.PRIORS.starts(*decode.SEEN)) == 8400
     assert len(yolo) >= decode.OBJECTS
     for other in (maps, lists):
         np.testing.assert_array_equal(other.classes, yolo.classes)

@@ -35,7 +35,7 @@ class Head:
 def scene(seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Boxes `(candidates, 4)`, centres and sizes in pixels, and scores `(candidates, classes)`."""
     generator = np.random.default_rng(seed)
-    cells = PRIORS.boxes(*SEEN)
+    cells = PRIORS.starts(*SEEN)
     scores = generator.uniform(0, 0.02, (len(cells), CLASSES)).astype(np.float32)
     boxes = np.concatenate((cells[:, :2], np.full((len(cells), 2), 40.0)), axis=1)
     boxes += generator.normal(0, 4, boxes.shape)
@@ -52,15 +52,15 @@ def heads() -> dict[str, Head]:
     """The same objects as several kinds of networks give them."""
     boxes, scores = scene()
     logits = np.log(scores.clip(1e-6) / (1 - scores).clip(1e-6))
-    cells = PRIORS.boxes(*SEEN)
+    cells = PRIORS.starts(*SEEN)
     low, high = boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2
-    sides = np.concatenate((cells[:, :2] - low, high - cells[:, :2]), axis=1) / cells[:, 4:]
+    sides = np.concatenate((cells[:, :2] - low, high - cells[:, :2]), axis=1) / cells[:, 4:5]
     return {
         "YOLO, (1, 84, 8400)": Head(
             task=Detect(
                 labels=LABELS,
                 boxes=BoxColumns(axis="second", form="center-size"),
-                scores=ScoreColumns(first=4, axis="second", activation="none"),
+                scores=ScoreColumns(output=0, first=4, axis="second", activation="none"),
             ),
             outputs=(np.ascontiguousarray(np.concatenate((boxes, scores), axis=1).T)[None],),
         ),
