@@ -13,8 +13,11 @@ from edgeprep.tasks.detect import Detect
 from edgeprep.train.assignment import Assigned, align, match, relative_sides
 from edgeprep.train.box_outputs import batch_columns, corners_of
 from edgeprep.train.box_overlap import generalized_overlaps
+from edgeprep.train.candidates import Said, apart, order_like
 from edgeprep.train.imitation import class_divergence, separate_divergence
+from edgeprep.train.logarithm import logarithm, logit
 from edgeprep.train.outputs import flatten_outputs
+from edgeprep.truths import UNTOLD
 
 __all__ = ["DetectionLoss"]
 
@@ -25,27 +28,19 @@ _OVERLAP, _DISTANCE, _NO_OBJECT = 2.0, 5.0, 0.1
 # How much more a score counts that is further from what it is to be.
 # Source: Feng et al., "TOOD", arXiv:2108.07755, equation 8, after Lin et al., arXiv:1708.02002.
 _FOCUS = 2
-# The least probability of which there is a logarithm to learn from.
-_LEAST = 1e-7
 # A prior that every picture has in its corner, one pixel large, and its cell.
 _ANYWHERE = (0.0, 0.0, 1.0, 1.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Found:
-    """What a network says of a batch.
+class _Found(Said):
+    """What a network says of a batch; boxes are in pixels.
 
     Attributes:
-        boxes: `(N, candidates, 4)`, corners in pixels.
-        logits: `(N, candidates, values)`, of classes, with that of the background.
-        objectness: `(N, candidates)`, logits; None where there is none.
         centers: `(…, candidates, 2)`, where candidates look for objects.
         seen: height and width of the network's picture.
     """
 
-    boxes: torch.Tensor
-    logits: torch.Tensor
-    objectness: torch.Tensor | None
     centers: torch.Tensor
     seen: tuple[int, int]
 
@@ -60,7 +55,8 @@ class DetectionLoss(Objective):
 
     Args:
         task: says where boxes and scores are and what they mean.
-        settings: how much of an object's label goes to all classes alike.
+        settings: how much of an object's label goes to all classes alike, or of each class to
+            both outcomes where scores do not add up to 1.
 
     Raises:
         RecipeError: the network names classes, and suppresses what overlaps itself.
@@ -101,16 +97,32 @@ class DetectionLoss(Objective):
         wanted: tuple[torch.Tensor, ...],
         temperature: float,
     ) -> torch.Tensor:
-        """See `Objective.imitation`: candidate by candidate, boxes by how sure the teacher is."""
+        """See `Objective.imitation`: candidate by candidate, boxes by how sure the teacher is.
+
+        Where each object is found once, candidates have no order: the student's are put into the
+        teacher's, so that what is most alike is compared.
+        """
+        ours, theirs = (self._said(each) for each in (outputs, wanted))
         with torch.no_grad():
-            sure = self._sure(wanted)
-        total = sure.sum().clamp_min(1.0)
-        loss = self._divergence(outputs, wanted, temperature) / total
-        ours, theirs = (self._boxes_anywhere(each) for each in (outputs, wanted))
-        apart = _OVERLAP * (1.0 - generalized_overlaps(ours, theirs)) + _relative_distance(
-            ours, theirs
+            scores = self._scores(theirs)
+            sure = scores.amax(-1)
+            total = sure.sum().clamp_min(1.0)
+            if self._once:
+                ours_first = order_like(theirs, scores, ours, self._scores(ours))
+        if self._once:
+            ours = ours.ordered(ours_first)
+        loss = self._divergence(ours, theirs, temperature) / total
+        return loss + (apart(ours.boxes, theirs.boxes) * sure).sum() / total
+
+    def _said(self, outputs: tuple[torch.Tensor, ...]) -> Said:
+        """`outputs`, with boxes around any place at all: how far two overlap is the same."""
+        values = batch_columns(outputs, self._task.boxes, 4)
+        starts = values.new_tensor([_ANYWHERE])
+        return Said(
+            boxes=corners_of(values, self._task.boxes, (1, 1), starts),
+            logits=self._logits(outputs),
+            objectness=self._objectness(outputs),
         )
-        return loss + (apart * sure).sum() / total
 
     def _found(self, outputs: tuple[torch.Tensor, ...], seen: tuple[int, int]) -> _Found:
         values, starts = batch_columns(outputs, self._task.boxes, 4), None
@@ -137,7 +149,7 @@ class DetectionLoss(Objective):
         values = batch_columns(outputs, columns, self._task.columns)
         if columns.activation == "none" and columns.background != "none":
             # The logarithm of probabilities that add up to 1 is as good as any logits.
-            return values.clamp_min(_LEAST).log()
+            return logarithm(values)
         return _as_logits(values, columns)
 
     def _objectness(self, outputs: tuple[torch.Tensor, ...]) -> torch.Tensor | None:
@@ -158,18 +170,18 @@ class DetectionLoss(Objective):
         probabilities = columns.activation == "none" and columns.background != "none"
         return columns.activation == "softmax" or probabilities
 
-    def _scores(self, logits: torch.Tensor, objectness: torch.Tensor | None) -> torch.Tensor:
+    def _scores(self, said: Said) -> torch.Tensor:
         """The scores of classes, as `Detect` works them out: `(N, candidates, classes)`."""
-        scores = logits.softmax(-1) if self._exclusive else logits.sigmoid()
+        scores = said.logits.softmax(-1) if self._exclusive else said.logits.sigmoid()
         match self._task.scores.background:
             case "first":
                 scores = scores[..., 1:]
             case "last":
                 scores = scores[..., :-1]
-        return scores if objectness is None else scores * objectness.sigmoid()[..., None]
+        return scores if said.objectness is None else scores * said.objectness.sigmoid()[..., None]
 
     def _assigned(self, found: _Found, labels: torch.Tensor) -> Assigned:
-        scores = self._scores(found.logits, found.objectness)
+        scores = self._scores(found)
         if self._once:
             return match(scores, found.boxes, labels, found.seen)
         return align(scores, found.boxes, found.centers, labels)
@@ -180,20 +192,22 @@ class DetectionLoss(Objective):
         return self._task.suppression.kind == "none" and self._task.boxes.priors is None
 
     def _score_loss(self, found: _Found, assigned: Assigned, labels: torch.Tensor) -> torch.Tensor:
-        worth, weights = assigned.scores, torch.ones_like(assigned.scores)
-        loss = found.logits.new_zeros(())
+        worth, held = assigned.scores, assigned.objects >= 0
+        counts = (held | ~_untold(found.centers, labels)).to(worth.dtype)
+        weights, loss = counts, found.logits.new_zeros(())
         if found.objectness is not None:
-            loss = _focused(found.objectness, worth).sum() / worth.sum().clamp_min(1.0)
+            there = _focused(found.objectness, worth) * counts
+            loss = there.sum() / worth.sum().clamp_min(1.0)
             # What is there is said by the objectness, what it is by the classes, of objects alone.
             weights = assigned.shares
-            worth = (assigned.objects >= 0).to(worth.dtype)
+            worth = held.to(worth.dtype)
         truth = self._truth(assigned.objects, worth, labels)
         total = (worth * weights).sum()
         if not self._exclusive:
             each = _focused(found.logits, truth).sum(-1)
         elif self._once and found.objectness is None:
             each = _cross_entropy(found.logits, truth)
-            weights = torch.where(assigned.objects >= 0, 1.0, _NO_OBJECT)
+            weights = torch.where(held, 1.0, _NO_OBJECT) * counts
             total = weights.sum()
         else:
             furthest = (truth - found.logits.softmax(-1)).abs().amax(-1)
@@ -206,7 +220,8 @@ class DetectionLoss(Objective):
         """What the values of candidates are held to: `(N, candidates, values)`."""
         classes, count = _taken(labels, objects)[..., 0].long(), len(self._task.labels)
         known = functional.one_hot(classes.clamp_min(0), count).to(worth.dtype)
-        known = known * (1.0 - self._smoothing) + self._smoothing / count
+        outcomes = count if self._exclusive else 2
+        known = known * (1.0 - self._smoothing) + self._smoothing / outcomes
         truth, rest = known * worth[..., None], (1.0 - worth)[..., None]
         match self._task.scores.background:
             case "first":
@@ -216,32 +231,17 @@ class DetectionLoss(Objective):
         # Scores that add up to 1 without a background are even where nothing is.
         return truth + rest / count if self._exclusive else truth
 
-    def _sure(self, outputs: tuple[torch.Tensor, ...]) -> torch.Tensor:
-        """The best score of every candidate: `(N, candidates)`."""
-        return self._scores(self._logits(outputs), self._objectness(outputs)).amax(-1)
-
-    def _divergence(
-        self,
-        outputs: tuple[torch.Tensor, ...],
-        wanted: tuple[torch.Tensor, ...],
-        temperature: float,
-    ) -> torch.Tensor:
+    def _divergence(self, ours: Said, theirs: Said, temperature: float) -> torch.Tensor:
         """That of all scores together, in nats."""
-        ours, theirs = (self._logits(each).flatten(0, 1) for each in (outputs, wanted))
+        one, other = ours.logits.flatten(0, 1), theirs.logits.flatten(0, 1)
         if self._exclusive:
-            loss = class_divergence(ours, theirs, temperature) * len(ours)
+            loss = class_divergence(one, other, temperature) * len(one)
         else:
-            loss = separate_divergence(ours, theirs, temperature) * ours.numel()
-        one, other = self._objectness(outputs), self._objectness(wanted)
-        if one is not None and other is not None:
-            loss = loss + separate_divergence(one, other, temperature) * one.numel()
+            loss = separate_divergence(one, other, temperature) * one.numel()
+        if ours.objectness is not None and theirs.objectness is not None:
+            there = separate_divergence(ours.objectness, theirs.objectness, temperature)
+            loss = loss + there * ours.objectness.numel()
         return loss
-
-    def _boxes_anywhere(self, outputs: tuple[torch.Tensor, ...]) -> torch.Tensor:
-        """The boxes of candidates around any place at all: how far two overlap is the same."""
-        values = batch_columns(outputs, self._task.boxes, 4)
-        starts = values.new_tensor([_ANYWHERE])
-        return corners_of(values, self._task.boxes, (1, 1), starts)
 
 
 def _box_loss(found: _Found, assigned: Assigned, labels: torch.Tensor) -> torch.Tensor:
@@ -253,13 +253,12 @@ def _box_loss(found: _Found, assigned: Assigned, labels: torch.Tensor) -> torch.
     return (each * assigned.shares[chosen]).sum() / assigned.shares.sum().clamp_min(1.0)
 
 
-def _relative_distance(boxes: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
-    """How far the four sides are from one another, in lengths of both boxes together."""
-    with torch.no_grad():
-        sides = [(each[..., 2:] - each[..., :2]).abs() for each in (boxes, others)]
-        lengths = (sides[0] + sides[1]).clamp_min(_LEAST).repeat_interleave(2, -1)
-    apart = (boxes - others).abs()
-    return (apart[..., [0, 2, 1, 3]] / lengths).sum(-1)
+def _untold(centers: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Whether candidates look where it is not told what there is: `(N, candidates)`, bool."""
+    x, y = (centers[..., axis].unsqueeze(-2) for axis in (0, 1))
+    x0, y0, x1, y1 = (side[..., None] for side in labels[..., 1:].unbind(-1))
+    inside = (x > x0) & (x < x1) & (y > y0) & (y < y1)
+    return (inside & (labels[..., :1] == UNTOLD)).any(1)
 
 
 def _taken(labels: torch.Tensor, objects: torch.Tensor) -> torch.Tensor:
@@ -280,11 +279,11 @@ def _cross_entropy(logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
 
 def _as_logits(values: torch.Tensor, columns: ScoreColumns) -> torch.Tensor:
     if columns.activation == "none":
-        return values.clamp(_LEAST, 1.0 - _LEAST).logit()
+        return logit(values)
     return values
 
 
 def _size_of(inputs: torch.Tensor) -> tuple[int, int]:
-    """Height and width of the pictures, in whichever order their axes are."""
-    _, first, second, third = inputs.shape
+    """Height and width of the pictures, or of the frames of clips, in whichever order axes are."""
+    first, second, third = inputs.shape[-3:]
     return (second, third) if first <= third else (first, second)
