@@ -46,11 +46,11 @@ def _check_same(ours: Blending, theirs: Blending, where: str) -> None:
             continue
         if isinstance(got, tuple) and isinstance(wanted, tuple):
             if len(got) != len(wanted):
-                rule = f"must have {len(wanted)} entries in {place}, as the recipe's has"
+                rule = f"its {place} must have {len(wanted)} entries, as the ensemble's"
                 raise RecipeError(f"{where}: {rule}, got {len(got)}")
             at = next(i for i, pair in enumerate(zip(got, wanted, strict=True)) if len({*pair}) > 1)
             place, got, wanted = f"{place}[{at}]", got[at], wanted[at]
-        rule = f"must have {show(wanted)} as {place}, as the recipe has"
+        rule = f"its {place} must be {show(wanted)}, as the ensemble's"
         raise RecipeError(f"{where}: {rule}, got {show(got)}")
 
 
