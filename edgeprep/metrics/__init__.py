@@ -17,6 +17,7 @@ __all__ = [
     "Measure",
     "Metric",
     "agreement_for",
+    "check_metrics",
     "metric_for",
     "metrics_of",
     "table_of",
@@ -75,11 +76,26 @@ def metric_for(task: Task, name: str, where: str = "budget.metric") -> Metric:
         rule = f"must be a metric of task {task.name!r}"
         raise RecipeError(f"{where}: {rule}, got {show(name)}{_remedy(task, name)}")
     if name not in _HOME:
-        known = ", ".join(map(repr, _HOME))
-        raise PluginError(f"task {task.name!r}: metrics must be among {known}, got {name!r}")
+        raise _unknown(task, name)
     module, attribute = _HOME[name]
     metric: Metric = getattr(import_module(module), attribute)
     return metric
+
+
+def check_metrics(task: Task) -> None:
+    """Refuse a task of which a metric is not there; no reference library is imported.
+
+    Raises:
+        PluginError: it names such a one.
+    """
+    for name in task.metrics:
+        if name not in _HOME and not _TOP_K.fullmatch(name):
+            raise _unknown(task, name)
+
+
+def _unknown(task: Task, name: str) -> PluginError:
+    known = ", ".join(map(repr, _HOME))
+    return PluginError(f"task {task.name!r}: metrics must be among {known}, got {name!r}")
 
 
 def metrics_of(task: Task) -> tuple[Metric, ...]:

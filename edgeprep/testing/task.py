@@ -2,16 +2,22 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, get_args
 
+import numpy as np
 from numpy.typing import NDArray
 
-from edgeprep.errors import RecipeError
-from edgeprep.geometry import IDENTITY, Frame
-from edgeprep.interfaces import Task
+from edgeprep.errors import PluginError, RecipeError, ShapeError
+from edgeprep.geometry import Affine, Frame
+from edgeprep.interfaces import Objective, Task
+from edgeprep.marks import Mark, Overlay
+from edgeprep.metrics import check_metrics
 from edgeprep.registry.offers import in_one_line
 from edgeprep.tensors import TensorSpec
 from edgeprep.testing.rules import ConformanceError, forbid_errors, require, require_value
+from edgeprep.truths import TruthKind
 
 __all__ = ["check_task"]
 
@@ -24,11 +30,14 @@ def check_task(
 ) -> None:
     """Check what sessions and commands rely on, on outputs that a network may give.
 
+    Where torch is installed, the objective is imported.
+
     Args:
         task: the value to check.
         outputs: each output by its name, for one picture.
         others: outputs for other pictures: one that differs shows whether a task remembers.
         frame: of the pictures, for a task that is spatial; None: 48×64 pixels, seen as they are.
+            Results in other pictures must say so, by what `to_json` gives.
 
     Raises:
         ConformanceError: a rule is broken.
@@ -37,8 +46,9 @@ def check_task(
     with forbid_errors(f"{what}: check_outputs() must accept what is decoded here"):
         task.check_outputs(_specs(outputs))
     _check_refusal(task, what)
+    _check_attributes(task, what)
     if task.spatial and frame is None:
-        frame = Frame(48, 64, (48, 64), (IDENTITY,))
+        frame = Frame.whole(48, 64)
     first = _decode(task, outputs, frame, what)
     said = _to_json(first, what)
     for other in others:
@@ -50,6 +60,10 @@ def check_task(
         "pictures",
     )
     _check_frozen(first, what)
+    if task.spatial and frame is not None:
+        _check_places(task, outputs, frame, said, what)
+    _check_marks(first, frame, what)
+    _check_tiling(task, outputs, what)
 
 
 def _specs(outputs: Mapping[str, NDArray[Any]]) -> tuple[TensorSpec, ...]:
@@ -97,3 +111,86 @@ def _check_frozen(result: Any, what: str) -> None:
         except (AttributeError, TypeError):
             continue
         raise ConformanceError(f"{what}: a result must be frozen, got one whose {name!r} changed")
+
+
+def _check_attributes(task: Task, what: str) -> None:
+    """What is looked up by name, long after a training or a conversion has begun."""
+    try:
+        check_metrics(task)
+    except PluginError as fault:
+        raise ConformanceError(str(fault)) from fault
+    kinds = (None, *get_args(TruthKind))
+    known = ", ".join(map(repr, kinds))
+    require(task.truth in kinds, f"{what}: truth must be among {known}, got {task.truth!r}")
+    if not task.objective:
+        return
+    module, _, name = task.objective.partition(":")
+    rule = f"{what}: objective must be 'module:Class' of an Objective"
+    require(module and name, f"{rule}, got {task.objective!r}")
+    if find_spec("torch") is not None:
+        with forbid_errors(rule):
+            found = getattr(import_module(module), name)
+        fits = isinstance(found, type) and issubclass(found, Objective)
+        require(fits, f"{rule}, got {task.objective!r}, which is {found!r}")
+
+
+def _check_places(
+    task: Task, outputs: Mapping[str, NDArray[Any]], frame: Frame, said: str, what: str
+) -> None:
+    """Results lie in the picture that came in, whatever the network saw of it."""
+    rule = f"{what}: decode() without a frame must raise ShapeError, as the task is spatial"
+    try:
+        task.decode(tuple(outputs.values()))
+    except ShapeError:
+        pass
+    except Exception as fault:
+        raise ConformanceError(f"{rule}, got {in_one_line(fault)}") from fault
+    else:
+        raise ConformanceError(f"{rule}, got no error")
+    height, width = frame.height, frame.width
+    # As a letterbox sees a picture of twelve times the size, in three quarters of its own.
+    away = Affine.scaled(16.0, 16.0, -2.0 * width, -2.0 * height)
+    turn = Affine((0.0, -1.0, float(height)), (1.0, 0.0, 0.0))
+    for kind, other in (
+        ("larger and has a border", frame.behind(away, 12 * height, 12 * width)),
+        ("turned by a quarter", frame.behind(turn, width, height)),
+    ):
+        require(
+            _to_json(_decode(task, outputs, other, what), what) != said,
+            f"{what}: results must lie in the picture that came in, got the same for one that is "
+            f"{kind}",
+        )
+
+
+def _check_marks(result: Any, frame: Frame | None, what: str) -> None:
+    if not hasattr(result, "marks"):
+        return
+    with forbid_errors(f"{what}: marks() of a result must give marks"):
+        marks = tuple(result.marks())
+    for mark in marks:
+        require(
+            isinstance(mark, Mark),
+            f"{what}: marks() of a result must give marks, got {type(mark).__name__!r}",
+        )
+        if frame is not None and isinstance(mark, Overlay):
+            size = (frame.height, frame.width)
+            shapes = (mark.colors.shape, mark.opacity.shape)
+            require(
+                shapes == ((*size, 3), size),
+                f"{what}: an overlay must have the size of its picture, {size}, got {shapes}",
+            )
+
+
+def _check_tiling(task: Task, outputs: Mapping[str, NDArray[Any]], what: str) -> None:
+    tiling = task.tiling
+    if tiling is None:
+        return
+    maps = np.asarray(next(iter(outputs.values()))[0], np.float32)
+    rule = f"{what}: levels() of its tiling must give uint8 (H, W, C) of maps (C, H, W)"
+    with forbid_errors(rule):
+        levels = tiling.levels(maps)
+    fits = levels.ndim == 3 and levels.shape[:2] == maps.shape[1:] and levels.dtype == np.uint8
+    require(fits, f"{rule}, got {levels.dtype} {levels.shape} of {maps.shape}")
+    with forbid_errors(f"{what}: result() of its tiling must make a result of these"):
+        result = tiling.result(levels)
+    _to_json(result, what)

@@ -6,9 +6,10 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from edgeprep.errors import RecipeError
+from edgeprep.errors import RecipeError, ShapeError
 from edgeprep.geometry import Frame
-from edgeprep.interfaces import Task
+from edgeprep.interfaces import Task, Tiling
+from edgeprep.marks import Overlay
 from edgeprep.registry import Registry
 from edgeprep.tasks.classify import Classify
 from edgeprep.tasks.depth import Depth
@@ -53,8 +54,9 @@ def test_built_in_tasks_conform(task, outputs):
     check_task(task, outputs)
 
 
-def test_a_task_that_needs_outputs_of_the_pictures_size_conforms():
-    check_task(Restore(), PICTURE, frame=Frame.whole(2, 3))
+@pytest.mark.parametrize("overlap", [None, 1])
+def test_a_task_that_needs_outputs_of_the_pictures_size_conforms(overlap):
+    check_task(Restore(overlap=overlap), PICTURE, frame=Frame.whole(2, 3))
 
 
 def test_every_built_in_task_is_checked():
@@ -163,6 +165,94 @@ class GivesWhatChanges(Fine):
         return Thawed(float(outputs[0].max()))
 
 
+@dataclass(frozen=True, kw_only=True)
+class NoSuchMetric(Fine):
+    metrics: ClassVar[tuple[str, ...]] = ("top-5", "accuracy", "no-such-metric")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoSuchTruth(Fine):
+    truth: ClassVar[str] = "outline"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoObjective(Fine):
+    objective: ClassVar[str] = "nowhere:Nothing"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnotherObjective(Fine):
+    objective: ClassVar[str] = "json:JSONDecoder"
+
+
+@dataclass(frozen=True, kw_only=True)
+class HalfAnObjective(Fine):
+    objective: ClassVar[str] = "json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placed(Fine):
+    """It is fine, too: the place of the largest number."""
+
+    spatial: ClassVar[bool] = True
+
+    def decode(self, outputs, frame=None):
+        if frame is None:
+            raise ShapeError("frame: task 'broken' must have one, got None")
+        place = frame.back[0].points([float(outputs[0].argmax()), 0.0])
+        return Answer(place.tolist())
+
+
+@dataclass(frozen=True, kw_only=True)
+class IgnoresFrame(Placed):
+    def decode(self, outputs, frame=None):
+        if frame is None:
+            return super().decode(outputs)
+        return Answer(float(outputs[0].max()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class IgnoresTurns(Placed):
+    def decode(self, outputs, frame=None):
+        if frame is not None:
+            frame = Frame.whole(frame.height, 64) if frame.back[0].x[0] == 0.0 else frame
+        return super().decode(outputs, frame)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NeedsNoFrame(Placed):
+    def decode(self, outputs, frame=None):
+        return super().decode(outputs, frame or Frame.whole(1, 1))
+
+
+@dataclass(frozen=True)
+class Drawn(Answer):
+    drawn: tuple = ()
+
+    def marks(self):
+        return self.drawn
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawsWords(Fine):
+    def decode(self, outputs, frame=None):
+        return Drawn(1.0, ("words",))
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawsAnotherSize(Placed):
+    def decode(self, outputs, frame=None):
+        overlay = Overlay(np.zeros((5, 5, 3), np.uint8), np.zeros((5, 5), np.bool_))
+        return Drawn(super().decode(outputs, frame).largest, (overlay,))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TilesOfNumbers(Fine):
+    @property
+    def tiling(self):
+        return Tiling(overlap=0, scale=1, levels=lambda maps: maps, result=Answer)
+
+
 TO_JSON = "a result must have a to_json() that gives what JSON can hold"
 
 BROKEN = {
@@ -187,14 +277,54 @@ BROKEN = {
     GivesNumpy: f"{TO_JSON}, got TypeError: Object of type float32 is not JSON serializable",
     GivesNoMapping: "to_json() of a result must give a mapping, got [2.0]",
     GivesWhatChanges: "a result must be frozen, got one whose 'largest' changed",
+    NoSuchTruth: (
+        "truth must be among None, 'class', 'classes', 'boxes', 'mask', 'picture', 'map', "
+        "got 'outline'"
+    ),
+    NoObjective: (
+        "objective must be 'module:Class' of an Objective, "
+        "got ModuleNotFoundError: No module named 'nowhere'"
+    ),
+    AnotherObjective: (
+        "objective must be 'module:Class' of an Objective, got 'json:JSONDecoder', "
+        "which is <class 'json.decoder.JSONDecoder'>"
+    ),
+    HalfAnObjective: "objective must be 'module:Class' of an Objective, got 'json'",
+    IgnoresFrame: (
+        "results must lie in the picture that came in, got the same for one that is larger and "
+        "has a border"
+    ),
+    IgnoresTurns: (
+        "results must lie in the picture that came in, got the same for one that is turned by a "
+        "quarter"
+    ),
+    NeedsNoFrame: (
+        "decode() without a frame must raise ShapeError, as the task is spatial, got no error"
+    ),
+    DrawsWords: "marks() of a result must give marks, got 'str'",
+    DrawsAnotherSize: (
+        "an overlay must have the size of its picture, (48, 64), got ((5, 5, 3), (5, 5))"
+    ),
+    TilesOfNumbers: (
+        "levels() of its tiling must give uint8 (H, W, C) of maps (C, H, W), got float32 (1, 2, 3) "
+        "of (1, 2, 3)"
+    ),
 }
 
 
 @pytest.mark.parametrize("cls", BROKEN, ids=lambda cls: cls.__name__)
 def test_a_broken_task_is_found(cls):
     with pytest.raises(ConformanceError) as caught:  # noqa: PT011 -- the whole message is compared
-        check_task(cls(), SCORES, OTHERS)
+        check_task(cls(), *((PICTURE,) if cls is TilesOfNumbers else (SCORES, OTHERS)))
     assert str(caught.value) == f"task 'broken': {BROKEN[cls]}"
+
+
+def test_a_metric_that_is_not_there_is_found():
+    with pytest.raises(
+        ConformanceError,
+        match=r"^task 'broken': metrics must be among 'accuracy', .*, got 'no-such-metric'$",
+    ):
+        check_task(NoSuchMetric(), SCORES)
 
 
 def test_a_task_that_does_not_equal_itself_read_back_is_found():
@@ -207,6 +337,7 @@ def test_a_task_that_does_not_equal_itself_read_back_is_found():
 
 def test_the_task_that_they_are_made_from_is_fine():
     check_task(Fine(), SCORES)
+    check_task(Placed(), SCORES)
 
 
 def test_numbers_that_json_cannot_hold_are_found():
