@@ -30,15 +30,14 @@ class Reached:
 def measured_from(ground: Ground, reached: Sequence[Reached]) -> Ground:
     """`ground` with the score that drops are measured from.
 
-    It is that of the network as it came; where that is no better than chance, as it is of a student
-    before it is taught, the best that a pass has taught.
+    It is that of the network as it came, or the best that a pass has taught it, if that is better:
+    a student may know little or nothing before, whether or not there is a chance to compare with.
     """
-    taught = [one for one in reached if one.teaches and not one.chance]
-    if not taught or not ground.scorer.beside_chance(ground.score):
-        return ground
-    # Where there is chance, more is better.
-    best = max(taught, key=lambda one: one.score)
-    return replace(ground, score=best.score, sampled=best.sampled)
+    best = ground
+    for one in reached:
+        if one.teaches and ground.scorer.drop(best.score, one.score) < 0:
+            best = replace(ground, score=one.score, sampled=one.sampled)
+    return best
 
 
 def fell_after(ground: Ground, reached: Sequence[Reached]) -> Reached | None:

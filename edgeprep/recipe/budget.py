@@ -68,7 +68,7 @@ class BudgetTable:
     Attributes:
         metric: one of the task's metrics, such as "accuracy".
         max_drop: the largest loss, absolute, against the source model on the evaluation data; where
-            that is no better than chance, against what a pass has taught.
+            a pass has taught it better, as it does a student, against that.
         repair: what may be done for a variant that loses more, in this order.
         max_latency_ms: of one picture, the median on the quickest candidate of a format.
         max_size_mb: of a variant's files, in 1,000,000 bytes.

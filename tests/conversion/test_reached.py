@@ -6,15 +6,23 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 import torch
 
 import edgeprep
-from edgeprep.conversion.reached import Reached, fell_after
+from edgeprep.conversion.ground import Ground
+from edgeprep.conversion.reached import Reached, fell_after, measured_from
+from edgeprep.conversion.score import Scorer
+from edgeprep.data import Prepared
 from edgeprep.errors import BudgetError
 from edgeprep.hookspecs import hookimpl
-from edgeprep.interfaces import Need, Pass, Workbench
+from edgeprep.interfaces import Need, Pass, Task, Workbench
+from edgeprep.metrics import metric_for
 from edgeprep.registry import Registry
+from edgeprep.tasks.depth import Depth
+from edgeprep.tasks.detect import Detect
+from edgeprep.tasks.restore import Restore
 
 Convert = Callable[..., Any]
 
@@ -153,3 +161,30 @@ def test_the_pass_is_named_since_which_nothing_is_known(
         for index, chance in enumerate(chances)
     ]
     assert fell_after(ground, reached) is (None if expected is None else reached[expected])
+
+
+# What a student scores untaught, after a pass that teaches it, and after one that does not.
+TASKS: dict[str, tuple[Task, str, tuple[float, float, float], float]] = {
+    "a detector that is taught": (Detect(labels=("a",)), "ap50", (0.0, 0.9, 0.95), 0.9),
+    "a detector that knew more": (Detect(labels=("a",)), "ap50", (0.93, 0.9, 0.95), 0.93),
+    "restoration": (Restore(), "psnr", (7.0, 30.0, 31.0), 30.0),
+    "less is better": (Depth(), "mean-absolute-error", (0.8, 0.1, 0.05), 0.1),
+}
+
+
+@pytest.mark.parametrize(("task", "metric", "scores", "expected"), TASKS.values(), ids=TASKS)
+def test_the_budget_of_any_task_is_measured_from_what_was_taught(
+    task: Task, metric: str, scores: tuple[float, float, float], expected: float
+) -> None:
+    none = Prepared(inputs=np.zeros((0, 4, 4, 3), np.uint8), labels=(), skipped=())
+    scorer = Scorer(task=task, metric=metric_for(task, metric), samples=none)
+    untaught, taught, pruned = scores
+    ground = Ground(
+        calibration=None, held_out=none, scorer=scorer, score=untaught, sampled=((), untaught)
+    )
+    reached = [
+        Reached(after="", teaches=teaches, score=score, sampled=((), score), chance="")
+        for teaches, score in ((True, taught), (False, pruned))
+    ]
+    found = measured_from(ground, reached)
+    assert (found.score, found.sampled[1]) == (expected, expected)
