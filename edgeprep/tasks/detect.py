@@ -146,7 +146,7 @@ class Detect(Task):
         if pictures > 1:
             each = (self._in_frame(outputs, frame, number) for number in range(pictures))
             found = _Found(*map(np.concatenate, zip(*each, strict=True)))
-        kept, worth = self._suppress(self._best(found))
+        kept, worth = self._suppress(found)
         return Detections(labels=self.labels, boxes=kept.boxes, scores=worth, classes=kept.classes)
 
     @property
@@ -173,7 +173,7 @@ class Detect(Task):
     def _in_frame(self, outputs: tuple[NDArray[Any], ...], frame: Frame, number: int) -> "_Found":
         """What is found in one of the pictures that the network sees, where it is in the frame."""
         outputs = tuple(output[number : number + 1] for output in outputs)
-        numbers, classes, worth = self._likely(outputs)
+        numbers, classes, worth = self._best(*self._likely(outputs))
         values = Values(outputs, self.boxes, 4)
         self._check_priors(len(values), frame)
         # A wild logit is a box as large as all, not a warning.
@@ -210,6 +210,19 @@ class Detect(Task):
             classes = scores[rows].argmax(axis=1)
         return numbers[rows], classes, scores[rows, classes]
 
+    def _best(
+        self, numbers: NDArray[np.int64], classes: NDArray[np.int64], worth: NDArray[np.float32]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+        """Of each class as many as are looked at for overlaps."""
+        most = max(_MOST_OF_CLASS, self.most)
+        if len(numbers) <= most:
+            return numbers, classes, worth
+        taken = np.ones(len(numbers), np.bool_)
+        for name in np.flatnonzero(np.bincount(classes) > most):
+            here = np.flatnonzero(classes == name)
+            taken[here[np.argsort(-worth[here], kind="stable")[most:]]] = False
+        return numbers[taken], classes[taken], worth[taken]
+
     def _check_priors(self, count: int, frame: Frame) -> None:
         if self.boxes.priors is None:
             return
@@ -219,16 +232,6 @@ class Detect(Task):
             raise ShapeError(
                 f"task.boxes.priors: {rule}, got {priors} for pictures of {frame.seen}"
             )
-
-    def _best(self, found: "_Found") -> "_Found":
-        """As many of each class as are looked at for overlaps."""
-        most = max(_MOST_OF_CLASS, self.most)
-        if len(found.worth) <= most:
-            return found
-        order = np.lexsort((-found.worth, found.classes))
-        classes = found.classes[order]
-        places = np.arange(len(order)) - np.searchsorted(classes, classes)
-        return found.some(np.sort(order[places < most]))
 
     def _suppress(self, found: "_Found") -> tuple["_Found", NDArray[np.float32]]:
         """What stays, the best first, and its scores."""

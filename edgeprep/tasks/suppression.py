@@ -23,20 +23,20 @@ def suppress(boxes: Boxes, scores: Float, groups: Int, iou: float, most: int) ->
     Source: the greedy algorithm of torchvision.ops.batched_nms.
     """
     order = np.argsort(-scores, kind="stable")
-    sides = _Sides(boxes[order])
-    rivals, names = _rivals(groups[order])
+    sides, groups = _Sides(boxes[order]), groups[order]
+    rivals = _rivals(groups)
     alive = np.ones(len(order), np.bool_)
     kept: list[int] = []
     best = -1
     while len(kept) < most and alive.any():
         best += 1 + int(alive[best + 1 :].argmax())
         kept.append(best)
-        name = names[best]
-        left = rivals[name][1:]  # the first of them is the best
+        group = int(groups[best])
+        left = rivals[group][1:]  # the first of them is the best
         over = sides.overlaps(best, left, iou)
         alive[best] = False
         alive[left[over]] = False
-        rivals[name] = left[~over]
+        rivals[group] = left[~over]
     return order[kept]
 
 
@@ -59,7 +59,7 @@ def suppress_softly(
     Source: Bodla et al., "Soft-NMS", 2017, equation 3 (the Gaussian penalty).
     """
     sides = _Sides(boxes)
-    rivals, names = _rivals(groups)
+    rivals = _rivals(groups)
     worth = scores.astype(np.float32, copy=True)
     left = worth.copy()
     kept: list[int] = []
@@ -69,9 +69,8 @@ def suppress_softly(
             break
         kept.append(best)
         left[best] = 0.0
-        name = names[best]
-        others = rivals[name]
-        others = rivals[name] = others[left[others] >= least]
+        group = int(groups[best])
+        others = rivals[group] = rivals[group][left[rivals[group]] >= least]
         left[others] *= np.exp(-(sides.shares(best, others) ** 2) / sigma)
         worth[others] = left[others]
     return np.array(kept, np.int64), worth[kept]
@@ -106,9 +105,9 @@ class _Sides:
         return np.asarray(np.maximum(wide, 0.0) * np.maximum(high, 0.0))
 
 
-def _rivals(groups: Int) -> tuple[dict[int, Int], list[int]]:
-    """The numbers of the boxes of each group, in their order; and the group of each box."""
+def _rivals(groups: Int) -> dict[int, Int]:
+    """The numbers of the boxes of each group, in their order."""
     order = np.argsort(groups, kind="stable")
     ends = np.flatnonzero(np.diff(groups[order])) + 1
     parts = np.split(order, ends) if len(order) else []
-    return {int(groups[part[0]]): part for part in parts}, groups.tolist()
+    return {int(groups[part[0]]): part for part in parts}
