@@ -25,9 +25,11 @@ def script(monkeypatch):
 
 def test_all_heads_say_the_same_of_8400_candidates(script):
     decode = script("decode")
-    yolo, maps, lists = (
-        head.task.decode(head.outputs, decode.FRAME) for head in decode.HEADS.values()
-    )
+    found = {
+        name.split(",")[0]: head.task.decode(head.outputs, decode.FRAME)
+        for name, head in decode.HEADS.items()
+    }
+    yolo, maps, lists = (found[name] for name in ("YOLO", "maps of three grids", "lists"))
     assert len(decode.PRIORS.starts(*decode.SEEN)) == 8400
     assert len(yolo) >= decode.OBJECTS
     for other in (maps, lists):
@@ -35,6 +37,13 @@ def test_all_heads_say_the_same_of_8400_candidates(script):
         np.testing.assert_allclose(other.scores, yolo.scores, atol=1e-6)
         # Distances in cells and back: pixels of the camera, with the roundings of float32.
         np.testing.assert_allclose(other.boxes, yolo.boxes, atol=1e-3)
+    # Most of what the others take from the objects' scores is little.
+    assert {*yolo.classes.tolist()} >= {*found["SSD"].classes.tolist()}
+    assert len(found["SSD"]) >= decode.OBJECTS
+    scored = {(one.label, one.box) for one in found["the same as it is scored"]}
+    assert scored >= {(one.label, one.box) for one in yolo}
+    assert len(found["the same"]) > len(yolo)
+    assert len(found["DETR"]) == 100
 
 
 def test_boxes_are_compared_at_equal_scores(script):
