@@ -125,12 +125,13 @@ def _seen(seen: Seen, path: str, where: str) -> torch.Tensor:
 
 
 def _adapter(ours: torch.Tensor, theirs: torch.Tensor, index: int) -> torch.nn.Module:
-    if len(ours) != len(theirs):
-        rule = "must join outputs of one row a sample, of a clip at its last frame"
-        got = f"{tuple(ours.shape)} and {tuple(theirs.shape)}"
-        raise RecipeError(f"distil.hints[{index}]: {rule}, got {got}")
     if ours.ndim != theirs.ndim or ours.ndim not in (2, 3, 4):
         rule = "must join outputs of two, three or four axes, as many on both sides"
+        got = f"{tuple(ours.shape)} and {tuple(theirs.shape)}"
+        raise RecipeError(f"distil.hints[{index}]: {rule}, got {got}")
+    if len(ours) != len(theirs):
+        # As where the frames of a clip go through a layer together.
+        rule = "must join outputs with as many rows for a sample on both sides"
         got = f"{tuple(ours.shape)} and {tuple(theirs.shape)}"
         raise RecipeError(f"distil.hints[{index}]: {rule}, got {got}")
     if ours.ndim == 4:

@@ -54,7 +54,7 @@ class Objective(ABC):
         Args:
             network: in train mode; it may be wrapped, so that it is to be called and not looked
                 into.
-            inputs: `(N, …)`, float32, what the preprocessing gives.
+            inputs: `(N, …)`, float32, what the preprocessing gives; of clips `(N, frames, …)`.
             labels: the truths as the network sees them, one after the other: numbers of classes
                 `(N,)`, int64; several classes `(N, classes)`, float32; boxes `(N, objects, 5)`,
                 float32, where rows of class -1 fill up, and what is in those of class -2 counts for
@@ -71,12 +71,15 @@ class Objective(ABC):
 
         Each takes a picture `(H, W, C)`, uint8, after augmentation, and gives an array whose shape
         is the same for all pictures. They are called where pictures are read, which may be another
-        process.
+        process; of a clip for every frame.
         """
         return ()
 
     def seeing(self, views: "tuple[torch.Tensor, ...]") -> "Objective":
-        """The objective of one batch, with its `views`, each `(N, …)`; called where it has some."""
+        """The objective of one batch, with its `views`; called where it has some.
+
+        Each is `(N, …)`, or of clips `(N, frames, …)`.
+        """
         return self
 
     def imitation(
@@ -250,7 +253,9 @@ class Pass(ABC):
         the place in their recipe instead, such as `compress[1].ratio: must …`.
 
         Args:
-            network: a copy that may be changed in its place, in eval mode.
+            network: a copy that may be changed in its place, in eval mode. Where `bench.source` has
+                states it takes these after a picture, and returns them after its outputs; what
+                gives it whole clips is `edgeprep.train.unrolled`.
             bench: what else there is to work with.
         """
 

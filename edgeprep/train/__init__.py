@@ -38,6 +38,7 @@ from edgeprep.train.network import load_network
 from edgeprep.train.objective import check_imitation, objective_for
 from edgeprep.train.output import Trained, holds_training
 from edgeprep.train.recipe import build_augment, check_pictures
+from edgeprep.train.unroll import unrolled
 
 __all__ = [
     "Augment",
@@ -55,4 +56,5 @@ __all__ = [
     "objective_for",
     "open_training",
     "train_recipe",
+    "unrolled",
 ]

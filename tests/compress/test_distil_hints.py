@@ -125,6 +125,15 @@ def test_outputs_of_other_ranks_are_refused(ours: Any, theirs: Any) -> None:
         hints_of(Hint(student="0", teacher="1"), torch.zeros(ours), torch.zeros(theirs))
 
 
+def test_outputs_of_other_rows_for_a_sample_are_refused() -> None:
+    message = (
+        r"^distil.hints\[0\]: must join outputs with as many rows for a sample on both sides, "
+        r"got \(1, 4\) and \(3, 4\)$"
+    )
+    with pytest.raises(RecipeError, match=message):
+        hints_of(Hint(student="0", teacher="1"), torch.zeros(1, 4), torch.zeros(3, 4))
+
+
 def test_a_module_that_returns_no_tensor_is_refused() -> None:
     message = (
         r"^distil.hints\[0\].teacher: must be a module that is called, and returns one tensor, "

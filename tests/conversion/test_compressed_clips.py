@@ -12,7 +12,7 @@ from edgeprep.bundle import Bundle, open_bundle
 from edgeprep.conversion import convert
 from edgeprep.conversion.coverage import collect_coverage
 from edgeprep.data import load_factory
-from edgeprep.errors import RecipeError
+from edgeprep.errors import BudgetError, RecipeError
 from edgeprep.recipe import load_recipe
 
 MODEL = """
@@ -330,6 +330,32 @@ def test_what_only_whole_films_show_is_taught_between_networks_with_other_states
     metric = bundle.variant("onnx-fp32").metric
     assert metric is not None
     assert metric.value >= 0.9
+
+
+def test_hints_are_of_what_modules_give_at_the_ends_of_films(write: Write, tmp_path: Path) -> None:
+    # The teacher is what the student is as well: what there is to learn are the hints.
+    table = (
+        'use = "distil"\nepochs = 1\nweight = 1.0\nlearning_rate = 1e-9\n'
+        'teacher = { factory = "model:recurrent", state = [{ name = "hidden", shape = [1, 8] }] }\n'
+        'hints = [{ student = "look", teacher = "look" }]'
+    )
+    recipe = write("recurrent", table)
+    # All films in one step, so that its loss is that of what nothing was learned by.
+    recipe.write_text(recipe.read_text().replace("batch = 12", "batch = 48"))
+    told: list[str] = []
+    with pytest.raises(BudgetError, match=r"^budget: the network must know more than one answer"):
+        converted(recipe, told)
+    films = [clip for clip, _ in load_factory("data:clips", tmp_path, "data")()]
+    frames = torch.from_numpy((np.stack(films, 1) / 255 - 0.25) / 0.2).float()
+    network = load_factory("model:recurrent", tmp_path, "model")().eval()
+    hidden = torch.zeros(len(films), 8)
+    for each in frames.permute(0, 1, 4, 2, 3):
+        _, hidden = network(each, hidden)
+    torch.manual_seed(0)
+    adapter, seen = torch.nn.Linear(16, 16), network.look(hidden)
+    wanted = (adapter(seen) - seen).square().mean().item()
+    (line,) = (line for line in told if line.startswith("epoch 1 of 1: loss "))
+    assert float(line.split()[5].rstrip(",")) == pytest.approx(wanted, abs=1e-4)
 
 
 def test_a_teacher_of_other_clips_is_refused_before_anything_is_learned(write: Write) -> None:
