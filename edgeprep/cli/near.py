@@ -18,5 +18,5 @@ class NearGroup(click.Group):
 
             near = get_close_matches(name, known, 1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise click.UsageError(f"no such command, got {name!r}{hint}", ctx)
+            raise click.UsageError(f"command: must be one that there is, got {name!r}{hint}", ctx)
         return super().resolve_command(ctx, args)

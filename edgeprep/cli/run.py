@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 import edgeprep
 from edgeprep.cli.command import Command, verbose_option
@@ -28,6 +29,7 @@ from edgeprep.runtime import Session, from_rgb
 __all__ = ["command"]
 
 _FORMATS = ("text", "json", "jsonl", "csv", "coco")
+_OF_LIVE = {"headless": "--headless", "timeout_s": "--timeout", "reconnect": "--reconnect"}
 # A live source has no end at which one document could be printed.
 _LIVE_FORMATS = ("text", "jsonl", "csv")
 
@@ -82,6 +84,13 @@ _LIVE_FORMATS = ("text", "jsonl", "csv")
     show_default=True,
     help="Live: how often in a row to try again, after 1, 2, 4, … seconds.",
 )
+@click.option(
+    "--categories",
+    metavar="FILE",
+    type=NamedPath(path_type=Path),
+    help="With --format coco: annotations of COCO, for the ids of categories by their names; "
+    "else an id is the number of the label plus 1.",
+)
 @verbose_option
 @click.option(
     "--format",
@@ -104,6 +113,7 @@ def command(
     headless: bool,
     timeout_s: float,
     reconnect: int,
+    categories: Path | None,
     form: str,
 ) -> None:
     """Run BUNDLE on SOURCES and print one result each: pictures, folders of pictures, or films.
@@ -116,6 +126,8 @@ def command(
     An address among the SOURCES is followed live, as with --camera, until it ends or is stopped.
     """
     live = _live_source(sources, camera)
+    if categories is not None and form != "coco":
+        raise click.UsageError(f"--categories: needs --format coco, got {form!r}")
     if live is not None:
         _check_live(output, form, sheet=sheet)
         from edgeprep.cli.running.live import LiveOptions
@@ -123,6 +135,7 @@ def command(
         options = LiveOptions(timeout_s=timeout_s, reconnect=reconnect, every=every)
         _run_live(bundle, live, prefer, options, form, probe=probe, headless=headless)
         return
+    _check_not_live(click.get_current_context())
     if sheet and output is None:
         raise click.UsageError("--sheet: needs -o, a directory to write to, got none")
     files = find(sources)
@@ -137,7 +150,7 @@ def command(
         drawn, pages = targets(files, output, sheet=sheet, overwrite=overwrite)
     with edgeprep.open(bundle, prefer=prefer, probe=probe) as session:
         _check_every(every, session)
-        answers = _answers(form, session.task, files, frames=output is None)
+        answers = _answers(form, session.task, files, categories, frames=output is None)
         _run_all(session, files, drawn, pages, answers, overwrite=overwrite, every=every)
         choice = session.outcomes[0].to_json()
     answers.end(choice)
@@ -215,7 +228,7 @@ def _run_live(
     screen = None if headless else open_window(f"edgeprep: {live_name(source)}")
     with edgeprep.open(bundle, prefer=prefer, probe=probe) as session:
         _check_every(options.every, session)
-        answers = _answers(form, session.task, (), frames=False)
+        answers = _answers(form, session.task, (), None, frames=False)
         run_live(session, source, answers, screen, options)
         answers.end(session.outcomes[0].to_json())
 
@@ -233,11 +246,20 @@ def _live_source(sources: Sequence[str], camera: str | None) -> str | None:
 
 
 def _check_live(output: Path | None, form: str, *, sheet: bool) -> None:
-    if output is not None or sheet:
-        raise click.UsageError("-o: nothing is written of a live source, got a directory")
+    rule = "must be absent for a live source, of which nothing is written"
+    if output is not None:
+        raise click.UsageError(f"-o: {rule}, got {str(output)!r}")
+    if sheet:
+        raise click.UsageError(f"--sheet: {rule}, got it")
     if form not in _LIVE_FORMATS:
         rule = "must be one of 'text', 'jsonl' and 'csv' for a live source"
         raise click.UsageError(f"--format: {rule}, got {form!r}")
+
+
+def _check_not_live(context: click.Context) -> None:
+    for name, option in _OF_LIVE.items():
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"{option}: needs a live source, got none")
 
 
 def _check_every(every: int, session: Session) -> None:
@@ -254,7 +276,12 @@ def _check_libraries(files: Sequence[PictureFile | FilmFile], output: Path | Non
 
 
 def _answers(
-    form: str, task: Task, files: Sequence[PictureFile | FilmFile], *, frames: bool
+    form: str,
+    task: Task,
+    files: Sequence[PictureFile | FilmFile],
+    categories: Path | None,
+    *,
+    frames: bool,
 ) -> Answers:
     match form:
         case "json":
@@ -268,5 +295,5 @@ def _answers(
         case "coco":
             from edgeprep.cli.running.coco import CocoAnswers
 
-            return CocoAnswers(task, files)
+            return CocoAnswers(task, files, categories)
     return TextAnswers(frames=frames)

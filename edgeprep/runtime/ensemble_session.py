@@ -15,6 +15,7 @@ from edgeprep.runtime.candidates import Candidate, Outcome
 from edgeprep.runtime.ensemble_stream import EnsembleStream
 from edgeprep.runtime.network_session import NetworkSession
 from edgeprep.runtime.session import Session
+from edgeprep.runtime.stream import Pace
 from edgeprep.tensors import ImageSpec
 
 __all__ = ["ENSEMBLE", "EnsembleSession", "join_outcomes", "name_members"]
@@ -123,7 +124,7 @@ class EnsembleSession(Session):
         return self.join(results)
 
     def _stream(
-        self, pictures: Iterable[NDArray[np.uint8]], fps: float | None, every: int
+        self, pictures: Iterable[NDArray[np.uint8]], pace: Pace, every: int
     ) -> EnsembleStream:
         return EnsembleStream(
             pictures,
@@ -131,7 +132,7 @@ class EnsembleSession(Session):
             sharing=self._sharing,
             check=self._check_usable,
             join=self.join,
-            fps=fps,
+            pace=pace,
             every=every,
         )
 

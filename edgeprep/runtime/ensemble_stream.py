@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from edgeprep.errors import EdgePrepError
 from edgeprep.runtime.network_session import NetworkSession
-from edgeprep.runtime.stream import PictureStream, Preparing, ResultStream
+from edgeprep.runtime.stream import Pace, PictureStream, Preparing, ResultStream
 
 __all__ = ["EnsembleStream"]
 
@@ -25,7 +25,7 @@ class EnsembleStream(ResultStream):
         sharing: for each member the number of the one that prepares for it.
         check: raises where the session cannot answer any more.
         join: one result of those of the members.
-        fps: how many come in a second; None: unknown.
+        pace: when they were taken, in seconds.
         every: see `Session.stream`.
     """
 
@@ -37,7 +37,7 @@ class EnsembleStream(ResultStream):
         sharing: Sequence[int],
         check: Callable[[], object],
         join: Callable[[Sequence[Any]], Any],
-        fps: float | None,
+        pace: Pace,
         every: int,
     ) -> None:
         self._pictures = iter(pictures)
@@ -46,7 +46,7 @@ class EnsembleStream(ResultStream):
         self._now = _Now()
         self._shared = {one: _Shared(members[one], self._now) for one in sharing}
         self._streams: list[PictureStream] = [
-            member.open_stream(self._now, self._shared[one].itself, fps, every)
+            member.open_stream(self._now, self._shared[one].itself, pace, every)
             for member, one in zip(members, sharing, strict=True)
         ]
 

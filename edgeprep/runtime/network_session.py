@@ -18,7 +18,7 @@ from edgeprep.runtime.inputs import check_clip
 from edgeprep.runtime.memory import zeros
 from edgeprep.runtime.outputs import all_finite, refuse
 from edgeprep.runtime.session import Session
-from edgeprep.runtime.stream import PictureStream, Preparing
+from edgeprep.runtime.stream import Pace, PictureStream, Preparing
 from edgeprep.stages.chain import NUMPY, Chain
 from edgeprep.stages.primitives.numpy import NumpyPrimitives
 from edgeprep.stages.stream import Stream
@@ -112,7 +112,8 @@ class NetworkSession(Session):
             who = "network remembers" if self._states else "preprocessing looks at"
             raise InputError(
                 f"session {self.name!r}: pictures must come in a stream, as the {who} "
-                "earlier ones, got one alone; use session.stream(pictures)"
+                "earlier ones, got one without them; use session.stream(pictures), or "
+                "session(clip) for a whole film"
             )
         if self._is_clip:
             return self._prepare_clip(check_clip(picture, self.input))
@@ -130,7 +131,7 @@ class NetworkSession(Session):
         self,
         pictures: Iterable[NDArray[np.uint8]],
         begin: Callable[[], Preparing],
-        fps: float | None,
+        pace: Pace,
         every: int,
     ) -> PictureStream:
         """As `Session.stream`, of pictures that what `begin` gives prepares."""
@@ -142,13 +143,13 @@ class NetworkSession(Session):
             states=zeros(self._states),
             window=self.input.batch,
             every=every,
-            fps=fps,
+            pace=pace,
         )
 
     def _stream(
-        self, pictures: Iterable[NDArray[np.uint8]], fps: float | None, every: int
+        self, pictures: Iterable[NDArray[np.uint8]], pace: Pace, every: int
     ) -> PictureStream:
-        return self.open_stream(pictures, self.begin, fps, every)
+        return self.open_stream(pictures, self.begin, pace, every)
 
     def _answer(self, picture: NDArray[np.uint8], place: str) -> Any:
         return self.result(picture, self.prepare(picture), place)

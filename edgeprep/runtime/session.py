@@ -2,7 +2,8 @@
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Callable, Iterable
 from math import inf
 from types import TracebackType
 from typing import Any, Self
@@ -10,12 +11,12 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprep.errors import ClosedError, ForkedRunnerError, InputError
+from edgeprep.errors import ClosedError, ForkedRunnerError, InputError, ShapeError
 from edgeprep.geometry import Affine
 from edgeprep.interfaces import Task
 from edgeprep.runtime.candidates import Candidate, Outcome
 from edgeprep.runtime.inputs import check_batch, check_clip
-from edgeprep.runtime.stream import ResultStream
+from edgeprep.runtime.stream import Pace, ResultStream
 from edgeprep.stages.picture import check_picture
 from edgeprep.tensors import ImageSpec
 
@@ -61,6 +62,8 @@ class Session(ABC):
             picture: `(H, W, C)`, or `(frames, H, W, C)` where the network takes clips, uint8, in
                 the bundle's colour order (`session.input`). It is not copied where that can be
                 helped: if another thread changes it meanwhile, the result is of a mixture of both.
+                Where earlier pictures are remembered, a whole film, `(frames, H, W, C)`, of which
+                the last frame's result is given.
 
         Raises:
             InputError: the picture is not of that type.
@@ -69,7 +72,7 @@ class Session(ABC):
             ClosedError: the session is closed.
             ForkedRunnerError: this process is a fork of the one that opened the session.
         """
-        return self._answer(picture, "")
+        return self._of(picture, "")
 
     def batch(self, pictures: Iterable[NDArray[np.uint8]]) -> tuple[Any, ...]:
         """The results for several pictures, or for an array of `(N, H, W, C)`, in their order.
@@ -79,14 +82,41 @@ class Session(ABC):
         Raises:
             InputError: `pictures` are not pictures of that type. The rest as for one picture.
         """
-        check = check_clip if self._is_clip else check_picture
+        check = check_clip if self._is_clip else self._check
         checked = [check(picture, self.input) for picture in check_batch(pictures)]
         return tuple(
-            self._answer(picture, f": pictures[{index}]") for index, picture in enumerate(checked)
+            self._of(picture, f": pictures[{index}]") for index, picture in enumerate(checked)
         )
 
+    def _of(self, picture: NDArray[np.uint8], place: str) -> Any:
+        if not self._is_film(picture):
+            return self._answer(picture, place)
+        (last,) = deque(self.stream(picture), maxlen=1)
+        return last
+
+    def _check(self, picture: Any, image: ImageSpec) -> NDArray[np.uint8]:
+        if not self._is_film(picture):
+            return check_picture(picture, image)
+        return np.asarray([check_picture(frame, image) for frame in picture])
+
+    def _is_film(self, picture: Any) -> bool:
+        """Whether it is a film, from its beginning, of a session that remembers.
+
+        Raises:
+            ShapeError: it has no frames.
+        """
+        film = isinstance(picture, np.ndarray) and picture.ndim == 4 and self.streams_only
+        if film and not len(picture):
+            raise ShapeError(f"clip: must have at least one frame, got {picture.shape}")
+        return film
+
     def stream(
-        self, pictures: Iterable[NDArray[np.uint8]], *, fps: float | None = None, every: int = 1
+        self,
+        pictures: Iterable[NDArray[np.uint8]],
+        *,
+        fps: float | None = None,
+        every: int = 1,
+        clock: Callable[[], float] | None = None,
     ) -> ResultStream:
         """The results for the pictures of one camera or film, in their order, as they come.
 
@@ -98,25 +128,30 @@ class Session(ABC):
             fps: how many come in a second; None: unknown.
             every: of a network that takes clips, after how many more pictures it looks at the
                 last ones again.
+            clock: in the place of `fps`, where pictures do not come evenly, as of a camera whose
+                newest picture is taken: gives when the last one was taken, in seconds, such as
+                `time.monotonic`.
 
         Returns:
             An iterator of one result a picture; None for pictures that the stage `frames` drops,
             and where a clip is not yet full.
 
         Raises:
-            InputError: `pictures` are not several, `fps` is not above 0, or `every` is below 1, or
-                above it though the network takes no clips. The stream raises as for one picture,
-                of the picture that is next.
+            InputError: `pictures` are not several, `fps` is not above 0 or beside `clock`, or
+                `every` is below 1, or above it though the network takes no clips. The stream raises
+                as for one picture, of the picture that is next.
         """
         if fps is not None and not (isinstance(fps, (int, float)) and 0 < fps < inf):
             raise InputError(f"fps: must be above 0 and finite, got {fps!r}")
+        if fps is not None and clock is not None:
+            raise InputError(f"fps: must be absent where a clock is given, got {fps!r}")
         if not isinstance(every, int) or every < 1:
             raise InputError(f"every: must be a whole number from 1, got {every!r}")
         if every > 1 and not self._is_clip:
             remedy = "the stage 'frames' drops pictures"
             rule = "must be 1 where the network takes one picture at a time"
             raise InputError(f"every: {rule}, got {every!r}; {remedy}")
-        return self._stream(check_batch(pictures), fps, every)  # type: ignore[arg-type]  # each is checked when it comes
+        return self._stream(check_batch(pictures), fps or clock, every)  # type: ignore[arg-type]  # each is checked when it comes
 
     @abstractmethod
     def outputs(self, picture: NDArray[np.uint8]) -> tuple[NDArray[Any], ...]:
@@ -157,7 +192,7 @@ class Session(ABC):
 
     @abstractmethod
     def _stream(
-        self, pictures: Iterable[NDArray[np.uint8]], fps: float | None, every: int
+        self, pictures: Iterable[NDArray[np.uint8]], pace: Pace, every: int
     ) -> ResultStream:
         """See `stream`; all that is given was checked."""
 

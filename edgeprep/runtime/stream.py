@@ -8,9 +8,11 @@ from typing import Any, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["PictureStream", "Preparing", "ResultStream"]
+__all__ = ["Pace", "PictureStream", "Preparing", "ResultStream"]
 
 Arrays = tuple[NDArray[Any], ...]
+# How many pictures come in a second, or what says when the last one was taken; None: unknown.
+Pace = float | Callable[[], float] | None
 
 
 class Preparing(Protocol):
@@ -56,7 +58,7 @@ class PictureStream(ResultStream):
         states: zeros, as the network starts with.
         window: how many pictures the network looks at.
         every: after how many more pictures it looks at them again.
-        fps: how many come in a second; None: unknown.
+        pace: when they were taken, in seconds.
     """
 
     def __init__(
@@ -69,7 +71,7 @@ class PictureStream(ResultStream):
         states: Arrays,
         window: int,
         every: int,
-        fps: float | None,
+        pace: Pace,
     ) -> None:
         self._pictures = iter(pictures)
         self._begin = begin
@@ -78,7 +80,7 @@ class PictureStream(ResultStream):
         self._zeros = states
         self._window: deque[NDArray[np.uint8]] = deque(maxlen=window)
         self._every = every
-        self._fps = fps
+        self._pace = pace
         self._index = 0
         self.reset()
 
@@ -98,8 +100,7 @@ class PictureStream(ResultStream):
         picture = next(self._pictures)
         index, self._index = self._index, self._index + 1
         self._check()
-        time_s = None if self._fps is None else index / self._fps
-        prepared = self._stream.prepare(picture, time_s)
+        prepared = self._stream.prepare(picture, self._time_of(index))
         if prepared is None:
             return None
         if self._window.maxlen != 1 and np.may_share_memory(prepared, picture):
@@ -110,6 +111,11 @@ class PictureStream(ResultStream):
         taken = prepared if len(self._window) == 1 else np.concatenate(self._window)
         result, self._states = self._answer(picture, taken, self._states, f": pictures[{index}]")
         return result
+
+    def _time_of(self, index: int) -> float | None:
+        if self._pace is None:
+            return None
+        return self._pace() if callable(self._pace) else index / self._pace
 
     def _is_full(self, prepared: NDArray[np.uint8]) -> bool:
         """Whether the network looks at what it has seen, with `prepared` as the newest."""

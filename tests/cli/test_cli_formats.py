@@ -61,6 +61,7 @@ def test_a_table_has_a_row_for_each_object(
     head, rows = table(ended.stdout)
     assert head == ["picture", "frame", "time_s", "label", "index", "score", "x0", "y0", "x1", "y1"]
     # Nothing is in the dark one.
+    assert [*rows.pop(0).values()] == [str(dark), *[""] * 9]
     assert [row["label"] for row in rows] == ["red", "green", "blue"]
     assert [float(rows[1][name]) for name in ("x0", "y0", "x1", "y1")] == pytest.approx(BOX)
     assert float(rows[1]["score"]) == pytest.approx(200 / 255, abs=1e-6)
@@ -73,7 +74,20 @@ def test_a_table_of_nothing_has_its_first_columns(
     dark = tmp_path / "dark.png"
     write_picture(dark, np.full((12, 10, 3), 9, np.uint8))
     ended = edgeprep("run", make_task_bundle("boxes", **DETECT), dark, "--format", "csv")
-    assert (ended.code, ended.stdout) == (0, "picture,frame,time_s\n")
+    assert (ended.code, ended.stdout) == (0, f"picture,frame,time_s\n{dark},,\n")
+
+
+def test_a_picture_of_nothing_has_a_row_all_the_same(
+    edgeprep: Run, make_task_bundle: Make, pictures: Pictures, tmp_path: Path
+) -> None:
+    dark, darker = tmp_path / "dark.png", tmp_path / "darker.png"
+    for path in (dark, darker):
+        write_picture(path, np.full((12, 10, 3), 9, np.uint8))
+    words = (dark, pictures["red"], darker, "--format", "csv")
+    ended = edgeprep("run", make_task_bundle("boxes", **DETECT), *words)
+    rows = list(csv.DictReader(StringIO(ended.stdout)))
+    assert [row["picture"] for row in rows] == [str(dark), str(pictures["red"]), str(darker)]
+    assert [row["label"] for row in rows] == ["", "red", ""]
 
 
 def test_a_name_with_commas_and_lines_is_one_cell(
@@ -158,6 +172,38 @@ def test_pycocotools_loads_boxes(
         assert one["bbox"] == pytest.approx([left, top, right - left, bottom - top])
         assert one["area"] == pytest.approx((right - left) * (bottom - top))
         assert one["score"] == pytest.approx(200 / 255, abs=1e-6)
+
+
+def test_ids_of_categories_are_those_of_their_names(
+    edgeprep: Run, make_task_bundle: Make, pictures: Pictures, tmp_path: Path
+) -> None:
+    file = tmp_path / "instances.json"
+    # With gaps, as those of COCO, and in another order than the labels.
+    categories = [{"id": 90, "name": "blue"}, {"id": 13, "name": "red"}, {"id": 1, "name": "green"}]
+    file.write_text(json.dumps({"images": [], "annotations": [], "categories": categories}))
+    bundle = make_task_bundle("boxes", **DETECT)
+    words = (*pictures.values(), "--format", "coco", "--categories", file)
+    found = json.loads(edgeprep("run", bundle, *words).stdout)
+    assert list(pictures) == ["red", "green", "blue"]
+    assert [one["category_id"] for one in found] == [13, 1, 90]
+    file.write_text(json.dumps({"categories": categories[1:]}))
+    ended = edgeprep("run", bundle, *words)
+    assert (ended.code, ended.stderr.splitlines()[-1]) == (
+        1,
+        (
+            f"edgeprep: --categories: {file}: must have a category for each of the 3 labels,"
+            " got none for 'blue'"
+        ),
+    )
+
+
+def test_a_picture_has_one_id(edgeprep: Run, make_task_bundle: Make, pictures: Pictures) -> None:
+    path = pictures["red"]
+    ended = edgeprep("run", make_task_bundle("boxes", **DETECT), path, path, "--format", "coco")
+    assert (ended.code, ended.stderr.splitlines()[-1]) == (
+        2,
+        f"Error: --format coco: a picture must be given once, got {str(path)!r} twice",
+    )
 
 
 # pycocotools knows only the arrays of NumPy 1.

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from io import StringIO
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event, Semaphore, Thread
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,10 +17,13 @@ import pytest
 
 import edgeprep as package
 from edgeprep.cli.running.answers import LineAnswers
+from edgeprep.cli.running.followed import Followed
 from edgeprep.cli.running.live import LiveOptions, live_name, run_live
 from edgeprep.cli.running.meter import Meter
 from edgeprep.cli.running.screen import open_window
 from edgeprep.errors import BackendUnavailable, FilmError, OutputError, StreamStalled
+from edgeprep.films.newest import Arrived
+from edgeprep.tensors import ImageSpec
 
 Run = Callable[..., Any]
 Make = Callable[..., Path]
@@ -290,7 +293,18 @@ def test_an_address_that_stalls_is_an_error_of_the_command(
     [
         (["a.png", "--camera", "0"], "a live source: must be the only one, got 2 sources"),
         (["rtsp://a", "rtsp://b"], "a live source: must be the only one, got 2 sources"),
-        (["--camera", "0", "-o", "x"], "-o: nothing is written of a live source, got a directory"),
+        (
+            ["--camera", "0", "-o", "x"],
+            "-o: must be absent for a live source, of which nothing is written, got 'x'",
+        ),
+        (
+            ["--camera", "0", "--sheet"],
+            "--sheet: must be absent for a live source, of which nothing is written, got it",
+        ),
+        (["a.png", "--timeout", "3"], "--timeout: needs a live source, got none"),
+        (["a.png", "--reconnect", "3"], "--reconnect: needs a live source, got none"),
+        (["a.png", "--headless"], "--headless: needs a live source, got none"),
+        (["a.png", "--categories", "x"], "--categories: needs --format coco, got 'text'"),
         (
             ["--camera", "0", "--format", "json"],
             "--format: must be one of 'text', 'jsonl' and 'csv' for a live source, got 'json'",
@@ -400,3 +414,47 @@ def test_a_window_shows_blue_first_and_listens_to_keys(
     window.close()
     assert shown[0][0, 0].tolist() == [3, 2, 1]
     assert shown[1] == "closed"
+
+
+def test_tries_may_be_as_many_as_one_likes(follow: Run) -> None:
+    ended = follow(*[FilmError("gone")] * 1100, reconnect=1099)
+    assert (str(ended.fault), ended.waited[-1]) == ("gone", 30)
+
+
+def test_another_size_is_another_film(follow: Run) -> None:
+    class Turned(Fake):
+        def __iter__(self) -> Iterator[Any]:
+            for color, size in ((RED, (300, 400)), (BLUE, (400, 300)), (GREEN, (400, 300))):
+                pictures.append(np.full((*size, 3), color, np.uint8))
+                yield pictures[-1]
+                # Until it was taken, that none is dropped.
+                assert seen.acquire(timeout=30)
+
+    class Watching(Screen):
+        def show(self, picture: Any) -> bool:
+            seen.release()
+            return super().show(picture)
+
+    pictures: list[Any] = []
+    seen = Semaphore(0)
+    assert follow(Turned(), screen=Watching()).labels == ["red", "blue", "green"]
+
+
+def test_streams_know_when_pictures_arrived_and_begin_anew_with_their_size() -> None:
+    streams: list[list[float]] = []
+
+    class Session:
+        input = ImageSpec()
+
+        def stream(self, pictures: Any, *, clock: Any, every: int) -> Iterator[Any]:
+            streams.append([])
+            for _ in pictures:
+                streams[-1].append(clock())
+                yield SimpleNamespace()
+
+    frames = [Arrived(picture(RED), at_s) for at_s in (5.0, 5.1, 7.5)]
+    followed: Any = Followed(Session(), "it")  # type: ignore[arg-type]
+    assert [frame.at_s for frame, _ in followed.results(frames, lambda one: one.at_s)] == [
+        *(5.0, 5.1, 7.5)
+    ]
+    assert streams == [[5.0, 5.1, 7.5]]

@@ -69,8 +69,8 @@ def test_without_a_command_help_comes_on_stderr(edgeprep: Run) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["covnert"], "no such command, got 'covnert'; did you mean 'convert'?"),
-        (["qwertz"], "no such command, got 'qwertz'"),
+        (["covnert"], "command: must be one that there is, got 'covnert'; did you mean 'convert'?"),
+        (["qwertz"], "command: must be one that there is, got 'qwertz'"),
         (["--hepl"], "No such option '--hepl'. Did you mean '--help'?"),
         (["run", "x", "y", "--preffer", "cpu"], "No such option '--preffer'."),
         (["convert"], "Missing argument 'RECIPE'."),

@@ -90,7 +90,7 @@ def test_a_name_that_is_nearly_right_is_wrong_usage(edgeprep: Run, verb: str) ->
 def test_a_verb_that_is_nearly_right_is_wrong_usage(edgeprep: Run) -> None:
     ended = edgeprep("zoo", "verfiy")
     assert ended.code == 2
-    message = "Error: no such command, got 'verfiy'; did you mean 'verify'?"
+    message = "Error: command: must be one that there is, got 'verfiy'; did you mean 'verify'?"
     assert ended.stderr.splitlines()[-1] == message
 
 

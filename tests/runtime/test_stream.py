@@ -92,8 +92,21 @@ def test_one_picture_alone_is_refused_where_earlier_ones_are_looked_at(
                 call(FILM[0])
             assert str(caught.value) == (
                 "session 'means': pictures must come in a stream, as the preprocessing looks at "
-                "earlier ones, got one alone; use session.stream(pictures)"
+                "earlier ones, got one without them; use session.stream(pictures), or "
+                "session(clip) for a whole film"
             )
+
+
+def test_pictures_that_come_as_they_like_are_taken_by_their_own_times(
+    fakes: SimpleNamespace,
+) -> None:
+    times = iter([0.0, 0.5, 0.6, 3.0])
+    with open_session(fakes, Frames(rate=2.0)) as session:
+        taken = means(session.stream(FILM, clock=lambda: next(times)))
+        assert taken == [10, 30, None, 25]
+        rule = r"^fps: must be absent where a clock is given, got 5\.0$"
+        with pytest.raises(InputError, match=rule):
+            session.stream(FILM, fps=5.0, clock=lambda: 0.0)
 
 
 @pytest.mark.parametrize("fps", [0, -1.0, float("nan"), float("inf")])

@@ -150,4 +150,5 @@ class LineAnswers(Answers):
 
 def line_of(place: Place, result: Any) -> str:
     """A result as one line of JSON."""
-    return json.dumps(as_json({**place.to_json(), **result.to_json()}), allow_nan=False)
+    document = {"schema_version": 1, **place.to_json(), **result.to_json()}
+    return json.dumps(as_json(document), allow_nan=False)

@@ -2,6 +2,7 @@
 
 from contextlib import ExitStack
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any, BinaryIO
@@ -56,7 +57,7 @@ def run_film(
         drawn = _Drawn(stack, session, target, film.fps or _FPS, overwrite=overwrite)
         frames = dropped = 0
         try:
-            for frame, result in followed.results(film, float(film.fps) if film.fps else None):
+            for frame, result in followed.results(film, partial(_time_of, film.fps or _FPS)):
                 place = Place(path, frame.index, frame.time_s)
                 if result is None:
                     dropped += 1
@@ -72,6 +73,12 @@ def run_film(
     if fault is not None:
         raise fault if str(fault).startswith(path) else type(fault)(f"{path}: {fault}") from fault
     followed.check_refused()
+
+
+def _time_of(fps: Fraction, frame: FilmFrame) -> float:
+    """When `frame` is shown, in seconds; what was rounded to be stored is as it was before."""
+    steady_s = float(frame.index / fps)
+    return steady_s if abs(frame.time_s - steady_s) < _ROUNDED_S else frame.time_s
 
 
 class _Drawn:
@@ -118,8 +125,6 @@ class _Drawn:
             self._film = self._stack.enter_context(
                 write_film(self._target, fps=self._fps, overwrite=self._overwrite)
             )
-        steady_s = float(frame.index / self._fps)
-        near = abs(frame.time_s - steady_s) < _ROUNDED_S
-        self._film.add(picture, steady_s if near else frame.time_s)
+        self._film.add(picture, _time_of(self._fps, frame))
         if result is not None:
             self._lines.write(f"{line_of(place, result)}\n".encode())

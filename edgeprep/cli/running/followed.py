@@ -1,7 +1,7 @@
 """A stream's results, each beside what it is of."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
 from edgeprep.cli.output import complain
@@ -36,19 +36,23 @@ class Followed(Generic[Frame]):
         self._name = name
         self._every = every
 
-    def results(self, frames: Iterable[Frame], fps: float | None) -> Iterator[tuple[Frame, Any]]:
+    def results(
+        self, frames: Iterable[Frame], time_of: Callable[[Frame], float]
+    ) -> Iterator[tuple[Frame, Any]]:
         """Each of `frames`, with its result; None where there is none.
 
         Args:
             frames: of one film, or of one connection.
-            fps: how many come in a second; None: unknown.
+            time_of: when one was taken, in seconds.
 
         Raises:
             InputError: the session cannot take them; and whatever `frames` raise.
         """
         waiting: deque[Frame] = deque()
         pictures = self._pictures(frames, waiting)
-        stream = self._session.stream(pictures, fps=fps, every=self._every)
+        stream = self._session.stream(
+            pictures, clock=lambda: time_of(waiting[-1]), every=self._every
+        )
         while True:
             try:
                 result = next(stream)

@@ -25,6 +25,8 @@ __all__ = ["LiveOptions", "Screen", "live_name", "run_live"]
 
 # Seconds before the first new try, doubled before each further one.
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 1.0, 30.0
+# From there on the longest wait counts, and numbers need not grow any more.
+_DOUBLINGS = 10
 _LINE_EVERY_S = 1.0
 
 
@@ -94,7 +96,7 @@ def run_live(
             tries = 0 if watch.frames > before else tries
             if tries >= options.reconnect or _is_file(source):
                 raise fault
-            wait_s = min(_FIRST_WAIT_S * 2**tries, _LONGEST_WAIT_S)
+            wait_s = min(_FIRST_WAIT_S * 2 ** min(tries, _DOUBLINGS), _LONGEST_WAIT_S)
             tries += 1
             rule = f"trying again in {wait_s:g} s, {tries} of {options.reconnect}"
             click.echo(f"edgeprep: {one_line(str(fault))}; {rule}", err=True)
@@ -151,29 +153,43 @@ class _Watch:
 
 def _follow(followed: Followed[Arrived], source: str, watch: _Watch, timeout_s: float) -> bool:
     """Follow one connection to its end; False where people want to see no more."""
-    newest = Newest(_connect(source, timeout_s), name=watch.name, timeout_s=timeout_s)
-    with newest:
-        first = newest.take()
-        if first is None:
-            return True
-        fps = None if newest.source is None else newest.source.fps
-        results = followed.results(_arriving(newest, first), float(fps) if fps else None)
+    # A film may show a frame for as long as it likes.
+    patience_s = None if _is_file(source) else timeout_s
+    with Newest(_connect(source, timeout_s), name=watch.name, timeout_s=patience_s) as newest:
+        arriving = _Arriving(newest)
         try:
-            for arrived, result in results:
-                if result is None:
-                    watch.left_out += 1
-                elif not watch.result(arrived, result, newest.dropped):
-                    return False
+            while arriving.next is not None:
+                for arrived, result in followed.results(arriving.of_one_size(), _time_of):
+                    if result is None:
+                        watch.left_out += 1
+                    elif not watch.result(arrived, result, newest.dropped):
+                        return False
         finally:
             watch.dropped += newest.dropped
     return True
 
 
-def _arriving(newest: Newest, first: Arrived) -> Iterator[Arrived]:
-    arrived: Arrived | None = first
-    while arrived is not None:
-        yield arrived
-        arrived = newest.take()
+class _Arriving:
+    """The pictures of one connection.
+
+    Attributes:
+        next: the one that was not given yet; None at the end.
+    """
+
+    def __init__(self, newest: Newest) -> None:
+        self._newest = newest
+        self.next = newest.take()
+
+    def of_one_size(self) -> Iterator[Arrived]:
+        """Until the size changes: what is remembered of earlier pictures is of no use then."""
+        shape = None if self.next is None else self.next.picture.shape
+        while self.next is not None and self.next.picture.shape == shape:
+            yield self.next
+            self.next = self._newest.take()
+
+
+def _time_of(arrived: Arrived) -> float:
+    return arrived.at_s
 
 
 def _connect(source: str, timeout_s: float) -> Callable[[], LiveSource]:

@@ -20,29 +20,41 @@ Cell = str | int | float | bool | None
 class CsvAnswers(Answers):
     """A row for each object, or for each result that is not of several.
 
-    The columns are those of the first row: a picture in which nothing is has none.
+    The columns are those of the first row of an object: a picture in which nothing is has none of
+    them, and a row that is empty but for its place.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self._columns: tuple[str, ...] | None = None
+        self._waiting: list[tuple[Cell, ...]] = []
 
     def result(self, place: Place, result: Any) -> None:
         """The rows of one result."""
         where = (place.picture, place.frame, place.time_s)
-        for row in rows_of(result.to_json()):
-            if self._columns is None:
-                self._columns = tuple(row)
-                self._write((*_PLACE, *self._columns))
-            if tuple(row) != self._columns:
-                rule = f"every row must have the columns of the first, {list(self._columns)}"
+        rows = list(rows_of(result.to_json()))
+        if not rows and self._columns is None:
+            self._waiting.append(where)
+        elif not rows:
+            self._write((*where, *([None] * len(self._columns or ()))))
+        for row in rows:
+            columns = self._columns or self._begin(tuple(row))
+            if tuple(row) != columns:
+                rule = f"every row must have the columns of the first, {list(columns)}"
                 raise OutputError(f"csv: {rule}, got {list(row)}; --format jsonl takes any")
             self._write((*where, *row.values()))
 
     def end(self, choice: Mapping[str, object]) -> None:
         """The head, where there was no row."""
         if self._columns is None:
-            self._write(_PLACE)
+            self._begin(())
+
+    def _begin(self, columns: tuple[str, ...]) -> tuple[str, ...]:
+        self._columns = columns
+        self._write((*_PLACE, *columns))
+        for where in self._waiting:
+            self._write((*where, *([None] * len(columns))))
+        return columns
 
     def _write(self, cells: Sequence[Cell]) -> None:
         text = io.StringIO()

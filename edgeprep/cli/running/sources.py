@@ -1,5 +1,6 @@
 """What `edgeprep run` is given, and where what it draws goes."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -109,9 +110,15 @@ def _pictures_of(folder: Path) -> list[PictureFile]:
     paths = [path for path in files_below(folder) if is_picture(path, folder)]
     if not paths:
         raise InputError(f"{folder}: must have pictures in it or in its folders, got none")
+    names = [path.relative_to(folder) for path in paths]
+    stems = Counter(name.with_suffix("") for name in names)
     return [
-        PictureFile(str(path), path.relative_to(folder).with_suffix("").as_posix())
-        for path in paths
+        # "x.jpg" and "x.png" become "x.jpg.png" and "x.png.png".
+        PictureFile(
+            str(path),
+            (name if stems[name.with_suffix("")] > 1 else name.with_suffix("")).as_posix(),
+        )
+        for path, name in zip(paths, names, strict=True)
     ]
 
 
