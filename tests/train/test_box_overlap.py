@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from pycocotools import mask
 
-from edgeprep.tasks.suppression import overlaps
 from edgeprep.train.box_overlap import generalized_overlaps, pairwise_overlaps
 
 
@@ -34,14 +34,20 @@ def test_a_box_that_is_inside_out_has_no_area():
     assert generalized([2.0, 0.0, 0.0, 2.0], [0.0, 0.0, 2.0, 2.0]) == pytest.approx(0.0)
 
 
-def test_pairs_overlap_as_in_numpy():
+def as_coco(corners):
+    """Least x, least y, width and height."""
+    return np.concatenate((corners[:, :2], corners[:, 2:] - corners[:, :2]), 1).astype(np.float64)
+
+
+def test_pairs_overlap_as_in_pycocotools():
     generator = np.random.default_rng(0)
     low = generator.uniform(0, 20, (2, 9, 2))
     boxes = np.concatenate((low, low + generator.uniform(1, 20, (2, 9, 2))), 2).astype(np.float32)
     found = pairwise_overlaps(torch.from_numpy(boxes[:, :4]), torch.from_numpy(boxes[:, 4:]))
     assert found.shape == (2, 4, 5)
     for index in range(2):
-        wanted = overlaps(boxes[index, :4], boxes[index, 4:])
+        ours, others = as_coco(boxes[index, :4]), as_coco(boxes[index, 4:])
+        wanted = mask.iou(ours, others, [0] * len(others))
         np.testing.assert_allclose(found[index], wanted, rtol=1e-5)
 
 
