@@ -7,16 +7,19 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from edgeprep.conversion.decodable import check_decodable
 from edgeprep.conversion.keep_float import match_modules
 from edgeprep.conversion.killers import Finding, find_killers, observe
 from edgeprep.conversion.plan import build_named
+from edgeprep.conversion.score import run_all
 from edgeprep.conversion.scratch import scratch_directory
 from edgeprep.conversion.source import NetworkSource
-from edgeprep.data import Progress, build_reader, check_clips, prepare_samples, silent
+from edgeprep.data import Prepared, Progress, build_reader, check_clips, prepare_samples, silent
 from edgeprep.errors import EdgePrepError
 from edgeprep.interfaces import Task
 from edgeprep.recipe import Recipe
 from edgeprep.registry import Registry, default_registry
+from edgeprep.runtime.frames import Frames
 from edgeprep.stages.chain import Chain
 from edgeprep.train import load_network
 
@@ -85,8 +88,11 @@ def _check(recipe: Recipe, chain: Chain, registry: Registry, scratch: Path) -> N
     network = load_network(recipe.model, recipe.directory)
     _check_patterns(recipe, network)
     task: Task = build_named(registry, "task", recipe.task, "task")
-    source = _source(recipe, chain, task, network, scratch)
+    source, prepared = _source(recipe, chain, task, network, scratch)
     task.check_outputs(source.answers)
+    if prepared is not None:
+        first = prepared.some([0])
+        check_decodable(task, run_all(source.answer, first), first)
     single, inputs, rows = source.one_input()
     samples = torch.from_numpy(inputs)
     batches = [samples[at : at + rows] for at in range(0, len(samples), rows)]
@@ -105,11 +111,12 @@ def _check_patterns(recipe: Recipe, network: torch.nn.Module) -> None:
 
 def _source(
     recipe: Recipe, chain: Chain, task: Task, network: torch.nn.Module, scratch: Path
-) -> NetworkSource:
+) -> tuple[NetworkSource, Prepared | None]:
     """The network with a few of the recipe's samples; without any, where it names none."""
     host, graph = chain.cut(chain.placements(recipe.placement)[0])
     inputs = np.empty((0, *graph.input.shape()[1:]), np.uint8)
     starts: tuple[int, ...] = ()
+    prepared = None
     where = "data.calibration" if recipe.data.calibration else "data.evaluation"
     table = recipe.data.calibration or recipe.data.evaluation
     if table is not None:
@@ -119,10 +126,14 @@ def _source(
             # A reader that draws evenly from the classes does so for these few, too.
             reader = replace(reader, limit=_SAMPLES)  # type: ignore[type-var]
         samples = reader.open(directory=recipe.directory, where=where)
-        prepared = prepare_samples(samples, host, where, fps=recipe.data.fps, tiling=task.tiling)
+        frames = Frames.for_task(task, chain)
+        prepared = prepare_samples(
+            samples, host, where, fps=recipe.data.fps, frames=frames, tiling=task.tiling
+        )
         states, count = recipe.model.states, recipe.input.frames
         check_clips(prepared, count, remembers=bool(states), where=where)
         inputs, starts = prepared.inputs[: _SAMPLES * count], prepared.starts
-    return NetworkSource(
+    source = NetworkSource(
         network, graph, inputs, scratch=scratch, states=recipe.model.states, starts=starts
     )
+    return source, prepared

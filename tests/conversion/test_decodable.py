@@ -11,9 +11,11 @@ import pytest
 
 import edgeprep
 from edgeprep.conversion.decodable import check_decodable
+from edgeprep.conversion.network_check import check_network
 from edgeprep.data import Prepared
 from edgeprep.errors import ExportError, PluginError, RecipeError
 from edgeprep.interfaces import Task
+from edgeprep.recipe import load_recipe
 from edgeprep.registry import Registry
 
 DETECTOR = """
@@ -62,6 +64,17 @@ def test_priors_of_another_network_are_refused_before_anything_is_exported(
         "(8, 8)"
     )
     assert not fake.sources
+
+
+def test_priors_of_another_network_are_seen_by_a_check(
+    project: Callable[..., Path], registry: Registry
+) -> None:
+    assert check_network(load_recipe(detector(project, stride=4)), registry=registry).fault == ""
+    found = check_network(load_recipe(detector(project, stride=3)), registry=registry)
+    assert found.fault == (
+        "task.boxes.priors: must be as many as the network's 4 candidates, got 9 for pictures of "
+        "(8, 8)"
+    )
 
 
 def test_priors_that_fit_are_exported(
