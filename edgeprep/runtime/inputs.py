@@ -43,7 +43,8 @@ def check_batch(pictures: object) -> Iterable[object]:
             f"pictures: must be several, or an array (N, H, W, C), got {type(pictures).__name__!r}"
         )
     if isinstance(pictures, np.ndarray) and pictures.ndim != 4:
-        hint = "; one picture goes to session()" if pictures.ndim == 3 else ""
+        hints = {3: "; one picture goes to session()", 5: "; clips come in a list"}
+        hint = hints.get(pictures.ndim, "")
         raise ShapeError(f"pictures: must have shape (N, H, W, C), got {pictures.shape}{hint}")
     return pictures
 

@@ -140,8 +140,32 @@ def test_one_picture_alone_is_refused(call: Callable[[Session], Any], adding: Se
         call(adding)
     assert str(caught.value) == (
         "session 'film': pictures must come in a stream, as the network remembers earlier ones, "
-        "got one alone; use session.stream(pictures)"
+        "got one without them; use session.stream(pictures), or session(clip) for a whole film"
     )
+
+
+def test_a_whole_film_is_answered_as_it_ends(adding: Session) -> None:
+    film = np.stack(FILM)
+    assert values([adding(film)]) == [95]
+    # From its beginning each time.
+    assert values(adding.batch([film[:2], film])) == [40, 95]
+    with pytest.raises(
+        ShapeError, match=r"^clip: must have at least one frame, got \(0, 4, 4, 3\)$"
+    ):
+        adding(film[:0])
+    with pytest.raises(
+        ShapeError, match=r"^picture: must have shape \(4, 4, 3\), got \(5, 4, 3\)$"
+    ):
+        adding.batch([film, np.zeros((2, 5, 4, 3), np.uint8)])
+
+
+def test_clips_are_no_array_of_pictures() -> None:
+    with opened(OfClips(), frames=3) as session:
+        with pytest.raises(ShapeError) as caught:  # noqa: PT011 -- whole message
+            session.batch(np.zeros((2, 3, 4, 4, 3), np.uint8))
+        assert str(caught.value) == (
+            "pictures: must have shape (N, H, W, C), got (2, 3, 4, 4, 3); clips come in a list"
+        )
 
 
 def test_a_stream_ends_with_its_session(adding: Session) -> None:
