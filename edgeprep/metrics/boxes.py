@@ -1,15 +1,16 @@
 """Average precision of boxes, by the reference implementation of COCO."""
 
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import redirect_stdout
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from io import StringIO
+from threading import Lock
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pycocotools import coco, cocoeval  # type: ignore[import-untyped]
 from pycocotools.coco import COCO  # type: ignore[import-untyped]
 from pycocotools.cocoeval import COCOeval  # type: ignore[import-untyped]
 
@@ -26,6 +27,7 @@ MOST_OBJECTS = 100
 # The places of 0.5 and 0.75 among the overlaps 0.5, 0.55, … 0.95.
 _AT_50, _AT_75 = slice(0, 1), slice(5, 6)
 _ALL = slice(None)
+_ONE_AT_A_TIME = Lock()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -82,11 +84,27 @@ def _precision(there: COCO, found: COCO, classes: list[int]) -> NDArray[np.float
     evaluation.params.areaRng = evaluation.params.areaRng[:1]
     evaluation.params.areaRngLbl = evaluation.params.areaRngLbl[:1]
     evaluation.params.maxDets = [MOST_OBJECTS]
-    # It tells what it does on the standard output, and has no other way to be quiet.
-    with redirect_stdout(StringIO()):
+    with _quiet():
         evaluation.evaluate()
         evaluation.accumulate()
     return np.asarray(evaluation.eval["precision"])[..., 0, 0]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the lines in which the reference tells what it does, and with those of all others.
+
+    It has no other way to be quiet, and the standard output is that of every thread.
+    """
+    modules = [vars(module) for module in (coco, cocoeval)]
+    with _ONE_AT_A_TIME:
+        for names in modules:
+            names["print"] = lambda *_: None
+        try:
+            yield
+        finally:
+            for names in modules:
+                del names["print"]
 
 
 def _annotations(
@@ -115,7 +133,7 @@ def _collection(annotations: list[dict[str, Any]], images: int) -> COCO:
         "annotations": numbered,
         "categories": categories,
     }
-    with redirect_stdout(StringIO()):
+    with _quiet():
         collection.createIndex()
     return collection
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from threading import Event, Thread
 from types import SimpleNamespace
 from typing import Any
 
@@ -167,3 +168,25 @@ def test_without_any_object_there_is_no_precision(name: str) -> None:
         f"{name}: needs at least one object among the truths, crowds left out, "
         "got none in 2 samples"
     )
+
+
+def test_what_other_threads_say_is_not_swallowed(capsys: pytest.CaptureFixture[str]) -> None:
+    generator = np.random.default_rng(0)
+    corners = np.sort(generator.uniform(0, 90, (400, 2, 2)), axis=1).reshape(-1, 4)
+    truths = [Boxes.of(corners, np.arange(400) % 4)] * 10
+    predictions = [found(corners, np.ones(400), np.arange(400) % 4)] * 10
+    said, done = [0], Event()
+
+    def say() -> None:
+        while not done.is_set():
+            print("line")
+            said[0] += 1
+
+    speaker = Thread(target=say)
+    speaker.start()
+    score = metric_for(TASK, "map").score(predictions, truths)
+    done.set()
+    speaker.join()
+    assert score == pytest.approx(1.0)
+    # What the reference itself says is not among them.
+    assert capsys.readouterr().out == "line\n" * said[0]
