@@ -53,7 +53,7 @@ def evaluate_ensemble(
     registry = registry or default_registry()
     bundle = read_path(path)
     if not isinstance(bundle, EnsembleBundle):
-        rule = "must be an ensemble, as the recipe is of one"
+        rule = "must be an ensemble, as in the recipe"
         raise RecipeError(f"{bundle.path}: {rule}, got the network {bundle.manifest.name!r}")
     opened = OpenedEnsemble(bundle, registry)
     check_task(recipe, registry, opened.task)
