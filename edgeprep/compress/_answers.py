@@ -4,11 +4,13 @@ from collections.abc import Callable, Sequence
 
 import torch
 
+from edgeprep.compress._meaning import differences
 from edgeprep.compress._teacher import Teacher
 from edgeprep.errors import EdgePrepError, RecipeError
 from edgeprep.interfaces import Workbench
 from edgeprep.schema import name_first
 from edgeprep.schema.foreign import name_fault
+from edgeprep.train.logarithm import logarithm
 
 __all__ = ["Answers", "match_answers"]
 
@@ -16,8 +18,6 @@ Outputs = tuple[torch.Tensor, ...]
 Answers = Callable[[torch.Tensor], Outputs]
 
 _NAMED = 5  # so many labels are named in a message; the rest are counted
-# The least probability of which there is a logarithm to learn from.
-_LEAST = 1e-7
 
 
 def match_answers(teacher: Teacher, bench: Workbench) -> Answers:
@@ -27,7 +27,7 @@ def match_answers(teacher: Teacher, bench: Workbench) -> Answers:
     student.
 
     Raises:
-        RecipeError: the outputs of the two do not fit together.
+        RecipeError: the outputs of the two do not fit together, or do not mean the same.
     """
     example = _try(teacher)
     order = _order(teacher, bench)
@@ -95,13 +95,14 @@ def _reordered(output: torch.Tensor, order: list[int], teacher: Teacher) -> torc
 
 def _conversion(teacher: Teacher, bench: Workbench) -> Callable[[torch.Tensor], torch.Tensor]:
     """Between logits and probabilities, where one of the two networks ends with these."""
-    ours: str | None = getattr(bench.task, "scores", None)
-    if ours is None or teacher.scores is None or ours == teacher.scores:
+    if teacher.task is None:
         return lambda output: output
-    match teacher.scores, ours:
-        case "none", "softmax":
-            return lambda output: output.clamp_min(_LEAST).log()
-        case "softmax", "none":
-            return lambda output: output.softmax(1)
-    rule = f"must have scores {ours!r}, as the task"
-    raise RecipeError(f"distil.teacher: {rule}, got {teacher.scores!r} from {teacher.description}")
+    for path, ours, theirs in differences(bench.task, teacher.task):
+        match path, theirs, ours:
+            case "scores", "none", "softmax":
+                return logarithm
+            case "scores", "softmax", "none":
+                return lambda output: output.softmax(1)
+        rule = f"must have {path} {ours!r}, as the task"
+        raise RecipeError(f"distil.teacher: {rule}, got {theirs!r} from {teacher.description}")
+    return lambda output: output

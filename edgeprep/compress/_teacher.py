@@ -13,13 +13,14 @@ from edgeprep.compress._looking import Looking, check_frames
 from edgeprep.compress._views import view_of
 from edgeprep.compress.distil import TeacherFactory
 from edgeprep.compress.floating import as_taken_by
-from edgeprep.errors import CheckpointError, EdgePrepError, RecipeError
-from edgeprep.interfaces import Runner, Workbench
+from edgeprep.errors import CheckpointError, EdgePrepError, RecipeError, UnknownName
+from edgeprep.interfaces import Runner, Task, Workbench
 from edgeprep.recipe import ModelTable, Recipe, load_recipe
 from edgeprep.registry import Registry
 from edgeprep.runtime.candidates import list_candidates
 from edgeprep.runtime.memory import answer
 from edgeprep.runtime.opened import OpenedBundle
+from edgeprep.schema import build
 from edgeprep.stages.chain import Chain
 from edgeprep.stages.primitives.torch import ChainModule
 from edgeprep.tensors import ImageSpec, TensorSpec
@@ -41,14 +42,14 @@ class Teacher(ABC):
     Attributes:
         description: in words, for messages and reports.
         labels: the names of its classes, in their order; None: unknown.
-        scores: what its task says of its outputs, as `Classify.scores`; None: unknown.
+        task: what its outputs mean; None: what those of the student do.
         view: what it makes of a picture, where it does not take what the student takes.
         network: the module that hints look into; None: it has none.
     """
 
     description: str
     labels: tuple[str, ...] | None = None
-    scores: str | None = None
+    task: Task | None = None
     view: View | None = None
     network: torch.nn.Module | None = None
 
@@ -151,7 +152,7 @@ class BundleTeacher(Teacher):
         opened = OpenedBundle.read(path, registry)
         self.description = f"bundle {name!r}"
         self.labels = getattr(opened.task, "labels", None)
-        self.scores = getattr(opened.task, "scores", None)
+        self.task = opened.task
         exact = any(variant.precision == "fp32" for variant in opened.variants)
         rules = opened.rules("fp32" if exact else None)
         reachable, left_out = list_candidates(opened.variants, registry, rules)
@@ -272,12 +273,12 @@ def _of_factory(teacher: TeacherFactory, bench: Workbench) -> Teacher:
         states=states,
     )
     opened.labels = teacher.labels or getattr(bench.task, "labels", None)
-    opened.scores = getattr(bench.task, "scores", None)
     return opened
 
 
 def _of_recipe(path: Path, name: str, bench: Workbench) -> Teacher:
     recipe = _read(path, name)
+    task = _task_of(recipe, name, bench.registry)
     try:
         chain = Chain.of_recipe(recipe, bench.registry)
         student = Chain(input=bench.input, stages=bench.stages)
@@ -299,8 +300,7 @@ def _of_recipe(path: Path, name: str, bench: Workbench) -> Teacher:
         frames=recipe.input.frames,
     )
     opened.view = view
-    opened.labels = _strings(recipe.task.get("labels"))
-    opened.scores = str(recipe.task.get("scores", "softmax")) if opened.labels else None
+    opened.labels, opened.task = getattr(task, "labels", None), task
     return opened
 
 
@@ -328,5 +328,10 @@ def _read(path: Path, name: str) -> Recipe:
         raise RecipeError(f"distil.teacher: recipe {name!r}: {error}") from error
 
 
-def _strings(value: object) -> tuple[str, ...] | None:
-    return tuple(map(str, value)) if isinstance(value, list | tuple) else None
+def _task_of(recipe: Recipe, name: str, registry: Registry) -> Task:
+    options = dict(recipe.task)
+    try:
+        task: Task = build(registry.get("task", str(options.pop("use"))), options, "task")
+    except (RecipeError, UnknownName) as error:
+        raise RecipeError(f"distil.teacher: recipe {name!r}: {error}") from error
+    return task

@@ -1,6 +1,6 @@
 """How far answers are from a teacher's, and in which order a teacher gives them."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,12 @@ from edgeprep.compress._teacher import NetworkTeacher
 from edgeprep.errors import RecipeError
 from edgeprep.interfaces import Objective, Task
 from edgeprep.recipe import TrainTable
+from edgeprep.tasks.box_head import BoxColumns, ScoreColumns
 from edgeprep.tasks.classify import Classify
+from edgeprep.tasks.depth import Depth
+from edgeprep.tasks.detect import Detect, Suppression
+from edgeprep.tasks.multilabel import MultiLabel
+from edgeprep.tasks.restore import Restore
 from edgeprep.tasks.tensors import Tensors
 from edgeprep.tensors import TensorSpec
 from edgeprep.train.imitation import class_divergence, separate_divergence
@@ -122,7 +127,10 @@ def teacher_of(
     *answers: list[float], labels: tuple[str, ...] | None = None, scores: str | None = None
 ) -> NetworkTeacher:
     teacher = NetworkTeacher(Says(*answers), "recipe 'wise'", taken=(1, 2))
-    teacher.labels, teacher.scores = labels, scores
+    teacher.labels = labels
+    if scores is not None:
+        task: Any = {"labels": labels, "scores": scores}
+        teacher.task = Classify(**task)
     return teacher
 
 
@@ -201,6 +209,61 @@ def test_a_teacher_whose_answers_do_not_fit_is_refused(
     bench: Any = Bench(task=Classify(labels=LABELS))
     with pytest.raises(RecipeError, match=f"^{message}$"):
         match_answers(teacher, bench)
+
+
+DETECT = Detect(labels=("a", "b"), boxes=BoxColumns(unit="relative"), scores=ScoreColumns(output=1))
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "message"),
+    [
+        (Restore(), Restore(range=(-1.0, 1.0)), "range (0.0, 1.0), as the task, got (-1.0, 1.0)"),
+        (Depth(scale=2.0), Depth(unit="m"), "scale 2.0, as the task, got 1.0"),
+        (
+            DETECT,
+            replace(DETECT, boxes=BoxColumns()),
+            "boxes.unit 'relative', as the task, got 'pixels'",
+        ),
+        (
+            DETECT,
+            replace(DETECT, scores=ScoreColumns(output=1, activation="softmax")),
+            "scores.activation 'sigmoid', as the task, got 'softmax'",
+        ),
+        (
+            DETECT,
+            replace(DETECT, objectness=ScoreColumns(output=2)),
+            f"objectness None, as the task, got {ScoreColumns(output=2)!r}",
+        ),
+    ],
+    ids=["restore", "depth", "boxes", "scores", "objectness"],
+)
+def test_a_teacher_whose_answers_mean_something_else_is_refused(
+    ours: Task, theirs: Task, message: str
+) -> None:
+    teacher = teacher_of([1, 2, 3])
+    teacher.task = theirs
+    bench: Any = Bench(task=ours)
+    with pytest.raises(RecipeError, match=r"^distil\.teacher: must have ") as fault:
+        match_answers(teacher, bench)
+    assert str(fault.value) == f"distil.teacher: must have {message} from recipe 'wise'"
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (DETECT, replace(DETECT, least_score=0.5, suppression=Suppression(kind="none"))),
+        (MultiLabel(labels=LABELS), MultiLabel(labels=LABELS, least_score=0.9)),
+        (Restore(), Restore(overlap=8)),
+        (DETECT, Tensors()),
+    ],
+    ids=["detect", "multilabel", "restore", "of no task"],
+)
+def test_what_is_made_of_answers_is_no_matter_of_teachers(ours: Task, theirs: Task) -> None:
+    teacher = teacher_of([1, 2, 3])
+    teacher.task = theirs
+    bench: Any = Bench(task=ours)
+    (found,) = match_answers(teacher, bench)(torch.zeros(1, 2))
+    assert found.tolist() == [[1, 2, 3]]
 
 
 def test_a_teacher_that_cannot_take_what_it_is_given_is_refused() -> None:

@@ -21,8 +21,13 @@ from edgeprep.compress._teacher import (
 from edgeprep.compress._views import view_of
 from edgeprep.compress.distil import Distil, Hint, TeacherFactory
 from edgeprep.errors import BundleError, ClosedError, RecipeError
+from edgeprep.interfaces import Task
 from edgeprep.stages.chain import Chain
 from edgeprep.stages.resize import Resize
+from edgeprep.tasks.box_head import ScoreColumns
+from edgeprep.tasks.classify import Classify
+from edgeprep.tasks.detect import Detect
+from edgeprep.tasks.multilabel import MultiLabel
 from edgeprep.tensors import ImageSpec
 
 MODEL = """
@@ -124,11 +129,40 @@ def test_a_recipe_with_the_same_preprocessing_takes_what_the_student_takes(
     write(SAME)
     teacher = opened(name, bench)
     assert teacher.view is None
-    assert (teacher.labels, teacher.scores) == (("red", "green", "blue"), "softmax")
+    assert teacher.labels == ("red", "green", "blue")
+    assert teacher.task == Classify(labels=("red", "green", "blue"))
     inputs = noise(2, 3, 12, 12)
     (answers,) = teacher.answer(inputs)
     assert torch.allclose(answers, inputs.mean((2, 3)))
     assert not answers.requires_grad
+
+
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [
+        ('"multilabel"', MultiLabel(labels=("red", "green", "blue"))),
+        (
+            '"detect"\nscores = {output = 1, axis = "second"}',
+            Detect(labels=("red", "green", "blue"), scores=ScoreColumns(output=1, axis="second")),
+        ),
+    ],
+    ids=["multilabel", "detect"],
+)
+def test_a_recipe_says_what_its_answers_mean(
+    write: Write, bench: Any, table: str, expected: Task
+) -> None:
+    recipe = write(SAME) / "recipe.toml"
+    recipe.write_text(recipe.read_text().replace('"classify"', table))
+    teacher = opened("wise", bench)
+    assert (teacher.task, teacher.labels) == (expected, ("red", "green", "blue"))
+
+
+def test_a_recipe_of_a_task_that_cannot_be_is_refused(write: Write, bench: Any) -> None:
+    recipe = write(SAME) / "recipe.toml"
+    recipe.write_text(recipe.read_text().replace('"classify"', '"classify"\nscores = "some"'))
+    message = r"^distil\.teacher: recipe 'wise': task\.scores: must be one of .*, got 'some'"
+    with pytest.raises(RecipeError, match=message):
+        opened("wise", bench)
 
 
 def test_a_recipe_sees_pictures_as_it_prescribes_itself(
