@@ -9,10 +9,14 @@ import pytest
 from edgeprep.errors import RecipeError, ShapeError
 from edgeprep.geometry import IDENTITY, Affine, Frame
 from edgeprep.schema import build
+from edgeprep.stages.chain import Chain
+from edgeprep.stages.letterbox import Letterbox
+from edgeprep.stages.primitives.numpy import NumpyPrimitives
+from edgeprep.stages.tile import Tile
 from edgeprep.tasks.box_head import BoxColumns, Columns, ScoreColumns
 from edgeprep.tasks.detect import Detect, Suppression
 from edgeprep.tasks.priors import Priors
-from edgeprep.tensors import TensorSpec
+from edgeprep.tensors import ImageSpec, TensorSpec
 
 PLAIN = Frame(32, 64, (32, 64), (IDENTITY,))
 LABELS = ("ant", "bee")
@@ -223,6 +227,23 @@ def test_the_same_object_of_two_tiles_is_found_once():
     assert str(caught.value) == (
         "outputs: must be of as many pictures as preprocessing makes of one, 1, got 2"
     )
+
+
+@pytest.mark.parametrize("left", [0, 40, 88])
+def test_what_is_bright_is_found_through_tiles_wherever_it_is(left):
+    picture = np.zeros((20, 96, 3), np.uint8)
+    picture[4:12, left : left + 8] = 255
+    stages = (Letterbox(size=(32, 48), fill=0), Tile(size=(32, 32), overlap=16))
+    chain = Chain(input=ImageSpec(height=20, width=96), stages=stages)
+    tiles = chain.apply(NumpyPrimitives(), picture[None])[..., 0] > 127
+    boxes, scores = np.zeros((2, 1, 4), np.float32), np.zeros((2, 1, 2), np.float32)
+    for number, seen in enumerate(tiles):
+        rows, columns = (np.flatnonzero(seen.any(axis=axis)) for axis in (1, 0))
+        if len(rows):
+            boxes[number] = [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]
+            scores[number, 0, 1] = 0.9
+    (found,) = TASK.decode((boxes, scores), chain.frame(20, 96))
+    assert found.box == (left, 4.0, left + 8, 12.0)
 
 
 def test_where_the_network_looks_must_be_known():
