@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from edgeprep.geometry import Frame
 from edgeprep.interfaces import Task
 from edgeprep.metrics.metric import Metric
-from edgeprep.metrics.segmented import Segmented
+from edgeprep.metrics.results import Segmented
 from edgeprep.runtime.golden import relative_error
 
 __all__ = ["RELATIVE_ERROR", "TOP1_AGREEMENT", "agreement_for"]

@@ -16,8 +16,8 @@ from pycocotools.cocoeval import COCOeval  # type: ignore[import-untyped]
 
 from edgeprep.errors import DataError
 from edgeprep.metrics.class_score import BoxScore, ClassTable
-from edgeprep.metrics.detected import Detected
 from edgeprep.metrics.metric import Measure, Metric
+from edgeprep.metrics.results import Detected
 from edgeprep.truths import Boxes
 
 __all__ = ["AP50", "AP75", "MAP", "MOST_OBJECTS"]

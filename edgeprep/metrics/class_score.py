@@ -7,7 +7,15 @@ from msgspec import Struct
 from msgspec.structs import asdict, fields
 from numpy.typing import NDArray
 
-__all__ = ["BoxScore", "ClassRow", "ClassScore", "ClassTable", "PixelScore", "PresenceScore"]
+__all__ = [
+    "BoxScore",
+    "ClassRow",
+    "ClassScore",
+    "ClassTable",
+    "PixelScore",
+    "PresenceScore",
+    "known",
+]
 
 
 class ClassRow(Struct, frozen=True, kw_only=True):
@@ -101,3 +109,8 @@ class ClassTable:
 
     rows: tuple[ClassRow, ...]
     confusion: NDArray[np.int64] | None = None
+
+
+def known(value: float) -> float | None:
+    """`value`, or None where it is NaN, as a share of nothing is."""
+    return None if np.isnan(value) else float(value)

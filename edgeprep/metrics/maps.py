@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgeprep.errors import DataError
-from edgeprep.metrics.mapped import Mapped
 from edgeprep.metrics.metric import Measure, Metric
+from edgeprep.metrics.results import Mapped
 from edgeprep.metrics.same_shape import same_shape
 from edgeprep.truths import Map
 

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprep.errors import DataError
-from edgeprep.metrics.embedded import Embedded
 from edgeprep.metrics.metric import Measure, Metric
+from edgeprep.metrics.results import Embedded
 
 __all__ = ["RECALL_AT_1", "RECALL_AT_5"]
 

@@ -9,7 +9,7 @@ from sklearn.metrics import (  # type: ignore[import-untyped]
     precision_recall_fscore_support,
 )
 
-from edgeprep.metrics.class_score import ClassScore, ClassTable
+from edgeprep.metrics.class_score import ClassScore, ClassTable, known
 from edgeprep.metrics.classified import Classified
 from edgeprep.metrics.metric import Measure
 
@@ -30,7 +30,7 @@ def score_classes(
     )
     return tuple(
         ClassScore(
-            precision=_known(precision), recall=_known(recall), f1=_known(f1), samples=int(samples)
+            precision=known(precision), recall=known(recall), f1=known(f1), samples=int(samples)
         )
         for precision, recall, f1, samples in zip(*columns, strict=True)
     )
@@ -61,7 +61,3 @@ PICKED = Measure(take=_take, per_class=_per_class)
 
 def _indices(predictions: Sequence[Classified]) -> list[int]:
     return [prediction.index for prediction in predictions]
-
-
-def _known(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)

@@ -14,7 +14,7 @@ from skimage.metrics import (
 
 from edgeprep.errors import DataError
 from edgeprep.metrics.metric import Metric
-from edgeprep.metrics.restored import Restored
+from edgeprep.metrics.results import Restored
 from edgeprep.metrics.same_shape import same_shape
 from edgeprep.truths import Picture
 

@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprep.errors import DataError
-from edgeprep.metrics.class_score import ClassTable, PixelScore
+from edgeprep.metrics.class_score import ClassTable, PixelScore, known
 from edgeprep.metrics.metric import Measure, Metric
+from edgeprep.metrics.results import Segmented
 from edgeprep.metrics.same_shape import same_shape
-from edgeprep.metrics.segmented import Segmented
 from edgeprep.truths import IGNORED, Mask
 
 __all__ = ["DICE", "MEAN_IOU", "PIXEL_ACCURACY"]
@@ -72,15 +72,11 @@ def _per_class(counts: Counts, classes: int) -> ClassTable:
     rows = [column[:classes].tolist() for column in columns]
     return ClassTable(
         rows=tuple(
-            PixelScore(iou=_known(iou), dice=_known(dice), pixels=pixels)
+            PixelScore(iou=known(iou), dice=known(dice), pixels=pixels)
             for iou, dice, pixels in zip(*rows, strict=True)
         ),
         confusion=counts[:classes, :classes],
     )
-
-
-def _known(value: float) -> float | None:
-    return None if np.isnan(value) else value
 
 
 _PIXELS = Measure(take=_take, per_class=_per_class)

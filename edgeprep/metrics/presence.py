@@ -14,10 +14,10 @@ from sklearn.metrics import (  # type: ignore[import-untyped]
 )
 
 from edgeprep.errors import DataError
-from edgeprep.metrics.class_score import ClassTable, PresenceScore
+from edgeprep.metrics.class_score import ClassTable, PresenceScore, known
 from edgeprep.metrics.classified import stack_scores
 from edgeprep.metrics.metric import Measure, Metric
-from edgeprep.metrics.multilabelled import Multilabelled
+from edgeprep.metrics.results import Multilabelled
 from edgeprep.truths import Classes
 
 __all__ = ["AVERAGE_PRECISION", "LABEL_F1_MACRO", "LABEL_F1_MICRO", "SUBSET_ACCURACY"]
@@ -111,19 +111,15 @@ def _per_class(taken: _Presence, classes: int) -> ClassTable:
     return ClassTable(
         rows=tuple(
             PresenceScore(
-                average_precision=_known(average_precision),
-                precision=_known(precision),
-                recall=_known(recall),
-                f1=_known(f1),
+                average_precision=known(average_precision),
+                precision=known(precision),
+                recall=known(recall),
+                f1=known(f1),
                 samples=int(samples),
             )
             for average_precision, precision, recall, f1, samples in zip(*columns, strict=True)
         )
     )
-
-
-def _known(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
 
 
 _PRESENCE = Measure(take=_take, per_class=_per_class)
