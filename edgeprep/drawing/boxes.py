@@ -2,8 +2,9 @@
 
 from PIL import Image, ImageDraw
 
+from edgeprep.drawing.fonts import letters, readable
 from edgeprep.drawing.ink import ink_on
-from edgeprep.drawing.words import fitting_font, shortened
+from edgeprep.drawing.words import fitting_height, shortened
 from edgeprep.marks import Rectangle
 
 __all__ = ["draw_rectangle", "label_at", "line_width"]
@@ -28,8 +29,9 @@ def draw_rectangle(image: Image.Image, mark: Rectangle, factor: int) -> None:
     if not mark.text:
         return
     room = image.width - 2 * _PADDING
-    font = fitting_font(mark.text, image.size, room)
-    text = shortened(mark.text, font, room)
+    text = readable(mark.text)
+    font = letters(fitting_height(text, image.size, room), text)
+    text = shortened(text, font, room)
     ascent = pen.textbbox((0, 0), text, font=font)
     size = int(ascent[2]) + 2 * _PADDING, int(ascent[3]) + 2 * _PADDING
     x, y = label_at((left, top, right, bottom), size, image.size)

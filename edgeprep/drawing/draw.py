@@ -18,6 +18,8 @@ Words = Literal["below", "inside"]
 Picture = NDArray[np.uint8]
 
 _SMALLEST_SIDE = 240  # below it a line of text does not fit
+# Beyond, nothing is enlarged: a strip of one row would fill the memory, and no film is as wide.
+_LONGEST_SIDE = 4096
 _GAP = 4  # pixels between pictures that stand side by side
 _DARK = (24, 24, 24)
 
@@ -56,6 +58,7 @@ def draw(picture: Picture, marks: Sequence[Mark], *, words: Words = "below") -> 
     # Of an empty list of objects, too, as of every other frame of a film.
     readable = rectangles or texts or not marks
     factor = -(-_SMALLEST_SIDE // min(image.size)) if readable else 1
+    factor = max(min(factor, _LONGEST_SIDE // max(image.size)), 1)
     image = image.resize((image.width * factor, image.height * factor), Image.Resampling.NEAREST)
     for mark in rectangles:
         draw_rectangle(image, mark, factor)
@@ -104,5 +107,7 @@ def _of_height(image: Image.Image, height: int) -> Image.Image:
     if image.height == height:
         return image
     width = max(round(image.width * height / image.height), 1)
+    if width > max(_LONGEST_SIDE, image.width):
+        return image
     # The pixels of what was small stay visible: nothing is made better but by the network.
     return image.resize((width, height), Image.Resampling.NEAREST)

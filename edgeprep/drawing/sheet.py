@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from edgeprep.drawing.words import letters, shortened
+from edgeprep.drawing.fonts import letters, readable
+from edgeprep.drawing.words import shortened
 
 __all__ = ["Sheet"]
 
@@ -30,7 +31,6 @@ class Sheet:
         self._across, self._down = cell + 2 * _MARGIN, cell + 2 * _MARGIN + 3 * _FONT
         size = (self._columns * self._across, ceil(cells / self._columns) * self._down)
         self._image = Image.new("RGB", size, _BACKGROUND)
-        self._font = letters(_FONT)
         self._filled = 0
 
     def add(self, picture: NDArray[np.uint8], caption: str) -> None:
@@ -43,10 +43,12 @@ class Sheet:
         row, column = divmod(self._filled, self._columns)
         left, top = column * self._across + _MARGIN, row * self._down + _MARGIN
         self._image.paste(_fit(picture, self._cell), (left, top))
-        lines = [shortened(line, self._font, self._cell) for line in caption.split("\n")]
+        caption = readable(caption)
+        font = letters(_FONT, caption)
+        lines = [shortened(line, font, self._cell) for line in caption.split("\n")]
         where = (left, top + self._cell + _MARGIN // 2)
         pen = ImageDraw.Draw(self._image)
-        pen.multiline_text(where, "\n".join(lines), font=self._font, fill=_INK)
+        pen.multiline_text(where, "\n".join(lines), font=font, fill=_INK)
         self._filled += 1
 
     def pixels(self) -> NDArray[np.uint8]:

@@ -1,12 +1,10 @@
 """Words in pictures, and beside them."""
 
-from functools import cache
+from PIL import Image, ImageDraw
 
-from PIL import Image, ImageDraw, ImageFont
+from edgeprep.drawing.fonts import Font, letters, readable
 
-__all__ = ["band_inside", "fitting_font", "letters", "shortened", "strip_below"]
-
-Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
+__all__ = ["band_inside", "fitting_height", "shortened", "strip_below"]
 
 _MARGIN = 6
 _LEAST_FONT = 8  # pixels; smaller letters cannot be told apart
@@ -15,7 +13,8 @@ _GROUND, _INK = (24, 24, 24), (255, 255, 255)
 
 def strip_below(image: Image.Image, text: str) -> Image.Image:
     """`image` with `text` on a dark strip below it, wider than the picture if need be."""
-    font = letters(max(12, image.width // 24))
+    text = readable(text)
+    font = letters(max(12, image.width // 24), text)
     box = ImageDraw.Draw(image).multiline_textbbox((0, 0), text, font=font)
     width = max(image.width, int(box[2]) + 2 * _MARGIN)
     canvas = Image.new("RGB", (width, image.height + int(box[3]) + 2 * _MARGIN), _GROUND)
@@ -28,8 +27,12 @@ def strip_below(image: Image.Image, text: str) -> Image.Image:
 def band_inside(image: Image.Image, text: str) -> Image.Image:
     """`image`, of the same size, with `text` on a dark band along its lower side."""
     room = image.width - 2 * _MARGIN
+    text = readable(text)
     lines = text.split("\n")
-    font = fitting_font(max(lines, key=len), image.size, room)
+    # Letters of all lines, of a height at which the longest one fits.
+    longest = max(lines, key=len)
+    pixels = fitting_height(longest, image.size, room)
+    font = letters(pixels, text)
     text = "\n".join(shortened(line, font, room) for line in lines)
     pen = ImageDraw.Draw(image)
     box = pen.multiline_textbbox((0, 0), text, font=font)
@@ -39,8 +42,8 @@ def band_inside(image: Image.Image, text: str) -> Image.Image:
     return image
 
 
-def fitting_font(text: str, size: tuple[int, int], room: int) -> Font:
-    """Letters for a picture of this width and height, smaller where `text` needs it.
+def fitting_height(text: str, size: tuple[int, int], room: int) -> int:
+    """The height of letters for a picture of this width and height, less where `text` needs it.
 
     Args:
         text: one line.
@@ -48,15 +51,9 @@ def fitting_font(text: str, size: tuple[int, int], room: int) -> Font:
         room: how wide the line may be, in pixels.
     """
     pixels = max(12, min(size) // 30)
-    while pixels > _LEAST_FONT and letters(pixels).getlength(text) > room:
+    while pixels > _LEAST_FONT and letters(pixels, text).getlength(text) > room:
         pixels -= 1
-    return letters(pixels)
-
-
-@cache
-def letters(pixels: int) -> Font:
-    """Pillow's own letters, of this height; reading them takes longer than drawing with them."""
-    return ImageFont.load_default(size=pixels)
+    return pixels
 
 
 def shortened(text: str, font: Font, room: int) -> str:

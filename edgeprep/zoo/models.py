@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.resources import files
+from importlib.util import find_spec
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,6 @@ from edgeprep.errors import RecipeError, StorageError, UnknownName
 from edgeprep.recipe import Recipe, load_recipe
 from edgeprep.registry.entry_points import list_entry_points
 from edgeprep.schema import nearest_or_all
-from edgeprep.schema.foreign import name_fault
 from edgeprep.zoo.card import Card
 
 __all__ = ["RECIPE", "ZooModel", "find_model", "zoo_models"]
@@ -105,8 +104,8 @@ class ZooModel:
 def zoo_models() -> tuple[ZooModel, ...]:
     """All models, by their names: those of the checkout, then those that packages offer.
 
-    Where two have one name, the first one counts. A package that cannot be imported is left out,
-    with a warning of the logger "edgeprep".
+    Where two have one name, the first one counts. No package is imported; one that is not there is
+    left out, with a warning of the logger "edgeprep".
     """
     found: dict[str, ZooModel] = {}
     for home in _homes():
@@ -142,14 +141,25 @@ def _homes() -> Iterator[Path]:
     if (_CHECKOUT / "pyproject.toml").is_file():
         yield _CHECKOUT
     for entry in list_entry_points(_GROUP):
-        try:
-            yield Path(str(files(entry.value)))
-        # A package may raise anything when it is imported, and shall not hide the others.
-        except (Exception, SystemExit) as error:  # noqa: BLE001
-            logging.getLogger("edgeprep").warning(
-                "zoo %r of %s left out: package %r must load without an error, got %s",
-                entry.name,
-                entry.distribution,
-                entry.value,
-                name_fault(error),
-            )
+        place = _place_of(entry.value)
+        if place is not None:
+            yield place
+            continue
+        logging.getLogger("edgeprep").warning(
+            "zoo %r of %s left out: %r must be a package that is installed in a folder, got none",
+            entry.name,
+            entry.distribution,
+            entry.value,
+        )
+
+
+def _place_of(package: str) -> Path | None:
+    """The folder of an installed package, of which nothing is imported."""
+    top, *below = package.split(".")
+    try:
+        spec = find_spec(top)
+    except (ImportError, ValueError):
+        spec = None
+    places = None if spec is None else spec.submodule_search_locations
+    place = Path(next(iter(places)), *below) if places else None
+    return place if place is not None and place.is_dir() else None

@@ -192,3 +192,13 @@ def test_a_picture_that_may_not_be_written_is_not_changed():
     picture.flags.writeable = False
     draw(picture, [Rectangle((10, 10, 90, 90), "a", RED), Text("words")], words="inside")
     assert (picture == GREY).all()
+
+
+@pytest.mark.parametrize("size", [(10, 4000), (1, 5000), (5000, 1)])
+def test_what_is_long_already_is_not_made_longer(size: tuple[int, int]):
+    assert draw(plain(*size), (Rectangle((0, 0, 1, 1), "", RED),)).shape == (*size, 3)
+
+
+def test_what_stands_beside_a_picture_is_not_stretched_without_end():
+    wide = Replacement(picture=plain(1, 4000), name="wide")
+    assert draw(plain(300, 300), (wide,)).shape[1] == 300 + 4 + 4000
