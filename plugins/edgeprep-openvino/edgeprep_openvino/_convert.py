@@ -22,6 +22,7 @@ from torch.jit import TracerWarning  # type: ignore[attr-defined]  # missing fro
 
 from edgeprep.errors import ExportError
 from edgeprep.interfaces import Source
+from edgeprep_openvino._empty import WithoutEmpty
 from edgeprep_openvino._reason import reason
 
 if TYPE_CHECKING:  # which imports nncf
@@ -66,7 +67,8 @@ def from_torch(source: Source) -> ov.Model:
         warnings.filterwarnings("ignore", r"`torch\.jit", DeprecationWarning)
         # A trace that depends on its example is found by running it on another sample.
         warnings.filterwarnings("ignore", category=TracerWarning)
-        return ov.convert_model(source.network, example_input=example, input=shapes)
+        with WithoutEmpty():
+            return ov.convert_model(source.network, example_input=example, input=shapes)
 
 
 def from_onnx(source: Source) -> ov.Model:

@@ -17,6 +17,7 @@ with quiet():
     from litert_torch.backend import debuginfo  # type: ignore[import-untyped]
 
     from edgeprep_tflite import _quantize
+    from edgeprep_tflite._biases import flatten_biases
     from edgeprep_tflite._coverage import measure_ranges
     from edgeprep_tflite._ranges import Converted, activation_ranges
     from edgeprep_tflite._resize import resize_levels
@@ -132,7 +133,7 @@ def _convert(source: Source) -> bytes:
                 # Without it int64 becomes int32, which is right for all but an output.
                 enable_x64=any(output.dtype == "int64" for output in source.outputs),
             )
-        return bytes(program.model_content())
+        return flatten_biases(bytes(program.model_content()))
     except Exception as error:  # torch.export, jax and MLIR let out errors of every kind
         raise ExportError(_explain(error)) from error
 

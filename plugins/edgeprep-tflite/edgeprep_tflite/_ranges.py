@@ -135,7 +135,12 @@ def _extremes(content: bytes, source: Source) -> Ranges:
     with without_bars():
         counter.calibrate({_SIGNATURE: samples}, RecipeManager())
     ranges: Ranges = counter.get_model_qsvs()
-    return ranges
+    # Numbers, not arrays of one: what constants are joined to gives them its range, for which the
+    # quantizer adds an axis for each of theirs to those that there are.
+    return {
+        name: {end: np.reshape(value, ()) for end, value in ends.items()}
+        for name, ends in ranges.items()
+    }
 
 
 def _take_over_padding(ranges: Ranges, content: bytes) -> None:
