@@ -6,7 +6,6 @@ back on the other, so that in each frame every position is as likely as any othe
 direction; and speed, digit, colours and background do not depend on it.
 """
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprep.data import load_factory
+from edgeprep.data import load_module
 
 __all__ = ["DIRECTIONS", "calibration", "clips", "evaluation", "training", "validation"]
 
@@ -22,7 +21,7 @@ Clip = NDArray[np.uint8]
 Sample = tuple[Clip, int]
 
 DIGITS = Path(__file__).resolve().parent.parent / "digits-mobilenet"
-digits: Any = sys.modules[load_factory("data:pictures", DIGITS, "data").__module__]
+digits: Any = load_module("data", DIGITS, "data")
 
 CALIBRATION_SEED, EVALUATION_SEED, VALIDATION_SEED = 61, 62, 63
 TRAINING_SEED = 61000  # of the first epoch; far from the others
@@ -114,7 +113,8 @@ def film(
     lean = generator.uniform(-MAX_TURN, MAX_TURN)
     places = [start + step for step in steps(ways, speed, lean)]
     covers = [np.roll(canvas, np.rint(place).astype(int)[::-1], (0, 1)) for place in places]
-    color = digits.readable_color(picture[np.max(covers, axis=0) > 0.5], generator)
+    # By where it is at first, which is no sign of where it goes.
+    color = digits.readable_color(picture[covers[0] > 0.5], generator)
     noise = generator.uniform(*NOISE)
     shown = [
         (picture + (color - picture) * cover[..., np.newaxis]) * generator.normal(1, FLICKER)

@@ -1,8 +1,7 @@
 """A convolutional GRU for 48×48 colour frames: it tells what one frame cannot, which way things go.
 
 The gates are those of ConvGRU (arXiv:1511.06432, equations 6 to 9). What has changed since the
-frame before is laid beside each frame: without it, 128 steps of 32 films came to 0.22, which is
-chance; with it, 96 to 0.65.
+frame before is laid beside each frame: so it need not learn first that it is this that counts.
 """
 
 import torch
