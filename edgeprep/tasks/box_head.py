@@ -12,6 +12,7 @@ from edgeprep.tasks.priors import Priors
 __all__ = ["BoxColumns", "Columns", "ScoreColumns"]
 
 Number = Annotated[int, Meta(ge=0)]
+Count = Annotated[int, Meta(ge=1)]
 Outputs = Number | Annotated[tuple[Number, ...], Meta(min_length=1)]
 Axis = Literal["last", "second"]
 Activation = Literal["sigmoid", "softmax", "none"]
@@ -29,18 +30,30 @@ class Columns:
             transformers and SSD have them, and of `(1, H, W, C)`; or the "second" one of
             `(1, C, N)`, as YOLO has, and of maps `(1, C, H, W)`.
         anchors: how many candidates every place has, whose values lie there one candidate after
-            the other, as in the maps `(1, A · C, H, W)` of SSD.
+            the other, as in the maps `(1, A · C, H, W)` of SSD; or how many in each output.
     """
 
     output: Outputs = 0
     first: Number = 0
     axis: Axis = "last"
-    anchors: Annotated[int, Meta(ge=1)] = 1
+    anchors: Count | tuple[Count, ...] = 1
+
+    def __post_init__(self) -> None:
+        if isinstance(self.anchors, tuple) and len(self.anchors) != len(self.outputs):
+            rule = f"must be one number, or one for each of the {len(self.outputs)} outputs"
+            raise ValueError(f"anchors: {rule}, got {len(self.anchors)}")
 
     @property
     def outputs(self) -> tuple[int, ...]:
         """The numbers of the outputs."""
         return self.output if isinstance(self.output, tuple) else (self.output,)
+
+    @property
+    def places(self) -> tuple[tuple[int, int], ...]:
+        """The number of each output, and how many candidates every place of it has."""
+        anchors = self.anchors
+        each = anchors if isinstance(anchors, tuple) else (anchors,) * len(self.outputs)
+        return tuple(zip(self.outputs, each, strict=True))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +80,7 @@ class BoxColumns(Columns):
     priors: Priors | None = None
 
     def __post_init__(self) -> None:
+        Columns.__post_init__(self)
         started = self.form in ("distances", "deltas")
         if started and self.priors is None:
             raise ValueError(f"priors: must be given where form is {self.form!r}, got none")

@@ -31,7 +31,9 @@ class Values:
     """
 
     def __init__(self, outputs: tuple[NDArray[Any], ...], columns: Columns, count: int) -> None:
-        self._parts = [_rows(outputs[number], columns, count) for number in columns.outputs]
+        self._parts = [
+            _rows(outputs[number], columns, anchors, count) for number, anchors in columns.places
+        ]
         self._ends = np.cumsum([len(part) for part in self._parts])
 
     def __len__(self) -> int:
@@ -55,15 +57,14 @@ class Values:
         return taken
 
 
-def _rows(output: NDArray[Any], columns: Columns, count: int) -> NDArray[Any]:
+def _rows(output: NDArray[Any], columns: Columns, anchors: int, count: int) -> NDArray[Any]:
     """`(candidates, count)`: place by place, and at each the anchors in their order."""
     values: NDArray[Any] = output[0]
     taken = slice(columns.first, columns.first + count)
     if values.ndim == 1:
         return values[:, None]
     if columns.axis == "last":
-        return values.reshape(-1, values.shape[-1] // columns.anchors)[:, taken]
-    anchors = columns.anchors
+        return values.reshape(-1, values.shape[-1] // anchors)[:, taken]
     values = values.reshape(anchors, len(values) // anchors, -1)[:, taken]
     # No copy of a single anchor's.
     return np.asarray(values.transpose(2, 0, 1).reshape(-1, values.shape[1]))
@@ -76,16 +77,17 @@ def check_apart(parts: Parts) -> None:
         ValueError: two of them share a value of an output.
     """
     for (name, (one, count)), (key, (other, more)) in combinations(parts.items(), 2):
-        both = sorted({*one.outputs} & {*other.outputs})
-        layouts = {(each.axis, each.anchors) for each in (one, other)}
         apart = one.first + count <= other.first or other.first + more <= one.first
-        if both and not (apart and len(layouts) == 1):
-            rule = f"must not be where {name} are"
-            got = f"values {other.first}..{other.first + more - 1} of output {both[0]}"
-            if len(layouts) > 1:
+        for number in sorted({*one.outputs} & {*other.outputs}):
+            layouts = [(each.axis, dict(each.places)[number]) for each in (one, other)]
+            if layouts[0] != layouts[1]:
                 rule = f"must have the axis and the anchors of {name}, in one output"
-                got = f"axis {other.axis!r} and anchors {other.anchors} of output {both[0]}"
-            raise ValueError(f"{key}: {rule}, got {got}")
+                axis, anchors = layouts[1]
+                got = f"axis {axis!r} and anchors {anchors} of output {number}"
+                raise ValueError(f"{key}: {rule}, got {got}")
+            if not apart:
+                got = f"values {other.first}..{other.first + more - 1} of output {number}"
+                raise ValueError(f"{key}: must not be where {name} are, got {got}")
 
 
 def check_layout(specs: tuple[TensorSpec, ...], parts: Parts) -> None:
@@ -112,19 +114,21 @@ def check_layout(specs: tuple[TensorSpec, ...], parts: Parts) -> None:
 def _count(specs: tuple[TensorSpec, ...], columns: Columns, count: int, where: str) -> int:
     """How many candidates there are."""
     total = 0
-    for number in columns.outputs:
+    for number, anchors in columns.places:
         if number >= len(specs):
             rule = f"must be the number of one of the network's {len(specs)} outputs"
             raise RecipeError(f"{where}.output: {rule}, got {number}")
         shape = specs[number].shape
-        total += _count_in(shape, columns, count, f"{where}: output {number}")
+        total += _count_in(shape, columns, anchors, count, f"{where}: output {number}")
     return total
 
 
-def _count_in(shape: tuple[int, ...], columns: Columns, count: int, where: str) -> int:
+def _count_in(
+    shape: tuple[int, ...], columns: Columns, anchors: int, count: int, where: str
+) -> int:
     if columns.axis == "last":
         wanted = "(1, N, values) or (1, H, W, values)"
-        alone = count == 1 and columns.first == 0 and columns.anchors == 1
+        alone = count == 1 and columns.first == 0 and anchors == 1
         if alone and len(shape) == 2:
             return shape[1]
         wanted = f"(1, N), {wanted}" if alone else wanted
@@ -134,11 +138,11 @@ def _count_in(shape: tuple[int, ...], columns: Columns, count: int, where: str) 
         values = shape[1] if len(shape) > 1 else 0
     if len(shape) not in (3, 4):
         raise RecipeError(f"{where} must be {wanted}, got {shape}")
-    each, rest = divmod(values, columns.anchors)
+    each, rest = divmod(values, anchors)
     if rest or each < columns.first + count:
         rule = f"must have {columns.first + count} values of each candidate"
-        if columns.anchors > 1:
-            rule += f" for each of {columns.anchors} anchors"
+        if anchors > 1:
+            rule += f" for each of {anchors} anchors"
         raise RecipeError(f"{where} {rule}, got {values} in {shape}")
     return int(np.prod(shape[1:])) // each
 
@@ -147,7 +151,7 @@ def _check_map(shape: tuple[int, ...], number: int, parts: Parts) -> None:
     """Refuse values of a map that nothing is said of: most likely those of other anchors."""
     here = [part for part in parts.values() if number in part[0].outputs]
     columns = here[0][0]
-    known = sum(count for _, count in here) * columns.anchors
+    known = sum(count for _, count in here) * dict(columns.places)[number]
     values = shape[-1] if columns.axis == "last" else shape[1]
     if values != known:
         rule = f"output {number} must have {known} values in every cell, as is said"

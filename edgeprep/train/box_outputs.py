@@ -20,7 +20,7 @@ def batch_columns(outputs: Sequence[torch.Tensor], columns: Columns, count: int)
         columns: where they are.
         count: how many values.
     """
-    parts = [_rows(outputs[number], columns) for number in columns.outputs]
+    parts = [_rows(outputs[number], columns, anchors) for number, anchors in columns.places]
     taken = slice(columns.first, columns.first + count)
     return torch.cat([part[..., taken] for part in parts], 1).float()
 
@@ -61,8 +61,8 @@ def corners_of(
     return torch.cat((centers - half, centers + half), -1)
 
 
-def _rows(output: torch.Tensor, columns: Columns) -> torch.Tensor:
-    pictures, anchors = len(output), columns.anchors
+def _rows(output: torch.Tensor, columns: Columns, anchors: int) -> torch.Tensor:
+    pictures = len(output)
     if output.ndim == 2:
         return output[..., None]
     if columns.axis == "last":

@@ -77,6 +77,20 @@ def test_candidates_of_maps_are_in_the_order_of_priors():
     assert found.box == (52.0, 20.0, 60.0, 28.0)
 
 
+def test_each_grid_may_have_another_number_of_anchors():
+    columns = BoxColumns(output=(0, 1), form="center-size", axis="second", anchors=(2, 1))
+    scores = ScoreColumns(output=(2, 3), activation="none", axis="second", anchors=(2, 1))
+    boxes = [np.full((8, 1, 2), 8.0), np.full((4, 1, 1), 16.0)]
+    fine, coarse = np.zeros((4, 1, 2)), np.zeros((2, 1, 1))
+    fine[3, 0, 1], coarse[0] = 0.9, 0.8
+    task = replace(TASK, boxes=columns, scores=scores)
+    found = decode(task, *boxes, fine, coarse)
+    assert [(one.label, one.box) for one in found] == [
+        ("bee", (4.0, 4.0, 12.0, 12.0)),
+        ("ant", (8.0, 8.0, 24.0, 24.0)),
+    ]
+
+
 def test_priors_may_be_boxes_of_any_kind():
     # Those of SSD300's first grid: s, √(s · s'), and s as twice as wide as high and the reverse.
     sides = (
@@ -275,6 +289,10 @@ WRONG_TABLES = {
             "task.scores: must have the axis and the anchors of boxes, in one output, "
             "got axis 'second' and anchors 1 of output 0"
         ),
+    ),
+    "anchors of another grid": (
+        {"boxes": {"output": [0, 1], "anchors": [4, 6, 6]}},
+        "task.boxes.anchors: must be one number, or one for each of the 2 outputs, got 3",
     ),
     "softmax of an objectness": (
         {"objectness": {"output": 2, "activation": "softmax"}},

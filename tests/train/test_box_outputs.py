@@ -55,7 +55,7 @@ LAYOUTS = {
         [(2, 3, 4, 2), (2, 9), (2, 4, 2, 5)],
     ),
     "maps of anchors": (
-        ScoreColumns(output=(0, 1), first=1, axis="second", anchors=2),
+        ScoreColumns(output=(0, 1), first=1, axis="second", anchors=(2, 3)),
         [(2, 8, 3, 4), (2, 12, 2, 5)],
     ),
     "maps of anchors, values last": (
