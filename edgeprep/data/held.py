@@ -70,7 +70,9 @@ class _Reread(Held):
             raise DataError(f"{self.where}: {rule}, got {str(error)!r}") from error
 
 
-def hold_samples(samples: Samples, where: str) -> Held:
+def hold_samples(
+    samples: Samples, where: str, check: Callable[[int, NDArray[np.uint8]], None] | None = None
+) -> Held:
     """All pictures of `samples`, each read once now.
 
     Those that can be read one by one are read again when they are asked for; a copy of the others
@@ -79,15 +81,18 @@ def hold_samples(samples: Samples, where: str) -> Held:
     Args:
         samples: to be held.
         where: the path of the data in the recipe, for messages.
+        check: is given the number of each sample and its picture, and may raise.
 
     Raises:
         DataError: the data break a rule.
         StorageError: the file cannot be written.
     """
     if samples.reread is None:
-        return _write(samples)
+        return _write(samples, check)
     labels, digests, places = [], [], []
-    for picture, label in samples:
+    for index, (picture, label) in enumerate(samples):
+        if check is not None:
+            check(index, picture)
         labels.append(label)
         digests.append(digest_of(picture))
         places.append(samples.place)
@@ -101,14 +106,16 @@ def hold_samples(samples: Samples, where: str) -> Held:
     )
 
 
-def _write(samples: Samples) -> Held:
+def _write(samples: Samples, check: Callable[[int, NDArray[np.uint8]], None] | None) -> Held:
     places: list[tuple[int, tuple[int, ...]]] = []
     labels: list[Truth | None] = []
     digests: list[bytes] = []
 
     def contents() -> Iterator[NDArray[np.uint8]]:
         start = 0
-        for picture, label in samples:
+        for index, (picture, label) in enumerate(samples):
+            if check is not None:
+                check(index, picture)
             places.append((start, picture.shape))
             labels.append(label)
             digests.append(digest_of(picture))

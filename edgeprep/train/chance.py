@@ -1,7 +1,6 @@
 """Whether what answers knows more than which class is the commonest."""
 
 from collections.abc import Callable, Iterator
-from itertools import islice
 
 import numpy as np
 import torch
@@ -15,6 +14,7 @@ from edgeprep.train.data import TrainingData
 from edgeprep.train.preparation import Preparation
 from edgeprep.train.scoring import score_answers
 from edgeprep.train.split import Split
+from edgeprep.train.supply import in_batches
 from edgeprep.train.unroll import through
 from edgeprep.train.views import View, show
 from edgeprep.truths import Truth
@@ -72,7 +72,7 @@ def _batches(data: TrainingData, split: Split, view: View | None) -> Iterator[Ba
     host, where = preparation.host, split.where
     rows_read = prepare_each(split.samples(0), host, where, fps=data.fps, frames=data.frames)
     each = data.checked(rows_read, where)
-    while rows := list(islice(each, data.settings.batch)):
+    for rows in in_batches(each, data.settings.batch, lambda row: len(row.input)):
         with torch.no_grad():
             taken = through(graph, data.stacked([row.input for row in rows]))
         yield taken if view is None else taken[1], rows

@@ -97,12 +97,21 @@ class TrainingData:
         if self.training.changes:
             ahead = self.settings.workers > 0
             host, frames = self.varied.host, self.varied_frames
-            return Drawn(self.training, host, vary, fps=self.fps, frames=frames, ahead=ahead)
+            return Drawn(
+                self.training,
+                host,
+                vary,
+                fps=self.fps,
+                frames=frames,
+                checked=self.checked,
+                ahead=ahead,
+            )
         if vary is not None:
-            held = hold_samples(self.training.samples(0), where)
+            held = hold_samples(self.training.samples(0), where, self._check_sample)
             return Varied(held, vary, self.settings.workers)
         plain = self.varied is self.plain
-        return Still(prepared=self._first if plain else self._prepare(self.training, self.varied))
+        prepared = self._first if plain else self._prepare(self.training, self.varied)
+        return Still(prepared=prepared, where=where)
 
     @cached_property
     def held_out(self) -> Prepared | None:
@@ -151,7 +160,7 @@ class TrainingData:
             DataError: they are clips, and not of one length.
         """
         if self.takes_clips:
-            return stack_clips(pictures)
+            return stack_clips(pictures, self.training.where)
         return torch.from_numpy(np.concatenate(pictures))
 
     def showing(self, views: Sequence[View]) -> "TrainingData":
@@ -234,6 +243,14 @@ class TrainingData:
         for index, row in enumerate(rows):
             check_clips(row.alone, self._length, remembers=remembers, where=where, first=index)
             yield row
+
+    def _check_sample(self, index: int, sample: NDArray[np.uint8]) -> None:
+        """Refuse a training sample, as it was read, that is not what networks take."""
+        is_clip = sample.ndim == 4
+        rows = sample if is_clip else sample[np.newaxis]
+        alone = Row(input=rows, label=None, digest=b"", is_clip=is_clip).alone
+        remembers, where = bool(self.states), self.training.where
+        check_clips(alone, self._length, remembers=remembers, where=where, first=index)
 
     @property
     def _length(self) -> int:

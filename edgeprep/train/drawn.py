@@ -1,7 +1,7 @@
 """Pictures of which every epoch has others, drawn while the epoch before is learned from."""
 
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from itertools import accumulate
@@ -38,6 +38,7 @@ class Drawn(Supply):
         vary: what is done to pictures that vary; None where they do not.
         fps: how many were taken in a second.
         frames: of the whole preprocessing; None where the task is not spatial.
+        checked: gives the rows of the data at a path on where networks take them, and raises else.
         ahead: whether another process draws the next epoch.
     """
 
@@ -49,6 +50,7 @@ class Drawn(Supply):
         *,
         fps: float | None,
         frames: Frames | None,
+        checked: Callable[[Iterable[Row], str], Iterator[Row]],
         ahead: bool,
     ) -> None:
         self._split = split
@@ -56,6 +58,7 @@ class Drawn(Supply):
         self._host = host
         self._vary = vary
         self._fps = fps
+        self._checked = checked
         self._ahead = ahead
         self._process: _Process | None = None
         self._current = (0, self._draw(0))
@@ -80,7 +83,7 @@ class Drawn(Supply):
         if self._ahead and upcoming is not None:
             self._process = _Process(upcoming, self._rows)
         for indices in chosen:
-            yield as_tensors(prepared, indices)
+            yield as_tensors(prepared, indices, self._split.where)
 
     def close(self) -> None:
         """See `Supply.close`."""
@@ -95,10 +98,10 @@ class Drawn(Supply):
             else:
                 prepared = self._draw(epoch)
             self.close()
-            self._current = (epoch, self._checked(epoch, prepared))
+            self._current = (epoch, self._of_first_length(epoch, prepared))
         return self._current[1]
 
-    def _checked(self, epoch: int, prepared: Prepared) -> Prepared:
+    def _of_first_length(self, epoch: int, prepared: Prepared) -> Prepared:
         if len(prepared) != len(self):
             rule = f"must give {len(self)} pictures in every epoch, as in the first"
             got = f"{len(prepared)} in epoch {epoch + 1}"
@@ -110,12 +113,13 @@ class Drawn(Supply):
             return _write(file, self._rows(epoch)).prepared(file)
 
     def _rows(self, epoch: int) -> Iterator[Row]:
-        samples = self._split.samples(epoch)
+        samples, where = self._split.samples(epoch), self._split.where
         if self._vary is None:
-            where = self._split.where
-            return prepare_each(samples, self._host, where, fps=self._fps, frames=self._frames)
-        # Other processes of the training may draw another epoch by now.
-        return _varied(samples, replace(self._vary, augment=self._vary.augment.at(epoch)))
+            rows = prepare_each(samples, self._host, where, fps=self._fps, frames=self._frames)
+        else:
+            # Other processes of the training may draw another epoch by now.
+            rows = _varied(samples, replace(self._vary, augment=self._vary.augment.at(epoch)))
+        return self._checked(rows, where)
 
 
 def _varied(samples: Samples, vary: Variation) -> Iterator[Row]:

@@ -12,7 +12,7 @@ from edgeprep.interfaces import Task
 from edgeprep.metrics import Metric
 from edgeprep.tensors import TensorSpec
 from edgeprep.train.outputs import flatten_outputs
-from edgeprep.train.supply import as_tensors
+from edgeprep.train.supply import as_tensors, in_batches
 from edgeprep.train.unroll import through, unrolled
 
 __all__ = ["answers", "in_eval_mode", "score_answers"]
@@ -33,7 +33,7 @@ def answers(
         preprocessing: the graph's share of it.
         samples: after the host's share.
         chosen: which of them.
-        batch: how many at a time.
+        batch: how many at a time; clips of different lengths never are.
         states: what `network` takes after a picture; the samples are clips then, or where it takes
             clips.
 
@@ -45,8 +45,8 @@ def answers(
     whole = unrolled(network, states)
     parts = []
     with torch.no_grad():
-        for start in range(0, len(chosen), batch):
-            pictures, _ = as_tensors(samples, np.asarray(chosen[start : start + batch]))
+        for some in in_batches(chosen, batch, lambda index: len(samples.picture(index))):
+            pictures, _ = as_tensors(samples, np.asarray(some))
             inputs = through(preprocessing, pictures.to(first.device))
             outputs = flatten_outputs(whole(inputs.to(first.dtype))).values()
             parts.append([output.detach().float() for output in outputs])

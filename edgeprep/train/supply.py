@@ -1,9 +1,10 @@
 """Where the pictures of a training come from, epoch by epoch, in any order."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -25,6 +26,7 @@ __all__ = [
     "Varied",
     "Varying",
     "as_tensors",
+    "in_batches",
     "stack_clips",
     "stack_labels",
     "taught",
@@ -33,6 +35,7 @@ __all__ = [
 Batch = tuple[torch.Tensor, torch.Tensor | None]
 Labels = tuple[Truth | None, ...]
 Indices = NDArray[np.int64]
+Sample = TypeVar("Sample")
 # What the graph takes, and what is taught of it.
 Varying = tuple[NDArray[np.uint8], NDArray[Any] | None]
 
@@ -80,9 +83,15 @@ class Supply(ABC):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Still(Supply):
-    """The same pictures in every epoch."""
+    """The same pictures in every epoch.
+
+    Attributes:
+        prepared: the pictures.
+        where: the path of the data in the recipe, for messages.
+    """
 
     prepared: Prepared
+    where: str
 
     @property
     def labels(self) -> Labels:
@@ -104,7 +113,7 @@ class Still(Supply):
     ) -> Iterator[Batch]:
         """See `Supply.batches`."""
         for indices in chosen:
-            yield as_tensors(self.prepared, indices)
+            yield as_tensors(self.prepared, indices, self.where)
 
 
 class Varied(Supply):
@@ -144,7 +153,7 @@ class Varied(Supply):
             self._pictures,
             batch_sampler=[indices.tolist() for indices in chosen],
             num_workers=self._workers,
-            collate_fn=_collate,
+            collate_fn=partial(_collate, self._pictures.vary.where),
             # NOTE: a factory's module has a private name, which a fresh process could not import.
             multiprocessing_context="fork" if self._workers else None,
         )
@@ -168,46 +177,58 @@ class _VariedPictures(Dataset[Varying | EdgePrepError]):
             return error
 
 
-def as_tensors(prepared: Prepared, indices: Indices) -> Batch:
-    """The samples of `prepared` with the numbers `indices`, for torch."""
+def as_tensors(prepared: Prepared, indices: Indices, where: str = "data") -> Batch:
+    """The samples of `prepared` with the numbers `indices`, for torch; `where` for messages."""
     rows = [taught(prepared.labels[index], prepared.frame(index)) for index in indices.tolist()]
     if not prepared.starts:
         return torch.from_numpy(prepared.inputs[indices]), stack_labels(rows)
     clips = [prepared.picture(index) for index in indices.tolist()]
-    return stack_clips(clips), stack_labels(rows)
+    return stack_clips(clips, where), stack_labels(rows)
 
 
-def stack_clips(clips: Sequence[NDArray[np.uint8]]) -> torch.Tensor:
-    """`(N, frames, H, W, C)` of clips `(frames, H, W, C)`.
+def stack_clips(clips: Sequence[NDArray[np.uint8]], where: str) -> torch.Tensor:
+    """`(N, frames, H, W, C)` of clips `(frames, H, W, C)` of the data `where`.
 
     Raises:
         DataError: they are not of one length.
     """
-    _check_equal(clips)
+    _check_equal(clips, where)
     return torch.from_numpy(np.stack(clips))
 
 
-def _check_equal(clips: Sequence[NDArray[np.uint8]]) -> None:
+def _check_equal(clips: Sequence[NDArray[np.uint8]], where: str) -> None:
     lengths = sorted({clip.shape[-4] for clip in clips})
     if len(lengths) > 1:
         rule = "clips of one batch must have the same number of frames"
         remedy = "let the reader cut them, or set train.batch = 1"
-        raise DataError(f"data: {rule}, got {lengths[0]} and {lengths[-1]}; {remedy}")
+        raise DataError(f"{where}: {rule}, got {lengths[0]} and {lengths[-1]}; {remedy}")
 
 
-def _collate(
-    samples: Sequence[Varying | EdgePrepError],
-) -> Batch | EdgePrepError:
+def _collate(where: str, samples: Sequence[Varying | EdgePrepError]) -> Batch | EdgePrepError:
     for sample in samples:
         if isinstance(sample, EdgePrepError):
             return sample
     pictures, labels = zip(*samples, strict=True)
     if pictures[0].ndim == 5:
         try:
-            _check_equal(pictures)
+            _check_equal(pictures, where)
         except DataError as error:
             return error
     return torch.from_numpy(np.concatenate(pictures)), stack_labels(labels)
+
+
+def in_batches(
+    samples: Iterable[Sample], most: int, length: Callable[[Sample], int]
+) -> Iterator[list[Sample]]:
+    """At most so many of `samples` at a time, one after the other and all of one `length`."""
+    batch: list[Sample] = []
+    for sample in samples:
+        if batch and (len(batch) == most or length(sample) != length(batch[0])):
+            yield batch
+            batch = []
+        batch.append(sample)
+    if batch:
+        yield batch
 
 
 def stack_labels(labels: Sequence[NDArray[Any] | None]) -> torch.Tensor | None:

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 import torch
 
+from edgeprep.data import Prepared
 from edgeprep.errors import DataError, RecipeError
 from edgeprep.registry import Registry
 from edgeprep.stages.chain import Chain
 from edgeprep.stages.random.flip import RandomFlip
 from edgeprep.tensors import ImageSpec, TensorSpec
 from edgeprep.train import Augment, train_recipe
+from edgeprep.train.scoring import answers
 from edgeprep.train.unroll import through, unrolled
 from edgeprep.train.variation import Variation
 
@@ -179,6 +181,78 @@ def test_all_frames_of_a_clip_vary_alike() -> None:
     assert set(turned) == {True, False}
 
 
+def test_clips_of_any_length_are_scored(write: Callable[..., Path], tmp_path: Path) -> None:
+    recipe = write(RECURRENT)
+    text = recipe.read_text().replace("epochs = 16", "epochs = 2")
+    for seed in ("seed = 77", "seed = 78"):
+        text = text.replace(seed, f"{seed}, uneven = true")
+    recipe.write_text(text)
+    trained = train_recipe(recipe, tmp_path / "out", registry=Registry(installed=False))
+    assert trained is not None
+    assert trained.evaluation is not None
+
+
+def test_answers_to_clips_of_any_length_are_in_their_order() -> None:
+    clips = [np.full((frames, 1, 1, 3), frames, np.uint8) for frames in (2, 2, 2, 5, 5, 3, 2)]
+    samples = Prepared(
+        inputs=np.concatenate(clips),
+        labels=(None,) * 7,
+        skipped=(),
+        starts=(0, 2, 4, 6, 11, 16, 19),
+    )
+
+    class Network(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one = torch.nn.Parameter(torch.ones(()))
+            self.taken: list[int] = []
+
+        def forward(self, clips: torch.Tensor) -> torch.Tensor:
+            self.taken.append(len(clips))
+            return clips.mean((1, 2, 3, 4))
+
+    network = Network()
+    (found,) = answers(network, torch.nn.Identity(), samples, (0, 1, 2, 3, 4, 5, 6), 2)
+    assert found.tolist() == [2, 2, 2, 5, 5, 3, 2]
+    assert network.taken == [2, 1, 2, 1, 1]
+
+
+PARTS = pytest.mark.parametrize(
+    ("training", "augment"), [(STILL, ""), (STILL, FLIP), (DRAWN, ""), (DRAWN, FLIP)]
+)
+
+
+@PARTS
+def test_clips_are_as_long_as_networks_take_them(
+    training: str, augment: str, write: Callable[..., Path], tmp_path: Path
+) -> None:
+    parts = {**OF_CLIPS, "input": "frames = 2"}
+    recipe = write(parts, training, augment)
+    model = tmp_path / "model.py"
+    model.write_text(model.read_text().replace("Linear(9, 3)", "Linear(6, 3)"))
+    lines = recipe.read_text().splitlines(keepends=True)
+    recipe.write_text("".join(line for line in lines if "seed = 7" not in line))
+    with pytest.raises(DataError) as caught:  # noqa: PT011 -- whole message
+        train_recipe(recipe, tmp_path / "out")
+    assert str(caught.value) == "data.training: sample 0 must have 2 frames, got 3"
+
+
+@PARTS
+def test_pictures_are_no_clips_whatever_becomes_of_them(
+    training: str, augment: str, write: Callable[..., Path], tmp_path: Path
+) -> None:
+    single = training.replace("data:clips", "data:pictures").replace("data:drawn", "data:single")
+    recipe = write(RECURRENT, single, augment)
+    data = tmp_path / "data.py"
+    data.write_text(data.read_text() + "\n\ndef single(epoch):\n    return pictures()\n")
+    with pytest.raises(DataError) as caught:  # noqa: PT011 -- whole message
+        train_recipe(recipe, tmp_path / "out")
+    assert str(caught.value) == (
+        "data.training: must have clips (frames, height, width, 3 or 1), for a network that "
+        "remembers, got single pictures"
+    )
+
+
 @pytest.mark.parametrize("augment", ["", FLIP], ids=["plain", "varied"])
 def test_clips_of_one_batch_are_of_one_length(
     augment: str, write: Callable[..., Path], tmp_path: Path
@@ -187,7 +261,7 @@ def test_clips_of_one_batch_are_of_one_length(
     with pytest.raises(DataError) as caught:  # noqa: PT011 -- whole message
         train_recipe(write(RECURRENT, uneven, augment), tmp_path / "out")
     assert str(caught.value) == (
-        "data: clips of one batch must have the same number of frames, got 3 and 4; "
+        "data.training: clips of one batch must have the same number of frames, got 3 and 4; "
         "let the reader cut them, or set train.batch = 1"
     )
 
