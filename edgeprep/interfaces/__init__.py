@@ -28,7 +28,7 @@ from edgeprep.interfaces.quantization import (
     WeightRange,
 )
 from edgeprep.interfaces.stages import FileStage, RandomStage, Stage, StreamStage
-from edgeprep.interfaces.task import Task, Tiling
+from edgeprep.interfaces.task import Result, Task, Tiling
 
 __all__ = [
     "CALIBRATED",
@@ -55,6 +55,7 @@ __all__ = [
     "RangeCoverage",
     "RangeUse",
     "Reading",
+    "Result",
     "Runner",
     "Source",
     "Stage",

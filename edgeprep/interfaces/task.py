@@ -1,9 +1,9 @@
 """What the outputs of a network mean."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from numpy import float32, uint8
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from edgeprep.interfaces.blending import Blending
 from edgeprep.tensors import TensorSpec
 from edgeprep.truths import TruthKind
 
-__all__ = ["Task", "Tiling"]
+__all__ = ["Result", "Task", "Tiling"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +31,16 @@ class Tiling:
     scale: int
     levels: Callable[[NDArray[float32]], NDArray[uint8]]
     result: Callable[[NDArray[uint8]], Any]
+
+
+class Result(Protocol):
+    """What a task says of one picture: a frozen value, with names of its own for what it says.
+
+    If it has `marks()`, see edgeprep.marks, these are drawn; otherwise its words, `str`, are.
+    """
+
+    def to_json(self) -> Mapping[str, object]:
+        """What `edgeprep run --format json` prints: as little as is worth reading."""
 
 
 class Task(ABC):
@@ -78,10 +88,8 @@ class Task(ABC):
         """Raise RecipeError where a network with such outputs cannot serve this task."""
 
     @abstractmethod
-    def decode(self, outputs: tuple[NDArray[Any], ...], frame: Frame | None = None) -> Any:
-        """The typed result for one picture: a frozen value with `to_json()`.
-
-        If it has `marks()`, see edgeprep.marks, these are drawn; otherwise its words are.
+    def decode(self, outputs: tuple[NDArray[Any], ...], frame: Frame | None = None) -> Result:
+        """The typed result for one picture: a frozen value.
 
         Args:
             outputs: of the network, as `check_outputs` accepted them. They do not change

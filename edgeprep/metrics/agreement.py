@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,8 +37,8 @@ def pixel_agreement(task: Task, outputs: Sequence[Outputs], references: Sequence
 
 
 def _classes(task: Task, outputs: Outputs) -> NDArray[Any]:
-    result: Segmented = task.decode(outputs, Frame.whole(*outputs[0].shape[-2:]))
-    return result.classes
+    result = task.decode(outputs, Frame.whole(*outputs[0].shape[-2:]))
+    return cast("Segmented", result).classes
 
 
 def worst_error(outputs: Sequence[Outputs], references: Sequence[Outputs]) -> float:

@@ -8,5 +8,6 @@ from edgeprep.runtime.candidates import Candidate, Outcome
 from edgeprep.runtime.inputs import from_rgb
 from edgeprep.runtime.opening import open  # noqa: A004 -- `edgeprep.open` is the public name
 from edgeprep.runtime.session import Session
+from edgeprep.runtime.stream import ResultStream
 
-__all__ = ["Candidate", "Outcome", "Session", "from_rgb", "open"]
+__all__ = ["Candidate", "Outcome", "ResultStream", "Session", "from_rgb", "open"]
