@@ -21,6 +21,8 @@ __all__ = ["learn"]
 _NAMED = 3  # so many missing classes are named; the rest are counted
 # Far more than well-behaved answers need, which is some tens.
 _STEPS = 10_000
+# Of the mean loss at the end; its default would leave weights that another machine does not find.
+_SLOPE = 1e-6
 
 
 def learn(
@@ -76,7 +78,7 @@ def _check_all(missing: set[int], labels: Sequence[str], rule: str) -> None:
 def _fit(
     stack: Stack, inputs: NDArray[np.float64], truths: NDArray[Any]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    model = LogisticRegression(C=1.0 / stack.penalty, max_iter=_STEPS)
+    model = LogisticRegression(C=1.0 / stack.penalty, tol=_SLOPE, max_iter=_STEPS)
     with warnings.catch_warnings():
         # What is near the best is good enough: the score is measured.
         warnings.simplefilter("ignore", ConvergenceWarning)

@@ -1,0 +1,131 @@
+"""Samples of every kind, and what sessions answer to them."""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edgeprep.data import Samples
+from edgeprep.ensembles.answers import Results, answer_all
+from edgeprep.errors import DataError
+from edgeprep.interfaces import Runner, Stage
+from edgeprep.runtime.candidates import Candidate, Outcome
+from edgeprep.runtime.network_session import NetworkSession
+from edgeprep.stages.chain import Chain
+from edgeprep.stages.frames import Frames
+from edgeprep.tasks.depth import Depth
+from edgeprep.tensors import ImageSpec, TensorSpec
+
+LEVELS = TensorSpec(name="levels", shape=(1, 1, 4, 4), dtype="float32")
+TOTAL = TensorSpec(name="total", shape=(1, 1), dtype="float32")
+
+
+class Mean(Runner):
+    """Answers with the mean of all that it is given, everywhere."""
+
+    inputs: tuple[TensorSpec, ...] = (TensorSpec(name="i", shape=(1, 4, 4, 3), dtype="uint8"),)
+    outputs: tuple[TensorSpec, ...] = (LEVELS,)
+
+    def run(self, inputs: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], ...]:
+        return (np.full(LEVELS.shape, inputs[0].mean(), np.float32),)
+
+    def close(self) -> None:
+        pass
+
+
+class Adding(Mean):
+    """Remembers the sum of the means so far, and answers with it."""
+
+    inputs = (*Mean.inputs, TOTAL)
+    outputs = (LEVELS, TOTAL)
+
+    def run(self, inputs: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], ...]:
+        total = inputs[1] + inputs[0].mean(dtype=np.float32)
+        return np.full(LEVELS.shape, total[0, 0], np.float32), total
+
+
+def open_session(runner: Runner, *stages: Stage, frames: int = 1) -> NetworkSession:
+    image = ImageSpec(height=4, width=4, batch=frames)
+    chosen = Outcome(candidate=Candidate(variant="v", backend="b"), verdict="chosen", reason="")
+    return NetworkSession(
+        name="levels",
+        input=image,
+        chain=Chain(input=image, stages=stages),
+        host=Chain(input=image.replace(batch=1), stages=stages),
+        runner=runner,
+        task=Depth(),
+        outcomes=(chosen,),
+        remembered=False,
+        states=runner.inputs[1:],
+    )
+
+
+def level(value: int) -> NDArray[np.uint8]:
+    return np.full((4, 4, 3), value, np.uint8)
+
+
+def answers(given: Iterable[NDArray[np.uint8]], *sessions: NetworkSession) -> list[list[float]]:
+    """The level that each session found in each of `given`."""
+    pictures = list(given)
+    samples = Samples(lambda: pictures, where="data.training", description="levels")
+    blending = Depth().blending
+    found = answer_all(sessions, [blending] * len(sessions), samples, "data.training")
+    assert len(found.truths) == len(found.digests) == len(found.times_ms[0])
+    results = [Results(blending=blending, arrays=arrays) for arrays in found.arrays]
+    return [[float(result.values[0, 0]) for result in each] for each in results]
+
+
+def test_every_session_answers_to_every_picture() -> None:
+    found = answers([level(10), level(20)], open_session(Mean()), open_session(Mean()))
+    assert found == [[10, 20], [10, 20]]
+
+
+def test_of_a_clip_its_last_frame_counts_and_the_next_one_begins_anew() -> None:
+    clips = [np.stack([level(1), level(2)]), np.stack([level(5), level(6), level(7)])]
+    assert answers(clips, open_session(Adding())) == [[3, 18]]
+
+
+def test_networks_of_clips_are_given_them_whole() -> None:
+    clips = [np.stack([level(1), level(3)]), np.stack([level(5), level(7)])]
+    assert answers(clips, open_session(Mean(), frames=2)) == [[2, 6]]
+
+
+def test_pictures_for_stages_over_time_are_the_frames_of_one_film() -> None:
+    pictures = [level(value) for value in (10, 20, 30, 40, 50)]
+    every_second = open_session(Mean(), Frames(every=2))
+    assert answers(pictures, every_second) == [[10, 30, 50]]
+
+
+def test_a_picture_that_one_session_drops_is_a_sample_for_none() -> None:
+    pictures = [level(value) for value in (10, 20, 30)]
+    found = answers(pictures, open_session(Mean()), open_session(Mean(), Frames(every=2)))
+    assert found == [[10, 30], [10, 30]]
+
+
+@pytest.mark.parametrize(
+    ("picture", "message"),
+    [
+        (
+            np.zeros((2, 4, 4, 3), np.uint8),
+            "data.training: sample 0: must be a single picture, for networks that take one, got",
+        ),
+        (
+            np.zeros((5, 4, 3), np.uint8),
+            "data.training: sample 0: picture: must have shape (4, 4, 3), got (5, 4, 3)",
+        ),
+    ],
+    ids=["clip", "size"],
+)
+def test_what_a_session_cannot_take_is_a_fault_of_the_data(
+    picture: NDArray[np.uint8], message: str
+) -> None:
+    with pytest.raises(DataError, match=f"^{re.escape(message)}"):
+        answers([picture], open_session(Mean()))
+
+
+def test_single_pictures_are_no_clips() -> None:
+    with pytest.raises(DataError, match=r"^data.training: sample 0: clip: must have shape \(2, H"):
+        answers([level(1)], open_session(Mean(), frames=2))
