@@ -58,7 +58,11 @@ def open_film(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> 
 
 
 def write_film(
-    path: str | os.PathLike[str], *, fps: Fraction | float, overwrite: bool = False
+    path: str | os.PathLike[str],
+    *,
+    fps: Fraction | float,
+    aspect: Fraction = Fraction(1),
+    overwrite: bool = False,
 ) -> "AbstractContextManager[FilmWriter]":
     """A film that appears at `path`, MP4, when the block ends: whole, or not at all.
 
@@ -66,7 +70,8 @@ def write_film(
 
     Args:
         path: where it shall appear. Its directory must exist.
-        fps: how many pictures in a second.
+        fps: how many pictures in a second; at most 240.
+        aspect: how many times as wide as high a pixel is shown.
         overwrite: whether a file that is there already may be replaced.
 
     Raises:
@@ -75,7 +80,7 @@ def write_film(
         BackendUnavailable: PyAV is not installed, or has neither encoder.
     """
     writer: AbstractContextManager[FilmWriter] = _twin("_write").write_film(
-        Path(path), fps=Fraction(fps), overwrite=overwrite
+        Path(path), fps=Fraction(fps), aspect=aspect, overwrite=overwrite
     )
     return writer
 

@@ -13,7 +13,7 @@ from av.video.frame import VideoFrame
 
 from edgeprep.errors import FilmError, ImageTooLarge
 from edgeprep.files import open_regular
-from edgeprep.films._upright import picture_of
+from edgeprep.films._upright import is_turned, picture_of
 from edgeprep.films.frame import FilmFrame
 
 __all__ = ["Film", "open_film"]
@@ -31,6 +31,7 @@ class Film:
         path: of the file.
         fps: how many frames a second, in the mean; None: the film does not say.
         promised_s: how long the film says it is, in seconds; None where it does not.
+        aspect: how many times as wide as high a pixel is, upright; known from the first frame on.
         broken: how many parts could not be decoded so far; their frames are left out.
     """
 
@@ -44,6 +45,7 @@ class Film:
         self._stream.thread_type = "SLICE"
         self.fps: Fraction | None = self._stream.average_rate or self._stream.guessed_rate
         self.promised_s = _promised_s(container, self._stream, self.fps)
+        self.aspect = Fraction(1)
         self.broken = 0
 
     def __iter__(self) -> Iterator[FilmFrame]:
@@ -60,6 +62,8 @@ class Film:
             start_s, length_s = self._times(frame, index)
             if first is None:
                 first = frame, start_s
+                aspect = self._stream.sample_aspect_ratio or Fraction(1)
+                self.aspect = 1 / aspect if is_turned(frame) else aspect
                 self._check_pixels(frame)
             self._check_size(frame, first[0], index)
             time_s = max(start_s - first[1], 0.0)

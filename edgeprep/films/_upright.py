@@ -6,7 +6,7 @@ import numpy as np
 from av import VideoFrame
 from numpy.typing import NDArray
 
-__all__ = ["picture_of"]
+__all__ = ["is_turned", "picture_of"]
 
 Matrix = tuple[int, int, int, int]
 
@@ -31,6 +31,12 @@ def picture_of(frame: VideoFrame) -> NDArray[np.uint8]:
     if a < 0:
         pixels = pixels[:, ::-1]
     return np.ascontiguousarray(pixels)
+
+
+def is_turned(frame: VideoFrame) -> bool:
+    """Whether `frame` is stored on its side."""
+    a, _, _, d = _matrix(frame)
+    return a == d == 0
 
 
 def _matrix(frame: VideoFrame) -> Matrix:

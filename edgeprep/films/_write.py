@@ -35,7 +35,9 @@ class FilmWriter:
         frames: how many there are by now.
     """
 
-    def __init__(self, path: Path, container: OutputContainer, fps: Fraction) -> None:
+    def __init__(
+        self, path: Path, container: OutputContainer, fps: Fraction, aspect: Fraction
+    ) -> None:
         self.frames = 0
         self._path = path
         self._container = container
@@ -43,6 +45,7 @@ class FilmWriter:
         # The numerator of a rate is what its clock ticks in a second.
         most = int(_FINEST / fps) if _encoder() == "mpeg4" else _FINEST
         self._fps = fps.limit_denominator(max(min(most, _FINEST), 1))
+        self._aspect = aspect
         self._stream: Any = None
         self._shape: tuple[int, ...] | None = None
         self._last = -1
@@ -83,6 +86,7 @@ class FilmWriter:
         stream: Any = self._container.add_stream(name, rate=self._fps)
         stream.width, stream.height = width + width % 2, height + height % 2
         stream.pix_fmt = "yuv420p"
+        stream.codec_context.sample_aspect_ratio = self._aspect
         stream.options = _OPTIONS.get(name, {})
         ticks = self._fps.numerator
         # Fine enough to keep the times of a film whose frames come as they like.
@@ -95,13 +99,15 @@ class FilmWriter:
 
 
 @contextmanager
-def write_film(path: Path, *, fps: Fraction, overwrite: bool) -> Iterator[FilmWriter]:
+def write_film(
+    path: Path, *, fps: Fraction, aspect: Fraction, overwrite: bool
+) -> Iterator[FilmWriter]:
     """See `edgeprep.films.write_film`."""
     _encoder()
     with atomic_open(path, overwrite=overwrite) as stream:
         try:
             with av.open(stream, "w", format="mp4") as container:
-                writer = FilmWriter(path, container, fps)
+                writer = FilmWriter(path, container, fps, aspect)
                 yield writer
                 writer.finish()
         except FFmpegError as error:

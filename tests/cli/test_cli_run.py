@@ -226,6 +226,17 @@ def test_pictures_that_would_replace_each_other_are_refused_before_any_work(
     assert not Path("drawn").exists()
 
 
+def test_pictures_of_a_folder_that_differ_by_their_extensions_are_both_drawn(
+    edgeprep: Run, bundle: Path
+) -> None:
+    for name in ("x.jpg", "x.png", "y.png"):
+        Path("photos").mkdir(exist_ok=True)
+        Image.new("RGB", (4, 4), (200, 0, 0)).save(f"photos/{name}")
+    assert edgeprep("run", bundle, "photos", "-o", "drawn").code == 0
+    drawn = {path.name for path in Path("drawn").iterdir()}
+    assert drawn == {"x.jpg.png", "x.png.png", "y.png"}
+
+
 def test_a_picture_is_never_replaced_by_its_own_copy(
     edgeprep: Run, bundle: Path, pictures: Pictures
 ) -> None:

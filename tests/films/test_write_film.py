@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edgeprep.errors import BackendUnavailable, OutputExists, ShapeError, StorageError
-from edgeprep.films import write_film
+from edgeprep.films import open_film, write_film
 
 LEVELS = (20, 60, 100, 140, 180, 220)
 
@@ -146,3 +146,16 @@ def test_rates_that_are_odd_are_written_as_near_as_can_be(
     assert len(pictures) == 6
     # Nobody shows more than 240 pictures a second: it is the clock of a container.
     assert times[5] == pytest.approx(float(5 / min(rate, Fraction(240))), rel=1e-3)
+
+
+def test_pixels_that_are_no_squares_stay_as_wide(tmp_path: Path) -> None:
+    # 720 × 576 of a film that is shown 16:9.
+    wide = Fraction(64, 45)
+    with write_film(tmp_path / "wide.mp4", fps=10, aspect=wide) as film:
+        for level in LEVELS:
+            film.add(plain(level))
+    with av.open(str(tmp_path / "wide.mp4")) as container:
+        assert container.streams.video[0].sample_aspect_ratio == wide
+    with open_film(tmp_path / "wide.mp4") as film:
+        assert len(list(film)) == 6
+        assert film.aspect == wide

@@ -5,7 +5,7 @@ from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from edgeprep.cli.running.answers import Answers, FilmDone, Place, line_of
 from edgeprep.cli.running.followed import Followed
@@ -14,6 +14,9 @@ from edgeprep.errors import InputError, OutputError
 from edgeprep.files import atomic_open
 from edgeprep.films import FilmFrame, open_film, write_film
 from edgeprep.runtime import Session
+
+if TYPE_CHECKING:
+    from edgeprep.films._read import Film
 
 __all__ = ["run_film"]
 
@@ -54,7 +57,7 @@ def run_film(
     followed: Followed[FilmFrame] = Followed(session, path, every)
     with ExitStack() as stack:
         film = stack.enter_context(open_film(path))
-        drawn = _Drawn(stack, session, target, film.fps or _FPS, overwrite=overwrite)
+        drawn = _Drawn(stack, session, target, film, overwrite=overwrite)
         frames = dropped = 0
         try:
             for frame, result in followed.results(film, partial(_time_of, film.fps or _FPS)):
@@ -89,15 +92,16 @@ class _Drawn:
         stack: ExitStack,
         session: Session,
         target: Path | None,
-        fps: Fraction,
+        source: "Film",
         *,
         overwrite: bool,
     ) -> None:
         self._stack = stack
+        self._source = source
         # Overlays and what stands beside a frame say how large a drawn one is; words do not.
         self._is_plain = not session.task.spatial
         self._target = target
-        self._fps = fps
+        self._fps = source.fps or _FPS
         self._overwrite = overwrite
         self._film: Any = None
         self._lines: BinaryIO | None = None
@@ -123,7 +127,12 @@ class _Drawn:
                 atomic_open(lines_of(self._target), overwrite=self._overwrite)
             )
             self._film = self._stack.enter_context(
-                write_film(self._target, fps=self._fps, overwrite=self._overwrite)
+                write_film(
+                    self._target,
+                    fps=self._fps,
+                    aspect=self._source.aspect,
+                    overwrite=self._overwrite,
+                )
             )
         self._film.add(picture, _time_of(self._fps, frame))
         if result is not None:
