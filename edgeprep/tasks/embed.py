@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edgeprep.errors import RecipeError, ShapeError
 from edgeprep.geometry import Frame
-from edgeprep.interfaces import Task
+from edgeprep.interfaces import Blending, Task
 from edgeprep.tensors import TensorSpec
 from edgeprep.truths import TruthKind
 
@@ -43,6 +43,16 @@ class Embed(Task):
     def decode(self, outputs: tuple[NDArray[Any], ...], frame: Frame | None = None) -> "Embedding":
         """The vector."""
         return Embedding(outputs[0][0])
+
+    @property
+    def blending(self) -> Blending:
+        """See `Task.blending`: by the vectors at length 1."""
+        return Blending(
+            kind="values",
+            same={},
+            take=lambda result: (result.vector,),
+            give=lambda arrays: Embedding(arrays[0]),
+        )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
