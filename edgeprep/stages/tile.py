@@ -22,8 +22,9 @@ T = TypeVar("T")
 class Tile(Stage):
     """Cut every picture into tiles, row by row, which go through the network as a batch.
 
-    The network gets all tiles of a picture, `(T, C, height, width)`, and has to make one answer of
-    them: a task refuses T. Where it makes a picture of each, it ends with the inverse,
+    The network gets all tiles of a picture, `(T, C, height, width)`. The task `detect` takes the
+    outputs of each, `(T, …)`; for all others the network has to make one answer of them. Where it
+    makes a picture of each, it ends with the inverse,
     `untile(TorchPrimitives(), tiles, Tile(size=…), ImageSpec(height=…, width=…))` of
     edgeprep.stages.tile and edgeprep.stages.primitives.torch, with channels last.
 
