@@ -3,6 +3,7 @@
 import json
 import signal
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,11 @@ import av
 import numpy as np
 import pytest
 
+from edgeprep.cli.running.films import _time_of
 from edgeprep.cli.stopping import Stopped
+from edgeprep.films import FilmFrame
 from edgeprep.marks import color_of
+from edgeprep.runtime import Session
 
 Run = Callable[..., Any]
 Make = Callable[..., Path]
@@ -199,8 +203,6 @@ def test_a_film_that_is_stopped_leaves_nothing_behind(
 def test_a_stream_that_drops_frames_says_how_many(
     edgeprep: Run, make_bundle: Callable[..., Path], film: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from edgeprep.runtime import Session
-
     follow = Session.stream
 
     def every_other(self: Session, pictures: Any, **options: Any) -> Any:
@@ -226,8 +228,6 @@ def test_a_stream_that_drops_frames_says_how_many(
 def test_frames_before_the_first_result_are_in_the_film(
     edgeprep: Run, bundle: Path, film: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from edgeprep.runtime import Session
-
     follow = Session.stream
 
     def late(self: Session, pictures: Any, **options: Any) -> Any:
@@ -258,3 +258,38 @@ def test_without_pyav_nothing_is_measured(
     assert ended.stderr == (
         "edgeprep: reading films needs PyAV, which is not installed; pip install edgeprep[video]\n"
     )
+
+
+def test_frames_have_their_own_times_and_not_those_that_rounding_makes() -> None:
+    picture = np.zeros((2, 2, 3), np.uint8)
+    # Matroska stores milliseconds.
+    assert _time_of(Fraction(30), FilmFrame(3, 0.101, picture)) == 0.1
+    # Of a film whose frames come as they like.
+    assert _time_of(Fraction(30), FilmFrame(3, 2.0, picture)) == 2.0
+
+
+def test_stages_over_time_go_by_the_times_of_a_film(
+    edgeprep: Run, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = [0.0, 0.1, 2.0, 2.1]
+    with av.open("film.mp4", "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
+        for place in times:
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), RED, np.uint8), format="rgb24")
+            frame.pts = round(10 * place)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    seen: list[float] = []
+    follow = Session.stream
+
+    def watched(self: Session, pictures: Any, *, clock: Any, **options: Any) -> Any:
+        def timed() -> float:
+            seen.append(clock())
+            return seen[-1]
+
+        return follow(self, pictures, clock=timed, **options)
+
+    monkeypatch.setattr(Session, "stream", watched)
+    assert edgeprep("run", bundle, "film.mp4").code == 0
+    assert seen == pytest.approx(times, abs=1e-3)

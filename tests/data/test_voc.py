@@ -334,3 +334,33 @@ def test_a_colour_that_is_not_of_the_kit(
         "data.training.masks: 000001.png, row 1, column 1: must be a colour that stands for"
         " a value, got (0, 0, 8); 'mask-folder' reads colours that classes name"
     )
+
+
+def test_pictures_without_a_mask_take_part_in_a_split(
+    open_data: OpenData, masked: object, draw: Draw, tmp_path: Path
+) -> None:
+    # Else the sides would be others where masks are asked for, and share pictures.
+    mask = tmp_path / "VOC2007" / "SegmentationClass" / "000001.png"
+    for number in range(3, 40):
+        draw(f"VOC2007/JPEGImages/{number:06}.jpg", 2, 3, level=6 * number)
+        if number % 3 == 0:
+            mask.with_name(f"{number:06}.png").write_bytes(mask.read_bytes())
+    keys = {**TABLE, "held_out": 0.3}
+    labels = ("background", "person", "cat")
+    training = {picture.tobytes() for picture, _ in open_data(**keys, split="training")}
+    held = {
+        picture.tobytes() for picture, _ in open_data("mask", labels, **keys, split="validation")
+    }
+    assert held
+    assert not held & training
+
+
+def test_a_list_may_not_name_a_picture_without_a_mask(
+    refuse: Callable[..., str], masked: object, tmp_path: Path
+) -> None:
+    (tmp_path / "list.txt").write_text("000001\n000002\n")
+    labels = ("background", "person", "cat")
+    assert refuse("mask", labels, **TABLE, listed_in="list.txt") == (
+        "data.training.listed_in: list.txt:2: must name a picture of the data, got '000002';"
+        " did you mean '000001'?"
+    )
