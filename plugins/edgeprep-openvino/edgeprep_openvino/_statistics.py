@@ -137,8 +137,8 @@ def count(
     observed = network.clone()
     nodes = {node.friendly_name: node for node in observed.get_ops()}
     wanted = list(values)
-    observed.add_outputs([nodes[name].output(port) for name, port in wanted])
-    first = len(network.outputs)
+    # What is an output anyway, as new states are, is not added again.
+    ports = observed.add_outputs([nodes[name].output(port) for name, port in wanted])
     request = (
         ov.Core()
         .compile_model(observed, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
@@ -147,8 +147,8 @@ def count(
     histograms = {value: Histogram() for value in wanted}
     for sample in samples:
         request.infer(list(sample))
-        for index, histogram in enumerate(histograms.values(), first):
-            histogram.add(request.get_output_tensor(index).data)
+        for port, histogram in zip(ports, histograms.values(), strict=True):
+            histogram.add(request.get_tensor(port).data)
     return histograms
 
 
