@@ -10,6 +10,8 @@ __all__ = ["IDENTITY", "Affine", "Frame"]
 
 Row = tuple[float, float, float]
 
+# In pixels.
+_ROUNDING = 1e-6
 # Where a box has the x and y of its corners.
 _CORNERS = [[0, 1], [0, 3], [2, 1], [2, 3]]
 
@@ -100,6 +102,14 @@ class Frame(Struct, frozen=True):
         """Whether its pixels are as large as the network's, however moved, mirrored or turned."""
         rows = (self.back[0].x, self.back[0].y)
         return all(abs(x) + abs(y) == 1.0 for x, y, _ in rows)
+
+    @property
+    def is_within(self) -> bool:
+        """Whether the network sees nothing that is beyond this picture."""
+        height, width = self.seen
+        reached = self.back[0].boxes([0, 0, width, height])
+        beyond = (-reached[:2]).max(), (reached[2:] - self._limits[:2]).max()
+        return bool(max(beyond) <= _ROUNDING)
 
     def boxes(self, boxes: ArrayLike, number: int = 0) -> NDArray[float64]:
         """Boxes of the network's picture `number` in this one, cut at its border.

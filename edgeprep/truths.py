@@ -160,8 +160,11 @@ class Picture:
 
     levels: NDArray[np.uint8]
 
-    def seen(self, frame: Frame) -> NDArray[np.uint8]:
-        """The same part of it, at the same scale, pixel by pixel; 0 outside.
+    def seen(self, frame: Frame) -> NDArray[Any]:
+        """The same part of it, at the same scale, pixel by pixel: uint8.
+
+        Where the network looks beyond the picture, as at what is filled up, it is of the same
+        levels in float32, and NaN outside.
 
         Raises:
             RecipeError: the network's picture is larger or smaller than that part. Interpolated
@@ -177,7 +180,9 @@ class Picture:
                 f"preprocess, augment: {rule}, got one that is resized by {across:.4g} and "
                 f"{down:.4g}; leave out what resizes"
             )
-        return _nearest(self.levels, frame, 0)
+        if frame.is_within:
+            return _nearest(self.levels, frame, 0)
+        return _nearest(self.levels.astype(np.float32), frame, np.nan)
 
 
 Truth: TypeAlias = int | Classes | Boxes | Mask | Map | Picture

@@ -18,9 +18,8 @@ from edgeprep.runtime.memory import answer
 from edgeprep.schema.foreign import name_fault
 from edgeprep.stages.chain import Chain
 from edgeprep.tensors import TensorSpec
-from edgeprep.train.outputs import flatten_outputs
 
-__all__ = ["NetworkSource", "flatten_outputs"]
+__all__ = ["NetworkSource"]
 
 
 class NetworkSource(Source):

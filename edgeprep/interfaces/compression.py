@@ -59,7 +59,8 @@ class Objective(ABC):
                 `(N,)`, int64; several classes `(N, classes)`, float32; boxes `(N, objects, 5)`,
                 float32, where rows of class -1 fill up, and what is in those of class -2 counts for
                 nothing; masks `(N, H, W)`, uint8; maps, float32;
-                pictures `(N, H, W, C)`, uint8. None where the training data have none.
+                pictures `(N, H, W, C)`, uint8, or float32 with NaN where they are not known. None
+                where the training data have none.
         """
 
     def modules(self) -> "tuple[torch.nn.Module, ...]":

@@ -40,7 +40,8 @@ class TrainTable:
         step_factor: see `schedule`.
         warmup_epochs: so long the learning rate rises evenly from 0; it may be part of an epoch.
         clip_norm: the largest norm of all gradients together; absent: any.
-        label_smoothing: the share of a label that is given to all classes alike, in 0..1.
+        label_smoothing: the share of a label that is given to all classes alike, in 0..1; where
+            each class is there or not, as of a sigmoid, to both alike.
         ema: the weight of the past in an exponential moving average of the weights, such as 0.999,
             which is then what is scored and kept; absent: the weights themselves.
         patience: after so many epochs without a better score on the validation data, training

@@ -110,6 +110,12 @@ def _named(given: tuple[TensorSpec, ...], states: Sequence[TensorSpec]) -> tuple
         if (got.shape, got.dtype) != (state.shape, state.dtype):
             rule = f"the network must return {state.name!r} anew as {state.dtype} {state.shape}"
             raise RecipeError(f"model.state[{index}]: {rule}, got {got.dtype} {got.shape}")
+    # In graphs, states are beside answers.
+    taken = {answer.name for answer in answers}
+    for index, state in enumerate(states):
+        if clash := sorted(taken & {state.name, f"next_{state.name}"}):
+            rule = f"must leave {clash[0]!r} to the output that the network calls so"
+            raise RecipeError(f"model.state[{index}].name: {rule}, got {state.name!r}")
     # A network with one answer names it as one without states does.
     first = [msgspec.structs.replace(answers[0], name="output")] if _is_plain(answers) else answers
     named = [

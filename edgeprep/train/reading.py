@@ -1,9 +1,15 @@
 """All data of a training, read before it begins."""
 
+from collections.abc import Sequence
+
+import numpy as np
+
 from edgeprep.data import Progress, warn
+from edgeprep.errors import DataError
 from edgeprep.schema import name_first
 from edgeprep.train.data import TrainingData
 from edgeprep.train.overlap import overlaps
+from edgeprep.truths import IGNORED, Boxes, Map, Mask, Truth
 
 __all__ = ["read_data"]
 
@@ -22,6 +28,7 @@ def read_data(data: TrainingData, progress: Progress) -> tuple[str, ...]:
         StorageError: they cannot be written to temporary files.
     """
     with progress("read the training data") as done:
+        _check_told(data.supply.labels, data.training.where)
         digests = {data.training.where: data.supply.digests}
         line = f"{len(data.supply)} pictures to learn from"
         left_out = {data.training.where: data.supply.skipped}
@@ -41,3 +48,25 @@ def read_data(data: TrainingData, progress: Progress) -> tuple[str, ...]:
     for warning in data.tested.untold(warnings):
         warn(progress, warning)
     return warnings
+
+
+def _check_told(labels: Sequence[Truth | None], where: str) -> None:
+    """Refuse labels of which none says anything: the loss would move nothing."""
+    if any(map(_tells, labels)):
+        return
+    kinds: dict[type, str] = {Boxes: "objects", Mask: "pixels of a class", Map: "known pixels"}
+    what = next((kinds[type(label)] for label in labels if type(label) in kinds), None)
+    if what is not None:
+        rule = f"must have {what} to learn from"
+        raise DataError(f"{where}: {rule}, got none in {len(labels)} pictures")
+
+
+def _tells(label: Truth | None) -> bool:
+    match label:
+        case Boxes():
+            return not label.crowd.all()
+        case Mask():
+            return bool((label.classes != IGNORED).any())
+        case Map():
+            return bool(np.isfinite(label.values).any())
+    return True

@@ -26,10 +26,14 @@ class PictureError(Objective):
         task: says what the outputs are.
         settings: `[train]`.
 
+    Raises:
+        RecipeError: labels are to be smoothed, of which there are none.
+
     Source: torch.nn.functional.smooth_l1_loss.
     """
 
     def __init__(self, task: Restore, settings: TrainTable) -> None:
+        _refuse_smoothing(task, settings)
         self._task = task
 
     def loss(
@@ -46,7 +50,12 @@ class PictureError(Objective):
         black, white = self._task.range
         found = (output.float() - black) / (white - black)
         _need_size(found, wanted, self._task)
-        return functional.smooth_l1_loss(found, wanted, beta=_SMALL)
+        # NOTE: beyond the picture that came in, it is not known what is to become of it.
+        known = wanted.isfinite()
+        errors = functional.smooth_l1_loss(
+            found, wanted.nan_to_num(0.0), beta=_SMALL, reduction="none"
+        )
+        return (errors * known).sum() / known.sum().clamp_min(1)
 
     def imitation(
         self,
@@ -54,8 +63,12 @@ class PictureError(Objective):
         wanted: tuple[torch.Tensor, ...],
         temperature: float,
     ) -> torch.Tensor:
-        """See `Objective.imitation`: the mean difference; pictures have no temperature."""
-        return functional.l1_loss(outputs[0], wanted[0])
+        """See `Objective.imitation`: the mean difference; pictures have no temperature.
+
+        Raises:
+            RecipeError: the two are not of one shape.
+        """
+        return _difference(outputs[0], wanted[0])
 
 
 class MapError(Objective):
@@ -65,10 +78,14 @@ class MapError(Objective):
         task: says what the outputs are.
         settings: `[train]`.
 
+    Raises:
+        RecipeError: labels are to be smoothed, of which there are none.
+
     Source: torch.nn.functional.l1_loss.
     """
 
     def __init__(self, task: Depth, settings: TrainTable) -> None:
+        _refuse_smoothing(task, settings)
         self._task = task
 
     def loss(
@@ -95,8 +112,12 @@ class MapError(Objective):
         wanted: tuple[torch.Tensor, ...],
         temperature: float,
     ) -> torch.Tensor:
-        """See `Objective.imitation`: the mean difference; maps have no temperature."""
-        return functional.l1_loss(outputs[0], wanted[0])
+        """See `Objective.imitation`: the mean difference; maps have no temperature.
+
+        Raises:
+            RecipeError: the two are not of one shape.
+        """
+        return _difference(outputs[0], wanted[0])
 
 
 def _need(labels: torch.Tensor | None, task: Task, what: str) -> torch.Tensor:
@@ -114,3 +135,17 @@ def _need_size(found: torch.Tensor, wanted: torch.Tensor, task: Restore) -> None
             f"task.scale: pictures to become must be as the output, {tuple(found.shape[1:])}, "
             f"got {tuple(wanted.shape[1:])} where scale is {task.scale}"
         )
+
+
+def _difference(ours: torch.Tensor, theirs: torch.Tensor) -> torch.Tensor:
+    """The mean difference from what a teacher answers."""
+    if ours.shape != theirs.shape:
+        rule = f"must have output 0 of shape {tuple(ours.shape)}, as the network has"
+        raise RecipeError(f"distil.teacher: {rule}, got {tuple(theirs.shape)}")
+    return functional.l1_loss(ours, theirs)
+
+
+def _refuse_smoothing(task: Task, settings: TrainTable) -> None:
+    if settings.label_smoothing:
+        rule = f"must be absent for task {task.name!r}, which has no classes"
+        raise RecipeError(f"train.label_smoothing: {rule}, got {settings.label_smoothing}")

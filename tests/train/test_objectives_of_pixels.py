@@ -96,6 +96,54 @@ def test_pictures_are_held_to_those_they_become():
     assert loss(wide, [[[[1.0, -1.0]]]], labels) == 0.0
 
 
+def test_pictures_are_held_to_what_is_known_of_them():
+    objective = PictureError(Restore(), SETTINGS)
+    wanted = torch.full((1, 1, 3, 3), math.nan)
+    wanted[0, 0, 0] = 255.0
+    small = 1 / 255 / 2
+    output = torch.tensor([[[[0.5, 0.0, 9.0]]] * 3]).reshape(1, 3, 1, 3).requires_grad_()
+    value = objective.loss(lambda _: output, INPUTS, wanted)
+    value.backward()
+    # Of a difference, half a level is taken: see smooth_l1_loss.
+    assert float(value.detach()) == pytest.approx(0.5 - small)
+    assert output.grad[..., 1:].count_nonzero() == 0
+    nothing = torch.full((1, 1, 3, 3), math.nan)
+    assert loss(objective, output.detach(), nothing) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("objective", "task"), [(PictureError, Restore()), (MapError, Depth())], ids=["picture", "map"]
+)
+def test_what_has_no_classes_has_no_labels_to_smooth(objective, task):
+    message = (
+        rf"^train\.label_smoothing: must be absent for task '{task.name}', which has no classes, "
+        r"got 0\.3$"
+    )
+    with pytest.raises(RecipeError, match=message):
+        objective(task, TrainTable(epochs=1, label_smoothing=0.3))
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [PictureError(Restore(), SETTINGS), MapError(Depth(), SETTINGS)],
+    ids=["picture", "map"],
+)
+def test_answers_of_another_shape_are_not_imitated(objective):
+    message = (
+        r"^distil\.teacher: must have output 0 of shape \(1, 3, 8, 8\), as the network has, "
+        r"got \(1, 1, 8, 8\)$"
+    )
+    with pytest.raises(RecipeError, match=message):
+        objective.imitation((torch.zeros(1, 3, 8, 8),), (torch.zeros(1, 1, 8, 8),), 1.0)
+
+
+def test_pixels_that_are_wrong_and_sure_of_it_are_learned_from():
+    objective = PixelCrossEntropy(Segment(labels=("a", "b"), scores="none"), SETTINGS)
+    maps = torch.tensor([[[[0.0]], [[1.0]]]], requires_grad=True)
+    objective.loss(lambda _: maps, INPUTS, torch.zeros(1, 1, 1, dtype=torch.uint8)).backward()
+    assert maps.grad[0, 0, 0, 0] < 0
+
+
 def test_pictures_of_another_size_are_refused():
     labels = torch.zeros((1, 2, 2, 3), dtype=torch.uint8)
     with pytest.raises(RecipeError) as caught:  # noqa: PT011 -- the whole message is compared

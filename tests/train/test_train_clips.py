@@ -15,6 +15,7 @@ from edgeprep.stages.chain import Chain
 from edgeprep.stages.random.flip import RandomFlip
 from edgeprep.tensors import ImageSpec, TensorSpec
 from edgeprep.train import Augment, train_recipe
+from edgeprep.train.outputs import trace_outputs
 from edgeprep.train.scoring import answers
 from edgeprep.train.unroll import through, unrolled
 from edgeprep.train.variation import Variation
@@ -263,6 +264,22 @@ def test_clips_of_one_batch_are_of_one_length(
     assert str(caught.value) == (
         "data.training: clips of one batch must have the same number of frames, got 3 and 4; "
         "let the reader cut them, or set train.batch = 1"
+    )
+
+
+@pytest.mark.parametrize("taken", ["hidden", "next_hidden"])
+def test_a_state_has_no_name_of_an_output(taken: str) -> None:
+    class Named(torch.nn.Module):
+        def forward(self, x: torch.Tensor, state: torch.Tensor) -> dict[str, torch.Tensor]:
+            return {taken: x.mean((1, 2, 3)), "new": state}
+
+    picture = TensorSpec(name="preprocessed", shape=(1, 3, 2, 2), dtype="float32")
+    hidden = TensorSpec(name="hidden", shape=(1, 4), dtype="float32")
+    with pytest.raises(RecipeError) as caught:  # noqa: PT011 -- whole message
+        trace_outputs(Named(), picture, (hidden,))
+    assert str(caught.value) == (
+        f"model.state[0].name: must leave {taken!r} to the output that the network calls so, "
+        "got 'hidden'"
     )
 
 

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -11,6 +12,7 @@ from edgeprep.tasks.box_head import BoxColumns, ScoreColumns
 from edgeprep.tasks.detect import Detect, Suppression
 from edgeprep.tasks.priors import Priors
 from edgeprep.tensors import TensorSpec
+from edgeprep.train.box_outputs import corners_of
 from edgeprep.train.detection import DetectionLoss
 from edgeprep.train.unroll import unrolled
 from edgeprep.truths import Boxes
@@ -167,3 +169,44 @@ def test_more_candidates_than_are_paired_keep_their_order():
     shifted = answers(places[1:] + places[:1], scores[1:] + scores[:1])
     # What is left over at the end is alike in all but its place.
     assert float(objective.imitation(shifted, teacher, 1.0)) < 0.3
+
+
+HALVES = torch.tensor([[0.5, 0.25, 0.5, 0.5]])
+BY_HAND = {
+    # Of a picture of 32 × 48: y 16 and x 12, 16 high and 24 wide.
+    "centre and size, y first, as shares": (
+        BoxColumns(form="center-size", order="yx", unit="relative"),
+        HALVES,
+        [[0.0, 8.0, 24.0, 24.0]],
+    ),
+    # The scales 1, 2, 0.5 and 1: 0.5 and 0.5, then 0.25 and 0.5.
+    "corners, as shares and scaled": (
+        BoxColumns(unit="relative", scale=(1.0, 2.0, 0.5, 1.0)),
+        HALVES,
+        [[24.0, 16.0, 12.0, 16.0]],
+    ),
+    # From a box of 8 × 4 around (10, 20): moved by half of 8 and a quarter of 4, twice as wide and
+    # three times as high.
+    "deltas": (
+        BoxColumns(form="deltas", priors=Priors(strides=(16,))),
+        torch.tensor([[0.5, 0.25, math.log(2), math.log(3)]]),
+        [[14.0 - 8, 21.0 - 6, 14.0 + 8, 21.0 + 6]],
+    ),
+    # As high as can be: e to the 16th.
+    "wild deltas": (
+        BoxColumns(form="deltas", priors=Priors(strides=(16,))),
+        torch.tensor([[0.0, 0.0, 0.0, 1000.0]]),
+        [[6.0, 20 - 2 * math.exp(16), 14.0, 20 + 2 * math.exp(16)]],
+    ),
+}
+
+
+@pytest.mark.parametrize(("columns", "values", "expected"), BY_HAND.values(), ids=BY_HAND)
+def test_boxes_by_hand(columns, values, expected):
+    starts = torch.tensor([[10.0, 20.0, 8.0, 4.0, 16.0, 16.0]])
+    found = corners_of(values, columns, (32, 48), starts if columns.priors else None)
+    torch.testing.assert_close(found, torch.tensor(expected))
+    # What is taught and what is found later are the same.
+    if columns.priors is None:
+        again = columns.corners(values.numpy(), np.arange(1), (32, 48))
+        torch.testing.assert_close(torch.from_numpy(again), torch.tensor(expected))

@@ -99,6 +99,18 @@ def test_pictures_to_become_are_not_resized():
     assert as_seen(Picture(stripes), crop)[:, :, 0].tolist() == [[255] * 3, [0] * 3]
 
 
+def test_what_a_picture_is_to_become_is_not_known_beyond_its_border():
+    # As where two columns are filled up to the left, and one row is cut off at the top.
+    beyond = Frame(4, 6, (3, 8), (Affine.scaled(1.0, 1.0, -2.0, 1.0),))
+    levels = np.stack([GRID] * 3, axis=-1)
+    seen = as_seen(Picture(levels), beyond)
+    assert seen.dtype == np.float32
+    assert np.isnan(seen[:, :2]).all()
+    assert (seen[:, 2:] == levels[1:]).all()
+    within = Frame(4, 6, (3, 4), (Affine.scaled(1.0, 1.0, 2.0, 1.0),))
+    assert as_seen(Picture(levels), within).dtype == np.uint8
+
+
 def test_contents_differ_where_truths_do():
     truths = [
         None,
