@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from edgeprep.errors import ShapeError
 from edgeprep.geometry import Frame
 from edgeprep.interfaces import Blending, Task
+from edgeprep.tasks.activation import sigmoid, softmax
 from edgeprep.tasks.box_head import BoxColumns, Columns, ScoreColumns
 from edgeprep.tasks.box_values import Parts, Values, check_apart, check_layout
 from edgeprep.tasks.classify import check_labels
 from edgeprep.tasks.detections import Detection, Detections
+from edgeprep.tasks.placed import need_frame
 from edgeprep.tasks.suppression import suppress, suppress_softly
 from edgeprep.tensors import TensorSpec
 from edgeprep.truths import TruthKind
@@ -136,8 +138,7 @@ class Detect(Task):
             ShapeError: there are not as many candidates as priors: the network sees pictures of
                 another size; or not the outputs of as many pictures as preprocessing makes of one.
         """
-        if frame is None:
-            raise ShapeError("frame: task 'detect' must know where the network looks, got None")
+        frame = need_frame(frame, self.name)
         pictures = len(outputs[self.boxes.outputs[0]])
         if pictures != len(frame.back):
             rule = "must be of as many pictures as preprocessing makes of one"
@@ -267,12 +268,8 @@ def _scores(values: NDArray[np.float32], columns: ScoreColumns) -> NDArray[np.fl
 
 def _activate(values: NDArray[np.float32], how: str) -> NDArray[np.float32]:
     if how == "sigmoid":
-        # The same function as 1 / (1 + exp(-x)), without its overflow.
-        return np.asarray(0.5 * (1.0 + np.tanh(0.5 * values)))
-    if how == "softmax":
-        powers = np.exp(values - values.max(axis=1, keepdims=True))
-        return np.asarray(powers / powers.sum(axis=1, keepdims=True))
-    return values
+        return sigmoid(values)
+    return softmax(values, axis=1) if how == "softmax" else values
 
 
 def _may_reach(values: Values, columns: ScoreColumns, least: float) -> NDArray[np.bool_]:
