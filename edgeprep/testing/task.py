@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgeprep.errors import PluginError, RecipeError, ShapeError
 from edgeprep.geometry import Affine, Frame
-from edgeprep.interfaces import Objective, Task
+from edgeprep.interfaces import BlendKind, Objective, Task
 from edgeprep.marks import Mark, Overlay
 from edgeprep.metrics import check_metrics
 from edgeprep.registry.offers import in_one_line
@@ -64,6 +64,7 @@ def check_task(
         _check_places(task, outputs, frame, said, what)
     _check_marks(first, frame, what)
     _check_tiling(task, outputs, what)
+    _check_blending(task, first, what)
 
 
 def _specs(outputs: Mapping[str, NDArray[Any]]) -> tuple[TensorSpec, ...]:
@@ -160,6 +161,24 @@ def _check_places(
             f"{what}: results must lie in the picture that came in, got the same for one that is "
             f"{kind}",
         )
+
+
+def _check_blending(task: Task, result: Any, what: str) -> None:
+    """Results are taken apart and made again in ensembles."""
+    blending = task.blending
+    if blending is None:
+        return
+    kinds = get_args(BlendKind)
+    known = ", ".join(map(repr, kinds))
+    rule = f"{what}: kind of its blending must be among {known}"
+    require(blending.kind in kinds, f"{rule}, got {blending.kind!r}")
+    with forbid_errors(f"{what}: its blending must take a result apart and make it again"):
+        again = blending.give(blending.take(result))
+    require(
+        type(again) is type(result),
+        f"{what}: its blending must give results like decode(), of {type(result).__name__!r}, "
+        f"got {type(again).__name__!r}",
+    )
 
 
 def _check_marks(result: Any, frame: Frame | None, what: str) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from edgeprep.errors import RecipeError, ShapeError
 from edgeprep.geometry import Frame
-from edgeprep.interfaces import Task, Tiling
+from edgeprep.interfaces import Blending, Task, Tiling
 from edgeprep.marks import Overlay
 from edgeprep.registry import Registry
 from edgeprep.tasks.classify import Classify
@@ -255,7 +255,51 @@ class TilesOfNumbers(Fine):
 
 TO_JSON = "a result must have a to_json() that gives what JSON can hold"
 
+
+@dataclass(frozen=True, kw_only=True)
+class Joined(Fine):
+    """Its results can be joined."""
+
+    kind: str = "values"
+
+    @property
+    def blending(self):
+        return Blending(kind=self.kind, same={}, take=self._taken, give=self._given)
+
+    def _taken(self, result):
+        return (np.array([result.largest]),)
+
+    def _given(self, arrays):
+        return Answer(float(arrays[0][0]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class JoinsNumbers(Joined):
+    def _given(self, arrays):
+        return float(arrays[0][0])
+
+
+@dataclass(frozen=True, kw_only=True)
+class CannotBeTakenApart(Joined):
+    def _taken(self, result):
+        return (result.scores,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class JoinsAnotherKind(Joined):
+    kind: str = "words"
+
+
 BROKEN = {
+    JoinsNumbers: "its blending must give results like decode(), of 'Answer', got 'float'",
+    CannotBeTakenApart: (
+        "its blending must take a result apart and make it again, got AttributeError: 'Answer' "
+        "object has no attribute 'scores'"
+    ),
+    JoinsAnotherKind: (
+        "kind of its blending must be among 'class', 'classes', 'pixels', 'values', 'boxes', "
+        "got 'words'"
+    ),
     RefusesAll: (
         "check_outputs() must accept what is decoded here, "
         "got edgeprep.errors.RecipeError: task: 'broken' needs other outputs"
@@ -338,6 +382,7 @@ def test_a_task_that_does_not_equal_itself_read_back_is_found():
 def test_the_task_that_they_are_made_from_is_fine():
     check_task(Fine(), SCORES)
     check_task(Placed(), SCORES)
+    check_task(Joined(), SCORES)
 
 
 def test_numbers_that_json_cannot_hold_are_found():
