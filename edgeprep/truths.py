@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from edgeprep.errors import RecipeError, ShapeError
+from edgeprep.errors import PluginError, RecipeError, ShapeError
 from edgeprep.geometry import Frame
 
 __all__ = [
@@ -45,8 +45,8 @@ class Classes:
 
     present: NDArray[np.bool_]
 
-    def seen(self, frame: Frame) -> NDArray[np.float32]:
-        """`(classes,)`, 1 for those that are there and 0 for the others."""
+    def seen(self, frame: Frame | None = None) -> NDArray[np.float32]:
+        """`(classes,)`, 1 for those that are there and 0 for the others, wherever that is."""
         return self.present.astype(np.float32)
 
 
@@ -201,10 +201,18 @@ def as_seen(truth: Truth, frame: Frame | None) -> NDArray[Any]:
 
     Args:
         truth: of a sample.
-        frame: where the network's picture lies; None where truths are numbers of classes.
+        frame: where the network's picture lies; None where truths do not lie in pictures.
+
+    Raises:
+        PluginError: they do, and the task does not say so.
     """
-    if isinstance(truth, int) or frame is None:
+    if isinstance(truth, int):
         return np.asarray(truth, np.int64)
+    if isinstance(truth, Classes):
+        return truth.seen(frame)
+    if frame is None:
+        rule = "a task whose truths lie in pictures must be spatial"
+        raise PluginError(f"task: {rule}, got one that is not, and {type(truth).__name__}")
     return truth.seen(frame)
 
 

@@ -24,6 +24,10 @@ def cells():
 
 def maps(count):
     return torch.nn.Conv2d(3, count, 1)
+
+
+def classes():
+    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(192, 2))
 """
 DATA = """
 import numpy as np
@@ -47,7 +51,11 @@ def depth(told):
     return np.full((8, 8), 2 if told else np.nan, np.float32)
 
 
-LABELS = {"boxes": boxes, "mask": mask, "depth": depth}
+def several(told):
+    return [0, 1] if told else [1]
+
+
+LABELS = {"boxes": boxes, "mask": mask, "depth": depth, "several": several}
 """
 RECIPE = """
 name = "mute"
@@ -77,6 +85,7 @@ KINDS = {
         'use = "segment"\nlabels = ["a", "b"]',
     ),
     "depth": ('factory = "model:maps"\narguments = { count = 1 }', 'use = "depth"'),
+    "several": ('factory = "model:classes"', 'use = "multilabel"\nlabels = ["a", "b"]'),
 }
 WHAT = {"boxes": "objects", "mask": "pixels of a class", "depth": "known pixels"}
 
@@ -95,7 +104,7 @@ def write(tmp_path):
     return write
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", WHAT)
 def test_data_that_say_nothing_are_refused(kind, write, tmp_path):
     message = rf"^data\.training: must have {WHAT[kind]} to learn from, got none in 4 pictures$"
     with pytest.raises(DataError, match=message):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from edgeprep.errors import RecipeError, ShapeError
+from edgeprep.errors import PluginError, RecipeError, ShapeError
 from edgeprep.geometry import IDENTITY, Affine, Frame
 from edgeprep.truths import Boxes, Classes, Map, Mask, Picture, as_seen, content_of
 
@@ -24,6 +24,18 @@ def test_numbers_of_classes_stay_what_they_are():
 def test_several_classes_are_one_number_each():
     seen = as_seen(Classes(np.array([True, False])), HALF)
     assert (seen.tolist(), seen.dtype) == ([1.0, 0.0], np.float32)
+
+
+def test_several_classes_lie_nowhere():
+    assert as_seen(Classes(np.array([True, False])), None).tolist() == [1.0, 0.0]
+
+
+def test_what_lies_in_a_picture_is_of_a_spatial_task():
+    message = (
+        "^task: a task whose truths lie in pictures must be spatial, got one that is not, and Mask$"
+    )
+    with pytest.raises(PluginError, match=message):
+        as_seen(Mask(GRID), None)
 
 
 def test_boxes_are_moved_and_cut():
