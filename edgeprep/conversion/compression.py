@@ -117,8 +117,8 @@ class Compression:
         # that only `forward` reads.
         with suppress(CheckpointError, RecipeError):
             rebuilt = load_compressed(deepcopy(self.loaded), path).eval()
-            answers = [self.wrap(one).answer(self.image) for one in (rebuilt, network)]
-            if repr(rebuilt) == repr(network) and relative_error(*answers) < _SAME:
+            ours, theirs = (self.wrap(one).answer(self.image) for one in (rebuilt, network))
+            if repr(rebuilt) == repr(network) and relative_error(ours, theirs) < _SAME:
                 keep_only(path, path.with_name(_WARNINGS))
                 return
         path.unlink()

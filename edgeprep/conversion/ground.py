@@ -61,7 +61,7 @@ class Ground:
             inputs = [(self.held_out.feed(index),) for index in _spread(self.held_out.feeds)]
         expected = [source.run(*feed) for feed in inputs]
         answers = len(source.answers)
-        check_oracle([outputs[:answers] for outputs in expected], source.answers)
+        check_oracle([outputs[:answers] for outputs in expected], source.answers, self.scorer.task)
         return Oracle(
             inputs=inputs,
             expected=expected,

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from edgeprep.bundle import Parity
 from edgeprep.errors import ParityError
-from edgeprep.interfaces import Precision, Runner
-from edgeprep.runtime.golden import relative_error
+from edgeprep.interfaces import CALIBRATED, Precision, Runner, Task
+from edgeprep.runtime.golden import worst_part
 from edgeprep.runtime.memory import answer
 from edgeprep.runtime.outputs import all_finite
 from edgeprep.tensors import TensorSpec
@@ -74,16 +74,17 @@ def check_finite(outputs: Sequence[Outputs]) -> None:
         )
 
 
-def check_oracle(expected: Sequence[Outputs], outputs: Sequence[TensorSpec]) -> None:
+def check_oracle(expected: Sequence[Outputs], outputs: Sequence[TensorSpec], task: Task) -> None:
     """Refuse reference outputs that almost any network would match.
 
     Args:
         expected: the source's outputs, one tuple a sample.
         outputs: their types; messages name them.
+        task: says what of them has a magnitude of its own.
 
     Raises:
-        ParityError: an output is not finite, next to nothing, or the same for all samples; or
-            there is but one sample.
+        ParityError: an output, or a part of it, is not finite, next to nothing, or the same for
+            all samples; or there is but one sample.
     """
     if len(expected) < 2:
         raise ParityError(
@@ -91,26 +92,34 @@ def check_oracle(expected: Sequence[Outputs], outputs: Sequence[TensorSpec]) -> 
             "from one it cannot be seen whether the network sees its input"
         )
     for spec, samples in zip(outputs, zip(*expected, strict=True), strict=True):
-        where = f"parity: source output {spec.name!r}"
-        output = np.stack(samples).astype(np.float64)
-        largest = float(np.max(np.abs(output)))
-        variation = float(np.max(np.ptp(output, axis=0)))
-        if not np.isfinite(largest):
-            raise ParityError(
-                f"{where} must be finite, got NaN or infinity; "
-                "check the weights and the preprocessing"
-            )
-        if largest < _SMALLEST_OUTPUT:
-            raise ParityError(
-                f"{where} must reach {_SMALLEST_OUTPUT}, got {largest:.2g} at most; "
-                "a comparison of such numbers proves nothing: are these trained weights?"
-            )
-        if variation < _SMALLEST_VARIATION * largest:
-            raise ParityError(
-                f"{where} must differ between samples by {_SMALLEST_VARIATION:.0e} of its size, "
-                f"got {variation / largest:.1e}; a comparison proves nothing: "
-                "does the network see its input?"
-            )
+        _check_values(samples, f"parity: source output {spec.name!r}")
+    for same in zip(*map(task.compared, expected), strict=True):
+        part = same[0]
+        # NOTE: candidates may all be of one class.
+        if part.name and np.issubdtype(part.values.dtype, np.floating):
+            where = f"parity: {part.name} in source output {outputs[part.output].name!r}"
+            _check_values([each.values for each in same], where)
+
+
+def _check_values(samples: Sequence[NDArray[Any]], where: str) -> None:
+    output = np.stack(samples).astype(np.float64)
+    largest = float(np.max(np.abs(output)))
+    variation = float(np.max(np.ptp(output, axis=0)))
+    if not np.isfinite(largest):
+        raise ParityError(
+            f"{where} must be finite, got NaN or infinity; check the weights and the preprocessing"
+        )
+    if largest < _SMALLEST_OUTPUT:
+        raise ParityError(
+            f"{where} must reach {_SMALLEST_OUTPUT}, got {largest:.2g} at most; "
+            "a comparison of such numbers proves nothing: are these trained weights?"
+        )
+    if variation < _SMALLEST_VARIATION * largest:
+        raise ParityError(
+            f"{where} must differ between samples by {_SMALLEST_VARIATION:.0e} of its size, "
+            f"got {variation / largest:.1e}; a comparison proves nothing: "
+            "does the network see its input?"
+        )
 
 
 def measure_parity(
@@ -119,6 +128,7 @@ def measure_parity(
     precision: Precision,
     inputs: Sequence[Outputs],
     expected: Sequence[Outputs],
+    task: Task,
 ) -> Parity:
     """How closely `runner` reproduces the source on `inputs`.
 
@@ -128,30 +138,31 @@ def measure_parity(
         precision: what the variant computes in; it decides what is allowed.
         inputs: all inputs of the graph each; states are those of the source.
         expected: the source's outputs for each.
+        task: says what of the outputs has a magnitude of its own.
 
     Raises:
         ParityError: the relative error of a sample is above `TOLERANCE[precision]`, or that of
             half of them above `TYPICAL[precision]`.
     """
-    errors, max_abs = list[float](), 0.0
+    errors, max_abs = list[tuple[float, str]](), 0.0
     for feed, wanted in zip(inputs, expected, strict=True):
         outputs = runner.run(feed)
-        errors.append(relative_error(outputs, wanted))
+        errors.append(worst_part(outputs, wanted, task))
         for got, output in zip(outputs, wanted, strict=True):
             if got.shape == output.shape:
                 max_abs = max(max_abs, float(np.max(np.abs(got.astype(np.float64) - output))))
-    relative, typical = max(errors), float(np.median(errors))
+    (relative, part), typical = max(errors), _median(errors)
+    said = f"{name}: must agree with the source within"
     if not relative <= TOLERANCE[precision]:
         raise ParityError(
-            f"{name}: must agree with the source within {TOLERANCE[precision]:.0e} of its largest "
-            f"output, got {relative:.2e} on {len(inputs)} samples"
+            f"{said} {TOLERANCE[precision]:.0e} of {_largest(part)}, got {relative:.2e} on "
+            f"{len(inputs)} samples{_apart(part, precision)}"
         )
     if not typical <= TYPICAL[precision]:
         raise ParityError(
-            f"{name}: must agree with the source within {TYPICAL[precision]:.0e} of its largest "
-            f"output on half of the samples, got {typical:.2e} as the median of {len(inputs)}; "
-            "give more calibration samples, or keep sensitive layers in float with "
-            "target.keep_float"
+            f"{said} {TYPICAL[precision]:.0e} of {_largest(part)} on half of the samples, got "
+            f"{typical:.2e} as the median of {len(inputs)}; give more calibration samples, or keep "
+            f"sensitive layers in float with target.keep_float{_apart(part, precision)}"
         )
     return Parity(max_abs=max_abs, relative=relative, samples=len(inputs), reference="source")
 
@@ -162,6 +173,7 @@ def measure_clips(
     precision: Precision,
     clips: Sequence[tuple[NDArray[np.uint8], Outputs]],
     states: Sequence[TensorSpec],
+    task: Task,
 ) -> float:
     """How far `runner` is from the source at the end of whole clips, with its own states.
 
@@ -173,18 +185,44 @@ def measure_clips(
         precision: what the variant computes in; it decides what is allowed.
         clips: each with the source's outputs, without new states.
         states: those of the graph.
+        task: says what of the outputs has a magnitude of its own.
 
     Raises:
-        ParityError: a clip is off by more than `TOLERANCE[precision]` of its largest output.
+        ParityError: a clip is off by more than `TOLERANCE[precision]` of its largest output, or
+            half of them by more than `TYPICAL[precision]`.
     """
-    errors = [relative_error(answer(runner.run, clip, states), wanted) for clip, wanted in clips]
-    worst = max(errors)
+    errors = [worst_part(answer(runner.run, clip, states), wanted, task) for clip, wanted in clips]
+    (worst, part), typical = max(errors), _median(errors)
+    said = f"{name}: must agree with the source within"
+    cause = (
+        "what is off in each frame adds up in the states: keep the layers that make them in "
+        "float, with target.keep_float"
+    )
     if not worst <= TOLERANCE[precision]:
-        frames = len(clips[errors.index(worst)][0])
+        frames = len(clips[errors.index((worst, part))][0])
         raise ParityError(
-            f"{name}: must agree with the source within {TOLERANCE[precision]:.0e} of its largest "
-            f"output at the end of a clip of {frames} frames, got {worst:.2e}; what is off in each "
-            "frame adds up in the states: keep the layers that make them in float, with "
-            "target.keep_float"
+            f"{said} {TOLERANCE[precision]:.0e} of {_largest(part)} at the end of a clip of "
+            f"{frames} frames, got {worst:.2e}; {cause}"
+        )
+    if not typical <= TYPICAL[precision]:
+        raise ParityError(
+            f"{said} {TYPICAL[precision]:.0e} of {_largest(part)} at the end of half of the "
+            f"clips, got {typical:.2e} as the median of {len(clips)}; {cause}"
         )
     return worst
+
+
+def _median(errors: Sequence[tuple[float, str]]) -> float:
+    return float(np.median([error for error, _ in errors]))
+
+
+def _largest(part: str) -> str:
+    """What a difference counts beside, in words."""
+    return f"the largest of its {part}" if part else "its largest output"
+
+
+def _apart(part: str, precision: Precision) -> str:
+    """What else may help a part of an output."""
+    if not part or precision not in CALIBRATED:
+        return ""
+    return f"; what shares an output shares its steps: let the network give {part} by themselves"

@@ -145,17 +145,14 @@ def _prove(
     hopeless: float,
 ) -> MadeVariant:
     exact = planned.backend.options(planned.backend.devices()[0], planned.precision)[0]
+    name, precision, task = planned.name, planned.precision, oracle.scorer.task
     with closing(_load(planned, model, exact)) as runner:
-        parity = measure_parity(
-            planned.name, runner, planned.precision, oracle.inputs, oracle.expected
-        )
+        parity = measure_parity(name, runner, precision, oracle.inputs, oracle.expected, task)
         if source.states:
-            drift = measure_clips(
-                planned.name, runner, planned.precision, oracle.clips, source.states
-            )
+            drift = measure_clips(name, runner, precision, oracle.clips, source.states, task)
             parity = replace(parity, clips=drift)
         golden = tuple(runner.run(feed) for feed in oracle.inputs[: oracle.golden])
-        measured = _measure(planned.name, runner, oracle, source.states, hopeless)
+        measured = _measure(name, runner, oracle, source.states, hopeless)
         latency_ms = _latency(runner, oracle.inputs[0])
     record = _record(planned, source, model, parity, measured)
     return MadeVariant(record=record, model=model, golden_outputs=golden, latency_ms=latency_ms)

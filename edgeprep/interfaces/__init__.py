@@ -6,6 +6,7 @@ frozen dataclasses whose fields are the keys of their table in a recipe.
 """
 
 from edgeprep.interfaces.blending import Blending, BlendKind
+from edgeprep.interfaces.compared import Compared
 from edgeprep.interfaces.compression import Need, Objective, Pass, Reading, Workbench
 from edgeprep.interfaces.conversion import Exporter, Feeds, Source
 from edgeprep.interfaces.engines import (
@@ -36,6 +37,7 @@ __all__ = [
     "BlendKind",
     "Blending",
     "Calibrator",
+    "Compared",
     "Device",
     "DeviceKind",
     "Exporter",

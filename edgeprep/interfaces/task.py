@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from edgeprep.geometry import Frame
 from edgeprep.interfaces.blending import Blending
+from edgeprep.interfaces.compared import Compared, whole
 from edgeprep.tensors import TensorSpec
 from edgeprep.truths import TruthKind
 
@@ -82,6 +83,17 @@ class Task(ABC):
         Whatever decodes results for metrics asks for it: training, conversion and evaluation.
         """
         return self
+
+    def compared(self, outputs: tuple[NDArray[Any], ...]) -> tuple[Compared, ...]:
+        """What two networks are compared by: all of `outputs`, cut where magnitudes are different.
+
+        Devices ask for it, too, so that it takes views and copies little.
+
+        Args:
+            outputs: of the network, as `check_outputs` accepted them, of one picture or more; the
+                states that it hands on may come after them.
+        """
+        return whole(outputs)
 
     @abstractmethod
     def check_outputs(self, outputs: tuple[TensorSpec, ...]) -> None:

@@ -6,13 +6,12 @@ from importlib import import_module
 
 from edgeprep.errors import PluginError, RecipeError
 from edgeprep.interfaces import Task
-from edgeprep.metrics.agreement import RELATIVE_ERROR, TOP1_AGREEMENT, agreement_for
+from edgeprep.metrics.agreement import TOP1_AGREEMENT, agreement_for
 from edgeprep.metrics.metric import Measure, Metric
 from edgeprep.metrics.top_k import top_k
 from edgeprep.schema import nearest, show
 
 __all__ = [
-    "RELATIVE_ERROR",
     "TOP1_AGREEMENT",
     "Measure",
     "Metric",

@@ -13,7 +13,7 @@ from edgeprep.metrics.metric import Metric
 from edgeprep.metrics.results import Segmented
 from edgeprep.runtime.golden import relative_error
 
-__all__ = ["RELATIVE_ERROR", "TOP1_AGREEMENT", "agreement_for"]
+__all__ = ["TOP1_AGREEMENT", "agreement_for"]
 
 Outputs = tuple[NDArray[Any], ...]
 
@@ -41,13 +41,13 @@ def _classes(task: Task, outputs: Outputs) -> NDArray[Any]:
     return cast("Segmented", result).classes
 
 
-def worst_error(outputs: Sequence[Outputs], references: Sequence[Outputs]) -> float:
+def worst_error(task: Task, outputs: Sequence[Outputs], references: Sequence[Outputs]) -> float:
     """The relative error of the worst sample, as the parity gate measures it."""
-    return max(map(relative_error, outputs, references))
+    pairs = zip(outputs, references, strict=True)
+    return max(relative_error(ours, theirs, task) for ours, theirs in pairs)
 
 
 TOP1_AGREEMENT = Metric(name="top-1 agreement", higher_is_better=True, score=top1_agreement)
-RELATIVE_ERROR = Metric(name="relative error", higher_is_better=False, score=worst_error)
 
 
 def agreement_for(task: Task) -> Metric:
@@ -62,4 +62,5 @@ def agreement_for(task: Task) -> Metric:
     if "pixel-accuracy" in task.metrics:
         score = partial(pixel_agreement, task)
         return Metric(name="pixel agreement", higher_is_better=True, score=score)
-    return RELATIVE_ERROR
+    score = partial(worst_error, task)
+    return Metric(name="relative error", higher_is_better=False, score=score)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edgeprep.bundle import Bundle
 from edgeprep.errors import BackendError, NoUsableBackend
-from edgeprep.interfaces import Runner
+from edgeprep.interfaces import Runner, Task
 from edgeprep.runtime.candidates import Candidate, Outcome, Reachable
 from edgeprep.runtime.golden import allowed_error, golden_error
 from edgeprep.runtime.timing import Timing, measure_burst, summarize
@@ -47,6 +47,7 @@ class Prober:
 
     Args:
         bundle: an open bundle.
+        task: the bundle's, which says what is compared with golden outputs.
         call: given a variant's name, its runner and the inputs of one golden sample, what one
             request costs.
         left_out: candidates that are not to be tried; they end up among the outcomes.
@@ -55,10 +56,12 @@ class Prober:
     def __init__(
         self,
         bundle: Bundle,
+        task: Task,
         call: Callable[[str, Runner, tuple[NDArray[Any], ...]], Callable[[], object]],
         left_out: Sequence[Outcome] = (),
     ) -> None:
         self._bundle = bundle
+        self._task = task
         self._call = call
         self._tried: list[Outcome] = []
         self._loaded: list[Runner] = []
@@ -83,7 +86,7 @@ class Prober:
             model = self._bundle.model(variant)
             runner = reachable.backend.load(model, reachable.device, candidate.options)
             self._loaded.append(runner)
-            error = golden_error(runner, golden, samples)
+            error = golden_error(runner, golden, self._task, samples)
         except Exception as fault:  # noqa: BLE001 -- an engine's fault rejects it, and is shown
             self._reject(candidate, _reason(fault), runner)
             return None
@@ -128,7 +131,8 @@ class Prober:
         """Whether `trial` computes all golden samples rightly; if not, it is rejected."""
         variant, candidate = trial.reachable.variant, trial.reachable.candidate
         try:
-            trial.error = golden_error(trial.runner, self._bundle.golden(variant))
+            golden = self._bundle.golden(variant)
+            trial.error = golden_error(trial.runner, golden, self._task)
         except Exception as fault:  # noqa: BLE001 -- an engine's fault rejects it, and is shown
             self._reject(candidate, _reason(fault), trial.runner)
             return False

@@ -7,9 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprep.bundle import GoldenSamples, Variant
-from edgeprep.interfaces import Options, Runner
+from edgeprep.interfaces import Options, Runner, Task
+from edgeprep.interfaces.compared import whole
+from edgeprep.runtime.outputs import all_finite
 
-__all__ = ["allowed_error", "golden_error", "relative_error"]
+__all__ = ["allowed_error", "golden_error", "relative_error", "worst_part"]
 
 # bf16 keeps 8 bits of the mantissa, so that each operation may be off by 2^-9, and a network by a
 # few of those: what it costs has been scored, and this stops what is broken.
@@ -27,34 +29,55 @@ def allowed_error(variant: Variant, options: Options) -> float:
     return variant.tolerance
 
 
-def golden_error(runner: Runner, golden: GoldenSamples, samples: int | None = None) -> float:
+def golden_error(
+    runner: Runner, golden: GoldenSamples, task: Task, samples: int | None = None
+) -> float:
     """The largest relative error of `runner` on the first `samples` (None: on all)."""
     return max(
-        relative_error(runner.run(golden.feed(index)), golden.expected(index))
+        relative_error(runner.run(golden.feed(index)), golden.expected(index), task)
         for index in range(golden.count)[:samples]
     )
 
 
-def relative_error(actual: Sequence[NDArray[Any]], expected: Sequence[NDArray[Any]]) -> float:
+def relative_error(
+    actual: Sequence[NDArray[Any]], expected: Sequence[NDArray[Any]], task: Task | None = None
+) -> float:
     """The largest difference over the largest expected magnitude, of the worst output.
 
     Of whole numbers, which may be those of classes: the share of those that differ.
 
-    Infinity where shapes differ or a number is not finite, so that no comparison lets it pass.
+    Args:
+        actual: what is judged.
+        expected: what it should be.
+        task: says which parts of outputs have a magnitude of their own; None: each is one.
+
+    Returns:
+        0 where all is the same. Infinity where shapes differ or a number is not finite, so that no
+        comparison lets it pass.
     """
-    if len(actual) != len(expected):
+    return worst_part(actual, expected, task)[0]
+
+
+def worst_part(
+    actual: Sequence[NDArray[Any]], expected: Sequence[NDArray[Any]], task: Task | None
+) -> tuple[float, str]:
+    """The `relative_error`, and the name of the part of an output that has it; "" for a whole."""
+    shapes = [got.shape for got in actual]
+    if shapes != [wanted.shape for wanted in expected] or not all_finite(actual):
+        return float("inf"), ""
+    cut = whole if task is None else task.compared
+    pairs = zip(cut(tuple(actual)), cut(tuple(expected)), strict=True)
+    errors = ((_error(got.values, wanted.values, wanted.least), got.name) for got, wanted in pairs)
+    return max(errors, default=(0.0, ""))
+
+
+def _error(got: NDArray[Any], wanted: NDArray[Any], least: float) -> float:
+    if np.issubdtype(wanted.dtype, np.integer):
+        return float(np.mean(got != wanted)) if wanted.size else 0.0
+    difference = float(np.max(np.abs(got.astype(np.float64) - wanted), initial=0.0))
+    if not np.isfinite(difference):
         return float("inf")
-    worst = 0.0
-    for got, wanted in zip(actual, expected, strict=True):
-        if got.shape != wanted.shape:
-            return float("inf")
-        if np.issubdtype(wanted.dtype, np.integer):
-            worst = max(worst, float(np.mean(got != wanted)))
-            continue
-        scale = float(np.max(np.abs(wanted), initial=0.0))
-        difference = float(np.max(np.abs(got.astype(np.float64) - wanted), initial=0.0))
-        if not np.isfinite(difference):
-            return float("inf")
-        if difference:
-            worst = max(worst, difference / scale if scale else float("inf"))
-    return worst
+    if not difference:
+        return 0.0
+    scale = max(float(np.max(np.abs(wanted), initial=0.0)), least)
+    return difference / scale if scale else float("inf")

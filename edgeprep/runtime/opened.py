@@ -153,7 +153,7 @@ class OpenedBundle:
 
     def prober(self, left_out: Sequence[Outcome] = ()) -> Prober:
         """What loads, proves and measures this bundle's candidates."""
-        return Prober(self.bundle, self._request, left_out)
+        return Prober(self.bundle, self.task, self._request, left_out)
 
     def session(
         self,

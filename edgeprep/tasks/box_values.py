@@ -1,22 +1,28 @@
 """The values of a detector's candidates, as they lie in its outputs."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import combinations
+from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeprep.errors import RecipeError
-from edgeprep.tasks.box_head import Columns
+from edgeprep.interfaces.compared import Compared
+from edgeprep.tasks.box_head import Columns, ScoreColumns
 from edgeprep.tensors import TensorSpec
 
-__all__ = ["Parts", "Values", "check_apart", "check_layout"]
+__all__ = ["Parts", "Values", "check_apart", "check_layout", "compared_parts"]
 
 # What candidates have, by the key of the recipe: where, and how many values each.
 Parts = Mapping[str, tuple[Columns, int]]
 
 _ALL = slice(None)
+# What no candidate reaches is nothing, and next to it any rounding is large.
+_LEAST_SCORE = 0.25
+_MOST_CLASSES = 2**31
 
 
 class Values:
@@ -68,6 +74,46 @@ def _rows(output: NDArray[Any], columns: Columns, anchors: int, count: int) -> N
     values = values.reshape(anchors, len(values) // anchors, -1)[:, taken]
     # No copy of a single anchor's.
     return np.asarray(values.transpose(2, 0, 1).reshape(-1, values.shape[1]))
+
+
+def compared_parts(outputs: tuple[NDArray[Any], ...], parts: Parts) -> tuple[Compared, ...]:
+    """What detectors are compared by: each of `parts` in each of its outputs, and other outputs.
+
+    Beside boxes in pixels, which may share an output with them, scores of 0..1 do not show.
+    """
+    found: list[Compared] = []
+    for number, output in enumerate(outputs):
+        here = {name: part for name, part in parts.items() if number in part[0].outputs}
+        named = [_compared(name, output, number, *part) for name, part in here.items()]
+        if sum(one.values.size for one in named) < output.size:
+            # What nothing is said of counts in the whole.
+            named.append(Compared(output=number, values=output))
+        found += named if len(named) > 1 else [replace(one, name="") for one in named]
+    return tuple(found)
+
+
+def _compared(
+    name: str, output: NDArray[Any], number: int, columns: Columns, count: int
+) -> Compared:
+    values = _taken(output, columns, dict(columns.places)[number], count)
+    least = 0.0
+    if isinstance(columns, ScoreColumns) and columns.activation == "none":
+        least = _LEAST_SCORE
+    if name == "classes" and np.isfinite(values).all():
+        # Wild ones are none of a class, and not a warning.
+        values = np.clip(values, -1, _MOST_CLASSES).astype(np.int64)
+    return Compared(output=number, values=values, name=name, least=least)
+
+
+def _taken(output: NDArray[Any], columns: Columns, anchors: int, count: int) -> NDArray[Any]:
+    """The values of the candidates of all pictures, in their order in memory."""
+    if output.ndim == 2:
+        return output
+    taken = slice(columns.first, columns.first + count)
+    if columns.axis == "last":
+        return output.reshape(*output.shape[:-1], anchors, output.shape[-1] // anchors)[..., taken]
+    each = (anchors, output.shape[1] // anchors, prod(output.shape[2:]))
+    return output.reshape(len(output), *each)[:, :, taken]
 
 
 def check_apart(parts: Parts) -> None:

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from edgeprep.errors import ShapeError
 from edgeprep.geometry import Frame
-from edgeprep.interfaces import Blending, Task
+from edgeprep.interfaces import Blending, Compared, Task
 from edgeprep.tasks.activation import sigmoid, softmax
 from edgeprep.tasks.box_head import BoxColumns, Columns, ScoreColumns
-from edgeprep.tasks.box_values import Parts, Values, check_apart, check_layout
+from edgeprep.tasks.box_values import Parts, Values, check_apart, check_layout, compared_parts
 from edgeprep.tasks.classify import check_labels
 from edgeprep.tasks.detections import Detection, Detections
 from edgeprep.tasks.placed import need_frame
@@ -130,6 +130,10 @@ class Detect(Task):
     def check_outputs(self, outputs: tuple[TensorSpec, ...]) -> None:
         """Raise RecipeError unless boxes and scores are where they are said to be."""
         check_layout(outputs, self.parts)
+
+    def compared(self, outputs: tuple[NDArray[Any], ...]) -> tuple[Compared, ...]:
+        """See `Task.compared`: boxes, scores, objectness and numbers of classes, each by itself."""
+        return compared_parts(outputs, self.parts)
 
     def decode(self, outputs: tuple[NDArray[Any], ...], frame: Frame | None = None) -> Detections:
         """The objects, in pixels of the picture that came in, at whose border boxes are cut.

@@ -11,11 +11,13 @@ import numpy as np
 import safetensors.numpy
 from numpy.typing import NDArray
 
+from edgeprep.conversion.plan import build_named
 from edgeprep.conversion.scratch import scratch_directory
 from edgeprep.conversion.source import NetworkSource
 from edgeprep.data import build_reader, prepare_each
 from edgeprep.errors import StorageError
 from edgeprep.files import atomic_write, open_regular
+from edgeprep.interfaces import Task
 from edgeprep.recipe import Recipe
 from edgeprep.registry import Registry
 from edgeprep.runtime.golden import relative_error
@@ -70,12 +72,13 @@ def make_golden(recipe: Recipe, registry: Registry) -> tuple[GoldenSample, ...]:
 
 
 def worst_error(recipe: Recipe, golden: Sequence[GoldenSample], registry: Registry) -> float:
-    """The largest error of the recipe's network on `golden`, relative to the largest output.
+    """The largest error of the recipe's network on `golden`, relative as its task compares.
 
     Raises: see `make_golden`.
     """
+    task: Task = build_named(registry, "task", recipe.task, "task")
     with _opened(recipe, registry) as (_, source):
-        return max(relative_error(source.answer(one.input), one.outputs) for one in golden)
+        return max(relative_error(source.answer(one.input), one.outputs, task) for one in golden)
 
 
 def write_golden(directory: Path, golden: Sequence[GoldenSample]) -> None:

@@ -362,6 +362,7 @@ def test_a_variant_that_drifts_apart_is_refused(
 ) -> None:
     from edgeprep.conversion.parity import measure_clips
     from edgeprep.interfaces import Runner
+    from edgeprep.tasks.tensors import Tensors
 
     class Forgetting(Runner):
         inputs = outputs = ()
@@ -375,7 +376,9 @@ def test_a_variant_that_drifts_apart_is_refused(
     states = open_bundle(recurrent / "film.edgeprep").manifest.variants[0].states[:1]
     clip = next(films(recurrent))
     with pytest.raises(ParityError) as caught:  # noqa: PT011 -- whole message
-        measure_clips("x", Forgetting(), "fp32", [(clip, (np.full((1, 3), 2.0),))], states)
+        measure_clips(
+            "x", Forgetting(), "fp32", [(clip, (np.full((1, 3), 2.0),))], states, Tensors()
+        )
     assert str(caught.value) == (
         "x: must agree with the source within 1e-04 of its largest output at the end of a clip of "
         "4 frames, got 5.00e-01; what is off in each frame adds up in the states: keep the layers "

@@ -9,7 +9,6 @@ import pytest
 
 from edgeprep.errors import PluginError, RecipeError
 from edgeprep.metrics import (
-    RELATIVE_ERROR,
     TOP1_AGREEMENT,
     Measure,
     agreement_for,
@@ -156,14 +155,14 @@ def test_relative_error_is_that_of_the_worst_sample_and_output() -> None:
     theirs = [(np.array([3.0, 0.0]), np.array([1.0])), (np.array([0.0, 4.0]), np.array([2.0]))]
     ours = [(np.array([3.0, 0.3]), np.array([1.0])), (np.array([0.0, 4.0]), np.array([1.5]))]
     # The largest difference over the largest output: 0.3 of 3, and 0.5 of 2.
-    assert RELATIVE_ERROR.score(ours, theirs) == pytest.approx(0.25, rel=1e-12)
-    assert RELATIVE_ERROR.score(ours[:1], theirs[:1]) == pytest.approx(0.1, rel=1e-12)
-    assert not RELATIVE_ERROR.higher_is_better
+    assert agreement_for(Tensors()).score(ours, theirs) == pytest.approx(0.25, rel=1e-12)
+    assert agreement_for(Tensors()).score(ours[:1], theirs[:1]) == pytest.approx(0.1, rel=1e-12)
+    assert not agreement_for(Tensors()).higher_is_better
 
 
 @pytest.mark.parametrize(("ours", "error"), [(0.0, 0.0), (1e-30, math.inf)])
 def test_relative_error_against_zero_is_all_or_nothing(ours: float, error: float) -> None:
-    assert RELATIVE_ERROR.score([(np.array([ours]),)], [(np.array([0.0]),)]) == error
+    assert agreement_for(Tensors()).score([(np.array([ours]),)], [(np.array([0.0]),)]) == error
 
 
 def test_pixels_agree_that_are_of_the_same_class() -> None:
@@ -189,9 +188,9 @@ def test_pixels_agree_as_the_task_reads_them() -> None:
 def test_tasks_agree_by_class_by_pixels_or_by_number() -> None:
     assert agreement_for(TASK) is TOP1_AGREEMENT
     assert agreement_for(Segment(labels=("a", "b"))).name == "pixel agreement"
-    assert agreement_for(Tensors()) is RELATIVE_ERROR
-    assert agreement_for(Detect(labels=("a",))) is RELATIVE_ERROR
-    assert agreement_for(MultiLabel(labels=("a",))) is RELATIVE_ERROR
+    assert agreement_for(Tensors()).name == "relative error"
+    assert agreement_for(Detect(labels=("a",))).name == "relative error"
+    assert agreement_for(MultiLabel(labels=("a",))).name == "relative error"
 
 
 @pytest.mark.parametrize("name", list(HOMES))

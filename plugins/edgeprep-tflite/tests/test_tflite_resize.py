@@ -17,6 +17,7 @@ from edgeprep.stages.layout import Layout
 from edgeprep.stages.normalize import Normalize
 from edgeprep.stages.resize import Resize
 from edgeprep.stages.sharpen import Sharpen
+from edgeprep.tasks.tensors import Tensors
 from edgeprep.tensors import ImageSpec
 from edgeprep_tflite import TFLiteExporter
 from edgeprep_tflite._resize import resize_levels
@@ -105,7 +106,7 @@ def test_it_is_within_the_rounding_of_the_resize_in_float(
     assert 0.4 < differences.max() <= 0.55
     expected = [source.run(picture[np.newaxis]) for picture in noise(3)]
     inputs = [(picture[np.newaxis],) for picture in noise(3)]
-    measure_parity("tflite-int8", load(rounded), "int8", inputs, expected)
+    measure_parity("tflite-int8", load(rounded), "int8", inputs, expected, Tensors())
 
 
 @pytest.mark.parametrize(
