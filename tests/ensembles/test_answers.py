@@ -8,11 +8,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from edgeprep.combine import Terms
+from edgeprep.combine.average import Average
 from edgeprep.data import Samples
 from edgeprep.ensembles.answers import Results, answer_all
 from edgeprep.errors import DataError
 from edgeprep.interfaces import Runner, Stage
+from edgeprep.runtime import Session
 from edgeprep.runtime.candidates import Candidate, Outcome
+from edgeprep.runtime.ensemble_session import EnsembleSession
 from edgeprep.runtime.network_session import NetworkSession
 from edgeprep.stages.chain import Chain
 from edgeprep.stages.frames import Frames
@@ -63,11 +67,22 @@ def open_session(runner: Runner, *stages: Stage, frames: int = 1) -> NetworkSess
     )
 
 
+def whole(*members: NetworkSession) -> EnsembleSession:
+    return EnsembleSession(
+        name="mean",
+        input=members[0].input,
+        task=Depth(),
+        members=members,
+        combiner=Average(),
+        terms=Terms(kind="values", weights=np.array([1.0, 3.0])),
+    )
+
+
 def level(value: int) -> NDArray[np.uint8]:
     return np.full((4, 4, 3), value, np.uint8)
 
 
-def answers(given: Iterable[NDArray[np.uint8]], *sessions: NetworkSession) -> list[list[float]]:
+def answers(given: Iterable[NDArray[np.uint8]], *sessions: Session) -> list[list[float]]:
     """The level that each session found in each of `given`."""
     pictures = list(given)
     samples = Samples(lambda: pictures, where="data.training", description="levels")
@@ -103,6 +118,23 @@ def test_a_picture_that_one_session_drops_is_a_sample_for_none() -> None:
     pictures = [level(value) for value in (10, 20, 30)]
     found = answers(pictures, open_session(Mean()), open_session(Mean(), Frames(every=2)))
     assert found == [[10, 30], [10, 30]]
+
+
+def test_clips_are_joined_whole() -> None:
+    clips = [np.stack([level(1), level(3)]), np.stack([level(5), level(7)])]
+    both = whole(open_session(Mean(), frames=2), open_session(Mean(), frames=2))
+    assert answers(clips, both) == [[2, 6]]
+
+
+def test_networks_that_remember_are_joined_in_streams() -> None:
+    # The one says the last level, the other the sum of all: a quarter of it, and three quarters.
+    both = whole(open_session(Mean()), open_session(Adding()))
+    assert both.streams_only
+    clips = [np.stack([level(4), level(8)]), np.stack([level(12), level(16), level(20)])]
+    found = answers(clips, both)
+    assert found == [[0.25 * 8 + 0.75 * 12, 0.25 * 20 + 0.75 * 48]]
+    stream = both.stream([level(4), level(8), level(4)])
+    assert [float(result.values[0, 0]) for result in stream] == [4, 11, 13]
 
 
 @pytest.mark.parametrize(
