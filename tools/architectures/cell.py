@@ -37,6 +37,7 @@ ROADS = {
 # Where messages of converters name what they could not take.
 _OPERATORS = (
     r"Lowering not found: ([\w.]+)",
+    r"op='([\w.]+)'",
     r"legalize operation '([\w.]+)'",
     r"TFLite form, got '([^']+)'",
     r"(aten[.:]+\w+(?:\.\w+)?)",
@@ -104,8 +105,10 @@ def _fault(error: Exception, stage: str, target: str) -> dict[str, Any]:
         case BackendError():
             stage = "run"
         case ExportError() if not stage:
-            captured = "torch.onnx.export must take" in message or "TorchExport" in message
-            stage = "capture" if captured else "export"
+            # torch.onnx captures, and then looks a function up for each operator.
+            captured = "ONNX function" in message or "translating node" in message
+            is_of_onnx = "torch.onnx.export must take" in message
+            stage = "capture" if is_of_onnx and not captured else "export"
     return {
         "stage": stage,
         "operator": _operator(message) if stage in ("capture", "export", "run", "quantize") else "",

@@ -41,7 +41,8 @@ def run_cell(
     context.set_forkserver_preload(_KNOWN)
     result.parent.mkdir(parents=True, exist_ok=True)
     result.unlink(missing_ok=True)
-    process = context.Process(target=_inside, args=(work, network, target, result, gigabytes))
+    inside = (work, network, target, result, gigabytes)
+    process = context.Process(target=_inside, args=inside, daemon=True)
     process.start()
     process.join(seconds)
     ended = process.exitcode is not None

@@ -15,14 +15,16 @@ _HEAD = """\
 
 <!-- Written by tools/coverage. -->
 
-Networks of transformers with random weights, by the road that a user takes: a recipe with
-`factory = "transformers:…"`, a `config.json` and a `model.safetensors`.
+Networks of transformers with random weights, as tools/architectures/networks.py lists them, by the
+road that a user takes: a recipe with `factory = "transformers:…"`, a `config.json` and a
+`model.safetensors`.
 """
 _NOTES = """\
 Each cell: the largest error over the largest output, of four pictures, against torch; MB; the
-median ms of one picture in the format's engine, with its most exact options. In float an error of
-1e-4 is allowed, in int8 one of 0.5 at worst and of 0.3 in the middle; what int8 costs is not what
-it costs trained weights. Depth is reduced where "of" is said, as more blocks of a kind show nothing
+median ms of one picture in the format's engine, with its most exact options. Other work may have
+been under way: times are to be compared by order of magnitude. In float an error of 1e-4 is
+allowed, in int8 one of 0.5 at worst and of 0.3 in the middle; what int8 costs here is not what it
+costs trained weights. Depth is reduced where "of" is said, as more blocks of a kind show nothing
 new; all have 10 classes."""
 
 
@@ -46,7 +48,9 @@ def markdown(
     facts: Mapping[str, Mapping[str, str]],
     formats: Sequence[str],
 ) -> str:
-    """The whole file."""
+    """The whole file; what is not known in every format is only named."""
+    unknown = [network.name for network, found in rows if found.keys() < {*formats}]
+    rows = [(network, found) for network, found in rows if found.keys() >= {*formats}]
     columns = [f"{target} {precision}" for target in formats for precision in ("float", "int8")]
     lines = [
         "| " + " | ".join(["network", "task", "input", "of", "million weights", *columns]) + " |",
@@ -55,6 +59,8 @@ def markdown(
     ]
     machine = "\n".join(f"- {line}" for line in describe(facts).splitlines())
     parts = [_HEAD, f"**{summary(rows, formats)}.**", "\n".join(lines), _NOTES]
+    if unknown:
+        parts.append(f"Listed there and not converted here: {', '.join(unknown)}.")
     if failures := _failures(rows, formats):
         parts += ["## What failed", "\n".join(failures)]
     return "\n\n".join([*(part.strip() for part in parts), machine])
