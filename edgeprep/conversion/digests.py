@@ -16,7 +16,8 @@ from edgeprep.interfaces import Backend, Exporter
 from edgeprep.recipe import Recipe
 from edgeprep.runtime.machine import describe_machine
 from edgeprep.stages.chain import Chain
-from edgeprep.train.digests import code_beside, digest_files, digest_tensors, structure_of
+from edgeprep.train.code_beside import code_beside
+from edgeprep.train.digests import digest_files, digest_tensors, structure_of
 
 __all__ = [
     "digest",
@@ -107,7 +108,8 @@ def digest_model(recipe: Recipe) -> str:
 def digest_data(recipe: Recipe) -> str:
     """Of what the recipe says of data, of files that it names, of code beside it and factories.
 
-    What factories read elsewhere is not seen.
+    Beside it is also a folder next to it that the code names. What factories read elsewhere, such
+    as data, is not seen.
     """
     tables = {
         name: getattr(recipe.data, name)

@@ -1,6 +1,5 @@
 """Digests of networks and files: equal ones stand for the same content."""
 
-import os
 import re
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
@@ -8,10 +7,7 @@ from pathlib import Path
 
 import torch
 
-__all__ = ["code_beside", "digest_files", "digest_tensors", "structure_of"]
-
-# What directories of environments have, of venv and of conda: nothing of a recipe's.
-_ENVIRONMENTS = ("pyvenv.cfg", "conda-meta")
+__all__ = ["digest_files", "digest_tensors", "structure_of"]
 
 
 def digest_tensors(tensors: Mapping[str, torch.Tensor]) -> str:
@@ -32,24 +28,6 @@ def digest_files(paths: Iterable[Path]) -> str:
         digest.update(f"{path.name} {len(content)} ".encode())
         digest.update(content)
     return digest.hexdigest()
-
-
-def code_beside(directory: Path) -> list[Path]:
-    """The Python files in `directory` and below it, in order: all that a file in it can import.
-
-    Directories that are no names of packages, and environments, are not looked into.
-    """
-    found = []
-    for place, directories, files in os.walk(directory):
-        directories[:] = sorted(
-            name
-            for name in directories
-            if name.isidentifier()
-            and name != "__pycache__"
-            and not any(Path(place, name, mark).exists() for mark in _ENVIRONMENTS)
-        )
-        found += [Path(place, name) for name in sorted(files) if name.endswith(".py")]
-    return found
 
 
 def structure_of(value: object) -> str:

@@ -12,7 +12,8 @@ import torch
 
 from edgeprep.interfaces import FileStage
 from edgeprep.recipe import TrainTable
-from edgeprep.train.digests import code_beside, digest_files, digest_tensors, structure_of
+from edgeprep.train.code_beside import code_beside
+from edgeprep.train.digests import digest_files, digest_tensors, structure_of
 from edgeprep.truths import content_of
 from edgeprep.version import __version__
 

@@ -1,11 +1,11 @@
 """Which other folders of a zoo a model's files use."""
 
-import ast
 import tomllib
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from edgeprep.errors import RecipeError
+from edgeprep.train.code_beside import strings_in
 from edgeprep.zoo.models import ZooModel
 
 __all__ = ["neighbours_of"]
@@ -40,19 +40,13 @@ def _named(directory: Path) -> list[str]:
     for path in sorted(directory.iterdir()):
         try:
             if path.suffix == ".py":
-                named.update(_in_python(path, beside))
+                named.update(strings_in(path) & beside)
             elif path.suffix == ".toml":
                 named.update(_in_toml(tomllib.loads(path.read_text("utf-8")), beside))
         except (SyntaxError, ValueError) as error:
             kind = "Python" if path.suffix == ".py" else "TOML"
             raise RecipeError(f"{path}: must be {kind}, got {str(error)!r}") from error
     return sorted(named)
-
-
-def _in_python(path: Path, beside: Collection[str]) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text("utf-8"), str(path))):
-        if isinstance(node, ast.Constant) and node.value in beside:
-            yield str(node.value)
 
 
 def _in_toml(value: object, beside: Collection[str]) -> Iterator[str]:

@@ -122,6 +122,31 @@ def test_code_beside_a_recipe_is_that_in_packages_too_and_not_that_of_environmen
     assert of("net/blocks.py") != before
 
 
+def test_code_in_folders_that_the_recipes_own_names_is_looked_at(project: Any) -> None:
+    recipe = load_recipe(project())
+    home = recipe.directory.resolve().parent
+
+    def of(folder: str, content: str) -> str:
+        (home / folder).mkdir(exist_ok=True)
+        (home / folder / "data.py").write_text(content)
+        return digest_data(recipe)
+
+    before = digest_data(recipe)
+    assert of("digits", "SHARE = 0.2\n") == before
+    # As the zoo does: `load_module("data", HERE.parent / "digits", "data")`.
+    (recipe.directory / "shared.py").write_text('DIGITS = HERE.parent / "digits"\n')
+    named = digest_data(recipe)
+    assert named != before
+    assert of("digits", "SHARE = 0.2\n") == named
+    assert of("digits", "SHARE = 0.5\n") != named
+    # What that one names counts, too, and what names it does not count twice.
+    chained = of("digits", 'OTHER = "../pictures/more"\n')
+    assert of("pictures", "DIGITS = 'digits'\n") != chained
+    both = digest_data(recipe)
+    assert of("unnamed", "SHARE = 0.2\n") == both
+    assert of("pictures", "DIGITS = 'digits'; MORE = 1\n") != both
+
+
 @pytest.mark.parametrize("table", ["model", "data"])
 def test_an_installed_factory_is_its_whole_package(project: Any, package: Path, table: str) -> None:
     path = project()
