@@ -63,6 +63,7 @@ def check_task(
     if task.spatial and frame is not None:
         _check_places(task, outputs, frame, said, what)
     _check_marks(first, frame, what)
+    _check_compared(task, outputs, what)
     _check_tiling(task, outputs, what)
     _check_blending(task, first, what)
 
@@ -133,6 +134,16 @@ def _check_attributes(task: Task, what: str) -> None:
             found = getattr(import_module(module), name)
         fits = isinstance(found, type) and issubclass(found, Objective)
         require(fits, f"{rule}, got {task.objective!r}, which is {found!r}")
+
+
+def _check_compared(task: Task, outputs: Mapping[str, NDArray[Any]], what: str) -> None:
+    """What decides whether a variant computes the right numbers."""
+    with forbid_errors(f"{what}: compared() must work on what is decoded here"):
+        parts = task.compared(tuple(outputs.values()))
+    for number, (name, output) in enumerate(outputs.items()):
+        count = sum(part.values.size for part in parts if part.output == number)
+        rule = f"{what}: compared() must give all numbers of output {name!r}, {output.size}"
+        require(count >= output.size, f"{rule}, got {count}")
 
 
 def _check_places(

@@ -8,7 +8,7 @@ import pytest
 
 from edgeprep.errors import RecipeError, ShapeError
 from edgeprep.geometry import Frame
-from edgeprep.interfaces import Blending, Task, Tiling
+from edgeprep.interfaces import Blending, Compared, Task, Tiling
 from edgeprep.marks import Overlay
 from edgeprep.registry import Registry
 from edgeprep.tasks.classify import Classify
@@ -110,6 +110,12 @@ class AcceptsAll(Fine):
 class RefusesByAnotherError(Fine):
     def check_outputs(self, outputs):
         outputs[0].shape.index(1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparesTheFirst(Fine):
+    def compared(self, outputs):
+        return (Compared(output=0, values=outputs[0][:, :1]),)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -291,6 +297,7 @@ class JoinsAnotherKind(Joined):
 
 
 BROKEN = {
+    ComparesTheFirst: "compared() must give all numbers of output 'scores', 3, got 1",
     JoinsNumbers: "its blending must give results like decode(), of 'Answer', got 'float'",
     CannotBeTakenApart: (
         "its blending must take a result apart and make it again, got AttributeError: 'Answer' "
