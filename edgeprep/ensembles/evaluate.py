@@ -59,9 +59,8 @@ def evaluate_ensemble(
     check_task(recipe, registry, opened.task)
     chosen = choose_metrics(recipe, opened.task, metrics)
     samples = evaluation_samples(recipe, opened.task, limit)
-    opened.for_scoring()
     undefined: dict[str, str] | None = {} if metrics == "all" else None
-    with opened.open(prefer=prefer, probe=True, seconds=2.0) as session:
+    with opened.open(prefer=prefer, probe=True, seconds=2.0, scored=True) as session:
         evaluation, _ = score_ensemble(
             session, samples, chosen, fps=recipe.data.fps, undefined=undefined
         )

@@ -91,8 +91,6 @@ def ensemble(
         members = read_members(recipe, task, registry)
         names = name_members([one.bundle.manifest.name for one in members.opened])
         done(", ".join(names))
-    for one in members.opened:
-        one.task = one.task.for_scoring()
     sessions = choose_members(members.opened, prefer=None, probe=False, seconds=0.0)
 
     def joined(learnt: Mapping[str, NDArray[np.float32]]) -> EnsembleSession:

@@ -40,7 +40,8 @@ class EnsembleSession(Session):
         terms: a weight for each.
 
     Attributes:
-        members: the sessions of its networks.
+        members: the sessions of its networks, which answer as their tasks score data: those of
+            detectors with boxes of low scores, too.
         names: what they are called, one a member; no two are the same.
     """
 

@@ -12,7 +12,6 @@ from edgeprep.combine.combiners import need_blending
 from edgeprep.errors import (
     BundleFormatError,
     IncompatibleBundle,
-    NoUsableBackend,
     PreferenceError,
     RecipeError,
     UnknownName,
@@ -76,23 +75,26 @@ class OpenedEnsemble:
         self.terms = Terms(kind=kind, weights=weights, learnt=bundle.learnt)
         check_learnt(self.combiner, self.terms, self.task, bundle.path)
 
-    def for_scoring(self) -> None:
-        """Have members and ensemble answer as data are scored by their tasks."""
-        self.task = self.task.for_scoring()
-        for member in self.members:
-            member.task = member.task.for_scoring()
-
-    def open(self, *, prefer: str | None, probe: bool, seconds: float) -> EnsembleSession:
+    def open(
+        self, *, prefer: str | None, probe: bool, seconds: float, scored: bool = False
+    ) -> EnsembleSession:
         """A session; see `edgeprep.open`.
+
+        Args:
+            prefer: see `edgeprep.open`, as the others are.
+            probe: see there.
+            seconds: see there.
+            scored: whether the ensemble, too, answers as its task scores data.
 
         Raises:
             PreferenceError: `prefer` is no word that a candidate of any member could answer to.
-            NoUsableBackend: a member has no candidate that can run here.
+            NoUsableBackend: a member has no candidate that can run here, or has what is preferred
+                and cannot run that.
         """
         return EnsembleSession(
             name=self._name,
             input=self._input,
-            task=self.task,
+            task=self.task.for_scoring() if scored else self.task,
             members=choose_members(self.members, prefer=prefer, probe=probe, seconds=seconds),
             combiner=self.combiner,
             terms=self.terms,
@@ -104,24 +106,18 @@ def choose_members(
 ) -> tuple[NetworkSession, ...]:
     """A session for each of `members`, on what is preferred where it has that.
 
+    Members answer as their tasks score data, whoever opens them: what is joined of a member that
+    leaves out what it is unsure of is something else than what was scored.
+
     Raises:
         PreferenceError: see `OpenedEnsemble.open`.
         NoUsableBackend: see there.
     """
-    refused: list[NoUsableBackend] = []
 
     def chosen(member: OpenedBundle, wish: str | None) -> NetworkSession:
-        try:
-            remembered = recall(member, prefer=wish, seconds=seconds) if probe else None
-            return remembered or choose(member, prefer=wish, probe=probe, seconds=seconds)
-        except NoUsableBackend as error:
-            if wish is None:
-                raise
-            refused.append(error)
-            # Nobody has what is preferred: then that is not what was asked for.
-            if len(refused) == len(members):
-                raise refused[0] from None
-            return chosen(member, None)
+        member.task = member.task.for_scoring()
+        remembered = recall(member, prefer=wish, seconds=seconds) if probe else None
+        return remembered or choose(member, prefer=wish, probe=probe, seconds=seconds)
 
     with ExitStack() as stack:
         pairs = zip(members, wishes(members, prefer), strict=True)

@@ -241,6 +241,37 @@ def test_boxes_of_two_detectors_are_joined(
         assert found["score"] == pytest.approx(wanted["score"])
 
 
+def test_members_answer_as_they_were_scored_whatever_they_leave_out_alone(
+    edgeprep: Run, recipe: Make, make_task_bundle: Make, pictures: dict[str, Path]
+) -> None:
+    # The first member alone leaves out what the second one keeps.
+    path = recipe(
+        {
+            '"average"': '"boxes"\niou = 0.5',
+            '"classify"': '"detect"\nleast_score = 0.01',
+            "weight = 2.0\n": "",
+            'evaluation = { factory = "data:pictures" }': "",
+        }
+    )
+    detect = {"use": "detect", "labels": list(LABELS), "boxes": {"output": 0}}
+    for name, least in (("first", 0.9), ("second", 0.1)):
+        bundle = make_task_bundle("boxes", **detect, scores={"output": 1}, least_score=least)
+        rename(bundle, path.parent, name)
+    assert edgeprep("ensemble", path).code == 0
+    import edgeprep as package
+    from edgeprep.pictures import read_picture
+
+    picture = read_picture(pictures["green"])
+    with package.open("pair.edgeprep") as session:
+        joined = [(one.label, one.score) for one in session(picture)]
+    with package.open(path.parent / "second.edgeprep") as session:
+        alone = [(one.label, one.score) for one in session(picture)]
+    # Both are one network, which found the same.
+    assert [label for label, _ in alone] == [label for label, _ in joined] == ["green", "red"]
+    assert min(score for _, score in alone) < 0.9
+    assert [score for _, score in joined] == pytest.approx([score for _, score in alone])
+
+
 def test_pictures_of_two_networks_are_joined(
     edgeprep: Run, recipe: Make, make_task_bundle: Make, pictures: dict[str, Path]
 ) -> None:

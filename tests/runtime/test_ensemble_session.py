@@ -335,6 +335,29 @@ def test_what_is_preferred_is_heard_by_members_that_have_it(
         edgeprep.open(path, prefer="int8", registry=registry)
 
 
+def test_a_member_that_has_what_is_preferred_and_cannot_run_it_is_refused(
+    ensemble: Write, fakes: SimpleNamespace, manifest: Manifest
+) -> None:
+    (variant,) = manifest.variants
+    odd = replace(
+        variant,
+        name="odd-int8",
+        format="odd",
+        precision="int8",
+        size_bytes=8,
+        files=("variants/odd-int8/model.fake",),
+        golden_outputs=("golden/odd-int8/0.bin",),
+    )
+    path = ensemble({"name": "both", "variants": (variant, odd)}, PLAIN)
+    registry = fakes.registry(fakes.Right)
+    edgeprep.open(path, registry=registry).close()
+    with pytest.raises(NoUsableBackend, match=r"^.*together.edgeprep: parts\[0\]: at least one"):
+        edgeprep.open(path, prefer="int8", registry=registry)
+    with pytest.raises(NoUsableBackend, match=r"^.*together.edgeprep: parts\[0\]: at least one"):
+        measure_all(path, prefer="int8", rounds=1, registry=registry)
+    assert fakes.Right.open_runners == []
+
+
 def test_a_member_that_cannot_run_leaves_nothing_open(
     ensemble: Write, fakes: SimpleNamespace, manifest: Manifest
 ) -> None:
