@@ -7,6 +7,7 @@ from typing import Any, Literal
 from edgeprep.conversion import Evaluation, evaluate, evaluate_source
 from edgeprep.conversion.evaluation import Score
 from edgeprep.conversion.evaluation_report import check_report, write_report
+from edgeprep.data import describe_count
 from edgeprep.ensembles import evaluate_ensemble
 from edgeprep.recipe import EnsembleRecipe, Recipe
 from edgeprep.runtime.explain import format_table
@@ -51,10 +52,16 @@ def lines_of(evaluation: Evaluation) -> list[str]:
     drop = "drop" if len(shown) == 1 else f"{evaluation.metric} drop"
     head = ("variant", "backend", "device", "options", *shown, drop, "median ms")
     rows = [_row(score, shown, evaluation.metric) for score in evaluation.scores]
-    lines = [f"{evaluation.samples} samples", format_table(head, rows)]
+    lines = [_counted(evaluation), format_table(head, rows)]
     lines += [f"undefined: {reason}" for reason in evaluation.undefined.values()]
     lines += [f"rejected: {one.candidate}: {one.reason}" for one in evaluation.rejected]
     return lines
+
+
+def _counted(evaluation: Evaluation) -> str:
+    names = [one.name for one in evaluation.skipped]
+    reason = next((one.reason for one in evaluation.skipped), "")
+    return describe_count(evaluation.samples, names, reason)
 
 
 def _row(score: Score, shown: Sequence[str], metric: str) -> tuple[str, ...]:

@@ -126,7 +126,7 @@ def evaluate(
         scores.append(score)
     if not any(score.candidate != SOURCE for score in scores):
         raise NoUsableBackend(opened.prober([*rejected, *left_out]).nothing_left())
-    return _evaluation(scoring, count, opened.bundle.manifest.source, scores, rejected)
+    return _evaluation(scoring, count, opened.bundle.manifest.source, scores, rejected, samples)
 
 
 def evaluate_source(
@@ -156,24 +156,26 @@ def evaluate_source(
     samples = evaluation_samples(recipe, task, limit)
     scoring = Scoring(task=task, metrics=chosen, undefined={} if metrics == "all" else None)
     score, count = _score_source(recipe, registry, samples, scoring)
-    return _evaluation(scoring, count, None, [score], [])
+    return _evaluation(scoring, count, None, [score], [], samples)
 
 
 def _evaluation(
     scoring: Scoring,
-    samples: int,
+    count: int,
     source: SourceRecord | None,
     scores: Sequence[Score],
     rejected: Sequence[Outcome],
+    samples: Samples,
 ) -> Evaluation:
     return Evaluation(
         metrics=tuple(metric.name for metric in scoring.metrics),
-        samples=samples,
+        samples=count,
         source=source,
         scores=tuple(scores),
         labels=scoring.labels,
         undefined=scoring.undefined or {},
         rejected=tuple(rejected),
+        skipped=samples.skipped,
     )
 
 

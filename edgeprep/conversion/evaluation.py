@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprep.bundle import SourceRecord
+from edgeprep.data import Skipped
 from edgeprep.metrics.class_score import ClassRow
 from edgeprep.runtime.candidates import Candidate, Outcome
 from edgeprep.runtime.timing import Timing
@@ -70,6 +71,7 @@ class Evaluation:
         labels: the names of the classes; () for tasks without classes.
         undefined: why a metric has no value on these data, by its name.
         rejected: candidates whose engine failed, with the reason.
+        skipped: the pictures that could not be read and were left out, with the reason.
     """
 
     metrics: tuple[str, ...]
@@ -79,6 +81,7 @@ class Evaluation:
     labels: tuple[str, ...] = ()
     undefined: Mapping[str, str] = field(default_factory=dict)
     rejected: tuple[Outcome, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
 
     @property
     def metric(self) -> str:
@@ -92,6 +95,7 @@ class Evaluation:
             "metric": self.metric,
             "metrics": list(self.metrics),
             "samples": self.samples,
+            "skipped": [{"name": one.name, "reason": one.reason} for one in self.skipped],
             "source": source,
             "labels": list(self.labels),
             "candidates": [score.to_json(self.metric, self.labels) for score in self.scores],

@@ -206,7 +206,10 @@ class _Analysis:
         task, metric = self.plan.task, self.plan.metric
         if metric is None or not (anyway or has_chance(task)):
             return None
-        held_out = _spread(self._prepare(self.plan.evaluation, "data.evaluation"), subset)
+        with self.progress("read the evaluation data") as done:
+            whole = self._prepare(self.plan.evaluation, "data.evaluation")
+            done(whole.describe())
+        held_out = _spread(whole, subset)
         scorer = Scorer(task=task, metric=metric, samples=held_out)
         return scorer, score_and_warn(scorer, source.answer, self.progress)
 

@@ -4,7 +4,13 @@ from edgeprep.data.factory import load_factory, load_module
 from edgeprep.data.from_factory import FromFactory
 from edgeprep.data.image_folder import ImageFolder
 from edgeprep.data.noise import Random
-from edgeprep.data.prepared import Prepared, check_clips, prepare_each, prepare_samples
+from edgeprep.data.prepared import (
+    Prepared,
+    check_clips,
+    describe_count,
+    prepare_each,
+    prepare_samples,
+)
 from edgeprep.data.progress import WARNING, Progress, silent, warn
 from edgeprep.data.reader import Reader
 from edgeprep.data.readers import build_reader
@@ -23,6 +29,7 @@ __all__ = [
     "Skipped",
     "build_reader",
     "check_clips",
+    "describe_count",
     "load_factory",
     "load_module",
     "prepare_each",

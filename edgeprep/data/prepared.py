@@ -22,7 +22,7 @@ from edgeprep.stages.chain import Chain
 from edgeprep.stages.stream import Stream
 from edgeprep.truths import Truth, content_of
 
-__all__ = ["Prepared", "Row", "check_clips", "prepare_each", "prepare_samples"]
+__all__ = ["Prepared", "Row", "check_clips", "describe_count", "prepare_each", "prepare_samples"]
 
 Outputs = tuple[NDArray[Any], ...]
 
@@ -125,11 +125,23 @@ class Prepared:
 
     def describe(self) -> str:
         """How many there are and how many were left out, for people."""
-        if not self.skipped:
-            return f"{len(self)} samples"
-        named = name_first(_NAMED, self.skipped)
-        why = f" ({self.reason})" if self.reason else ""
-        return f"{len(self)} samples, {len(self.skipped)} unreadable left out: {named}{why}"
+        return describe_count(len(self), self.skipped, self.reason)
+
+
+def describe_count(count: int, skipped: Sequence[str], reason: str) -> str:
+    """How many samples there are and how many were left out, for people.
+
+    Args:
+        count: of those that serve.
+        skipped: the names of the others.
+        reason: why the first of them was left out; "" where nobody knows.
+    """
+    if not skipped:
+        return f"{count} samples"
+    why = f" ({reason})" if reason else ""
+    return (
+        f"{count} samples, {len(skipped)} unreadable left out: {name_first(_NAMED, skipped)}{why}"
+    )
 
 
 def prepare_samples(

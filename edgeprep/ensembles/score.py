@@ -60,6 +60,7 @@ def score_ensemble(
         scores=tuple(scores),
         labels=scoring.labels,
         undefined=undefined or {},
+        skipped=samples.skipped,
     )
     return evaluation, answered
 

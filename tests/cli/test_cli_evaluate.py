@@ -5,7 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+
+from edgeprep.pictures import write_picture
 
 Run = Callable[..., Any]
 Project = Callable[..., Path]
@@ -26,6 +29,7 @@ def test_every_variant_is_scored(edgeprep: Run, recipe: Path) -> None:
         "metric",
         "metrics",
         "samples",
+        "skipped",
         "source",
         "labels",
         "candidates",
@@ -48,6 +52,29 @@ def test_a_score_on_fewer_samples_is_not_compared_with_the_recorded_source(
     words = ("evaluate", "out.edgeprep", recipe, "--limit", "6", "--format", "json")
     document = json.loads(edgeprep(*words).stdout)
     assert [(one["value"], one["drop"]) for one in document["candidates"]] == [(1.0, None)] * 2
+
+
+def test_pictures_that_are_left_out_are_counted_and_named(edgeprep: Run, project: Project) -> None:
+    rule = 'evaluation = { use = "list", path = "list.csv" }'
+    recipe = project({'evaluation  = { factory = "data:pictures" }': rule})
+    rows = [(f"{index:02}.png", index % 3) for index in range(12)]
+    for name, colour in rows:
+        picture = np.zeros((8, 8, 3), np.uint8)
+        picture[..., colour] = 200
+        write_picture(recipe.parent / name, picture)
+    (recipe.parent / "03.png").write_bytes(b"no")
+    names = ("red", "green", "blue")
+    lines = ["picture,label", *(f"{name},{names[colour]}" for name, colour in rows)]
+    (recipe.parent / "list.csv").write_text("\n".join(lines))
+    reason = (
+        f"{recipe.parent / '03.png'}: must be a JPEG, PNG, WEBP or BMP file, "
+        "got one that starts with b'no'"
+    )
+    ended = edgeprep("evaluate", recipe)
+    first = ended.stdout.splitlines()[0]
+    assert (ended.code, first) == (0, f"11 samples, 1 unreadable left out: '03.png' ({reason})")
+    document = json.loads(edgeprep("evaluate", recipe, "--format", "json").stdout)
+    assert document["skipped"] == [{"name": "03.png", "reason": reason}]
 
 
 def test_the_source_comes_first_in_the_same_table(edgeprep: Run, recipe: Path) -> None:
