@@ -1,6 +1,8 @@
 """The picture files of a directory."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from unicodedata import normalize
@@ -59,29 +61,65 @@ def pictures_below(root: Path, where: str) -> list[Path]:
 def files_below(root: Path) -> list[Path]:
     """The files in `root` and its directories, by name; hidden ones are left alone.
 
-    Directories that are links are gone into, unless they lead to one above them.
+    Directories that are links are gone into, unless they lead to one above them. Each directory is
+    read once, so that no file has two names; that a link to one that was read is left out is said.
 
     Raises:
         StorageError: a directory cannot be read.
     """
-    return sorted(_files_of(root, frozenset()))
+    return sorted(_files_of(root))
 
 
-def _files_of(directory: Path, above: frozenset[tuple[int, int]]) -> Iterator[Path]:
+def _files_of(root: Path) -> Iterator[Path]:
+    above = {*_identities(root.resolve().parents)}
+    read: dict[tuple[int, int], Path] = {}
+    # Links last: a directory goes by its own name where it has one.
+    waiting, links = [root], list[Path]()
+    while waiting or links:
+        directory = (waiting or links).pop()
+        here = _identity(directory)
+        if here in read and read[here] not in directory.parents:
+            message = "%s: is left out, as it is the same directory as %s"
+            logging.getLogger("edgeprep").warning(message, directory, read[here])
+        if here in above or here in read:
+            continue
+        read[here] = directory
+        for path in sorted(_content(directory), reverse=True):
+            if path.name[0] == ".":
+                continue
+            if not path.is_dir():
+                yield path
+            elif path.is_symlink():
+                links.append(path)
+            else:
+                waiting.append(path)
+
+
+def _identity(directory: Path) -> tuple[int, int]:
     try:
         status = directory.stat()
-        here = status.st_dev, status.st_ino
-        found = [] if here in above else sorted(directory.iterdir())
     except OSError as error:
-        rule = "must be a directory that can be read"
-        raise StorageError(f"{directory}: {rule}, got {error.strerror!r}") from error
-    for path in found:
-        if path.name[0] == ".":
-            continue
-        if path.is_dir():
-            yield from _files_of(path, above | {here})
-        else:
-            yield path
+        raise _unreadable(directory, error) from error
+    return status.st_dev, status.st_ino
+
+
+def _identities(directories: Iterable[Path]) -> Iterator[tuple[int, int]]:
+    for directory in directories:
+        # Who may read a directory may not know those above it.
+        with suppress(StorageError):
+            yield _identity(directory)
+
+
+def _content(directory: Path) -> list[Path]:
+    try:
+        return list(directory.iterdir())
+    except OSError as error:
+        raise _unreadable(directory, error) from error
+
+
+def _unreadable(directory: Path, error: OSError) -> StorageError:
+    rule = "must be a directory that can be read"
+    return StorageError(f"{directory}: {rule}, got {error.strerror!r}")
 
 
 def by_stem(paths: Iterable[Path], root: Path, ending: str, where: str) -> Mapping[str, Path]:

@@ -37,6 +37,23 @@ def test_a_link_to_a_directory_above_it_ends_there(tree: Path) -> None:
     assert names(tree) == ["a.png", "b/c.png"]
 
 
+def test_a_link_to_a_directory_above_the_root_ends_there(tree: Path, tmp_path: Path) -> None:
+    (tmp_path / "validation").mkdir()
+    (tmp_path / "validation" / "f.png").write_bytes(b"")
+    (tree / "b" / "up").symlink_to(tmp_path)
+    assert names(tree) == ["a.png", "b/c.png"]
+
+
+def test_a_directory_with_two_names_goes_by_its_own(
+    tree: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tree / "a").symlink_to(tree / "b")
+    assert names(tree) == ["a.png", "b/c.png"]
+    (record,) = caplog.records
+    message = f"{tree / 'a'}: is left out, as it is the same directory as {tree / 'b'}"
+    assert record.getMessage() == message
+
+
 def test_a_link_to_nothing_is_a_file_that_cannot_be_read(tree: Path) -> None:
     (tree / "gone.png").symlink_to(tree / "nowhere.png")
     assert names(tree) == ["a.png", "b/c.png", "gone.png"]
