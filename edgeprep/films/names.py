@@ -44,10 +44,13 @@ def check_address(address: str) -> None:
 def without_password(address: str) -> str:
     """`address` as it may be shown: cameras have their password in it, in one place or another.
 
-    What comes before "@" is left out, and so are queries and all that stands behind "=".
+    What comes before "@" is left out, and so are queries and all that stands behind "="; or all but
+    the scheme, where nobody can tell whether a "?" begins a query or is part of a password.
     """
     scheme, separator, rest = address.partition("://")
-    rest, question, _ = rest.partition("?")
+    rest, question, query = rest.partition("?")
+    if ":" in rest and "@" in query:
+        return f"{scheme}{separator}***"
     place = rest.partition("/")[0]
     user, at = "", ""
     # NOTE: up to the last one wherever there is a colon: a password may have "/" in it.

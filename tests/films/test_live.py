@@ -170,6 +170,9 @@ def test_where_cameras_have_no_numbers_that_is_said(monkeypatch: pytest.MonkeyPa
             "rtsp://camera/user=***&password=***&channel=***",
         ),
         ("http://camera/video?user=me&pwd=secret", "http://camera/video?***"),
+        ("rtsp://me:se?cret@camera/1", "rtsp://***"),
+        ("rtsp://me:a@b?c@camera/1", "rtsp://***"),
+        ("rtsp://camera:554/live?pwd=a@b", "rtsp://***"),
         ("rtmp://server/live?secret@x", "rtmp://server/live?***"),
     ],
 )
