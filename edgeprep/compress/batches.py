@@ -68,7 +68,12 @@ def _parts(inputs: Inputs, rows: int) -> Sequence[NDArray[np.float32]]:
 
 def _takes_many(network: torch.nn.Module, parts: Sequence[NDArray[np.float32]]) -> bool:
     """Whether samples can be run at once: the outputs are those of one after the other."""
-    pair = [parts[0], next(part for part in reversed(parts) if part.shape == parts[0].shape)]
+    last = {part.shape: at for at, part in enumerate(parts)}
+    # A sample beside itself would hide that a network mixes those of a batch.
+    twice = next((part for at, part in enumerate(parts) if at < last[part.shape]), None)
+    if twice is None:
+        return False
+    pair = [twice, parts[last[twice.shape]]]
     first, second = (run_network(network, torch.tensor(part)) for part in pair)
     try:
         together = run_network(network, torch.tensor(np.concatenate(pair)))

@@ -118,6 +118,21 @@ def test_films_of_one_length_are_run_together_and_others_apart() -> None:
     assert [tuple(batch.shape) for batch in batches] == [(2, 2, 3), (3, 3, 3)]
 
 
+class Mixing(torch.nn.Module):
+    """A network whose answer to a sample has something of those beside it."""
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor]:
+        return (x - x.mean(0, keepdim=True),)
+
+
+@pytest.mark.parametrize("lengths", [(2, 3, 3, 3), (2, 3, 4)])
+def test_a_length_that_occurs_once_does_not_tell_whether_samples_mix(
+    lengths: tuple[int, ...],
+) -> None:
+    batches = make_batches(Mixing().eval(), films(*lengths), samples=9)
+    assert [tuple(batch.shape) for batch in batches] == [(1, length, 3) for length in lengths]
+
+
 def test_no_film_to_measure_with_is_refused() -> None:
     message = r"^simulated int8: samples are needed to measure with, got 0$"
     with pytest.raises(ConvertError, match=message):
