@@ -26,6 +26,8 @@ from edgeprep.tensors import LONGEST_CLIP
 __all__ = ["FrameFolder", "Video"]
 
 Picture = NDArray[np.uint8]
+# So many frames have room at first.
+_FIRST = 64
 # Of a time in seconds: films round them to a clock of their own, seldom coarser than a millisecond.
 _CLOCK_S = 2e-3
 # A clip is in memory as a whole.
@@ -99,19 +101,22 @@ class ClipReader(LabelledReader):
     def chosen(self, pictures: Iterable[Picture], path: Path) -> NDArray[np.uint8]:
         """Those frames that are meant, as one clip."""
         clip: Picture | None = None
-        count = 0
+        count, most = 0, 0
         for index, picture in enumerate(pictures):
             if index % self.every:
                 continue
             if clip is None:
-                clip = self._room(picture, path)
+                most = self._most(picture, path)
+                clip = np.empty((self.frames or min(_FIRST, most), *picture.shape), np.uint8)
             if picture.shape != clip.shape[1:]:
                 rule = f"frame {index} must have the size of the first, {clip.shape[1:3]}"
                 raise InputError(f"{path.name}: {rule}, got {picture.shape[:2]}")
-            if count == len(clip):
+            if count == most:
                 of = "" if count == LONGEST_CLIP else f" of {clip[0].nbytes} bytes"
                 rule = f"must be at most {count} frames{of} long"
                 raise InputError(f"{path.name}: {rule}, got more; set frames, or every")
+            if count == len(clip):
+                clip = np.concatenate([clip, np.empty_like(clip[: most - count])])
             clip[count] = picture
             count += 1
             if count == self.frames:
@@ -120,15 +125,16 @@ class ClipReader(LabelledReader):
             rate = f", each {self.every}th taken" if self.every > 1 else ""
             rule = f"must have {self.frames or 1} frames{rate}"
             raise InputError(f"{path.name}: {rule}, got {count}")
-        return clip[:count]
+        # What a view does not show of an array is held with it.
+        return clip[:count] if 2 * count >= len(clip) else clip[:count].copy()
 
-    def _room(self, picture: Picture, path: Path) -> Picture:
-        """Where a clip of such pictures goes; memory is taken for what is written there."""
+    def _most(self, picture: Picture, path: Path) -> int:
+        """How many such pictures a clip may have."""
         most = max(_MOST_BYTES // picture.nbytes, 1)
         if self.frames is not None and self.frames > most:
             rule = f"must have {self.frames} frames of at most {_MOST_BYTES} bytes together"
             raise InputError(f"{path.name}: {rule}, got {self.frames * picture.nbytes}")
-        return np.empty((min(self.frames or LONGEST_CLIP, most), *picture.shape), np.uint8)
+        return min(self.frames or LONGEST_CLIP, most)
 
     def _numbers(
         self, task: Task, kinds: dict[Path, str | None], where: str

@@ -110,6 +110,18 @@ def test_clips_beside_class_directories_are_an_error(use: str, tmp_path: Path) -
     )
 
 
+def test_a_clip_of_any_length_is_whole_and_holds_little_more(use: str, tmp_path: Path) -> None:
+    samples = opened(tmp_path, use)
+    held = [clip.nbytes if clip.base is None else clip.base.nbytes for clip, _ in samples]
+    assert held == [clip.nbytes for clip, _ in samples]
+    for directory in ("up", "down"):
+        path = tmp_path / directory / f"long{ENDING[use]}"
+        WRITERS[use](path, [*range(150)])
+    long = [clip for clip, _ in opened(tmp_path, use) if len(clip) > 5]
+    assert [clip[:, 0, 0, 0].tolist() for clip in long] == [[*range(150)]] * 2
+    assert [clip.base.shape[0] for clip in long if clip.base is not None] == [256, 256]
+
+
 @pytest.mark.parametrize(
     ("use", "what"), [("video", "films"), ("frame-folder", "directories of pictures")]
 )
