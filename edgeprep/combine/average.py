@@ -15,13 +15,21 @@ __all__ = ["Average", "weighted_mean"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Average(Combiner):
-    """Scores, pixels, numbers or vectors: the mean, each member by its weight."""
+    """Scores, pixels or numbers: the mean, each member by its weight.
+
+    Vectors are put end to end, for the axes of two networks have nothing to do with each other: the
+    cosine between two such vectors is the weighted mean of those of the members.
+    """
 
     name: ClassVar[str] = "average"
-    kinds: ClassVar[tuple[BlendKind, ...]] = ("class", "classes", "pixels", "values")
+    kinds: ClassVar[tuple[BlendKind, ...]] = ("class", "classes", "pixels", "values", "vectors")
 
     def join(self, answers: Sequence[Arrays], terms: Terms) -> Arrays:
         """See `Combiner.join`."""
+        if terms.kind == "vectors":
+            shares = np.sqrt(terms.weights / terms.weights.sum()).astype(np.float32)
+            pairs = zip(answers, shares, strict=True)
+            return (np.concatenate([vector * share for (vector,), share in pairs]),)
         check_shapes(answers)
         return (weighted_mean([arrays[0] for arrays in answers], terms.weights),)
 

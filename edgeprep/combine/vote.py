@@ -25,8 +25,9 @@ class Vote(Combiner):
 
     Of classes with equally many votes that one wins whose voters weigh more; then the one whose
     mean score, by weight, is higher; then the first one. A class that may be there or not is there
-    if most say so; where as many say so as not, those decide that weigh more, and then a mean score
-    of 0.5 or more. Scores are shares of the votes, to three millionths.
+    if most say so, whatever the task's `least_score`; where as many say so as not, those decide
+    that weigh more, and then a mean score of 0.5 or more. Scores are shares of the votes, to three
+    millionths.
     """
 
     name: ClassVar[str] = "vote"
@@ -37,7 +38,7 @@ class Vote(Combiner):
         check_shapes(answers)
         mean = weighted_mean([arrays[0] for arrays in answers], terms.weights)
         if terms.kind == "classes":
-            return (_of_each([present for _, present in answers], mean, terms.weights),)
+            return _of_each([present for _, present in answers], mean, terms.weights)
         return (_of_one([arrays[0] for arrays in answers], mean, terms.weights),)
 
 
@@ -65,10 +66,11 @@ def _of_one(scores: Sequence[Floats], mean: Floats, weights: NDArray[np.float64]
 
 def _of_each(
     present: Sequence[NDArray[np.bool_]], mean: Floats, weights: NDArray[np.float64]
-) -> Floats:
-    """`(classes,)`, the share of the votes for each class to be there."""
+) -> Arrays:
+    """`(classes,)` each: the share of the votes for each class to be there, and which ones are."""
     votes = np.stack(present)
     shares = votes.mean(axis=0)
     weight = (weights[:, None] * np.where(votes, 1.0, -1.0)).sum(axis=0)
-    is_there = (weight > 0) | ((weight == 0) & (mean >= 0.5))
-    return np.asarray(np.where(shares == 0.5, 0.5 + np.where(is_there, _TIE, -_TIE), shares))
+    wins_tie = (weight > 0) | ((weight == 0) & (mean >= 0.5))
+    marked = np.where(shares == 0.5, 0.5 + np.where(wins_tie, _TIE, -_TIE), shares)
+    return marked, marked > 0.5

@@ -58,6 +58,7 @@ class Answered:
         truths: what each sample is held against.
         digests: one a sample, equal where the pictures are.
         skipped: the names of the pictures that could not be read.
+        dropped: how many pictures a stage over time has left out.
     """
 
     arrays: tuple[tuple[Arrays, ...], ...]
@@ -65,10 +66,13 @@ class Answered:
     truths: tuple[Truth | None, ...]
     digests: tuple[bytes, ...]
     skipped: tuple[str, ...]
+    dropped: int = 0
 
     def describe(self) -> str:
         """How many there are and how many were left out, for people."""
         count = f"{len(self.truths)} samples"
+        if self.dropped:
+            count += f", {self.dropped} dropped by a stage over time"
         if not self.skipped:
             return count
         return f"{count}, {len(self.skipped)} unreadable left out: {name_first(3, self.skipped)}"
@@ -92,31 +96,38 @@ def answer_all(
         fps: how many were taken in a second; None: unknown.
 
     Raises:
-        DataError: the data break a rule, or a sample is not what the sessions take.
+        DataError: the data break a rule, a sample is not what the sessions take, a stage leaves out
+            a frame of a clip, or none is left.
         StorageError: temporary files cannot be written.
     """
     asked = [_Asked(session, fps) for session in sessions]
     times: list[list[float]] = [[] for _ in sessions]
     truths: list[Truth | None] = []
     digests: list[bytes] = []
+    dropped: list[int] = []
 
     def rows() -> Iterator[Arrays]:
         for index, (picture, truth) in enumerate(samples):
             try:
                 for each in asked:
                     each.warm(picture)
-                answers = _in_turn(asked, picture, first=index % len(asked))
+                answers = _in_turn(asked, blendings, picture, first=index % len(asked))
             except InputError as error:
                 raise DataError(f"{where}: sample {index}: {error}") from error
-            if any(result is None for result, _ in answers):
+            taken = [arrays for arrays, _ in answers if arrays is not None]
+            if len(taken) < len(asked):
+                dropped.append(index)
                 continue
             truths.append(truth)
             digests.append(digest_of(picture))
-            for number, (result, time_ms) in enumerate(answers):
+            for number, (_, time_ms) in enumerate(answers):
                 times[number].append(time_ms)
-                yield blendings[number].take(result)
+            yield from taken
 
     arrays = outputs_on_disk(rows())
+    if not truths:
+        rule = "must have a sample that every member answers to"
+        raise DataError(f"{where}: {rule}, got {len(dropped)} that a stage over time drops")
     count = len(sessions)
     return Answered(
         arrays=tuple(tuple(arrays[number::count]) for number in range(count)),
@@ -124,24 +135,31 @@ def answer_all(
         truths=tuple(truths),
         digests=tuple(digests),
         skipped=tuple(one.name for one in samples.skipped),
+        dropped=len(dropped),
     )
 
 
 def _in_turn(
-    asked: Sequence[Callable[[NDArray[np.uint8]], Any]], picture: NDArray[np.uint8], *, first: int
-) -> list[tuple[Any, float]]:
+    asked: Sequence[Callable[[NDArray[np.uint8]], Any]],
+    blendings: Sequence[Blending],
+    picture: NDArray[np.uint8],
+    *,
+    first: int,
+) -> list[tuple[Arrays | None, float]]:
     """The answer of each and its time; who is asked first finds the processor's caches cold."""
     order = [*range(first, len(asked)), *range(first)]
-    answers = {number: _timed(asked[number], picture) for number in order}
+    answers = {number: _timed(asked[number], blendings[number], picture) for number in order}
     return [answers[number] for number in range(len(asked))]
 
 
 def _timed(
-    ask: Callable[[NDArray[np.uint8]], Any], picture: NDArray[np.uint8]
-) -> tuple[Any, float]:
+    ask: Callable[[NDArray[np.uint8]], Any], blending: Blending, picture: NDArray[np.uint8]
+) -> tuple[Arrays | None, float]:
+    """What is taken of a result, None where there is none; results are worked out meanwhile."""
     start = perf_counter()
     result = ask(picture)
-    return result, (perf_counter() - start) * 1e3
+    taken = None if result is None else blending.take(result)
+    return taken, (perf_counter() - start) * 1e3
 
 
 class _Asked:
@@ -170,8 +188,14 @@ class _Asked:
         if session.input.batch > 1:
             return session(np.stack(frames))
         if not session.streams_only:
-            raise InputError("must be a single picture, for networks that take one, got a clip")
-        return [*session.stream(frames, fps=self._fps)][-1]
+            rule = "must be a single picture, for networks that take one"
+            raise InputError(f"{rule}, got a clip of shape {sample.shape}")
+        results = [*session.stream(frames, fps=self._fps)]
+        kept = sum(result is not None for result in results)
+        if kept < len(results):
+            rule = "the preprocessing must keep every frame of a clip"
+            raise InputError(f"{rule}, got {kept} of {len(results)}")
+        return results[-1]
 
     def _of_film(self, picture: NDArray[np.uint8]) -> Any:
         self._newest = picture

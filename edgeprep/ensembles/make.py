@@ -83,6 +83,7 @@ def ensemble(
     _check_output(recipe, path, overwrite=overwrite)
     task: Task = build_named(registry, "task", recipe.task, "task")
     combiner = build_combiner(recipe.combine, task)
+    _check_task(recipe, task)
     _check_learning(recipe, combiner)
     training = _open(recipe, recipe.data.training, "data.training", task)
     evaluation = _open(recipe, recipe.data.evaluation, "data.evaluation", task)
@@ -128,6 +129,14 @@ def _check_output(recipe: EnsembleRecipe, path: Path, *, overwrite: bool) -> Non
         raise OutputRefused(f"{path}: {rule}, got {path.name!r}; name it {path.stem}.edgeprep")
     for table in recipe.member:
         check_no_input(path, recipe.directory / table.bundle)
+
+
+def _check_task(recipe: EnsembleRecipe, task: Task) -> None:
+    """Refuse what a copied `[task]` of a member says of its outputs: nobody would heed it."""
+    for key in need_blending(task).unheard:
+        if key in recipe.task:
+            rule = f"must be absent in an ensemble, whose members say it of their own {task.name!r}"
+            raise RecipeError(f"task.{key}: {rule}, got {recipe.task[key]!r}")
 
 
 def _check_learning(recipe: EnsembleRecipe, combiner: Combiner) -> None:

@@ -30,7 +30,7 @@ def score_ensemble(
     """What the ensemble scores, and each member by itself; and all that they answered.
 
     A member's `drops` say how much worse it is than the ensemble. Times are of whole calls, with
-    what the host prepares.
+    what the host prepares and with results worked out, as far as metrics look at them.
 
     Args:
         session: opened for scoring.
@@ -44,6 +44,7 @@ def score_ensemble(
     """
     sessions = (session, *session.members)
     blendings = [need_blending(each.task) for each in sessions]
+    blendings = [blending.scored or blending for blending in blendings]
     answered = answer_all(sessions, blendings, samples, "data.evaluation", fps=fps)
     scoring = Scoring(task=session.task, metrics=metrics, undefined=undefined)
     scores: list[Score] = []

@@ -7,7 +7,7 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from edgeprep.combine import Combiner, Terms
+from edgeprep.combine import Arrays, Combiner, Terms
 from edgeprep.combine.combiners import need_blending
 from edgeprep.geometry import Affine
 from edgeprep.interfaces import Task
@@ -64,7 +64,7 @@ class EnsembleSession(Session):
         self.remembered = all(member.remembered for member in members)
         self._combiner = combiner
         self._terms = terms
-        self._give = need_blending(task).give
+        self._blending = need_blending(task)
         self._takes = tuple(need_blending(member.task).take for member in members)
         self._sharing = tuple(_first_alike(members, index) for index in range(len(members)))
         self._is_open = True
@@ -84,8 +84,11 @@ class EnsembleSession(Session):
         Raises:
             OutputError: they do not fit together.
         """
-        pairs = zip(self._takes, results, strict=True)
-        return self._give(self._combiner.join([take(one) for take, one in pairs], self._terms))
+        blending, pairs = self._blending, zip(self._takes, results, strict=True)
+        arrays: Sequence[Arrays] = [take(one) for take, one in pairs]
+        if blending.align is not None:
+            arrays = blending.align(arrays)
+        return blending.give(self._combiner.join(arrays, self._terms))
 
     def outputs(self, picture: NDArray[np.uint8]) -> tuple[NDArray[Any], ...]:
         """See `Session.outputs`."""

@@ -84,6 +84,7 @@ class Classify(Task):
             same={"labels": self.labels},
             take=lambda result: (result.scores,),
             give=lambda arrays: Classification(joined, arrays[0]),
+            unheard=("scores",),
         )
 
 

@@ -1,6 +1,6 @@
 """A number for every pixel, such as its distance."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar, Literal
@@ -66,14 +66,24 @@ class Depth(Task):
 
     @property
     def blending(self) -> Blending:
-        """See `Task.blending`: by the numbers, in one unit."""
+        """See `Task.blending`: by the numbers, in one unit; of relative ones, in the first's."""
         joined = replace(self, scale=1.0)
         return Blending(
             kind="values",
-            same={"unit": self.unit},
+            same={"unit": self.unit, "align": self.align},
             take=lambda result: (result.values,),
             give=lambda arrays: DepthMap.of(joined, arrays[0]),
+            unheard=("scale",),
+            align=None if self.align == "none" else joined._to_the_first,
         )
+
+    def _to_the_first(
+        self, answers: Sequence[tuple[NDArray[np.float32], ...]]
+    ) -> Sequence[tuple[NDArray[np.float32], ...]]:
+        """Maps `(H, W)`, each as near to the first one as metrics bring it to its truth."""
+        first = answers[0][0]
+        others = (DepthMap.of(self, values).held_to(first) for (values,) in answers[1:])
+        return [(first,), *((values,) for values in others)]
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -162,6 +162,7 @@ class Detect(Task):
             same={"labels": self.labels},
             take=lambda result: (result.boxes, result.scores, result.classes),
             give=self._of_arrays,
+            unheard=("boxes", "scores", "objectness", "classes", "suppression", "each"),
         )
 
     def _of_arrays(self, arrays: tuple[NDArray[Any], ...]) -> Detections:

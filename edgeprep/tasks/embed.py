@@ -48,7 +48,7 @@ class Embed(Task):
     def blending(self) -> Blending:
         """See `Task.blending`: by the vectors at length 1."""
         return Blending(
-            kind="values",
+            kind="vectors",
             same={},
             take=lambda result: (result.vector,),
             give=lambda arrays: Embedding(arrays[0]),

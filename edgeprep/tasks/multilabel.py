@@ -69,7 +69,8 @@ class MultiLabel(Task):
             kind="classes",
             same={"labels": self.labels},
             take=lambda result: (result.scores, result.present),
-            give=lambda arrays: MultiLabels(joined, arrays[0]),
+            give=lambda arrays: MultiLabels(joined, *arrays),
+            unheard=("scores",),
         )
 
 
@@ -80,10 +81,12 @@ class MultiLabels:
     Attributes:
         task: says what the classes are.
         output: `(classes,)`, what the network gave; it must not change afterwards.
+        decided: `(classes,)`, which classes are there where scores do not say it, as after a vote.
     """
 
     task: MultiLabel
     output: NDArray[Any]
+    decided: NDArray[np.bool_] | None = None
 
     @cached_property
     def scores(self) -> NDArray[np.float64]:
@@ -97,6 +100,8 @@ class MultiLabels:
     @property
     def present(self) -> NDArray[np.bool_]:
         """Which classes are there: `(classes,)`."""
+        if self.decided is not None:
+            return self.decided
         return np.asarray(self.scores >= self.task.least_score)
 
     @property

@@ -101,6 +101,7 @@ class Restore(Task):
             same={"scale": self.scale},
             take=lambda result: (result.picture,),
             give=lambda arrays: self._known(_rounded(arrays[0])),
+            unheard=("range", "overlap"),
         )
 
     def levels(self, maps: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -103,6 +103,13 @@ class Segment(Task):
             same={"labels": self.labels},
             take=lambda result: (result.where_known,),
             give=lambda arrays: Segmentation.of(joined, arrays[0]),
+            unheard=("scores",),
+            scored=Blending(
+                kind="pixels",
+                same={"labels": self.labels},
+                take=lambda result: (result.classes,),
+                give=lambda arrays: Segmentation.of_classes(self, arrays[0]),
+            ),
         )
 
 
@@ -137,6 +144,19 @@ class Segmentation:
             array.flags.writeable = False
         # What is known need not be worked out when it is looked at.
         vars(result).update(probabilities=known, classes=classes)
+        return result
+
+    @classmethod
+    def of_classes(cls, task: Segment, classes: NDArray[np.uint8]) -> "Segmentation":
+        """That of which no more than the classes is known: probabilities of 0 and 1.
+
+        Args:
+            task: says what the classes are.
+            classes: `(H, W)`, 255 where nobody looked.
+        """
+        known = np.where(classes == IGNORED, np.uint8(0), classes)[None]
+        result = cls(replace(task, scores="classes"), known, Frame.whole(*classes.shape))
+        vars(result)["classes"] = classes
         return result
 
     @property

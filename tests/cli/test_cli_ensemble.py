@@ -349,6 +349,12 @@ def test_a_gain_that_is_reached_is_within_budget(edgeprep: Run, recipe: Make) ->
             id="another task",
         ),
         pytest.param(
+            {'"classify"': '"classify"\nscores = "none"'},
+            "task.scores: must be absent in an ensemble, whose members say it of their own "
+            "'classify', got 'none'",
+            id="what members say",
+        ),
+        pytest.param(
             {'"classify"\nlabels = ["red", "green", "blue"]': '"tensors"'},
             "task.use: must be a task whose results can be joined, got 'tensors', which has no "
             "blending",

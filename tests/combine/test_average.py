@@ -54,3 +54,16 @@ def test_results_of_other_shapes_are_refused_and_not_stretched():
     message = "member[1]: must give results of shape (2, 2, 3), as member[0] does, got (2, 2, 1)"
     with pytest.raises(OutputError, match=f"^{re.escape(message)}$"):
         Average().join(answers, terms("values", 1.0, 1.0))
+
+
+def test_the_cosine_of_joined_vectors_is_the_mean_of_those_of_members():
+    rng = np.random.default_rng(0)
+    # Two members with spaces of their own, and two pictures in each.
+    spaces = [rng.normal(size=(2, length)).astype(np.float32) for length in (5, 3)]
+    spaces = [each / np.linalg.norm(each, axis=1, keepdims=True) for each in spaces]
+    pairs = [[(space[at],) for space in spaces] for at in (0, 1)]
+    ((one,), (other,)) = (Average().join(each, terms("vectors", 3.0, 1.0)) for each in pairs)
+    assert (one.shape, one.dtype) == ((8,), np.float32)
+    assert np.linalg.norm(one) == pytest.approx(1.0, abs=1e-6)
+    cosines = [float(space[0] @ space[1]) for space in spaces]
+    assert float(one @ other) == pytest.approx(0.75 * cosines[0] + 0.25 * cosines[1], abs=1e-6)

@@ -83,16 +83,26 @@ def test_where_nobody_finds_anything_there_is_nothing():
     assert (boxes.shape, scores.shape, classes.shape) == ((0, 4), (0,), (0,))
 
 
+@pytest.mark.parametrize("weights", [[1.0, 1.0], [3.0, 1.0]], ids=["equal", "other"])
+def test_what_one_member_finds_twice_is_not_found_by_two(weights):
+    one = found(([0, 0, 10, 10], 0.9, 0), ([0, 0, 10, 10], 0.8, 0))
+    boxes, scores, _ = join(one, found(), weights=weights)
+    np.testing.assert_allclose(boxes, [[0, 0, 10, 10]])
+    np.testing.assert_allclose(scores, [0.9 * weights[0] / sum(weights)])
+
+
 def test_a_box_without_a_score_stays_where_it_is():
     boxes, scores, _ = join(found(([1, 2, 3, 4], 0.0, 0)), found())
     assert (boxes.tolist(), scores.tolist()) == ([[1, 2, 3, 4]], [0.0])
 
 
 def slowly(members, weights, iou, least_score):
-    """Section 3 of arXiv:1910.13302, step by step, on plain numbers."""
+    """Section 3 of arXiv:1910.13302, step by step, on plain numbers; but scores count members."""
     every = [
-        (number, score * weight, score * weight, box)
-        for (boxes, scores, classes), weight in zip(members, weights, strict=True)
+        (number, score * weight, member, box)
+        for member, ((boxes, scores, classes), weight) in enumerate(
+            zip(members, weights, strict=True)
+        )
         for box, score, number in zip(
             boxes.tolist(), scores.astype(float).tolist(), classes.tolist(), strict=True
         )
@@ -100,19 +110,20 @@ def slowly(members, weights, iou, least_score):
     ]
     every.sort(key=lambda one: -one[1])
     clusters = []
-    for number, worth, _, box in every:
+    for number, worth, member, box in every:
         best, where = iou, None
         for cluster in clusters:
             if cluster["class"] == number and overlap(cluster["box"], box) > best:
                 best, where = overlap(cluster["box"], box), cluster
         if where is None:
-            where = {"class": number, "parts": []}
+            where = {"class": number, "parts": [], "of": {}}
             clusters.append(where)
         where["parts"].append((worth, box))
         total = sum(worth for worth, _ in where["parts"])
         where["box"] = [sum(w * b[i] for w, b in where["parts"]) / total for i in range(4)]
-        share = min(len(where["parts"]), len(members)) / sum(weights)
-        where["score"] = total / len(where["parts"]) * share
+        # Not the paper's: of two boxes of one member only the better one is worth anything.
+        where["of"].setdefault(member, worth)
+        where["score"] = sum(where["of"].values()) / sum(weights)
     return sorted(((c["class"], c["score"], c["box"]) for c in clusters), key=lambda one: -one[1])
 
 
@@ -134,8 +145,10 @@ def test_many_boxes_are_joined_as_the_paper_says(seed, options):
     for _ in range(3):
         near = np.concatenate((corners, corners + rng.uniform(10, 40, (12, 2))), axis=1)
         near += rng.normal(0, 1.5, near.shape)
-        scores = rng.uniform(0.05, 1, 12).astype(np.float32)
-        members.append((near, scores, rng.integers(0, 3, 12)))
+        twice = np.concatenate((near, near[:4] + 0.5))
+        numbers = rng.integers(0, 3, 12)
+        scores = rng.uniform(0.05, 1, 16).astype(np.float32)
+        members.append((twice, scores, np.concatenate((numbers, numbers[:4]))))
     weights = [1.0, 2.0, 0.5]
     boxes, scores, classes = join(*members, weights=weights, iou=iou, least_score=least_score)
     wanted = slowly(members, weights, iou, least_score)

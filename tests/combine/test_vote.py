@@ -5,6 +5,7 @@ import pytest
 
 from edgeprep.combine import Terms
 from edgeprep.combine.vote import Vote
+from edgeprep.tasks.multilabel import MultiLabel
 
 # Shares of votes are given to three millionths.
 NEAR = {"rtol": 0, "atol": 3e-6}
@@ -97,6 +98,10 @@ def winner(scores, weights):
 )
 def test_a_class_is_there_where_most_say_so(weights, scores, present, share, is_there):
     answers = [(np.array([s]), np.array([bool(p)])) for s, p in zip(scores, present, strict=True)]
-    (joined,) = join("classes", weights, *answers)
-    assert joined == pytest.approx(share, abs=1.1e-6)
-    assert (joined >= 0.5) == is_there
+    terms = Terms(kind="classes", weights=np.array(weights, np.float64))
+    joined = Vote().join(answers, terms)
+    assert joined[0] == pytest.approx([share], abs=1.1e-6)
+    for least in (0.0, 0.3, 0.5, 0.7, 1.0):
+        result = MultiLabel(labels=("a",), least_score=least).blending.give(joined)
+        assert result.present.tolist() == [is_there]
+        assert [one.name for one in result.labels] == ["a"] * is_there

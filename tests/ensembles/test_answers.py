@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from time import sleep
 from typing import Any
 
 import numpy as np
@@ -20,7 +22,7 @@ from edgeprep.runtime.ensemble_session import EnsembleSession
 from edgeprep.runtime.network_session import NetworkSession
 from edgeprep.stages.chain import Chain
 from edgeprep.stages.frames import Frames
-from edgeprep.tasks.depth import Depth
+from edgeprep.tasks.depth import Depth, DepthMap
 from edgeprep.tensors import ImageSpec, TensorSpec
 
 LEVELS = TensorSpec(name="levels", shape=(1, 1, 4, 4), dtype="float32")
@@ -120,6 +122,64 @@ def test_a_picture_that_one_session_drops_is_a_sample_for_none() -> None:
     assert found == [[10, 30], [10, 30]]
 
 
+def test_how_many_were_dropped_is_told() -> None:
+    pictures = [level(value) for value in (10, 20, 30)]
+    samples = Samples(lambda: pictures, where="data.training", description="levels")
+    session = open_session(Mean(), Frames(every=2))
+    found = answer_all([session], [Depth().blending], samples, "data.training")
+    assert found.describe() == "2 samples, 1 dropped by a stage over time"
+
+
+def test_data_of_which_nothing_is_left_are_refused() -> None:
+    message = (
+        "data.training: must have a sample that every member answers to, got 1 that a stage over "
+        "time drops"
+    )
+    # A film of which the first picture has been seen: the next one is dropped.
+    samples = Samples(lambda: [level(10)], where="data.training", description="levels")
+    session = open_session(Mean(), Frames(every=2))
+    film = session.stream([level(0), level(1)])
+    next(film)
+    session.stream = lambda *given, **named: film  # type: ignore[method-assign]
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        answer_all([session], [Depth().blending], samples, "data.training")
+
+
+def test_a_clip_of_which_a_stage_drops_a_frame_is_refused() -> None:
+    clip = np.stack([level(1), level(2), level(3)])
+    message = (
+        "data.training: sample 0: the preprocessing must keep every frame of a clip, got 2 of 3"
+    )
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        answers([clip], open_session(Mean(), Frames(every=2)))
+
+
+def test_results_are_worked_out_while_time_is_taken() -> None:
+    def take(result: Any) -> tuple[NDArray[Any], ...]:
+        sleep(0.02)
+        return (result.values,)
+
+    samples = Samples(lambda: [level(1)], where="data.training", description="levels")
+    slow = replace(Depth().blending, take=take)
+    found = answer_all([open_session(Mean())], [slow], samples, "data.training")
+    assert found.times_ms[0][0] >= 20
+
+
+def test_relative_maps_are_joined_on_one_scale() -> None:
+    members = [open_session(Mean()) for _ in range(2)]
+    both = EnsembleSession(
+        name="relative",
+        input=members[0].input,
+        task=Depth(align="scale-and-shift"),
+        members=members,
+        combiner=Average(),
+        terms=Terms(kind="values", weights=np.array([1.0, 1.0])),
+    )
+    depth, ramp = Depth(align="scale-and-shift"), np.arange(16, dtype=np.float32).reshape(4, 4)
+    joined = both.join([DepthMap.of(depth, ramp.copy()), DepthMap.of(depth, 500 - 100 * ramp)])
+    np.testing.assert_allclose(joined.values, ramp, atol=1e-4)
+
+
 def test_clips_are_joined_whole() -> None:
     clips = [np.stack([level(1), level(3)]), np.stack([level(5), level(7)])]
     both = whole(open_session(Mean(), frames=2), open_session(Mean(), frames=2))
@@ -142,7 +202,7 @@ def test_networks_that_remember_are_joined_in_streams() -> None:
     [
         (
             np.zeros((2, 4, 4, 3), np.uint8),
-            "data.training: sample 0: must be a single picture, for networks that take one, got",
+            "data.training: sample 0: must be a single picture, for networks that take one, got a",
         ),
         (
             np.zeros((5, 4, 3), np.uint8),

@@ -1,5 +1,7 @@
 """Results taken apart into arrays, and made of them again."""
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 
@@ -62,7 +64,8 @@ def test_arrays_are_of_the_kind_that_is_said(case):
         "class": [(3,)],
         "classes": [(3,), (3,)],
         "pixels": [(2, 8, 12) if case == "two classes" else (3, 8, 12)],
-        "values": {"restore": [(8, 12, 3)], "depth": [(8, 12)], "embed": [(3,)]}.get(case),
+        "values": {"restore": [(8, 12, 3)], "depth": [(8, 12)]}.get(case),
+        "vectors": [(3,)],
         "boxes": [(2, 4), (2,), (2,)],
     }
     assert [array.shape for array in arrays] == shapes[task.blending.kind]
@@ -100,9 +103,42 @@ def test_of_a_map_the_pixels_are_unknown_that_nobody_looked_at():
     assert again == task.decode((MAPS[:, :1],), HALF)
 
 
+def test_relative_maps_are_brought_to_the_first_one():
+    task = Depth(align="scale-and-shift")
+    first = np.arange(12, dtype=np.float32).reshape(3, 4)
+    blind = np.where(first == 5, np.float32(np.nan), 10 - first)
+    aligned = task.blending.align([(first,), (1000 * first + 7,), (blind,)])
+    np.testing.assert_allclose(aligned[0][0], first)
+    np.testing.assert_allclose(aligned[1][0], first, atol=1e-5)
+    np.testing.assert_allclose(aligned[2][0], np.where(first == 5, np.nan, first), atol=1e-5)
+    assert Depth().blending.align is None
+
+
+def test_where_masks_are_scored_their_classes_are_all_that_is_kept():
+    task = Segment(labels=LABELS)
+    result = task.decode((MAPS,), HALF)
+    scored = task.blending.scored
+    (classes,) = scored.take(result)
+    assert (classes.dtype, classes.shape) == (np.uint8, (8, 12))
+    again = scored.give((classes,))
+    assert again == result
+    assert again.probabilities[:, :, 6:].argmax(axis=0).tolist() == classes[:, 6:].tolist()
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_is_said_of_outputs_changes_nothing_of_joined_results(case):
+    task, outputs = CASES[case]
+    arrays = task.blending.take(task.decode(outputs, FRAME))
+    names = {field.name for field in fields(task)}
+    assert names >= set(task.blending.unheard)
+    # All that says something of outputs as it is where nobody says anything.
+    plain = {key: getattr(task, key) for key in names - set(task.blending.unheard)}
+    assert type(task)(**plain).blending.give(arrays) == task.blending.give(arrays)
+
+
 def test_what_members_must_have_in_common_is_what_results_mean():
     assert Classify(labels=LABELS).blending.same == {"labels": LABELS}
     assert Detect(labels=LABELS).blending.same == {"labels": LABELS}
     assert Restore(scale=2).blending.same == {"scale": 2}
-    assert Depth(unit="m").blending.same == {"unit": "m"}
+    assert Depth(unit="m").blending.same == {"unit": "m", "align": "none"}
     assert Tensors().blending is None

@@ -304,8 +304,8 @@ BROKEN = {
         "object has no attribute 'scores'"
     ),
     JoinsAnotherKind: (
-        "kind of its blending must be among 'class', 'classes', 'pixels', 'values', 'boxes', "
-        "got 'words'"
+        "kind of its blending must be among 'class', 'classes', 'pixels', 'values', "
+        "'vectors', 'boxes', got 'words'"
     ),
     RefusesAll: (
         "check_outputs() must accept what is decoded here, "
