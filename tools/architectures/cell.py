@@ -38,6 +38,7 @@ ROADS = {
 _OPERATORS = (
     r"Lowering not found: ([\w.]+)",
     r"op='([\w.]+)'",
+    r"'([\w.]+)' op ",
     r"legalize operation '([\w.]+)'",
     r"TFLite form, got '([^']+)'",
     r"(aten[.:]+\w+(?:\.\w+)?)",
@@ -97,7 +98,8 @@ def _convert(recipe: Any, folder: Path, found: dict[str, Any]) -> None:
 
 def _fault(error: Exception, stage: str, target: str) -> dict[str, Any]:
     """Where it failed, at which operator, by which road."""
-    message = " ".join(str(error).split())
+    # Where a library lies on this machine is nobody else's business.
+    message = re.sub(r"/\S*/site-packages/", "", " ".join(str(error).split()))
     print(f"{stage}: {message}", file=sys.stderr)
     match error:
         case ParityError() | OutputError():
