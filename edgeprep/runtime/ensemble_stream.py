@@ -45,8 +45,11 @@ class EnsembleStream(ResultStream):
         self._join = join
         self._now = _Now()
         self._shared = {one: _Shared(members[one], self._now) for one in sharing}
+        self._clock = pace if callable(pace) else None
+        # A clock is read once a picture: the second member is asked after the first has answered.
+        own_pace: Pace = pace if self._clock is None else self._now.time
         self._streams: list[PictureStream] = [
-            member.open_stream(self._now, self._shared[one].itself, pace, every)
+            member.open_stream(self._now, self._shared[one].itself, own_pace, every)
             for member, one in zip(members, sharing, strict=True)
         ]
 
@@ -63,8 +66,9 @@ class EnsembleStream(ResultStream):
 
     def __next__(self) -> Any:
         """See `ResultStream.__next__`."""
-        self._now.put(next(self._pictures))
+        picture = next(self._pictures)
         self._check()
+        self._now.put(picture, 0.0 if self._clock is None else self._clock())
         results: list[Any] = []
         fault: EdgePrepError | None = None
         for stream in self._streams:
@@ -79,15 +83,20 @@ class EnsembleStream(ResultStream):
 
 
 class _Now(Iterator[NDArray[np.uint8]]):
-    """Gives the picture that it was given last, as often as it is asked."""
+    """Gives the picture that it was given last, and its time, as often as it is asked."""
 
     def __init__(self) -> None:
         self.index = -1
         self._picture: Any = None
+        self._time_s = 0.0
 
-    def put(self, picture: NDArray[np.uint8]) -> None:
+    def put(self, picture: NDArray[np.uint8], time_s: float) -> None:
         self.index += 1
         self._picture = picture
+        self._time_s = time_s
+
+    def time(self) -> float:
+        return self._time_s
 
     def __next__(self) -> NDArray[np.uint8]:
         picture: NDArray[np.uint8] = self._picture
@@ -110,12 +119,19 @@ class _Shared(Preparing):
         self._stream = self._session.begin()
         self._at = -1
         self._prepared: NDArray[np.uint8] | None = None
+        self._fault: EdgePrepError | None = None
 
     def prepare(
         self, picture: NDArray[np.uint8], time_s: float | None = None
     ) -> NDArray[np.uint8] | None:
         """See `Stream.prepare`."""
         if self._at != self._now.index:
-            self._prepared = self._stream.prepare(picture, time_s)
             self._at = self._now.index
+            self._prepared, self._fault = None, None
+            try:
+                self._prepared = self._stream.prepare(picture, time_s)
+            except EdgePrepError as error:
+                self._fault = error
+        if self._fault is not None:
+            raise self._fault
         return self._prepared

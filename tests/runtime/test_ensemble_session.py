@@ -1,5 +1,6 @@
 """Several networks as one session: what is joined, what is shared, and what is refused."""
 
+import itertools
 import os
 import re
 import threading
@@ -280,6 +281,45 @@ def test_where_one_member_drops_a_picture_there_is_no_result(
     with edgeprep.open(path, probe=False, registry=fakes.registry(fakes.Right)) as session:
         results = list(session.stream([picture] * 4))
     assert [result is None for result in results] == [False, True, False, True]
+
+
+def test_a_clock_is_read_once_a_picture(
+    ensemble: Write, fakes: SimpleNamespace, film: Mapping[str, Any], picture: Picture
+) -> None:
+    # Every reading is half a second after the one before: as slow as members are.
+    read = itertools.count(0.0, 0.5)
+    first = {**film, "name": "first", "chain": ({"use": "frames@1", "rate": 1.0},)}
+    second = {**first, "name": "second", "chain": (*first["chain"], {"use": "scale@1"})}
+    path = ensemble(first, second)
+    with edgeprep.open(path, probe=False, registry=fakes.registry(fakes.Right)) as session:
+        results = list(session.stream([picture] * 5, clock=lambda: next(read)))
+    assert [result is None for result in results] == [False, True, False, True, False]
+    assert next(read) == 2.5
+
+
+def test_a_picture_that_is_refused_is_prepared_once(
+    ensemble: Write,
+    fakes: SimpleNamespace,
+    film: Mapping[str, Any],
+    picture: Picture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from edgeprep.stages.frame_difference import FrameDifference
+
+    steps: list[int] = []
+
+    def refuse(self: FrameDifference, *given: Any) -> Any:
+        steps.append(1)
+        raise InputError("picture: must be another, got this one")
+
+    path = ensemble(film, {**film, "name": "again"})
+    with edgeprep.open(path, probe=False, registry=fakes.registry(fakes.Right)) as session:
+        monkeypatch.setattr(FrameDifference, "step", refuse)
+        stream = session.stream([picture, picture])
+        for count in (1, 2):
+            with pytest.raises(InputError, match=r"^picture: must be another, got this one$"):
+                next(stream)
+            assert len(steps) == count
 
 
 class Spoiling:
