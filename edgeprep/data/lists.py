@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from edgeprep.data.picture_files import reading
 from edgeprep.data.text import read_lines
 from edgeprep.errors import DataError, RecipeError
 from edgeprep.interfaces import Task
-from edgeprep.schema import nearest_or_all, show
+from edgeprep.schema import show
 from edgeprep.truths import Boxes, TruthKind
 
 __all__ = ["List"]
@@ -74,7 +75,9 @@ class List(PlacedReader):
         turn = how_to_turn(self.orientation, task)
         for line, row in _rows(path, place):
             what = f"{place}: {path.name}:{line}"
-            name = _cell(row, self.picture, what)
+            if not entries and path.suffix.lower() in _DELIMITERS:
+                self._check_columns(row, f"{place}: {path.name}:1", labelled=task is not None)
+            name = _cell(row, "picture", self.picture, what)
             if not isinstance(name, str) or not name:
                 rule = f"{self.picture!r} must be the name of a picture"
                 raise DataError(f"{what}: {rule}, got {show(name)}")
@@ -98,11 +101,17 @@ class List(PlacedReader):
             )
         return entries
 
+    def _check_columns(self, row: Mapping[str, Any], what: str, *, labelled: bool) -> None:
+        """Refuse a table whose first line has not what is asked for."""
+        _cell(row, "picture", self.picture, what)
+        if labelled:
+            _cell(row, "label", self.label, what)
+
     def _judge(
         self, row: Mapping[str, Any], kind: str, class_map: ClassMap, what: str
     ) -> Judge | None:
         """What is true of the picture; None where its class is to be left out."""
-        label = _cell(row, self.label, what)
+        label = _cell(row, "label", self.label, what)
         place = f"{what}: class"
         if kind == "class":
             number = _number(class_map, label, place)
@@ -113,7 +122,7 @@ class List(PlacedReader):
         numbers = [_number(class_map, one, place) for one in label]
         if kind == "classes":
             return always({number for number in numbers if number is not None})
-        boxes = _cell(row, self.boxes, what)
+        boxes = _cell(row, "boxes", self.boxes, what)
         if not isinstance(boxes, list) or len(boxes) != len(numbers):
             rule = f"{self.boxes!r} must be an array of {len(numbers)} boxes, one for each class"
             raise DataError(f"{what}: {rule}, got {show(boxes)}")
@@ -150,9 +159,10 @@ def _number(class_map: ClassMap, label: object, place: str) -> int | None:
     return class_map.of_name(text, place)
 
 
-def _cell(row: Mapping[str, Any], key: str, what: str) -> object:
+def _cell(row: Mapping[str, Any], option: str, key: str, what: str) -> object:
     if key not in row:
-        raise DataError(f"{what}: must have {key!r}{nearest_or_all(key, list(row))}")
+        remedy = f"{option} names it where it is called otherwise"
+        raise DataError(f"{what}: must have {key!r}, got {show(list(row))}; {remedy}")
     return row[key]
 
 
@@ -172,12 +182,30 @@ def _objects(lines: Sequence[tuple[int, str]], what: str) -> Iterator[Row]:
             continue
         try:
             row = msgspec.json.decode(text, type=dict[str, Any])
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             rule = "must be a JSON object"
             raise DataError(
                 f"{what}:{line}: {rule}, got one that fails with {str(error)!r}"
             ) from error
+        twice = _key_twice(text, row)
+        if twice is not None:
+            raise DataError(f"{what}:{line}: must have each key once, got {twice!r} twice")
         yield line, row
+
+
+def _key_twice(text: str, row: Mapping[str, Any]) -> str | None:
+    """A key that is in `text` twice, of which `row` has one value alone."""
+    # Nearly always no text is there twice, and what tells more is slow.
+    if all(text.count(f'"{key}"') < 2 for key in row):
+        return None
+    pairs: list[tuple[str, Any]] = []
+
+    def take(found: list[tuple[str, Any]]) -> None:
+        pairs[:] = found  # the object around all others comes last
+
+    json.loads(text, object_pairs_hook=take)
+    keys = [key for key, _ in pairs]
+    return next((key for key in keys if keys.count(key) > 1), None)
 
 
 def _table(lines: Sequence[tuple[int, str]], delimiter: str, what: str) -> Iterator[Row]:

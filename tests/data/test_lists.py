@@ -115,6 +115,14 @@ def test_pictures_alone_need_no_labels(open_data: OpenData, write: Write) -> Non
     assert read(open_data(**write("l.csv", "picture\nb.png\n"))) == [(2, None)]
 
 
+def test_names_may_be_absolute_and_lead_out_of_the_directory(
+    open_data: OpenData, write: Write, draw: Draw, tmp_path: Path
+) -> None:
+    draw("beside/far.png", level=9)
+    content = f"picture\n../beside/far.png\n{tmp_path}/set/b.png\n"
+    assert read(open_data(**write("l.csv", content))) == [(9, None), (2, None)]
+
+
 def test_a_picture_that_cannot_be_read_is_counted(
     open_data: OpenData, write: Write, draw: Draw, tmp_path: Path
 ) -> None:
@@ -180,7 +188,37 @@ def test_a_picture_that_cannot_be_read_is_counted(
             "class",
             "l.csv",
             "picture,lable\na.png,dog\n",
-            "l.csv:2: must have 'label'; did you mean 'lable'?",
+            (
+                "l.csv:1: must have 'label', got ['picture', 'lable'];"
+                " label names it where it is called otherwise"
+            ),
+        ),
+        (
+            "class",
+            "l.jsonl",
+            '{"picture": "a.png", "lable": "dog"}',
+            (
+                "l.jsonl:1: must have 'label', got ['picture', 'lable'];"
+                " label names it where it is called otherwise"
+            ),
+        ),
+        (
+            "class",
+            "l.jsonl",
+            (
+                '{"picture": "a.png", "label": "dog", "of": {"label": 1}}\n'
+                '{"picture": "b.png", "label": "dog", "label": "cat"}'
+            ),
+            "l.jsonl:2: must have each key once, got 'label' twice",
+        ),
+        (
+            "class",
+            "l.jsonl",
+            f'{{"picture": "a.png", "label": {"[" * 100_000}{"]" * 100_000}}}',
+            (
+                "l.jsonl:1: must be a JSON object, got one that fails with"
+                " 'maximum recursion depth exceeded while deserializing an object'"
+            ),
         ),
         ("class", "l.csv", "", "l.csv:1: must name its columns, each once, got []"),
         (
@@ -252,7 +290,7 @@ def test_a_picture_that_cannot_be_read_is_counted(
     ],
     ids=[
         *("no label", "no such number", "after a long cell", "too long", "twice", "a cell too few"),
-        "column",
+        *("column", "key", "a key twice", "nested"),
         *("empty", "columns twice", "quotes", "no name", "a fraction", "cut short", "an array"),
         *("ending", "boxes in CSV", "too few boxes", "no box"),
     ],
