@@ -83,12 +83,14 @@ class Boxes:
         """
         corners = np.asarray(corners, np.float64).reshape(-1, 4)
         count = len(corners)
-        sides = np.maximum(corners[:, 2:] - corners[:, :2], 0.0)
+        # What is too large to be true is refused where a picture is known.
+        with np.errstate(over="ignore", invalid="ignore"):
+            whole = np.maximum(corners[:, 2:] - corners[:, :2], 0.0).prod(axis=1)
         given = cls(
             corners,
             np.asarray(classes, np.int64).reshape(-1),
             np.zeros(count, np.bool_) if crowd is None else np.asarray(crowd, np.bool_).reshape(-1),
-            sides.prod(axis=1) if areas is None else np.asarray(areas, np.float64).reshape(-1),
+            whole if areas is None else np.asarray(areas, np.float64).reshape(-1),
         )
         lengths = [len(each) for each in (given.classes, given.crowd, given.areas)]
         if set(lengths) != {count}:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprep.data.arrays import Block, entries_of
-from edgeprep.data.class_map import ClassMap
+from edgeprep.data.class_map import ClassMap, warn_of_twice
 from edgeprep.data.entry import Entry
 from edgeprep.data.file_reader import LabelledReader
 from edgeprep.data.picture_files import check_directory
@@ -19,11 +19,13 @@ from edgeprep.data.plain_pickle import read_plain_pickle
 from edgeprep.data.text import read_bytes, read_lines
 from edgeprep.errors import DataError
 from edgeprep.interfaces import Task
+from edgeprep.schema import show
 from edgeprep.truths import TruthKind
 
 __all__ = ["Cifar"]
 
 _VALUES = 3 * 32 * 32
+_MOST_LABEL = 2**63 - 1
 Level = Literal["fine", "coarse"]
 
 
@@ -108,6 +110,7 @@ class Cifar(LabelledReader):
         number_of = None
         if task is not None:
             names = _names(root, layout, self.level, f"{where}.path")
+            warn_of_twice(names, f"{where}.path: {layout.names[self.level][0]}")
             number_of = partial(_number_of, self.class_map(task, where), names)
         return entries_of(blocks, _picture, number_of, f"{where}.path")
 
@@ -168,11 +171,12 @@ def _of_python(path: Path, batch: Mapping[str, Any], label: str, where: str) -> 
         got = getattr(pictures, "shape", type(pictures))
         rule = f"must have an array (pictures, {_VALUES}) as 'data'"
         raise DataError(f"{where}: {path}: {rule}, got {got}")
-    whole = isinstance(labels, list) and all(type(one) is int for one in labels)
-    if not whole or labels is None or len(labels) != len(pictures):
-        got = len(labels) if whole and labels is not None else type(labels)
-        rule = f"must have {len(pictures)} whole numbers as {label!r}"
-        raise DataError(f"{where}: {path}: {rule}, got {got}")
+    rule = f"{where}: {path}: must have {len(pictures)} whole numbers as {label!r}"
+    if not isinstance(labels, list):
+        raise DataError(f"{rule}, got {type(labels)}")
+    wrong = [one for one in labels if type(one) is not int or abs(one) > _MOST_LABEL]
+    if wrong or len(labels) != len(pictures):
+        raise DataError(f"{rule}, got {show(wrong[0]) if wrong else len(labels)}")
     return Block(name=path.name, pictures=pictures, labels=np.asarray(labels, np.int64))
 
 

@@ -1,5 +1,6 @@
 """Which class of a task is meant by what data call it."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -7,11 +8,12 @@ from typing import Literal
 from edgeprep.data.reader import labels_of
 from edgeprep.errors import DataError, RecipeError
 from edgeprep.interfaces import Task
-from edgeprep.schema import join, nearest, nearest_or_all, show
+from edgeprep.schema import join, name_first, nearest, nearest_or_all, show
 
-__all__ = ["ClassMap", "Others"]
+__all__ = ["ClassMap", "Others", "warn_of_twice"]
 
 Others = Literal["error", "ignore"]
+_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,3 +81,16 @@ class ClassMap:
             return None
         rule = f"must be in 0..{len(self.labels) - 1}, got {show(number)}"
         raise DataError(f"{place} {rule}; the task has {len(self.labels)} labels")
+
+
+def warn_of_twice(names: Sequence[str], what: str) -> None:
+    """Say which of `names` are there twice; data go by names, and such classes become one.
+
+    Args:
+        names: of the classes that data have.
+        what: where they are from, such as "data.training.path: categories".
+    """
+    twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    if twice:
+        message = "%s should have names that differ, got %s more than once; they become one class"
+        logging.getLogger("edgeprep").warning(message, what, name_first(_NAMED, twice))

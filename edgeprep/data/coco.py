@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprep.data.class_map import ClassMap
+from edgeprep.data.class_map import ClassMap, warn_of_twice
 from edgeprep.data.entry import Entry, nothing
 from edgeprep.data.file_reader import PlacedReader, Text, how_to_turn
 from edgeprep.data.objects import Object, boxes_of, check_size, mask_of, number_of_background
@@ -156,6 +156,7 @@ def _by_image(
 ) -> Mapping[Id, Sequence[tuple[int, _Annotation]]]:
     """The annotations of each image with the numbers of their classes, by its id."""
     names = _unique([(each.id, each.name) for each in file.categories], f"{what}: categories")
+    warn_of_twice([each.name for each in file.categories], f"{what}: categories")
     empty: list[tuple[Id, list[tuple[int, _Annotation]]]] = [(one.id, []) for one in file.images]
     found = _unique(empty, f"{what}: images")
     numbers: dict[Id, int | None] = {}

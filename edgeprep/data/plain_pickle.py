@@ -6,7 +6,7 @@ functions that it knows by name are four, none of which it calls: it makes the v
 """
 
 import pickletools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -79,7 +79,7 @@ def read_plain_pickle(content: bytes) -> object:
 def _run(content: bytes) -> object:
     stack: list[Any] = []
     memo: dict[int, Any] = {}
-    for count, (operation, argument, _) in enumerate(pickletools.genops(content)):
+    for count, (operation, argument, _) in enumerate(_operations(content)):
         name = operation.name
         if count == _MOST_OPERATIONS:
             raise ValueError(f"must have at most {_MOST_OPERATIONS} operations, got more")
@@ -100,6 +100,14 @@ def _run(content: bytes) -> object:
         elif name not in ("PROTO", "FRAME"):
             raise ValueError(f"must have plain values only, got the operation {name}")
     raise ValueError("must be a whole pickle, got one without an end")
+
+
+def _operations(content: bytes) -> Iterator[tuple[pickletools.OpcodeInfo, Any, int | None]]:
+    try:
+        yield from pickletools.genops(content)
+    except ValueError as error:
+        rule = "must be a whole pickle"
+        raise ValueError(f"{rule}, got one that fails with {str(error)!r}") from error
 
 
 def _named(name: str) -> object:

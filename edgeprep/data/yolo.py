@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprep.data.class_map import ClassMap
+from edgeprep.data.class_map import ClassMap, warn_of_twice
 from edgeprep.data.entry import Entry, Judge, nothing
 from edgeprep.data.file_reader import PlacedReader, Text, how_to_turn
 from edgeprep.data.objects import Object, boxes_of, mask_of, number_of_background
@@ -73,6 +73,7 @@ class Yolo(PlacedReader):
         entry = partial(_entry, root, how_to_turn(self.orientation, task))
         if task is None:
             return [entry(path) for path in pictures]
+        warn_of_twice(self.names, f"{where}.names")
         files, files_place = directory / (self.labels or _beside(self.path)), f"{where}.labels"
         check_directory(files, files_place)
         texts = {path: files / path.relative_to(root).with_suffix(".txt") for path in pictures}

@@ -183,7 +183,7 @@ def test_a_directory_of_something_else(refuse: Callable[..., str], tmp_path: Pat
         ),
         (
             {b"data": rows(2), b"labels": [1, "x"]},
-            "must have 2 whole numbers as 'labels', got <class 'list'>",
+            "must have 2 whole numbers as 'labels', got 'x'",
         ),
         (
             {b"data": rows(2).astype(np.float32)},
@@ -200,6 +200,28 @@ def test_a_batch_of_python_that_does_not_fit(
 ) -> None:
     (tmp_path / "data_batch_1").write_bytes(pickle.dumps(batch, 2))
     assert refuse(**TABLE) == f"data.training.path: {tmp_path}/data_batch_1: {message}"
+
+
+def test_a_label_beyond_all_numbers_is_refused(refuse: Callable[..., str], tmp_path: Path) -> None:
+    batch = {b"data": rows(2), b"labels": [0, 10**30]}
+    (tmp_path / "data_batch_1").write_bytes(pickle.dumps(batch, 2))
+    assert refuse(**TABLE) == (
+        f"data.training.path: {tmp_path}/data_batch_1: must have 2 whole numbers as 'labels',"
+        f" got {10**30}"
+    )
+
+
+def test_a_class_that_is_named_twice_is_said(
+    open_data: OpenData, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    write_binary(tmp_path / "test_batch.bin", bytes([0, 1, 2]), pictures=rows(3))
+    (tmp_path / "batches.meta.txt").write_text("a\na\nb\n")
+    found = open_data("class", ("a", "b"), **{**TABLE, "part": "test"})
+    assert [label for _, label in found] == [0, 0, 1]
+    assert caplog.records[-1].getMessage() == (
+        "data.training.path: batches.meta.txt should have names that differ, got 'a' more than"
+        " once; they become one class"
+    )
 
 
 def test_batches_that_are_not_there_are_named(

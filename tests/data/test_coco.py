@@ -381,6 +381,40 @@ def test_an_outline_that_makes_no_sense_leaves_its_picture_out(
     ]
 
 
+def test_a_box_of_no_size_that_a_number_has_leaves_its_picture_out(
+    open_data: OpenData, written: Callable[..., Path]
+) -> None:
+    def more(file: dict[str, Any]) -> None:
+        for key in range(1000, 1010):
+            file["images"].append({"id": key, "file_name": f"{key}.png"})
+        file["annotations"][0]["bbox"] = [0, 0, 1e308, 1e308]
+
+    written(more)
+    samples = open_data("boxes", LABELS, **TABLE)
+    assert len(list(samples)) == 12
+    ((name, reason),) = [(one.name, one.reason) for one in samples.skipped]
+    assert (name, reason.partition(", got")[0]) == (
+        "000000000139.png",
+        (
+            "data.training: the label of 000000000139.png: box 0 must be inside its picture"
+            " of 30×20 pixels"
+        ),
+    )
+
+
+def test_two_categories_of_one_name_are_said(
+    open_data: OpenData, written: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    written(lambda file: file["categories"].append({"id": 2, "name": "dog"}))
+    open_data("boxes", LABELS, **TABLE)
+    assert [record.getMessage() for record in caplog.records] == [
+        (
+            "data.training.path: instances.json: categories should have names that differ,"
+            " got 'dog' more than once; they become one class"
+        )
+    ]
+
+
 def test_what_does_not_fit_its_picture_is_counted(
     open_data: OpenData, written: Callable[..., Path], tmp_path: Path
 ) -> None:

@@ -87,13 +87,25 @@ def test_nothing_is_executed(tmp_path: Any, monkeypatch: pytest.MonkeyPatch, pro
     assert [*tmp_path.iterdir()] == []
 
 
+WITHOUT_END = (
+    "must be a whole pickle, got one that fails with 'pickle exhausted before seeing STOP'"
+)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "pickle exhausted before seeing STOP"),
-        (pickle.dumps({"a": ARRAY}, 2)[:-9], "pickle exhausted before seeing STOP"),
+        (b"", WITHOUT_END),
+        (pickle.dumps({"a": ARRAY}, 2)[:-9], WITHOUT_END),
         (b"u.", "must be a whole pickle, got one that fails with StopIteration"),
         (b"}K\x01K\x02u.", "must be a whole pickle, got one that fails with StopIteration"),
+        (
+            pickle.dumps({b"labels": [1]}, 0)[:8],
+            (
+                "must be a whole pickle, got one that fails with"
+                " 'no newline found when trying to read stringnl'"
+            ),
+        ),
         (b"h\x07.", "must be a whole pickle, got one that fails with KeyError"),
         (b"K\x01)R.", "must be a whole pickle, got one that fails with TypeError"),
         (b"cnumpy\nndarray\n)R.", "must be a whole pickle, got one that fails with TypeError"),
@@ -118,7 +130,8 @@ def test_nothing_is_executed(tmp_path: Any, monkeypatch: pytest.MonkeyPatch, pro
         (b"Pabc\n.", "must have plain values only, got the operation PERSID"),
     ],
     ids=[
-        *("empty", "cut short", "no mark", "mark not in sight", "not remembered", "calls a number"),
+        *("empty", "cut short", "no mark", "mark not in sight", "half a line"),
+        *("not remembered", "calls a number"),
         *("makes a class", "state of a number", "unfinished", "floats", "objects", "a set"),
         *("buffers", "persistent"),
     ],

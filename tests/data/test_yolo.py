@@ -293,3 +293,15 @@ def test_hidden_text_files_are_left_alone(open_data: OpenData, annotate: Annotat
     samples = open_data("boxes", LABELS, **TABLE)
     assert len(list(samples)) == 1
     assert samples.skipped == ()
+
+
+def test_two_names_that_are_one_are_said(
+    open_data: OpenData, annotate: Annotate, caplog: pytest.LogCaptureFixture
+) -> None:
+    annotate("a", "2 0.5 0.5 0.25 0.5")
+    (found,) = boxes(open_data("boxes", LABELS, **TABLE, names=["car", "person", "car"]))
+    assert found.classes.tolist() == [2]
+    assert caplog.records[0].getMessage() == (
+        "data.training.names should have names that differ, got 'car' more than once;"
+        " they become one class"
+    )
