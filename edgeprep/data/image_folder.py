@@ -71,7 +71,15 @@ def _classes(root: Path, where: str) -> Classes:
     if loose:
         return {None: loose}
     classes: Classes = {}
+    known: dict[Path, str] = {}
     for directory in directories:
+        # Links: one picture must not have two classes, nor be on both sides of a split.
+        other = known.setdefault(directory.resolve(), directory.name)
+        if other != directory.name:
+            rule = "class directories must differ"
+            raise DataError(
+                f"{where}: {rule}, got {directory.name!r}, which is the same as {other!r}"
+            )
         paths = [path for path in files_below(directory) if is_picture(path, directory)]
         if not paths:
             rule = "every class directory must have pictures"

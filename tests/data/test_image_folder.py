@@ -88,6 +88,15 @@ def test_a_limit_above_the_count_takes_all(animals: Path) -> None:
     assert sorted(read(animals, limit=100)) == sorted(read(animals))
 
 
+def test_two_names_of_one_class_directory_are_refused(tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        write(tmp_path / name / "0.png", 1)
+    (tmp_path / "puma").symlink_to(tmp_path / "cat")
+    assert refuse(tmp_path) == (
+        f"{WHERE}.path: class directories must differ, got 'puma', which is the same as 'cat'"
+    )
+
+
 def test_an_unreadable_picture_is_skipped_and_recorded(tmp_path: Path) -> None:
     for number in range(10):
         write(tmp_path / f"{number}.png", number)
