@@ -197,6 +197,22 @@ def test_results_are_drawn_into_copies(edgeprep: Run, bundle: Path, pictures: Pi
     assert Path("new/drawn/green.png").exists()
 
 
+def test_a_link_to_itself_is_named_and_the_others_are_drawn(
+    edgeprep: Run, bundle: Path, pictures: Pictures
+) -> None:
+    folder = pictures["red"].parent / "some"
+    folder.mkdir()
+    (folder / "loop.png").symlink_to(folder / "loop.png")
+    (folder / "red.png").write_bytes(pictures["red"].read_bytes())
+    ended = edgeprep("run", bundle, folder, "-o", "drawn")
+    assert ended.code == 1
+    assert ended.stderr.splitlines()[-1] == (
+        f"edgeprep: {folder / 'loop.png'}: must be a file that can be read, "
+        "got 'Too many levels of symbolic links'"
+    )
+    assert [path.name for path in Path("drawn").iterdir()] == ["red.png"]
+
+
 def test_drawn_pictures_are_replaced_only_if_asked(
     edgeprep: Run, bundle: Path, pictures: Pictures
 ) -> None:

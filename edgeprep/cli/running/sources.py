@@ -1,5 +1,6 @@
 """What `edgeprep run` is given, and where what it draws goes."""
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -70,7 +71,8 @@ def targets(
     files: Sequence[PictureFile | FilmFile], output: Path, *, sheet: bool, overwrite: bool
 ) -> tuple[list[Path], list[SheetPage]]:
     """Where each drawn file goes; every reason why it must not is found before any runs."""
-    originals = {Path(file.path).resolve() for file in files}
+    # NOTE: not `resolve`, which raises for a link to itself; reading it is refused by name later.
+    originals = {Path(os.path.realpath(file.path)) for file in files}
     taken: dict[Path, str] = {}
     drawn: list[Path] = []
     for file in files:
@@ -145,7 +147,7 @@ def _check(
             f"-o: pictures must have different names, got {taken[target]!r} and {source!r}, "
             f"which would both become {str(target)!r}; write them to two directories"
         )
-    if target.resolve() in originals:
+    if Path(os.path.realpath(target)) in originals:
         raise click.UsageError(
             f"-o: must be another directory than that of the pictures, got {str(output)!r}; "
             f"{str(target)!r} would be replaced"
