@@ -31,7 +31,15 @@ from edgeprep.conversion.threads import fastest_threads
 from edgeprep.conversion.trials import MENDABLE
 from edgeprep.conversion.variants import MadeVariant, Oracle
 from edgeprep.conversion.within_budget import VariantMaker
-from edgeprep.data import Prepared, Progress, Samples, check_clips, prepare_samples, warn
+from edgeprep.data import (
+    Prepared,
+    Progress,
+    Samples,
+    check_clips,
+    prepare_samples,
+    warn,
+    warning_of_skipped,
+)
 from edgeprep.errors import EdgePrepError, ParityError
 from edgeprep.interfaces import CALIBRATED, Placement
 from edgeprep.registry import Registry, create
@@ -172,6 +180,10 @@ class Conversion:
             evaluation = _prepare(plan, plan.evaluation, host, f"data.{plan.held_out}")
             known = {"calibration": calibration, plan.held_out: evaluation}
             done("; ".join(f"{name}: {data.describe()}" for name, data in known.items() if data))
+        for name, data in known.items():
+            if data and data.skipped:
+                # Again, as not everybody sees what steps say.
+                warn(self.progress, warning_of_skipped(data.skipped, f"data.{name}"))
         if calibration and any(one.precision in CALIBRATED for one in plan.variants):
             other = f"data.{plan.held_out}"
             for warning in check_calibration(calibration, evaluation, other=other):

@@ -10,6 +10,7 @@ from edgeprep.data.prepared import (
     describe_count,
     prepare_each,
     prepare_samples,
+    warning_of_skipped,
 )
 from edgeprep.data.progress import WARNING, Progress, silent, warn
 from edgeprep.data.reader import Reader
@@ -36,4 +37,5 @@ __all__ = [
     "prepare_samples",
     "silent",
     "warn",
+    "warning_of_skipped",
 ]

@@ -22,7 +22,15 @@ from edgeprep.stages.chain import Chain
 from edgeprep.stages.stream import Stream
 from edgeprep.truths import Truth, content_of
 
-__all__ = ["Prepared", "Row", "check_clips", "describe_count", "prepare_each", "prepare_samples"]
+__all__ = [
+    "Prepared",
+    "Row",
+    "check_clips",
+    "describe_count",
+    "prepare_each",
+    "prepare_samples",
+    "warning_of_skipped",
+]
 
 Outputs = tuple[NDArray[Any], ...]
 
@@ -142,6 +150,16 @@ def describe_count(count: int, skipped: Sequence[str], reason: str) -> str:
     return (
         f"{count} samples, {len(skipped)} unreadable left out: {name_first(_NAMED, skipped)}{why}"
     )
+
+
+def warning_of_skipped(skipped: Sequence[str], where: str) -> str:
+    """What is to be said of pictures that were left out.
+
+    Args:
+        skipped: their names.
+        where: the path of the data in the recipe.
+    """
+    return f"{where}: {len(skipped)} unreadable left out: {name_first(_NAMED, skipped)}"
 
 
 def prepare_samples(

@@ -4,16 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from edgeprep.data import Progress, warn
+from edgeprep.data import Progress, warn, warning_of_skipped
 from edgeprep.errors import DataError
-from edgeprep.schema import name_first
 from edgeprep.train.data import TrainingData
 from edgeprep.train.overlap import overlaps
 from edgeprep.truths import IGNORED, Boxes, Map, Mask, Truth
 
 __all__ = ["read_data"]
-
-_NAMED = 3  # so many unreadable pictures are named; the rest are counted
 
 
 def read_data(data: TrainingData, progress: Progress) -> tuple[str, ...]:
@@ -38,9 +35,7 @@ def read_data(data: TrainingData, progress: Progress) -> tuple[str, ...]:
             line += f", {len(data.held_out)} to choose by"
         done(line)
     unreadable = tuple(
-        f"{where}: {len(names)} unreadable left out: {name_first(_NAMED, names)}"
-        for where, names in left_out.items()
-        if names
+        warning_of_skipped(names, where) for where, names in left_out.items() if names
     )
     if data.tested.digests is not None:
         digests["data.evaluation"] = data.tested.digests

@@ -1,5 +1,6 @@
 """`edgeprep convert` on all that can be wrong: the whole message, and nothing left behind."""
 
+import json
 import pickle  # noqa: TID251 -- to make the checkpoint that must not be loaded
 import shutil
 from collections.abc import Callable
@@ -270,6 +271,10 @@ def test_an_unreadable_picture_among_many_is_left_out_and_counted(
         "got one that starts with b'not a pictur'); evaluation: 24 samples"
     )
     assert left_out in ended.stderr
+    quiet = edgeprep("convert", recipe, "--overwrite", "--quiet", "--format", "json")
+    warning = "data.calibration: 1 unreadable left out: '07.png'"
+    assert warning in json.loads(quiet.stdout)["warnings"]
+    assert warning in quiet.stderr
 
 
 def test_too_many_unreadable_pictures(refused: Run, folder: tuple[Path, Path]) -> None:
