@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from io import BytesIO
 from typing import Any
 
 import click
@@ -17,12 +16,12 @@ from edgeprep.bundle import (
     SourceRecord,
     Variant,
     open_either,
-    read_bundle,
 )
 from edgeprep.cli.command import Command, verbose_option
 from edgeprep.cli.options import bundle_argument
 from edgeprep.cli.output import emit, format_option
 from edgeprep.runtime.explain import format_table
+from edgeprep.runtime.opened_ensemble import read_part
 
 __all__ = ["command"]
 
@@ -41,7 +40,7 @@ def command(bundle: str, form: str) -> None:
         "manifest": msgspec.to_builtins(opened.manifest),
     }
     if isinstance(opened, EnsembleBundle):
-        parts = _parts(opened)
+        parts = [read_part(opened, index)[0] for index in range(len(opened.manifest.parts))]
         document["parts"] = [
             {"digest": part.digest, "manifest": msgspec.to_builtins(part.manifest)}
             for part in parts
@@ -49,13 +48,6 @@ def command(bundle: str, form: str) -> None:
         emit(_describe_ensemble(opened, parts), document, form)
     else:
         emit(_describe(opened), document, form)
-
-
-def _parts(bundle: EnsembleBundle) -> list[Bundle]:
-    return [
-        read_bundle(BytesIO(bundle.member(part.bundle)), f"{bundle.path}: parts[{index}]")
-        for index, part in enumerate(bundle.manifest.parts)
-    ]
 
 
 def _describe_ensemble(bundle: EnsembleBundle, parts: Sequence[Bundle]) -> str:

@@ -37,12 +37,21 @@ class Combiner(ABC):
     Attributes:
         name: what recipes call it.
         kinds: of the arrays that it can join.
-        learns: whether it is taught, on `data.training`; and then weighs members by itself.
+        version: of what it computes; the manifests of ensembles name it, so that another one is not
+            taken for it.
+        teacher: where one is taught on `data.training`, what does so, `module:function`, imported
+            where ensembles are made alone; such a combiner weighs members by itself.
     """
 
     name: ClassVar[str]
     kinds: ClassVar[tuple[BlendKind, ...]]
-    learns: ClassVar[bool] = False
+    version: ClassVar[int] = 1
+    teacher: ClassVar[str] = ""
+
+    @property
+    def learns(self) -> bool:
+        """Whether it is taught."""
+        return bool(self.teacher)
 
     def learnt_shapes(
         self, kind: BlendKind, members: int, classes: int

@@ -22,18 +22,26 @@ def build_combiner(table: Mapping[str, object], task: Task) -> Combiner:
     """What the table `[combine]` describes.
 
     Args:
-        table: such as ``{"use": "boxes", "iou": 0.6}``.
+        table: such as ``{"use": "boxes", "iou": 0.6}``, in manifests with the version of what it
+            computes, ``"boxes@1"``.
         task: that of the results.
 
     Raises:
-        RecipeError: there is no such combiner, it does not fit the task, or a key is wrong.
+        RecipeError: there is no such combiner, it is of another version, it does not fit the task,
+            or a key is wrong.
     """
     kind = need_blending(task).kind
     use = table.get("use")
-    if not isinstance(use, str) or use not in COMBINERS:
+    name = use.partition("@")[0] if isinstance(use, str) else ""
+    if name not in COMBINERS:
         remedy = nearest_or_all(str(use), COMBINERS)
         raise RecipeError(f"combine.use: must name a combiner, got {show(use)}{remedy}")
-    combiner = COMBINERS[use]
+    combiner = COMBINERS[name]
+    known = f"{name}@{combiner.version}"
+    if use not in (name, known):
+        raise RecipeError(
+            f"combine.use: must be of the version that is here, {known!r}, got {use!r}"
+        )
     if kind not in combiner.kinds:
         fitting = " or ".join(repr(one.name) for one in COMBINERS.values() if kind in one.kinds)
         rule = f"must be one that joins results of task {task.name!r}"

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from edgeprep.combine.combiner import Arrays, Combiner, Terms, check_shapes
 from edgeprep.interfaces import BlendKind
+from edgeprep.tasks.activation import sigmoid, softmax
 
 __all__ = ["Stack", "evidence"]
 
@@ -27,7 +28,7 @@ class Stack(Combiner):
 
     name: ClassVar[str] = "stack"
     kinds: ClassVar[tuple[BlendKind, ...]] = ("class", "classes")
-    learns: ClassVar[bool] = True
+    teacher: ClassVar[str] = "edgeprep.ensembles.learn:learn"
 
     penalty: Annotated[float, msgspec.Meta(gt=0)] = 1.0
 
@@ -45,11 +46,8 @@ class Stack(Combiner):
         weights, bias = (terms.learnt[name].astype(np.float64) for name in ("weights", "bias"))
         if terms.kind == "class":
             logits = weights @ given + bias
-            powers = np.exp(logits - logits.max())
-            return (powers / powers.sum(),)
-        logits = (weights * given).sum(axis=1) + bias
-        # The same function as 1 / (1 + exp(-x)), without its overflow.
-        return (0.5 * (1.0 + np.tanh(0.5 * logits)),)
+            return (softmax(logits),)
+        return (sigmoid((weights * given).sum(axis=1) + bias),)
 
 
 def evidence(answers: Sequence[Arrays], kind: BlendKind) -> NDArray[np.float64]:

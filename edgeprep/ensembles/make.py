@@ -2,6 +2,7 @@
 
 import platform
 from collections.abc import Mapping, Sequence
+from importlib import import_module
 from importlib.metadata import version
 from os import PathLike
 from pathlib import Path
@@ -20,13 +21,11 @@ from edgeprep.bundle import (
 )
 from edgeprep.combine import Combiner, Terms, build_combiner
 from edgeprep.combine.combiners import need_blending
-from edgeprep.combine.stack import Stack
 from edgeprep.conversion.evaluation import Evaluation
 from edgeprep.conversion.plan import build_named
 from edgeprep.conversion.scoring import choose_metrics
 from edgeprep.data import Progress, Samples, build_reader, silent
 from edgeprep.ensembles.answers import Answered, answer_all
-from edgeprep.ensembles.learn import learn
 from edgeprep.ensembles.members import Members, read_members
 from edgeprep.ensembles.result import EnsembleResult
 from edgeprep.ensembles.score import gain, record_of, score_ensemble
@@ -112,7 +111,7 @@ def ensemble(
             scored = _score(joined(learnt), recipe, evaluation, metrics, taught, progress)
     with progress("pack") as done:
         record = SourceRecord() if scored is None else record_of(*scored)
-        bundle = _pack(recipe, members, learnt, record, path, overwrite=overwrite)
+        bundle = _pack(recipe, combiner, members, learnt, record, path, overwrite=overwrite)
         done(f"{path}, {bundle.size_bytes:,} bytes")
     return EnsembleResult(
         bundle=path,
@@ -187,13 +186,17 @@ def _learn(
     progress: Progress,
 ) -> tuple[Mapping[str, NDArray[np.float32]], Answered | None]:
     """What the combiner has learnt, and what from."""
-    if training is None or not isinstance(combiner, Stack):
+    if training is None or not combiner.learns:
         return {}, None
+    module, _, function = combiner.teacher.partition(":")
+    learn = getattr(import_module(module), function)
     with progress("learn to combine") as done:
         blendings = [need_blending(member.task) for member in sessions]
         taught = answer_all(sessions, blendings, training, "data.training", fps=recipe.data.fps)
         kind, labels = need_blending(task).kind, getattr(task, "labels", ())
-        learnt = learn(combiner, kind, taught.arrays, taught.truths, labels)
+        learnt: Mapping[str, NDArray[np.float32]] = learn(
+            combiner, kind, taught.arrays, taught.truths, labels
+        )
         done(f"{sum(array.size for array in learnt.values())} numbers, {taught.describe()}")
     return learnt, taught
 
@@ -239,6 +242,7 @@ def _check_apart(taught: Answered, scored: Answered) -> None:
 
 def _pack(
     recipe: EnsembleRecipe,
+    combiner: Combiner,
     members: Members,
     learnt: Mapping[str, NDArray[np.float32]],
     score: SourceRecord,
@@ -277,7 +281,7 @@ def _pack(
         recipe_sha256=recipe.sha256,
         task=recipe.task,
         input=members.input,
-        combine=recipe.combine,
+        combine={**recipe.combine, "use": f"{combiner.name}@{combiner.version}"},
         parts=tuple(parts),
         learnt=tuple(records),
         score=score,

@@ -56,7 +56,7 @@ def read_members(recipe: EnsembleRecipe, task: Task, registry: Registry) -> Memb
             opened.append(OpenedBundle(bundle, registry, only=only))
         except BundleError as error:
             raise type(error)(f"{where}.bundle: {error}") from error
-    image = check_fit(task, opened)
+    image = check_fit(task, opened, "member[{}].bundle")
     return Members(opened=tuple(opened), files=tuple(files), input=image)
 
 

@@ -103,7 +103,7 @@ class EnsembleText:
                 f"budget: needs data.evaluation to be measured on, got none; {remedy}"
             )
         if self.data.training is not None and self.data.training == self.data.evaluation:
-            remedy = "what was learnt by heart would be scored"
+            remedy = "name other pictures, or what was learnt by heart is scored"
             raise RecipeError(
                 f"data.training: must be other data than data.evaluation, got the same; {remedy}"
             )

@@ -4,10 +4,31 @@ What an application does not need at every start, such as `benchmark` and `expla
 from its own module.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from edgeprep.runtime.candidates import Candidate, Outcome
 from edgeprep.runtime.inputs import from_rgb
 from edgeprep.runtime.opening import open  # noqa: A004 -- `edgeprep.open` is the public name
 from edgeprep.runtime.session import Session
 from edgeprep.runtime.stream import ResultStream
 
-__all__ = ["Candidate", "Outcome", "ResultStream", "Session", "from_rgb", "open"]
+if TYPE_CHECKING:
+    from edgeprep.runtime.ensemble_session import EnsembleSession
+
+__all__ = [
+    "Candidate",
+    "EnsembleSession",
+    "Outcome",
+    "ResultStream",
+    "Session",
+    "from_rgb",
+    "open",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # Imported when it is asked for: most applications open one network.
+    if name != "EnsembleSession":
+        raise AttributeError(f"module 'edgeprep.runtime' has no attribute {name!r}")
+    return import_module("edgeprep.runtime.ensemble_session").EnsembleSession

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from edgeprep.combine import Arrays, Combiner, Terms
 from edgeprep.combine.combiners import need_blending
+from edgeprep.errors import InputError
 from edgeprep.geometry import Affine
 from edgeprep.interfaces import Task
 from edgeprep.runtime.candidates import Candidate, Outcome
@@ -91,9 +92,9 @@ class EnsembleSession(Session):
         return blending.give(self._combiner.join(arrays, self._terms))
 
     def outputs(self, picture: NDArray[np.uint8]) -> tuple[NDArray[Any], ...]:
-        """See `Session.outputs`."""
+        """See `Session.outputs`: refused."""
         self._check_usable()
-        return tuple(output for member in self.members for output in member.outputs(picture))
+        raise self._not_one("outputs(picture)")
 
     def explain(self) -> str:
         """A table for each member, as `Session.explain`, after what joins them."""
@@ -108,8 +109,8 @@ class EnsembleSession(Session):
         return "\n".join(lines)
 
     def backward(self, height: int, width: int) -> tuple[Affine, ...]:
-        """See `Session.backward`."""
-        return tuple(step for member in self.members for step in member.backward(height, width))
+        """See `Session.backward`: refused."""
+        raise self._not_one("backward(height, width)")
 
     def close(self) -> None:
         """See `Session.close`."""
@@ -138,6 +139,12 @@ class EnsembleSession(Session):
             join=self.join,
             pace=pace,
             every=every,
+        )
+
+    def _not_one(self, call: str) -> InputError:
+        rule = f"session {self.name!r}: must be of one network"
+        return InputError(
+            f"{rule}, got an ensemble of {len(self.members)}; ask session.members[0].{call}"
         )
 
     def _check_usable(self) -> None:

@@ -12,15 +12,20 @@ from edgeprep.tensors import ImageSpec
 __all__ = ["check_fit"]
 
 
-def check_fit(task: Task, members: Sequence[OpenedBundle]) -> ImageSpec:
+def check_fit(task: Task, members: Sequence[OpenedBundle], place: str) -> ImageSpec:
     """The pictures that all of `members` take, whose results become one of `task`.
 
+    Args:
+        task: of the joined results.
+        members: at least one.
+        place: what messages call a member, such as "parts[{}]", with its number put in.
+
     Raises:
-        RecipeError: they do not fit together; the message begins with `member[1].bundle`.
+        RecipeError: they do not fit together; the message begins with the place of one.
     """
     blending = need_blending(task)
     for index, member in enumerate(members):
-        where = f"member[{index}].bundle"
+        where = place.format(index)
         if member.task.name != task.name:
             rule = f"must be of task {task.name!r}, as task.use says"
             raise RecipeError(f"{where}: {rule}, got {member.task.name!r}")
@@ -28,7 +33,7 @@ def check_fit(task: Task, members: Sequence[OpenedBundle]) -> ImageSpec:
     taken = [taken_by(member) for member in members]
     image = taken[0]
     for index, other in enumerate(taken):
-        image = _both(image, other, f"member[{index}].bundle")
+        image = _both(image, other, place.format(index))
     return image
 
 

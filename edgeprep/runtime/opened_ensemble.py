@@ -6,7 +6,7 @@ from io import BytesIO
 
 import numpy as np
 
-from edgeprep.bundle import EnsembleBundle, Variant, read_bundle
+from edgeprep.bundle import Bundle, EnsembleBundle, Variant, read_bundle
 from edgeprep.combine import Combiner, Terms, build_combiner
 from edgeprep.combine.combiners import need_blending
 from edgeprep.errors import (
@@ -25,7 +25,7 @@ from edgeprep.runtime.opened import OpenedBundle
 from edgeprep.runtime.opening import choose, recall
 from edgeprep.schema import build
 
-__all__ = ["OpenedEnsemble", "check_learnt", "choose_members", "matching", "wishes"]
+__all__ = ["OpenedEnsemble", "check_learnt", "choose_members", "matching", "read_part", "wishes"]
 
 
 class OpenedEnsemble:
@@ -63,7 +63,7 @@ class OpenedEnsemble:
                 f"got {error}; install the plugin that offers it, or a newer edgeprep"
             ) from error
         try:
-            image = check_fit(self.task, self.members)
+            image = check_fit(self.task, self.members, "parts[{}]")
         except RecipeError as error:
             rule = "must have parts that fit together"
             raise BundleFormatError(f"{bundle.path}: {rule}, got {error}") from error
@@ -174,6 +174,16 @@ def check_learnt(combiner: Combiner, terms: Terms, task: Task, where: str) -> No
 
 
 def _open_part(bundle: EnsembleBundle, index: int, registry: Registry) -> OpenedBundle:
+    network, chosen = read_part(bundle, index)
+    return OpenedBundle(network, registry, only=chosen)
+
+
+def read_part(bundle: EnsembleBundle, index: int) -> tuple[Bundle, tuple[Variant, ...]]:
+    """The network at `index`, and those of its variants that may answer.
+
+    Raises:
+        BundleError: it is no whole, unchanged bundle, or not what the ensemble says of it.
+    """
     part, where = bundle.manifest.parts[index], f"{bundle.path}: parts[{index}]"
     network = read_bundle(BytesIO(bundle.member(part.bundle)), where)
     if network.manifest.name != part.name:
@@ -183,4 +193,4 @@ def _open_part(bundle: EnsembleBundle, index: int, registry: Registry) -> Opened
     if not chosen:
         rule = "must be a variant, format or precision of its bundle"
         raise BundleFormatError(f"{where}.prefer: {rule}, got {part.prefer!r}")
-    return OpenedBundle(network, registry, only=chosen)
+    return network, chosen

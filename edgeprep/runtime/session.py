@@ -157,8 +157,11 @@ class Session(ABC):
     def outputs(self, picture: NDArray[np.uint8]) -> tuple[NDArray[Any], ...]:
         """The network's outputs for one picture, each with a first axis of length 1.
 
-        They are the engine's numbers as they are; NaN and infinity may be among them. Of an
-        ensemble, those of all members, one after another.
+        They are the engine's numbers as they are; NaN and infinity may be among them.
+
+        Raises:
+            InputError: the session is that of an ensemble, whose members have outputs. The rest as
+                for a result.
         """
 
     @abstractmethod
@@ -171,10 +174,10 @@ class Session(ABC):
 
         Returns:
             A map for each picture that the preprocessing makes of one, nearly always one:
-            `backward(720, 1280)[0].boxes(boxes)` brings boxes of the network's picture back. Of an
-            ensemble, those of all members, one after another.
+            `backward(720, 1280)[0].boxes(boxes)` brings boxes of the network's picture back.
 
         Raises:
+            InputError: the session is that of an ensemble, whose members see pictures.
             RecipeError: a stage cannot work on pictures of this size.
             PluginError: a stage changes the size and does not say how pixels move.
         """

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from edgeprep.bundle import EnsembleBundle, open_bundle, open_either, write_bundle
+from edgeprep.bundle import EnsembleBundle, open_bundle, open_either, write_bundle, write_ensemble
 from edgeprep.tensors import ImageSpec
 
 Run = Callable[..., Any]
@@ -95,7 +95,7 @@ def test_machines_get_one_document(edgeprep: Run, recipe: Make) -> None:
     ended = edgeprep("ensemble", recipe(), "-q", "--format", "json")
     document = json.loads(ended.stdout)
     assert document["bundle"] == "pair.edgeprep"
-    assert document["combine"] == {"use": "average"}
+    assert document["combine"] == {"use": "average@1"}
     assert document["trained"] == 0
     assert document["members"] == [
         {"name": "first", "weight": 2.0, "prefer": None},
@@ -182,7 +182,7 @@ def test_it_is_shown_to_people(edgeprep: Run, pair: Path) -> None:
         f"size       {opened.size_bytes} bytes, 2 members",
         "task       classify labels=['red', 'green', 'blue']",
         "input      rgb any size",
-        "combine    average",
+        "combine    average@1",
         "score      accuracy 1.0000 on 24 samples",
     ]
     assert lines[9:] == [
@@ -190,6 +190,19 @@ def test_it_is_shown_to_people(edgeprep: Run, pair: Path) -> None:
         f"first        2           {sizes['first']}  fake-fp32  accuracy  0.9688",
         f"second       1           {sizes['second']}  fake-fp32  accuracy  0.9688",
     ]
+
+
+def test_what_it_says_of_a_member_and_is_not_so_is_not_shown(edgeprep: Run, pair: Path) -> None:
+    opened = open_either("pair.edgeprep")
+    assert isinstance(opened, EnsembleBundle)
+    first, second = opened.manifest.parts
+    manifest = replace(opened.manifest, parts=(replace(first, name="other"), second))
+    write_ensemble("pair.edgeprep", manifest, opened.contents, overwrite=True)
+    ended = edgeprep("inspect", "pair.edgeprep")
+    assert ended.code == 1
+    assert ended.stdout == ""
+    message = "parts[0].name: must be 'first', as its bundle says, got 'other'"
+    assert ended.stderr == f"edgeprep: pair.edgeprep: {message}\n"
 
 
 def test_every_way_to_run_it_is_measured(edgeprep: Run, pair: Path) -> None:

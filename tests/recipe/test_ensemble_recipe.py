@@ -92,7 +92,7 @@ MEMBER = '[[member]]\nbundle = "sub/other.edgeprep"\n'
         (
             "[budget]",
             'training = { factory = "data:evaluation" }\n[budget]',
-            "data.training: must be other data than data.evaluation, got the same; what was learnt",
+            "data.training: must be other data than data.evaluation, got the same; name",
         ),
         ("[combine]", "[[preprocess]]\n[combine]", "preprocess: unknown key; known here: 'name'"),
     ],

@@ -189,10 +189,16 @@ def test_a_batch_is_checked_before_it_runs(session: EnsembleSession, picture: Pi
         session.batch([picture, picture[:3]])
 
 
-def test_outputs_are_those_of_all_members(session: EnsembleSession, picture: Picture) -> None:
-    first, second = session.outputs(picture)
-    assert first.tolist() == second.tolist() == [[10, 200, 30]]
-    assert len(session.backward(4, 4)) == 2
+def test_outputs_are_those_of_members(session: EnsembleSession, picture: Picture) -> None:
+    assert isinstance(session, edgeprep.runtime.EnsembleSession)
+    assert [one.outputs(picture)[0].tolist() for one in session.members] == [[[10, 200, 30]]] * 2
+    rule = "session 'together': must be of one network, got an ensemble of 2"
+    message = f"{rule}; ask session.members[0].outputs(picture)"
+    with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+        session.outputs(picture)
+    message = f"{rule}; ask session.members[0].backward(height, width)"
+    with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+        session.backward(4, 4)
 
 
 def test_explain_has_a_table_for_each_member(session: EnsembleSession) -> None:
@@ -482,7 +488,7 @@ def test_two_members_of_one_name_are_told_apart(ensemble: Write, fakes: SimpleNa
             [PLAIN, SURE],
             {"task": {"use": "classify", "labels": ["red", "green", "grey"]}},
             BundleFormatError,
-            "must have parts that fit together, got member[0].bundle: its task.labels[2] must be "
+            "must have parts that fit together, got parts[0]: its task.labels[2] must be "
             "'grey', as the ensemble's, got 'blue'",
             id="other labels",
         ),
@@ -508,6 +514,15 @@ def test_two_members_of_one_name_are_told_apart(ensemble: Write, fakes: SimpleNa
             "that joins results of task 'classify', got 'boxes'; it may be 'average' or 'vote' or "
             "'stack'; install the plugin that offers it, or a newer edgeprep",
             id="a combiner of boxes",
+        ),
+        pytest.param(
+            [PLAIN, SURE],
+            {"combine": {"use": "average@2"}},
+            IncompatibleBundle,
+            "must have a task and a combiner that are installed here, got combine.use: must be of "
+            "the version that is here, 'average@1', got 'average@2'; install the plugin that "
+            "offers it, or a newer edgeprep",
+            id="a combiner of another version",
         ),
         pytest.param(
             [PLAIN, SURE],
