@@ -129,6 +129,8 @@ def test_a_search_that_was_ended_goes_on_where_it_was(
     assert told.titles == []
 
 
+# Tests before it in this process may have loaded JAX, which warns of every fork.
+@pytest.mark.filterwarnings(r"ignore:os\.fork\(\) was called:RuntimeWarning")
 def test_a_search_that_was_killed_goes_on_where_it_was(
     recipe: Recipe, registry: Registry, fake: SimpleNamespace
 ) -> None:

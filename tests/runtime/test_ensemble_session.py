@@ -427,6 +427,8 @@ def test_a_closed_session_has_closed_its_members(
             call()
 
 
+# Tests before it in this process may have loaded JAX, which warns of every fork.
+@pytest.mark.filterwarnings(r"ignore:os\.fork\(\) was called:RuntimeWarning")
 def test_a_fork_is_refused(session: EnsembleSession, picture: Picture) -> None:
     reading, writing = os.pipe()
     if (child := os.fork()) == 0:

@@ -260,6 +260,8 @@ def told_by_a_fork(use: Callable[[], object]) -> str:
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+# Tests before it in this process may have loaded JAX, which warns of every fork.
+@pytest.mark.filterwarnings(r"ignore:os\.fork\(\) was called:RuntimeWarning")
 # jax, which a converter of another test may have imported, warns of any fork.
 @pytest.mark.filterwarnings(r"ignore:os\.fork\(\) was called:RuntimeWarning")
 def test_a_fork_is_refused_at_once(session: Session, picture: Picture) -> None:
@@ -270,6 +272,8 @@ def test_a_fork_is_refused_at_once(session: Session, picture: Picture) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+# Tests before it in this process may have loaded JAX, which warns of every fork.
+@pytest.mark.filterwarnings(r"ignore:os\.fork\(\) was called:RuntimeWarning")
 @pytest.mark.filterwarnings(r"ignore:os\.fork\(\) was called:RuntimeWarning")
 def test_a_fork_never_closes_the_engine_which_would_wait_for_threads_that_it_lacks(
     session: Session, fakes: SimpleNamespace, picture: Picture
