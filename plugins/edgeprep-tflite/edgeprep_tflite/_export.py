@@ -20,6 +20,8 @@ with quiet():
     from edgeprep_tflite._biases import flatten_biases
     from edgeprep_tflite._coverage import measure_ranges
     from edgeprep_tflite._doubles import InFloat32
+    from edgeprep_tflite._expansions import Unexpanded
+    from edgeprep_tflite._folds import FoldsMoved
     from edgeprep_tflite._ranges import Converted, activation_ranges
     from edgeprep_tflite._resize import resize_levels
 
@@ -102,7 +104,7 @@ class _Named(torch.nn.Module):
         self._states = tuple(state.name for state in source.states)
 
     def forward(self, image: torch.Tensor, **states: torch.Tensor) -> dict[str, torch.Tensor]:
-        with InFloat32():
+        with InFloat32(), Unexpanded(), FoldsMoved():
             outputs = self.deployed(image, *(states[name] for name in self._states))
         return dict(zip(self._names, outputs, strict=True))
 
