@@ -3,10 +3,12 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
 import pytest
+import torch
 
 TOOLS = Path(__file__).parents[2] / "tools"
 
@@ -161,6 +163,51 @@ def test_what_a_process_finds_and_says_is_kept(module, network, tmp_path, monkey
     assert found == {"fp32": {"parity": 0.0}}
     assert json.loads(result.read_text()) == found
     assert (tmp_path / "onnx.log").read_text() == "said by a converter\n"
+
+
+@pytest.mark.parametrize(
+    ("stage", "change", "expected"),
+    [
+        ("export", {}, True),
+        ("export", {"limits": {"seconds": 9}}, True),
+        ("time", {}, True),
+        ("time", {"limits": {"seconds": 9}}, False),
+        ("crash", {"limits": {"seconds": 9}}, False),
+        ("export", {"facts": {"torch": "3"}}, False),
+        ("export", {"network": "another"}, False),
+    ],
+)
+def test_what_is_kept_is_taken_where_it_would_be_found_again(
+    module, tmp_path, stage, change, expected
+):
+    stamp = {"network": "one", "facts": {"torch": "2"}, "limits": {"seconds": 1}}
+    result = tmp_path / "onnx.json"
+    is_kept = module("running").is_kept
+    assert not is_kept(result, stamp)
+    result.write_text(json.dumps({"fp32": {"stage": stage}}))
+    assert not is_kept(result, stamp)
+    result.with_suffix(".stamp").write_text(json.dumps(stamp))
+    assert is_kept(result, stamp | change) is expected
+
+
+def test_branches_that_are_quiet_begin_at_a_tenth(module):
+    checkpoint = module("checkpoint")
+    tiny = module("networks").Network(
+        name="Tiny ResNet",
+        factory="ResNetForImageClassification",
+        use="classify",
+        config={"depths": [1], "hidden_sizes": [8], "embedding_size": 8, "layer_type": "basic"},
+        size=(16, 16),
+        of="nobody",
+    )
+    quiet = replace(tiny, quiet=("layer.1.normalization",))
+    loud, soft = (checkpoint._make(one).state_dict() for one in (tiny, quiet))
+    changed = {
+        name for name in loud if name.endswith("weight") and not torch.equal(loud[name], soft[name])
+    }
+    (name,) = changed
+    assert name.endswith("layer.1.normalization.weight")
+    torch.testing.assert_close(soft[name], loud[name] * 0.1)
 
 
 def test_the_table_counts_what_is_in_all_formats_and_names_failures(module, network):

@@ -49,6 +49,10 @@ def _make(network: Network) -> Any:
         for module in made.modules():
             for name, value in module.named_parameters(recurse=False):
                 _scatter(value, is_weight=isinstance(module, _LAYERS) and name == "weight")
+        for name, module in made.named_modules():
+            if network.quiet and name.endswith(network.quiet):
+                module.weight *= 0.1
+                module.bias *= 0.1
         _settle(made, network)
     return made.eval()
 

@@ -4,7 +4,7 @@ import json
 import os
 import resource
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,25 @@ from typing import Any
 from architectures.cell import measure
 from architectures.networks import Network
 
-__all__ = ["run_cell"]
+__all__ = ["is_kept", "run_cell"]
 
 # Imported once, in the process that the others are forked from: they take longer than most cells.
 _KNOWN = ["architectures.cell", "transformers", "edgeprep.conversion", "torch"]
+
+
+def is_kept(result: Path, stamp: Mapping[str, Any]) -> bool:
+    """Whether `result` is of this `stamp`, which is beside it as `.stamp`.
+
+    Limits count for a process alone that did not come back: with others it might.
+    """
+    beside = result.with_suffix(".stamp")
+    if not result.is_file() or not beside.is_file():
+        return False
+    found = json.loads(result.read_text(encoding="utf-8"))
+    known = json.loads(beside.read_text(encoding="utf-8"))
+    if found["fp32"].get("stage") not in ("time", "crash"):
+        known, stamp = ({**one, "limits": None} for one in (known, stamp))
+    return bool(known == stamp)
 
 
 def run_cell(
