@@ -256,7 +256,7 @@ def test_a_conversion_that_is_killed_again_and_again_ends_with_the_same_bundle(
 ) -> None:
     kills, _, whole = attempts(project, COMPRESSED, "whole", *NEVER)
     assert kills == 0
-    kills, _, killed = attempts(project, COMPRESSED, "killed", 0.7, 1.2)
+    kills, _, killed = attempts(project, COMPRESSED, "killed", 0.2, 0.25)
     assert kills >= 3
     assert killed == whole
 

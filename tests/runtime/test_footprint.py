@@ -53,8 +53,9 @@ def footprint(size):
 
 
 def test_what_is_held_and_what_running_takes_count_once():
-    # The second array of a call is there before the first is gone.
-    assert 2 * 64 * MIB <= footprint(64 * MIB) <= 3.2 * 64 * MIB
+    # The second array of a call is there before the first is gone. Linux counts the pages of a
+    # process in batches, one for each thread and processor: that may leave some of them out.
+    assert 2 * 64 * MIB - MIB <= footprint(64 * MIB) <= 3.2 * 64 * MIB
 
 
 def test_a_small_model_adds_little():
