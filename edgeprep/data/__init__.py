@@ -8,10 +8,9 @@ from edgeprep.data.prepared import (
     Prepared,
     check_clips,
     describe_count,
-    prepare_each,
-    prepare_samples,
     warning_of_skipped,
 )
+from edgeprep.data.preparing import prepare_each, prepare_samples
 from edgeprep.data.progress import WARNING, Progress, silent, warn
 from edgeprep.data.reader import Reader
 from edgeprep.data.readers import build_reader

@@ -88,7 +88,8 @@ def compared_parts(outputs: tuple[NDArray[Any], ...], parts: Parts) -> tuple[Com
         if sum(one.values.size for one in named) < output.size:
             # What nothing is said of counts in the whole.
             named.append(Compared(output=number, values=output))
-        found += named if len(named) > 1 else [replace(one, name="") for one in named]
+        # What has an output to itself is small beside nothing but itself.
+        found += named if len(named) > 1 else [replace(one, name="", least=0.0) for one in named]
     return tuple(found)
 
 

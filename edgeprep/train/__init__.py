@@ -31,11 +31,12 @@ is the identity in eval mode and refuses to be exported in train mode.
 from edgeprep.stages.primitives.torch import ChainModule
 from edgeprep.train.augment import Augment
 from edgeprep.train.augment_module import AugmentModule
-from edgeprep.train.data import TrainingData, open_training
+from edgeprep.train.data import TrainingData
 from edgeprep.train.fit import Fitted, fit
 from edgeprep.train.from_recipe import train_recipe
 from edgeprep.train.network import load_network
 from edgeprep.train.objective import check_imitation, objective_for
+from edgeprep.train.opening import open_training
 from edgeprep.train.output import Trained, holds_training
 from edgeprep.train.recipe import build_augment, check_pictures
 from edgeprep.train.unroll import unrolled

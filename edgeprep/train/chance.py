@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from edgeprep.data import Prepared, prepare_each
-from edgeprep.data.prepared import Row
+from edgeprep.data.preparing import Row
 from edgeprep.geometry import Frame
 from edgeprep.metrics.chance import compare_with_chance
 from edgeprep.runtime.inputs import from_rgb

@@ -11,24 +11,19 @@ from numpy.typing import NDArray
 
 from edgeprep.data import Prepared, check_clips, prepare_each, prepare_samples
 from edgeprep.data.held import hold_samples
-from edgeprep.data.prepared import Row
-from edgeprep.errors import InputError, RecipeError
+from edgeprep.data.preparing import Row
 from edgeprep.interfaces import Task
-from edgeprep.metrics import Metric, metric_for
-from edgeprep.recipe import Recipe, TrainTable
-from edgeprep.registry import Registry
+from edgeprep.metrics import Metric
+from edgeprep.recipe import TrainTable
 from edgeprep.runtime.frames import Frames
 from edgeprep.runtime.inputs import from_rgb
-from edgeprep.stages.chain import Chain
 from edgeprep.tensors import TensorSpec
 from edgeprep.train.augment import Augment
 from edgeprep.train.drawn import Drawn
-from edgeprep.train.outputs import trace_outputs
 from edgeprep.train.overlap import Tested
 from edgeprep.train.preparation import Preparation
-from edgeprep.train.recipe import build_augment
 from edgeprep.train.scoring import answers, in_eval_mode, score_answers
-from edgeprep.train.split import Split, open_split
+from edgeprep.train.split import Split
 from edgeprep.train.supply import (
     Batch,
     Still,
@@ -43,7 +38,7 @@ from edgeprep.train.unroll import through
 from edgeprep.train.variation import Variation
 from edgeprep.train.views import View, show
 
-__all__ = ["TrainingData", "check_learnable", "open_training"]
+__all__ = ["TrainingData"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -257,108 +252,3 @@ class TrainingData:
         """How many frames networks take at once."""
         # What a network of clips takes begins with the one clip.
         return self.taken.shape[1] if len(self.taken.shape) == 5 else 1
-
-
-def open_training(recipe: Recipe, *, chain: Chain, task: Task, registry: Registry) -> TrainingData:
-    """The training and validation data of `recipe`; nothing but a first sample is read yet.
-
-    Args:
-        recipe: its `[data]`, `[[augment]]`, `[train]` and `placement` are looked at.
-        chain: its preprocessing.
-        task: its task.
-        registry: where augmentation stages are looked up.
-
-    Raises:
-        RecipeError: it names no training data, or a table is wrong.
-        DataError: the data are not there.
-    """
-    training = open_split(recipe, "training", task)
-    if training is None:
-        remedy = "name the pictures that are learned from"
-        raise RecipeError(f"data.training: required key is missing; {remedy}")
-    if chain.output.batch != chain.input.batch:
-        rule = "must make one picture of one, where a network learns"
-        raise RecipeError(f"preprocess: {rule}, got {chain.output.batch}")
-    shape = chain.output.shape()
-    stages = build_augment(recipe.augment, chain=chain, registry=registry)
-    if stages and chain.remembers:
-        remedy = "leave [[augment]] out"
-        raise RecipeError(
-            f"augment: must be absent where preprocess looks at earlier pictures, got it; {remedy}"
-        )
-    image = recipe.input.image.replace(batch=1)
-    augment = Augment(stages, seed=recipe.train.seed, input=image) if stages else None
-    plain = varied = Preparation.of(chain, recipe.placement)
-    frames = varied_frames = Frames.for_task(task, chain)
-    if augment is not None:
-        left = augment.output.replace(batch=chain.input.batch)
-        leaving = Chain(input=left, stages=chain.stages)
-        varied = Preparation.of(leaving, recipe.placement)
-        varied_frames = Frames.for_task(task, leaving)
-    validation = open_split(recipe, "validation", task)
-    if recipe.train.patience is not None and validation is None:
-        got, remedy = "none", "name pictures there, or leave patience out"
-        raise RecipeError(
-            f"train.patience: needs data.validation to be judged by, got {got}; {remedy}"
-        )
-    return TrainingData(
-        task=task,
-        plain=plain,
-        varied=varied,
-        taken=TensorSpec(
-            name="preprocessed",
-            shape=(1, *shape) if chain.input.batch > 1 else shape,
-            dtype="float32",
-        ),
-        states=recipe.model.states,
-        training=training,
-        validation=validation,
-        metric=_metric(recipe, task),
-        augment=augment,
-        settings=recipe.train,
-        fps=recipe.data.fps,
-        frames=frames,
-        varied_frames=varied_frames,
-        tested=Tested(recipe),
-    )
-
-
-def _metric(recipe: Recipe, task: Task) -> Metric | None:
-    if recipe.budget is not None:
-        return metric_for(task, recipe.budget.metric)
-    return metric_for(task, task.metrics[0]) if task.metrics else None
-
-
-def check_learnable(network: torch.nn.Module, data: TrainingData) -> None:
-    """Refuse a network or data from which the task of `data` cannot be learned.
-
-    Raises:
-        RecipeError: outputs are not what the task needs, the network cannot take what the
-            preprocessing gives, results have no place in pictures that are seen so, or there are
-            no labels.
-    """
-    with in_eval_mode(network):
-        outputs = trace_outputs(network, data.taken, data.states)
-        outputs = outputs[: len(outputs) - len(data.states)]
-        data.task.check_outputs(outputs)
-    _check_places(data, outputs)
-    if not data.labelled:
-        rule = f"must have labels, which task {data.task.name!r} is learned from"
-        raise RecipeError(f"{data.training.where}: {rule}, got pictures without")
-
-
-def _check_places(data: TrainingData, outputs: tuple[TensorSpec, ...]) -> None:
-    """Refuse what else would come up at the first score, when an epoch is over."""
-    if data.frames is None:
-        return
-    image = data.plain.host.input
-    if image.is_fixed:
-        picture = np.zeros(image.replace(batch=1).shape()[1:], np.uint8)
-    else:
-        sample, _ = next(iter(data.training.samples(0)))
-        picture = from_rgb(sample[-1] if data.takes_clips else sample, image)
-    try:
-        frame = data.frames.of(picture)
-        data.task.decode(tuple(np.zeros(each.shape, each.dtype) for each in outputs), frame)
-    except InputError as fault:
-        raise RecipeError(str(fault)) from fault

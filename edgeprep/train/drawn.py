@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from edgeprep.data import Prepared, Samples, prepare_each
 from edgeprep.data.digest import digest_of
 from edgeprep.data.on_disk import map_rows, unnamed_file, write_rows
-from edgeprep.data.prepared import Row
+from edgeprep.data.preparing import Row
 from edgeprep.errors import DataError, EdgePrepError
 from edgeprep.geometry import Frame
 from edgeprep.runtime.frames import Frames

@@ -10,8 +10,9 @@ from edgeprep.data import Progress, silent
 from edgeprep.errors import RecipeError
 from edgeprep.interfaces import Objective
 from edgeprep.recipe import TrainTable
-from edgeprep.train.data import TrainingData, check_learnable
+from edgeprep.train.data import TrainingData
 from edgeprep.train.history import Row
+from edgeprep.train.learnable import check_learnable
 from edgeprep.train.objective import objective_for
 from edgeprep.train.reading import read_data
 from edgeprep.train.watching import Watch, unwatched

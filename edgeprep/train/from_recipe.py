@@ -13,9 +13,11 @@ from edgeprep.recipe import Recipe, load_recipe
 from edgeprep.registry import Registry, default_registry
 from edgeprep.schema import build
 from edgeprep.stages.chain import Chain
-from edgeprep.train.data import TrainingData, check_learnable, open_training
+from edgeprep.train.data import TrainingData
+from edgeprep.train.learnable import check_learnable
 from edgeprep.train.network import start_network
 from edgeprep.train.objective import objective_for
+from edgeprep.train.opening import open_training
 from edgeprep.train.output import Trained, claim, finish, prepared
 from edgeprep.train.parameters import check_patterns
 from edgeprep.train.reading import read_data

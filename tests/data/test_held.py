@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
-from edgeprep.data import Samples, Skipped
+from edgeprep.data import Samples, Skipped, prepare_samples
 from edgeprep.data.digest import digest_of
 from edgeprep.data.held import hold_samples
-from edgeprep.data.prepared import prepare_samples
 from edgeprep.errors import DataError, StorageError
 from edgeprep.stages.chain import Chain
 from edgeprep.stages.resize import Resize

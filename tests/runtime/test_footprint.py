@@ -54,8 +54,8 @@ def footprint(size):
 
 def test_what_is_held_and_what_running_takes_count_once():
     # The second array of a call is there before the first is gone. Linux counts the pages of a
-    # process in batches, one for each thread and processor: that may leave some of them out.
-    assert 2 * 64 * MIB - MIB <= footprint(64 * MIB) <= 3.2 * 64 * MIB
+    # process in batches, which may leave some of them out: fewer than those above 64 MiB here.
+    assert 2 * 64 * MIB <= footprint(65 * MIB) <= 3.2 * 64 * MIB
 
 
 def test_a_small_model_adds_little():

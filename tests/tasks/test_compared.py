@@ -83,5 +83,5 @@ def test_numbers_of_classes_are_told_apart_and_not_measured(
     boxes, scores, classes = task.compared(outputs)
     # Outputs of one meaning need no names.
     assert (boxes.name, scores.name, classes.name) == ("", "", "")
-    assert (scores.least, classes.values.dtype) == (0.25, np.int64)
+    assert (scores.least, classes.values.dtype) == (0.0, np.int64)
     assert classes.values.ravel().tolist() == whole

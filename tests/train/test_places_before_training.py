@@ -8,7 +8,7 @@ from edgeprep.registry import Registry
 from edgeprep.stages.chain import Chain
 from edgeprep.tasks.restore import Restore
 from edgeprep.train import open_training
-from edgeprep.train.data import check_learnable
+from edgeprep.train.learnable import check_learnable
 
 RESIZE = '[[preprocess]]\nuse  = "resize"\nsize = [8, 8]\n'
 CROP = '[[preprocess]]\nuse  = "crop"\nsize = [8, 8]\n'

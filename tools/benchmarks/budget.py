@@ -27,8 +27,7 @@ from edgeprep.conversion.score import run_all
 from edgeprep.conversion.steps import Steps
 from edgeprep.conversion.underway import Conversion
 from edgeprep.conversion.within_budget import VariantMaker
-from edgeprep.data import build_reader
-from edgeprep.data.prepared import prepare_samples
+from edgeprep.data import build_reader, prepare_samples
 from edgeprep.recipe import load_recipe
 from edgeprep.registry import default_registry
 from edgeprep.stages.chain import Chain
