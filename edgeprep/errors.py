@@ -16,6 +16,9 @@
     │   └── IncompatibleBundle  it was written for another edgeprep
     ├── BackendError            an engine failed
     │   ├── BackendUnavailable  a library is not on this machine (also ImportError)
+    │   ├── BackendCrashed      the process that an engine ran in died
+    │   ├── BackendTimeout      an engine did not answer in time (also TimeoutError)
+    │   ├── BackendWrongOutput  an engine computes other numbers than the golden ones
     │   └── NoUsableBackend     no candidate can run this bundle here
     ├── InputError              a caller's array or picture cannot be used (also ValueError)
     │   ├── ShapeError          wrong rank, size or layout
@@ -40,8 +43,11 @@ Messages follow one grammar: ``<where>: <rule>, got <value>[; <remedy>]``.
 """
 
 __all__ = [
+    "BackendCrashed",
     "BackendError",
+    "BackendTimeout",
     "BackendUnavailable",
+    "BackendWrongOutput",
     "BudgetError",
     "BundleError",
     "BundleFormatError",
@@ -148,6 +154,18 @@ class BackendError(EdgePrepError):
 
 class BackendUnavailable(BackendError, ImportError):
     """A library, or what it needs, is not on this machine."""
+
+
+class BackendCrashed(BackendError):
+    """The process that an engine ran in died, such as by a signal."""
+
+
+class BackendTimeout(BackendError, TimeoutError):
+    """An engine did not answer in time, and the process that it ran in was ended."""
+
+
+class BackendWrongOutput(BackendError):
+    """An engine computes other numbers than those that came with the bundle."""
 
 
 class NoUsableBackend(BackendError):

@@ -23,7 +23,7 @@ ROWS = (
     ("hookspecs",),
     ("registry",),
     ("stages", "tasks"),
-    ("combine",),
+    ("combine", "monitor"),
     ("runtime", "stage_parts"),
     ("alone", "data", "importers", "metrics"),
     ("train",),

@@ -1,0 +1,102 @@
+"""What happened to a session that its owner should know of."""
+
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from threading import Lock
+from time import monotonic, time
+from typing import Any, Literal
+
+from msgspec import Struct, field
+
+__all__ = ["Event", "EventKind", "Events"]
+
+# "verdict": a candidate is out, before it answered anything. "failure": one that answers failed.
+# "fallback", "restored": from now on another one answers; again the one that was chosen.
+# "golden": it was found to compute wrong numbers, or right ones again.
+# "cache": something that was kept could not be used, or could not be kept.
+# "stream": a source stalled, ended, or came back. "drift": pictures or results are not as they were
+# at calibration, or are so again. "memory": the process grows.
+EventKind = Literal[
+    "verdict", "failure", "fallback", "restored", "golden", "cache", "stream", "drift", "memory"
+]
+_KEPT = 256
+# What goes well again is worth a line; all else, a warning.
+_GOOD = ("restored",)
+
+
+class Event(Struct, frozen=True, kw_only=True):
+    """One thing that happened.
+
+    Attributes:
+        kind: of which sort it is.
+        message: what happened, for people; one line.
+        candidate: of which one; "" where it is of none.
+        at_s: when, by `time.monotonic`, which no change of the clock moves.
+        time: when, in seconds since 1970, by the system's clock.
+        details: what programs want to know of it: plain values.
+    """
+
+    kind: EventKind
+    message: str
+    candidate: str = ""
+    at_s: float = field(default_factory=monotonic)
+    time: float = field(default_factory=time)
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Events:
+    """The events of one session: the last ones are kept, all are counted, logged and told on.
+
+    It may be used by any thread. Listeners are called in the thread in which it happened, without a
+    lock: one may use the session. What a listener raises is logged, and hurts nobody else.
+
+    Args:
+        session: the name of the session, for the log.
+        listener: is told every event.
+    """
+
+    def __init__(self, session: str, listener: Callable[[Event], object] | None = None) -> None:
+        self._session = session
+        self._kept: deque[Event] = deque(maxlen=_KEPT)
+        self._counts: Counter[EventKind] = Counter()
+        self._listeners = [] if listener is None else [listener]
+        self._lock = Lock()
+
+    @property
+    def kept(self) -> tuple[Event, ...]:
+        """The last events, the earliest first."""
+        with self._lock:
+            return tuple(self._kept)
+
+    @property
+    def counts(self) -> Mapping[EventKind, int]:
+        """How many there have been of each kind."""
+        with self._lock:
+            return dict(self._counts)
+
+    def listen(self, listener: Callable[[Event], object]) -> None:
+        """Tell `listener` every event from now on."""
+        with self._lock:
+            self._listeners.append(listener)
+
+    def tell(self, event: Event) -> None:
+        """Something happened."""
+        with self._lock:
+            self._kept.append(event)
+            self._counts[event.kind] += 1
+            listeners = tuple(self._listeners)
+        # Here, as logging takes long to import, and most sessions never have an event.
+        import logging
+
+        logger = logging.getLogger("edgeprep")
+        level = logging.INFO if event.kind in _GOOD else logging.WARNING
+        facts = {"edgeprep_event": event, "edgeprep_session": self._session}
+        try:
+            logger.log(level, "session %r: %s", self._session, event.message, extra=facts)
+        except Exception:  # noqa: BLE001, S110 -- a handler's own fault, and nowhere to tell of it
+            pass
+        for listener in listeners:
+            try:
+                listener(event)
+            except Exception:  # noqa: BLE001 -- the application's own fault, which it reads here
+                logger.exception("session %r: a listener failed", self._session)
