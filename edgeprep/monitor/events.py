@@ -2,6 +2,7 @@
 
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from threading import Lock
 from time import monotonic, time
 from typing import Any, Literal
@@ -91,12 +92,11 @@ class Events:
         logger = logging.getLogger("edgeprep")
         level = logging.INFO if event.kind in _GOOD else logging.WARNING
         facts = {"edgeprep_event": event, "edgeprep_session": self._session}
-        try:
+        # What a handler of the log raises is its own fault, and there is nowhere to tell of it.
+        with suppress(Exception):
             logger.log(level, "session %r: %s", self._session, event.message, extra=facts)
-        except Exception:  # noqa: BLE001, S110 -- a handler's own fault, and nowhere to tell of it
-            pass
         for listener in listeners:
             try:
                 listener(event)
-            except Exception:  # noqa: BLE001 -- the application's own fault, which it reads here
+            except Exception:
                 logger.exception("session %r: a listener failed", self._session)
