@@ -174,7 +174,9 @@ def fetch(
     configuration = configure(state, suite, architecture)
 
     def ask(*arguments: str) -> str:
-        return patiently(apt, *arguments, APT_CONFIG=str(configuration), LC_ALL="C")
+        return patiently(
+            apt, *arguments, APT_CONFIG=str(configuration), TMPDIR=str(state), LC_ALL="C"
+        )
 
     ask("update", "--error-on=any")
     install = ("install", "--yes", "--target-release", suite)
