@@ -1,6 +1,6 @@
 """The pictures of one camera, and what several networks together make of them."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from edgeprep.errors import EdgePrepError
 from edgeprep.runtime.network_session import NetworkSession
-from edgeprep.runtime.stream import Pace, PictureStream, Preparing, ResultStream
+from edgeprep.runtime.stream import Pace, PictureStream, Prepared, Preparing, ResultStream
 
 __all__ = ["EnsembleStream"]
 
@@ -43,13 +43,11 @@ class EnsembleStream(ResultStream):
         self._pictures = iter(pictures)
         self._check = check
         self._join = join
-        self._now = _Now()
-        self._shared = {one: _Shared(members[one], self._now) for one in sharing}
-        self._clock = pace if callable(pace) else None
-        # A clock is read once a picture: the second member is asked after the first has answered.
-        own_pace: Pace = pace if self._clock is None else self._now.time
+        self._pace = pace
+        self._index = 0
+        self._shared = {one: _Shared(members[one]) for one in sharing}
         self._streams: list[PictureStream] = [
-            member.open_stream(self._now, self._shared[one].itself, own_pace, every)
+            member.open_stream((), self._shared[one].itself, None, every)
             for member, one in zip(members, sharing, strict=True)
         ]
 
@@ -67,48 +65,50 @@ class EnsembleStream(ResultStream):
     def __next__(self) -> Any:
         """See `ResultStream.__next__`."""
         picture = next(self._pictures)
+        index, self._index = self._index, self._index + 1
+        time_s = None
+        if self._pace is not None:
+            # A clock is read once a picture, however many members there are.
+            time_s = self._pace() if callable(self._pace) else index / self._pace
+        return self.answer(self.prepare(picture, index, time_s))
+
+    def prepare(
+        self, picture: NDArray[np.uint8], index: int, time_s: float | None
+    ) -> "list[Prepared | EdgePrepError | None]":
+        """See `Film.prepare`; what each member looks at, or why it cannot."""
         self._check()
-        self._now.put(picture, 0.0 if self._clock is None else self._clock())
-        results: list[Any] = []
-        fault: EdgePrepError | None = None
+        for shared in self._shared.values():
+            shared.forget()
+        prepared: list[Prepared | EdgePrepError | None] = []
         for stream in self._streams:
             try:
-                results.append(next(stream))
+                prepared.append(stream.prepare(picture, index, time_s))
             except EdgePrepError as error:
                 # The others see this picture all the same: they may remember it.
+                prepared.append(error)
+        return prepared
+
+    def answer(self, prepared: "list[Prepared | EdgePrepError | None]") -> Any:
+        """See `Film.answer`."""
+        results: list[Any] = []
+        fault: EdgePrepError | None = None
+        for stream, one in zip(self._streams, prepared, strict=True):
+            try:
+                if isinstance(one, EdgePrepError):
+                    raise one
+                results.append(None if one is None else stream.answer(one))
+            except EdgePrepError as error:
                 fault = fault or error
         if fault is not None:
             raise fault
         return None if any(result is None for result in results) else self._join(results)
 
 
-class _Now(Iterator[NDArray[np.uint8]]):
-    """Gives the picture that it was given last, and its time, as often as it is asked."""
-
-    def __init__(self) -> None:
-        self.index = -1
-        self._picture: Any = None
-        self._time_s = 0.0
-
-    def put(self, picture: NDArray[np.uint8], time_s: float) -> None:
-        self.index += 1
-        self._picture = picture
-        self._time_s = time_s
-
-    def time(self) -> float:
-        return self._time_s
-
-    def __next__(self) -> NDArray[np.uint8]:
-        picture: NDArray[np.uint8] = self._picture
-        return picture
-
-
 class _Shared(Preparing):
     """Prepares each picture once, for all that ask."""
 
-    def __init__(self, session: NetworkSession, now: _Now) -> None:
+    def __init__(self, session: NetworkSession) -> None:
         self._session = session
-        self._now = now
         self.reset()
 
     def itself(self) -> Self:
@@ -117,7 +117,11 @@ class _Shared(Preparing):
 
     def reset(self) -> None:
         self._stream = self._session.begin()
-        self._at = -1
+        self.forget()
+
+    def forget(self) -> None:
+        """The next picture is another one."""
+        self._is_known = False
         self._prepared: NDArray[np.uint8] | None = None
         self._fault: EdgePrepError | None = None
 
@@ -125,9 +129,8 @@ class _Shared(Preparing):
         self, picture: NDArray[np.uint8], time_s: float | None = None
     ) -> NDArray[np.uint8] | None:
         """See `Stream.prepare`."""
-        if self._at != self._now.index:
-            self._at = self._now.index
-            self._prepared, self._fault = None, None
+        if not self._is_known:
+            self._is_known = True
             try:
                 self._prepared = self._stream.prepare(picture, time_s)
             except EdgePrepError as error:

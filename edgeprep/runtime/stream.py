@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol, Self
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
-__all__ = ["Pace", "PictureStream", "Preparing", "ResultStream"]
+__all__ = ["Film", "Pace", "PictureStream", "Prepared", "Preparing", "ResultStream"]
 
 Arrays = tuple[NDArray[Any], ...]
 # How many pictures come in a second, or what says when the last one was taken; None: unknown.
@@ -22,6 +23,50 @@ class Preparing(Protocol):
         self, picture: NDArray[np.uint8], time_s: float | None = None
     ) -> NDArray[np.uint8] | None:
         """See `Stream.prepare`."""
+
+
+class Film(Protocol):
+    """What a session knows of one film, in two steps, which two threads may take.
+
+    Each step sees the pictures in their order; `prepare` may be ahead of `answer`.
+    """
+
+    def prepare(self, picture: NDArray[np.uint8], index: int, time_s: float | None) -> Any:
+        """What `answer` takes; None where a stage drops the picture, or no window ends there.
+
+        Args:
+            picture: `(H, W, C)`, uint8.
+            index: its number, for messages.
+            time_s: when it was taken, in seconds.
+
+        Raises:
+            InputError: the session cannot take it; the next one may come all the same.
+        """
+
+    def answer(self, prepared: Any) -> Any:
+        """The result; None where there is none after all.
+
+        Raises:
+            OutputError: there is no finite one.
+            BackendError: the engine failed.
+        """
+
+    def reset(self) -> None:
+        """Forget all earlier pictures; called while neither step is under way."""
+
+
+class Prepared(Struct, frozen=True, eq=False):
+    """A picture that the network is to look at.
+
+    Attributes:
+        picture: as it came.
+        taken: what the graph takes: of it, and of those before it in its window.
+        place: where it is, for messages.
+    """
+
+    picture: NDArray[np.uint8]
+    taken: NDArray[np.uint8]
+    place: str
 
 
 class ResultStream(Iterator[Any], ABC):
@@ -99,8 +144,15 @@ class PictureStream(ResultStream):
         """See `ResultStream.__next__`."""
         picture = next(self._pictures)
         index, self._index = self._index, self._index + 1
+        prepared = self.prepare(picture, index, self._time_of(index))
+        return None if prepared is None else self.answer(prepared)
+
+    def prepare(
+        self, picture: NDArray[np.uint8], index: int, time_s: float | None
+    ) -> Prepared | None:
+        """See `Film.prepare`."""
         self._check()
-        prepared = self._stream.prepare(picture, self._time_of(index))
+        prepared = self._stream.prepare(picture, time_s)
         if prepared is None:
             return None
         if self._window.maxlen != 1 and np.may_share_memory(prepared, picture):
@@ -109,7 +161,12 @@ class PictureStream(ResultStream):
         if not self._is_full(prepared):
             return None
         taken = prepared if len(self._window) == 1 else np.concatenate(self._window)
-        result, self._states = self._answer(picture, taken, self._states, f": pictures[{index}]")
+        return Prepared(picture, taken, f": pictures[{index}]")
+
+    def answer(self, prepared: Prepared) -> Any:
+        """See `Film.answer`."""
+        picture, taken, place = prepared.picture, prepared.taken, prepared.place
+        result, self._states = self._answer(picture, taken, self._states, place)
         return result
 
     def _time_of(self, index: int) -> float | None:
