@@ -1,7 +1,7 @@
 """A session of several networks, whose results are joined."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from msgspec.structs import replace
@@ -9,15 +9,19 @@ from numpy.typing import NDArray
 
 from edgeprep.combine import Arrays, Combiner, Terms
 from edgeprep.combine.combiners import need_blending
-from edgeprep.errors import InputError
+from edgeprep.errors import EdgePrepError, InputError
 from edgeprep.geometry import Affine
 from edgeprep.interfaces import Task
+from edgeprep.monitor import Events
 from edgeprep.runtime.candidates import Candidate, Outcome
 from edgeprep.runtime.ensemble_stream import EnsembleStream
 from edgeprep.runtime.network_session import NetworkSession
 from edgeprep.runtime.session import Session
 from edgeprep.runtime.stream import Pace
 from edgeprep.tensors import ImageSpec
+
+if TYPE_CHECKING:
+    from edgeprep.monitor.metrics import Metrics
 
 __all__ = ["ENSEMBLE", "EnsembleSession", "join_outcomes", "name_members"]
 
@@ -39,6 +43,7 @@ class EnsembleSession(Session):
         members: at least one; they are closed with this session.
         combiner: joins their results.
         terms: a weight for each.
+        events: told what happens to the ensemble; None: new ones.
 
     Attributes:
         members: the sessions of its networks, which answer as their tasks score data: those of
@@ -55,9 +60,9 @@ class EnsembleSession(Session):
         members: Sequence[NetworkSession],
         combiner: Combiner,
         terms: Terms,
+        events: Events | None = None,
     ) -> None:
-        super().__init__()
-        self.name = name
+        super().__init__(name, events)
         self.input = input
         self.task = task
         self.members = tuple(members)
@@ -108,6 +113,23 @@ class EnsembleSession(Session):
             lines += ["", words, member.explain()]
         return "\n".join(lines)
 
+    def metrics(self) -> "Metrics":
+        """See `Session.metrics`."""
+        from edgeprep.monitor.metrics import Metrics  # here, as it is rarely asked for
+
+        members = {
+            name: member.metrics() for name, member in zip(self.names, self.members, strict=True)
+        }
+        drift = tuple(f"{name}: {one}" for name, found in members.items() for one in found.drift)
+        return Metrics.of(
+            self.meter,
+            self._events,
+            session=self.name,
+            candidate=str(self.choice),
+            drift=drift,
+            members=members,
+        )
+
     def backward(self, height: int, width: int) -> tuple[Affine, ...]:
         """See `Session.backward`: refused."""
         raise self._not_one("backward(height, width)")
@@ -119,14 +141,18 @@ class EnsembleSession(Session):
             member.close()
 
     def _answer(self, picture: NDArray[np.uint8], place: str) -> Any:
-        self._check_usable()
-        prepared: dict[int, NDArray[np.uint8]] = {}
-        results = []
-        for member, one in zip(self.members, self._sharing, strict=True):
-            if one not in prepared:
-                prepared[one] = member.prepare(picture)
-            results.append(member.result(picture, prepared[one], place))
-        return self.join(results)
+        try:
+            self._check_usable()
+            prepared: dict[int, NDArray[np.uint8]] = {}
+            results = []
+            for member, one in zip(self.members, self._sharing, strict=True):
+                if one not in prepared:
+                    prepared[one] = member.prepare(picture)
+                results.append(member.result(picture, prepared[one], place))
+            return self.join(results)
+        except EdgePrepError as error:
+            self.meter.failed(error)
+            raise
 
     def _stream(
         self, pictures: Iterable[NDArray[np.uint8]], pace: Pace, every: int

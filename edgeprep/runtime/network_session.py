@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import Callable, Iterable
-from typing import Any
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from edgeprep.errors import BackendError, EdgePrepError, InputError
 from edgeprep.geometry import Affine
 from edgeprep.interfaces import Runner, Task
+from edgeprep.monitor import Events
 from edgeprep.runtime.candidates import Outcome
 from edgeprep.runtime.choose import close
 from edgeprep.runtime.explain import explain
@@ -19,10 +21,14 @@ from edgeprep.runtime.memory import zeros
 from edgeprep.runtime.outputs import all_finite, refuse
 from edgeprep.runtime.session import Session
 from edgeprep.runtime.stream import Pace, PictureStream, Preparing
+from edgeprep.runtime.timed import TimedPreparing
 from edgeprep.stages.chain import NUMPY, Chain
 from edgeprep.stages.primitives.numpy import NumpyPrimitives
 from edgeprep.stages.stream import Stream
 from edgeprep.tensors import ImageSpec, TensorSpec
+
+if TYPE_CHECKING:
+    from edgeprep.monitor.metrics import Metrics
 
 __all__ = ["NetworkSession"]
 
@@ -55,9 +61,9 @@ class NetworkSession(Session):
         remembered: bool,
         primitives: NumpyPrimitives = NUMPY,
         states: tuple[TensorSpec, ...] = (),
+        events: Events | None = None,
     ) -> None:
-        super().__init__()
-        self.name = name
+        super().__init__(name, events)
         self.input = input
         self.task = task
         self.outcomes = outcomes
@@ -85,6 +91,12 @@ class NetworkSession(Session):
         """See `Session.explain`."""
         table = explain(self.outcomes, name=self.name, remembered=self.remembered)
         return "\n".join((table, *self.host.explain()))
+
+    def metrics(self) -> "Metrics":
+        """See `Session.metrics`."""
+        from edgeprep.monitor.metrics import Metrics  # here, as it is rarely asked for
+
+        return Metrics.of(self.meter, self._events, session=self.name, candidate=str(self.choice))
 
     def backward(self, height: int, width: int) -> tuple[Affine, ...]:
         """See `Session.backward`."""
@@ -121,11 +133,11 @@ class NetworkSession(Session):
 
     def result(self, picture: NDArray[np.uint8], prepared: NDArray[np.uint8], place: str) -> Any:
         """The result for `picture`, which `prepare` has made `prepared` of."""
-        return self._next(picture, prepared, (), place)[0]
+        return self._counted(picture, prepared, (), place)[0]
 
-    def begin(self) -> Stream:
+    def begin(self) -> Preparing:
         """What prepares the pictures of one film."""
-        return Stream(self.host, self._primitives)
+        return TimedPreparing(Stream(self.host, self._primitives), self.meter)
 
     def open_stream(
         self,
@@ -139,7 +151,7 @@ class NetworkSession(Session):
             pictures,
             begin=begin,
             check=self._check_usable,
-            answer=self._next,
+            answer=self._counted,
             states=zeros(self._states),
             window=self.input.batch,
             every=every,
@@ -152,7 +164,14 @@ class NetworkSession(Session):
         return self.open_stream(pictures, self.begin, pace, every)
 
     def _answer(self, picture: NDArray[np.uint8], place: str) -> Any:
-        return self.result(picture, self.prepare(picture), place)
+        began = perf_counter()
+        try:
+            prepared = self.prepare(picture)
+        except EdgePrepError as error:
+            self.meter.failed(error)
+            raise
+        self.meter.took("prepare", perf_counter() - began)
+        return self.result(picture, prepared, place)
 
     def _prepare_clip(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
         stream = self.begin()
@@ -163,6 +182,20 @@ class NetworkSession(Session):
             raise InputError(f"{rule}, got {len(kept)} of {len(frames)}; use session.stream")
         return np.concatenate(kept)
 
+    def _counted(
+        self,
+        picture: NDArray[np.uint8],
+        prepared: NDArray[np.uint8],
+        states: tuple[NDArray[Any], ...],
+        place: str,
+    ) -> tuple[Any, tuple[NDArray[Any], ...]]:
+        """The result, and the states after it; what goes wrong is counted."""
+        try:
+            return self._next(picture, prepared, states, place)
+        except EdgePrepError as error:
+            self.meter.failed(error)
+            raise
+
     def _next(
         self,
         picture: NDArray[np.uint8],
@@ -172,13 +205,16 @@ class NetworkSession(Session):
     ) -> tuple[Any, tuple[NDArray[Any], ...]]:
         """The result, and the states after it."""
         outputs = self._run(prepared, *states)
+        began = perf_counter()
         self._check_finite(outputs, place)
         answers = len(outputs) - len(states)
         frame = None
         if self._frames:
             # Of a clip, results lie in the last frame.
             frame = self._frames.of(picture[-1] if picture.ndim == 4 else picture)
-        return self.task.decode(outputs[:answers], frame), outputs[answers:]
+        result = self.task.decode(outputs[:answers], frame)
+        self.meter.took("decode", perf_counter() - began)
+        return result, outputs[answers:]
 
     def _check_finite(self, outputs: tuple[NDArray[Any], ...], place: str) -> None:
         if not all_finite(outputs):
@@ -187,8 +223,9 @@ class NetworkSession(Session):
 
     def _run(self, prepared: NDArray[np.uint8], *states: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         runner = self._check_usable()
+        began = perf_counter()
         try:
-            return runner.run((prepared, *states))
+            outputs = runner.run((prepared, *states))
         except EdgePrepError:
             raise
         except Exception as error:  # a backend is a plugin's code and may raise anything
@@ -196,6 +233,8 @@ class NetworkSession(Session):
                 f"session {self.name!r}: {self.choice} must run, "
                 f"got {type(error).__name__}: {error}"
             ) from error
+        self.meter.took("run", perf_counter() - began)
+        return outputs
 
     def _check_usable(self) -> Runner:
         runner = self._runner

@@ -5,8 +5,9 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable
 from math import inf
+from time import perf_counter
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +15,15 @@ from numpy.typing import NDArray
 from edgeprep.errors import ClosedError, ForkedRunnerError, InputError, ShapeError
 from edgeprep.geometry import Affine
 from edgeprep.interfaces import Task
+from edgeprep.monitor import Events, Meter
 from edgeprep.runtime.candidates import Candidate, Outcome
 from edgeprep.runtime.inputs import check_batch, check_clip
 from edgeprep.runtime.stream import Pace, ResultStream
 from edgeprep.stages.picture import check_picture
 from edgeprep.tensors import ImageSpec
+
+if TYPE_CHECKING:  # imported where it is asked for, as most sessions never are
+    from edgeprep.monitor.metrics import Metrics
 
 __all__ = ["Session"]
 
@@ -34,6 +39,7 @@ class Session(ABC):
         task: what results are of.
         outcomes: what became of every candidate, the chosen one first.
         remembered: whether the choice was measured at an earlier `open`.
+        meter: counts what it does; see `metrics`.
     """
 
     name: str
@@ -42,8 +48,11 @@ class Session(ABC):
     outcomes: tuple[Outcome, ...]
     remembered: bool
 
-    def __init__(self) -> None:
+    def __init__(self, name: str, events: Events | None = None) -> None:
         self._pid = os.getpid()
+        self.name = name
+        self.meter = Meter()
+        self._events = Events(name) if events is None else events
 
     @property
     def choice(self) -> Candidate:
@@ -90,7 +99,10 @@ class Session(ABC):
 
     def _of(self, picture: NDArray[np.uint8], place: str) -> Any:
         if not self._is_film(picture):
-            return self._answer(picture, place)
+            began = perf_counter()
+            result = self._answer(picture, place)
+            self.meter.took("total", perf_counter() - began)
+            return result
         (last,) = deque(self.stream(picture), maxlen=1)
         return last
 
@@ -167,6 +179,14 @@ class Session(ABC):
     @abstractmethod
     def explain(self) -> str:
         """A table of all candidates: the winner, the losers, and why; then what else was chosen."""
+
+    @abstractmethod
+    def metrics(self) -> "Metrics":
+        """What the session has counted since it was opened: times, errors, drops, events.
+
+        `metrics().to_json()` is a document; see also `edgeprep.monitor.prometheus` and
+        `edgeprep.monitor.opentelemetry`.
+        """
 
     @abstractmethod
     def backward(self, height: int, width: int) -> tuple[Affine, ...]:

@@ -11,6 +11,7 @@ from edgeprep.geometry import IDENTITY, Affine
 from edgeprep.interfaces import Task, Tiling
 from edgeprep.runtime.mosaic import Mosaic
 from edgeprep.runtime.network_session import NetworkSession
+from edgeprep.runtime.stream import Preparing
 from edgeprep.stages.chain import Chain
 from edgeprep.stages.picture import check_picture
 from edgeprep.stages.stream import Stream
@@ -101,7 +102,7 @@ class TiledSession(NetworkSession):
         """See `Session.backward`: every pixel stays where it is."""
         return (IDENTITY,)
 
-    def begin(self) -> Stream:
+    def begin(self) -> Preparing:
         """See `NetworkSession.begin`."""
         # Tiles are prepared one by one, when they run.
         return Stream(Chain(input=self.input, stages=()))
