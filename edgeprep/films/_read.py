@@ -15,6 +15,7 @@ from edgeprep.errors import FilmError, ImageTooLarge
 from edgeprep.files import open_regular
 from edgeprep.films._upright import is_turned, picture_of
 from edgeprep.films.frame import FilmFrame
+from edgeprep.films.stamps import Stamps
 
 __all__ = ["Film", "open_film"]
 
@@ -22,6 +23,8 @@ __all__ = ["Film", "open_film"]
 # lists of parts name other files and addresses, and their contents would come out as pictures.
 _DEMUXERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo"
 _ONLY_THIS_FILE = {"format_whitelist": _DEMUXERS, "protocol_whitelist": "file"}
+# How long a frame lasts where a film says nothing.
+_PERIOD_S = 0.04
 
 
 class Film:
@@ -58,6 +61,7 @@ class Film:
         first: tuple[VideoFrame, float] | None = None
         end_s = 0.0
         index = 0
+        stamps = Stamps(float(1 / self.fps) if self.fps else _PERIOD_S)
         for frame in self._decoded():
             start_s, length_s = self._times(frame, index)
             if first is None:
@@ -66,8 +70,8 @@ class Film:
                 self.aspect = 1 / aspect if is_turned(frame) else aspect
                 self._check_pixels(frame)
             self._check_size(frame, first[0], index)
-            time_s = max(start_s - first[1], 0.0)
-            end_s = max(end_s, time_s + length_s)
+            time_s = stamps.next(start_s - first[1])
+            end_s = max(end_s, start_s - first[1] + length_s)
             yield FilmFrame(index, time_s, picture_of(frame))
             index += 1
         self._check_end(index, end_s)

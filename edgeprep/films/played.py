@@ -1,4 +1,4 @@
-"""A film file at its own pace, as if a camera sent it."""
+"""A film file at its own pace, as if a camera sent it, or as fast as it is read."""
 
 from collections.abc import Iterable, Iterator
 from threading import Event
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edgeprep.films.frame import FilmFrame
 
-__all__ = ["Played"]
+__all__ = ["Played", "Whole"]
 
 
 class Played:
@@ -44,6 +44,36 @@ class Played:
     def stop(self) -> None:
         """Let the iteration end at once; from any thread."""
         self._stopped.set()
+
+    def close(self) -> None:
+        """Let go of the film."""
+        self._film.close()
+
+
+class Whole:
+    """Gives each picture of a film as soon as it is asked for, with its time.
+
+    Args:
+        film: its frames; closed with this.
+        name: of the film.
+
+    Attributes:
+        name: of the film.
+        fps: how many pictures a second; None: the film does not say.
+    """
+
+    def __init__(self, film: Any, name: str) -> None:
+        self.name = name
+        self.fps = film.fps
+        self._film = film
+
+    def __iter__(self) -> Iterator[FilmFrame]:
+        """The frames, as the film has them."""
+        frames: Iterable[FilmFrame] = self._film
+        return iter(frames)
+
+    def stop(self) -> None:
+        """Nothing: a frame is never waited for."""
 
     def close(self) -> None:
         """Let go of the film."""
