@@ -21,7 +21,10 @@ _NONE = "no plugin with a backend is installed; pip install edgeprep-onnx[runtim
 @verbose_option
 @format_option
 def command(form: str) -> None:
-    """Show this machine, its engines and their devices; exit 1 if no engine works."""
+    """Show this machine, its engines and their devices; exit 1 if no engine works.
+
+    Devices that an engine knows and cannot reach are shown with the reason.
+    """
     machine = describe_machine()
     backends = describe_backends(default_registry())
     document = {"edgeprep": edgeprep.__version__, "machine": machine, "backends": backends}
@@ -31,7 +34,15 @@ def command(form: str) -> None:
         ("backend", "version of", "is"),
         [(entry["name"], *item) for entry in backends for item in entry["versions"].items()],
     )
-    engines = f"{table}\n\n{versions}" if backends else _NONE
+    absent = format_table(
+        ("backend", "absent", "because"),
+        [
+            (entry["name"], device["name"], device["reason"])
+            for entry in backends
+            for device in entry["absent"]
+        ],
+    )
+    engines = f"{table}\n\n{versions}\n\n{absent}" if backends else _NONE
     emit(f"{'edgeprep':<10} {edgeprep.__version__}\n{facts}\n\n{engines}", document, form)
     if not any(entry["devices"] for entry in backends):
         raise click.exceptions.Exit(1)

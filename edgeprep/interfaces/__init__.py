@@ -11,6 +11,7 @@ from edgeprep.interfaces.compression import Need, Objective, Pass, Reading, Work
 from edgeprep.interfaces.conversion import Exporter, Feeds, Source
 from edgeprep.interfaces.engines import (
     CALIBRATED,
+    Absent,
     Backend,
     Device,
     DeviceKind,
@@ -33,6 +34,7 @@ from edgeprep.interfaces.task import Result, Task, Tiling
 
 __all__ = [
     "CALIBRATED",
+    "Absent",
     "Backend",
     "BlendKind",
     "Blending",

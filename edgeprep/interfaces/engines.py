@@ -7,11 +7,13 @@ from typing import Any, ClassVar, Literal
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from edgeprep.errors import BackendError
 from edgeprep.interfaces.quantization import WeightRange
 from edgeprep.tensors import TensorSpec
 
 __all__ = [
     "CALIBRATED",
+    "Absent",
     "Backend",
     "Device",
     "DeviceKind",
@@ -20,6 +22,7 @@ __all__ = [
     "Placement",
     "Precision",
     "Runner",
+    "Width",
 ]
 
 # What a variant computes in. "int8": weights and activations, by ranges that were measured before;
@@ -36,6 +39,10 @@ Placement = Literal["graph", "host", "split"]
 DeviceKind = Literal["cpu", "gpu", "npu", "dsp"]
 # How a candidate is run, such as {"threads": 2} or {"threads": 1, "precision": "bf16"}.
 Options = Mapping[str, int | str]
+# What a candidate for throughput is asked for besides. "batch": so many pictures a call, of which
+# inputs and outputs have that many in their first axis. "calls": so many calls at once, which the
+# runner computes side by side and not one after another, each on as many threads as "threads" says.
+Width = Literal["batch", "calls"]
 
 
 class Model(Struct, frozen=True, kw_only=True):
@@ -63,6 +70,20 @@ class Device(Struct, frozen=True, kw_only=True):
     description: str = ""
 
 
+class Absent(Struct, frozen=True, kw_only=True):
+    """A place where a backend could run models, and cannot on this machine.
+
+    Attributes:
+        name: what the device would be called.
+        kind: of which kind it would be.
+        reason: what is missing, and where it is known what to install.
+    """
+
+    name: str
+    kind: DeviceKind
+    reason: str
+
+
 class Runner(ABC):
     """One loaded candidate. `run` may be called from any number of threads at once."""
 
@@ -83,9 +104,28 @@ class Runner(ABC):
         The arrays returned belong to the caller: no later call changes them.
         """
 
+    @property
+    def batch(self) -> int:
+        """How many requests `run_together` computes in one call of the engine, at the most."""
+        return 1
+
+    def run_together(
+        self, requests: Sequence[Sequence[NDArray[Any]]]
+    ) -> tuple[tuple[NDArray[Any], ...], ...]:
+        """The outputs for each of `requests`, which are as for `run`, in their order."""
+        return tuple(self.run(inputs) for inputs in requests)
+
     @abstractmethod
     def close(self) -> None:
         """Let go of the engine. Calling it again does nothing."""
+
+    def compiled(self) -> bytes | None:
+        """What `Backend.load_compiled` makes this runner of again; None: nothing shorter.
+
+        Raises:
+            BackendError: the engine cannot give it after all.
+        """
+        return None
 
 
 class Backend(ABC):
@@ -93,16 +133,22 @@ class Backend(ABC):
 
     Class attributes say what it is without importing the library: `formats` that it runs, and
     `requires`, the importable names of the modules that it needs. Constructing it imports them.
+    `widths` are options that `load` takes of itself; without "calls", as many runners are loaded.
     """
 
     name: ClassVar[str]
     formats: ClassVar[tuple[str, ...]]
     requires: ClassVar[tuple[str, ...]] = ()
     install: ClassVar[str] = ""  # what to tell pip, such as "edgeprep-onnx[runtime]"
+    widths: ClassVar[tuple[Width, ...]] = ()
 
     @abstractmethod
     def devices(self) -> tuple[Device, ...]:
         """The devices that this library can reach on this machine; the CPU comes first."""
+
+    def absent(self) -> tuple[Absent, ...]:
+        """The devices that this library knows and cannot reach here, each with the reason."""
+        return ()
 
     @abstractmethod
     def options(self, device: Device, precision: Precision) -> tuple[Options, ...]:
@@ -125,6 +171,27 @@ class Backend(ABC):
         Raises:
             BackendError: the library refuses the model, the device or the options.
         """
+
+    def compiled_for(self, device: Device) -> str | None:
+        """What a compiled form depends on besides the model and the options; None: there is none.
+
+        Such as the versions of the library and the driver, and the chip: a form is used again only
+        where all of it is the same.
+        """
+        return None
+
+    def load_compiled(
+        self, compiled: bytes, model: Model, device: Device, options: Options
+    ) -> Runner:
+        """As `load`, from what `Runner.compiled` of such a runner gave; quicker.
+
+        Nobody else has changed those bytes, as far as a digest tells. What is wrong with them may
+        be found here, or by the golden samples.
+
+        Raises:
+            BackendError: the library refuses it; then the model is compiled again.
+        """
+        raise BackendError(f"backend {self.name!r}: has no compiled form of a model to load")
 
     @abstractmethod
     def versions(self) -> Mapping[str, str]:

@@ -90,14 +90,16 @@ class Rules(Struct, frozen=True, kw_only=True):
             self.only.backend,
         )
 
+    def asks_for(self, *words: str) -> bool:
+        """Whether something that answers to `words` is preferred, or all is."""
+        return self.prefer is None or self.prefer.lower() in (word.lower() for word in words)
+
     def refuse(self, variant: Variant, candidate: Candidate, device: Device) -> str | None:
         """Why `candidate` is left out; None if it is not."""
         if self.only is not None:
             return None if candidate == self.only else "another one was chosen"
         words = (variant.name, variant.format, variant.precision, candidate.backend)
-        if self.prefer is not None and self.prefer.lower() not in (
-            word.lower() for word in (*words, device.name, device.kind)
-        ):
+        if not self.asks_for(*words, device.name, device.kind):
             return f"prefer={self.prefer!r}"
         hint = str(candidate.options.get("precision", "f32"))
         drop = variant.reduced.get(hint, 0.0)
@@ -149,7 +151,31 @@ def list_candidates(
                     outcomes.append(
                         Outcome(candidate=item.candidate, verdict="excluded", reason=refusal)
                     )
+    if rules.only is None:
+        for backend in ready.values():
+            if not isinstance(backend, str):
+                outcomes += _absent(backend, rules)
     return reachable, outcomes
+
+
+def _absent(backend: Backend, rules: Rules) -> Iterator[Outcome]:
+    """The devices that `backend` knows and cannot reach, once for all variants."""
+    try:
+        absent = backend.absent()
+    except Exception as error:  # noqa: BLE001 -- asking for devices can fail in any way
+        yield Outcome(
+            candidate=Candidate(variant="", backend=backend.name),
+            verdict="unavailable",
+            reason=f"asked for absent devices: {type(error).__name__}: {error}",
+        )
+        return
+    for device in absent:
+        if rules.asks_for(backend.name, device.name, device.kind):
+            yield Outcome(
+                candidate=Candidate(variant="", backend=backend.name, device=device.name),
+                verdict="unavailable",
+                reason=device.reason,
+            )
 
 
 def _no_backend(variant: Variant, registry: Registry) -> str:

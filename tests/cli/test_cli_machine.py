@@ -74,6 +74,7 @@ def test_doctor_shows_the_machine_and_its_engines(edgeprep: Run) -> None:
         "formats": ["fake"],
         "reason": None,
         "devices": [{"name": "cpu", "kind": "cpu", "description": ""}],
+        "absent": [],
         "versions": {"fakes": "1"},
     }
     lines = edgeprep("doctor").stdout.splitlines()
