@@ -34,15 +34,14 @@ def command(form: str) -> None:
         ("backend", "version of", "is"),
         [(entry["name"], *item) for entry in backends for item in entry["versions"].items()],
     )
-    absent = format_table(
-        ("backend", "absent", "because"),
-        [
-            (entry["name"], device["name"], device["reason"])
-            for entry in backends
-            for device in entry["absent"]
-        ],
-    )
-    engines = f"{table}\n\n{versions}\n\n{absent}" if backends else _NONE
+    tables = [table, versions]
+    if absent := [
+        (entry["name"], device["name"], device["reason"])
+        for entry in backends
+        for device in entry["absent"]
+    ]:
+        tables.append(format_table(("backend", "absent", "because"), absent))
+    engines = "\n\n".join(tables) if backends else _NONE
     emit(f"{'edgeprep':<10} {edgeprep.__version__}\n{facts}\n\n{engines}", document, form)
     if not any(entry["devices"] for entry in backends):
         raise click.exceptions.Exit(1)
