@@ -18,6 +18,7 @@
     │   ├── BackendUnavailable  a library is not on this machine (also ImportError)
     │   ├── BackendCrashed      the process that an engine ran in died
     │   ├── BackendTimeout      an engine did not answer in time (also TimeoutError)
+    │   ├── BackendOutOfMemory  an engine wanted more than it may have (also MemoryError)
     │   ├── BackendWrongOutput  an engine computes other numbers than the golden ones
     │   └── NoUsableBackend     no candidate can run this bundle here
     ├── InputError              a caller's array or picture cannot be used (also ValueError)
@@ -45,6 +46,7 @@ Messages follow one grammar: ``<where>: <rule>, got <value>[; <remedy>]``.
 __all__ = [
     "BackendCrashed",
     "BackendError",
+    "BackendOutOfMemory",
     "BackendTimeout",
     "BackendUnavailable",
     "BackendWrongOutput",
@@ -162,6 +164,10 @@ class BackendCrashed(BackendError):
 
 class BackendTimeout(BackendError, TimeoutError):
     """An engine did not answer in time, and the process that it ran in was ended."""
+
+
+class BackendOutOfMemory(BackendError, MemoryError):
+    """An engine wanted more memory than the process that it ran in may have."""
 
 
 class BackendWrongOutput(BackendError):

@@ -1,18 +1,13 @@
 """Latency, measured so that machines with other work on them still rank candidates rightly."""
 
-from collections.abc import Callable, Sequence
-from time import perf_counter
+from collections.abc import Sequence
 
 import numpy as np
 from msgspec import Struct
 
-__all__ = ["Timing", "measure_burst", "summarize"]
+from edgeprep.burst import measure_burst
 
-# A burst is long enough to bring caches and worker threads back after another candidate's turn,
-# and short enough that all candidates see the same disturbances from outside. Set by judgement: the
-# choices that were checked with them (`tools/bench choice`) are the only measurement behind them.
-_BURST_S = 0.012
-_BURST_CALLS = 40
+__all__ = ["Timing", "measure_burst", "summarize"]
 
 
 class Timing(Struct, frozen=True, kw_only=True):
@@ -20,21 +15,6 @@ class Timing(Struct, frozen=True, kw_only=True):
 
     median_ms: float
     p90_ms: float
-
-
-def measure_burst(call: Callable[[], object]) -> list[float]:
-    """Milliseconds of each of a short run of calls, after one call that is not counted."""
-    call()
-    times = []
-    end = perf_counter() + _BURST_S
-    for _ in range(_BURST_CALLS):
-        start = perf_counter()
-        call()
-        stop = perf_counter()
-        times.append((stop - start) * 1e3)
-        if stop > end:
-            break
-    return times
 
 
 def summarize(bursts: Sequence[Sequence[float]]) -> Timing:

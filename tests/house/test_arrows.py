@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 
 # Each room may import the rooms above it. Rooms in one row do not import each other.
 ROWS = (
-    ("collector", "errors", "version"),
+    ("burst", "collector", "errors", "version"),
     ("tensors", "files", "geometry", "processor", "marks"),
     ("truths",),
     ("interfaces",),
@@ -23,7 +23,7 @@ ROWS = (
     ("hookspecs",),
     ("registry",),
     ("stages", "tasks"),
-    ("combine", "monitor"),
+    ("combine", "monitor", "workers"),
     ("runtime", "stage_parts"),
     ("alone", "data", "importers", "metrics"),
     ("train",),

@@ -1,0 +1,206 @@
+"""A backend in workers, one a device: a backend like any other, that cannot hurt this process."""
+
+from collections.abc import Mapping, Sequence
+from itertools import count
+from threading import RLock
+from typing import Any, TypeVar
+
+import msgspec
+from numpy.typing import NDArray
+
+from edgeprep.errors import BackendError
+from edgeprep.interfaces import Backend, Device, Model, Options, Precision, WeightRange
+from edgeprep.workers import shared, wire
+from edgeprep.workers.limits import Limits
+from edgeprep.workers.origin import find_origin
+from edgeprep.workers.process import Worker
+from edgeprep.workers.runner import Seat, WorkerRunner
+
+__all__ = ["IsolatedBackend"]
+
+T = TypeVar("T")
+
+_FOOTPRINT_CALLS = 10
+
+
+class IsolatedBackend(Backend):
+    """A backend whose engine is imported, asked and run in processes of its own, one a device.
+
+    It is what its class says of itself, and answers as it does; a crash, a hang or too much memory
+    there is an error here, and the next call has a new process.
+
+    Args:
+        cls: the class of the backend. It can be imported by its name (`find_origin`).
+        limits: what a worker may take.
+
+    Raises:
+        BackendUnavailable: a library that it needs is missing or cannot be imported.
+        BackendError: it cannot be constructed; or its class cannot be imported elsewhere.
+        OSError: the system starts no process.
+    """
+
+    def __init__(self, cls: type[Backend], *, limits: Limits | None = None) -> None:
+        origin = find_origin(cls)
+        if isinstance(origin, str):
+            rule = "must be a class that a worker can import"
+            raise BackendError(f"backend {cls.name!r}: {rule}, got one where {origin}")
+        # What the class says of itself is said of this value alone.
+        self.__dict__.update(
+            name=cls.name, formats=cls.formats, requires=cls.requires, install=cls.install
+        )
+        self._origin = origin
+        self._limits = limits or Limits()
+        self._lock = RLock()
+        self._numbers = count(1)
+        self._devices: tuple[Device, ...] | None = None
+        self._is_closing = False
+        # The first device's is the one that was asked for devices.
+        self._workers: dict[str, Worker] = {"": self._start()}
+
+    def wait_until_ready(self) -> None:
+        """Wait until the backend is constructed.
+
+        Raises:
+            BackendUnavailable: a library that it needs is missing or cannot be imported.
+            BackendError: it failed, or the worker died or took too long.
+        """
+        self._worker("").wait_until_ready()
+
+    def devices(self) -> tuple[Device, ...]:
+        """See `Backend.devices`; they are asked for once."""
+        if self._devices is None:
+            self._devices = self._ask(wire.Ask("devices"), tuple[Device, ...])
+        return self._devices
+
+    def options(self, device: Device, precision: Precision) -> tuple[Options, ...]:
+        """See `Backend.options`."""
+        request = wire.Ask("options", device=device, precision=precision)
+        return tuple(self._ask(request, tuple[dict[str, int | str], ...]))
+
+    def refuse(self, device: Device, precision: Precision, weight_range: WeightRange) -> str | None:
+        """See `Backend.refuse`."""
+        request = wire.Ask("refuse", device=device, precision=precision, weight_range=weight_range)
+        return self._ask(request, str | None)  # type: ignore[arg-type]  # msgspec takes unions
+
+    def versions(self) -> Mapping[str, str]:
+        """See `Backend.versions`."""
+        return self._ask(wire.Ask("versions"), dict[str, str])
+
+    def load(self, model: Model, device: Device, options: Options) -> WorkerRunner:
+        """See `Backend.load`; `model` is held until the runner is closed.
+
+        Raises:
+            BackendCrashed: the worker died.
+            BackendTimeout: it did not answer in time.
+            BackendError: the library refuses the model, the device or the options.
+        """
+        return WorkerRunner(lambda: self._seat(model, device, options), self._leave)
+
+    def measure_footprint(
+        self, model: Model, device: Device, options: Options, feed: Sequence[NDArray[Any]]
+    ) -> int | None:
+        """The most memory that loading and running `model` adds to a process, resident, in bytes.
+
+        It is measured in a worker of its own, where the engine is imported before. None where the
+        system does not tell.
+
+        Args:
+            model: what is loaded.
+            device: where it runs.
+            options: how.
+            feed: all inputs of the graph.
+
+        Raises:
+            BackendError: the engine fails, dies or takes too long.
+        """
+        worker = self._start()
+        try:
+            seat = self._load_in(worker, model, device, options)
+            runner = WorkerRunner(lambda: seat, bool)
+            for _ in range(_FOOTPRINT_CALLS):
+                runner.run(feed)
+            return runner.peak_bytes()
+        finally:
+            worker.end()
+
+    def close(self) -> None:
+        """End the workers; those that hold a model end when it is closed."""
+        with self._lock:
+            self._is_closing = True
+            for worker in self._workers.values():
+                if not worker.runners:
+                    worker.end()
+
+    def _start(self) -> Worker:
+        return Worker(self._origin, name=self.name, limits=self._limits)
+
+    def _worker(self, place: str) -> Worker:
+        with self._lock:
+            worker = self._workers.get(place)
+            if worker is None or worker.is_dead:
+                worker = self._workers[place] = self._start()
+            return worker
+
+    def _ask(self, request: wire.Ask, kind: type[T]) -> T:
+        task = f"answer {request.method}()"
+        given = self._worker("").ask(request, task=task, within_s=self._limits.start_s)
+        try:
+            return msgspec.convert(given, kind)
+        except msgspec.ValidationError as error:
+            rule = f"must {task} as its interface says"
+            raise BackendError(f"backend {self.name!r}: {rule}, got {given!r}") from error
+
+    def _seat(self, model: Model, device: Device, options: Options) -> Seat:
+        first = self.devices()[0].name if self._devices else device.name
+        with self._lock:
+            worker = self._worker("" if device.name == first else device.name)
+            worker.runners += 1
+        try:
+            return self._load_in(worker, model, device, options)
+        except BaseException:
+            self._count_out(worker)
+            raise
+
+    def _load_in(self, worker: Worker, model: Model, device: Device, options: Options) -> Seat:
+        number = next(self._numbers)
+        memory = shared.create(model.size_bytes)
+        try:
+            offset = 0
+            for content in model.files.values():
+                memory.bytes[offset : offset + len(content)] = content
+                offset += len(content)
+            request = wire.Given(
+                runner=number,
+                format=model.format,
+                files=tuple((name, len(content)) for name, content in model.files.items()),
+                device=device,
+                options=dict(options),
+                limited=device.kind == "cpu",
+            )
+            given = worker.ask(
+                request,
+                [memory.file],
+                task="load a model",
+                within_s=self._limits.load_s,
+                runner=number,
+            )
+        finally:
+            memory.close_file()
+        loaded = msgspec.convert(given, wire.Loaded)
+        return Seat(worker=worker, number=number, loaded=loaded)
+
+    def _leave(self, seat: Seat) -> None:
+        worker = seat.worker
+        try:
+            if not worker.is_dead:
+                limit = self._limits.run_s
+                request = wire.Drop(seat.number)
+                worker.ask(request, task="close a model", within_s=limit, runner=seat.number)
+        finally:
+            self._count_out(worker)
+
+    def _count_out(self, worker: Worker) -> None:
+        with self._lock:
+            worker.runners -= 1
+            if self._is_closing and not worker.runners:
+                worker.end()

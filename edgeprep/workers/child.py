@@ -1,0 +1,270 @@
+"""What a worker does: it constructs one backend and does as it is told, as long as its parent."""
+
+import os
+import resource
+import signal
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
+from threading import Thread
+from types import ModuleType
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeprep import errors
+from edgeprep.burst import measure_burst
+from edgeprep.errors import BackendError, EdgePrepError
+from edgeprep.interfaces import Backend, Model, Runner
+from edgeprep.registry import create
+from edgeprep.workers import shared, wire
+from edgeprep.workers.origin import Origin
+
+__all__ = ["main"]
+
+_LONGEST = 2000
+_FIRST_TO_DIE = "1000"
+
+
+def main(connection: int, lifeline: int, memory_bytes: int) -> None:
+    """Serve the process at the other end of `connection`, and die with `lifeline`.
+
+    Args:
+        connection: the number of an open socket.
+        lifeline: of another one, whose other end is closed when the parent is gone.
+        memory_bytes: of addresses, that models on CPUs may take.
+    """
+    _die_with(socket.socket(fileno=lifeline))
+    # A core file of an engine would fill the memory card of a device.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # Where memory runs out, the system shall end this and not the application.
+    with suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
+        file.write(_FIRST_TO_DIE)
+    host = _Host(memory_bytes)
+    with socket.socket(fileno=connection) as control:
+        while True:
+            try:
+                body, files = wire.receive_with_files(control)
+            except (EOFError, OSError):
+                break
+            wire.send(control, host.answer(body, files))
+    # NOTE: not by returning, as what engines do at the end of a process may hang.
+    os._exit(0)
+
+
+class _Host:
+    """One backend and its runners."""
+
+    def __init__(self, memory_bytes: int) -> None:
+        self._memory_bytes = memory_bytes
+        self._backend: Backend | None = None
+        self._runners: dict[int, Runner] = {}
+        self._before: dict[int, int] = {}
+        self._limit(memory_bytes)
+
+    def answer(self, body: bytes, files: list[int]) -> wire.Reply:
+        """What the request in `body` comes to; `files` came with it."""
+        try:
+            request = msgspec.msgpack.decode(body, type=wire.Request)
+            return wire.Reply(value=_plain(self._do(request, files)))
+        except BaseException as error:  # noqa: BLE001 -- a plugin's code may raise anything
+            return wire.Reply(trouble=_trouble(error))
+        finally:
+            for file in files:
+                with suppress(OSError):  # those that have an owner are closed by it
+                    os.close(file)
+
+    def _do(self, request: wire.Request, files: list[int]) -> Any:
+        match request:
+            case wire.Bring(origin):
+                self._backend = create(_find(origin))
+                return None
+            case wire.Ask():
+                return self._ask(request)
+            case wire.Given():
+                return self._load(request, shared.Shared(files[0], _size(request)))
+            case wire.Lane():
+                connection = socket.socket(fileno=files.pop(0))
+                memory = shared.Shared(files[0], request.size_bytes)
+                lane = _Lane(connection, memory, self._runners[request.runner])
+                Thread(target=lane.serve, daemon=True).start()
+                return None
+            case wire.Burst():
+                runner = self._runners[request.runner]
+                feed = shared.views(shared.Shared(files[0], request.size_bytes), runner.inputs)
+                return measure_burst(lambda: runner.run(feed))
+            case wire.Peak():
+                before = self._before[request.runner]
+                return _peak() - before if before else None
+            case wire.Drop():
+                self._runners.pop(request.runner).close()
+                return None
+
+    def _ask(self, request: wire.Ask) -> Any:
+        backend = self._brought()
+        given = (request.device, request.precision, request.weight_range)
+        return getattr(backend, request.method)(*(value for value in given if value is not None))
+
+    def _load(self, request: wire.Given, memory: shared.Shared) -> wire.Loaded:
+        files = {}
+        offset = 0
+        for name, size in request.files:
+            files[name] = memory.bytes[offset : offset + size]
+            offset += size
+        memory.bytes.close()
+        if not request.limited:
+            self._limit(None)
+        self._before[request.runner] = _forget_peak()
+        model = Model(format=request.format, files=files)
+        runner = self._brought().load(model, request.device, request.options)
+        self._runners[request.runner] = runner
+        return wire.Loaded(inputs=tuple(runner.inputs), outputs=tuple(runner.outputs))
+
+    def _brought(self) -> Backend:
+        if self._backend is None:
+            raise BackendError("a backend must be constructed before it is asked, got none")
+        return self._backend
+
+    def _limit(self, memory_bytes: int | None) -> None:
+        most = resource.getrlimit(resource.RLIMIT_AS)[1]
+        soft = most if memory_bytes is None else memory_bytes
+        if most != resource.RLIM_INFINITY:
+            soft = min(soft, most)
+        resource.setrlimit(resource.RLIMIT_AS, (soft, most))
+
+
+class _Lane:
+    """One thread of the parent, and where its arrays lie."""
+
+    def __init__(self, connection: socket.socket, memory: shared.Shared, runner: Runner) -> None:
+        self._connection = connection
+        self._runner = runner
+        self._specs = tuple(runner.outputs)
+        arrays = shared.views(memory, (*runner.inputs, *self._specs))
+        self._inputs = arrays[: len(arrays) - len(self._specs)]
+        self._rooms = arrays[len(self._inputs) :]
+
+    def serve(self) -> None:
+        """Run the model whenever it is asked for, until nobody is there to ask."""
+        with self._connection, suppress(OSError):
+            while self._connection.recv(1):
+                body = self._run()
+                self._connection.sendall(wire.LENGTH.pack(len(body)) + body)
+
+    def _run(self) -> bytes:
+        try:
+            outputs = tuple(self._runner.run(self._inputs))
+            if self._are_as_promised(outputs):
+                for room, output in zip(self._rooms, outputs, strict=True):
+                    np.copyto(room, output)
+                return b""
+            fault = wire.Fault(outputs=tuple(map(_whole, outputs)))
+        except BaseException as error:  # noqa: BLE001 -- a plugin's code may raise anything
+            fault = wire.Fault(trouble=_trouble(error))
+        return msgspec.msgpack.encode(fault)
+
+    def _are_as_promised(self, outputs: Sequence[NDArray[Any]]) -> bool:
+        return len(outputs) == len(self._specs) and all(
+            output.shape == spec.shape and output.dtype == spec.dtype
+            for output, spec in zip(outputs, self._specs, strict=True)
+        )
+
+
+def _die_with(lifeline: socket.socket) -> None:
+    """End this process when the other end of `lifeline` is closed, whatever it is doing then.
+
+    NOTE: not by PR_SET_PDEATHSIG, which takes the end of the thread that started this process for
+    the end of the process.
+    """
+    try:
+        import fcntl
+
+        fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
+        # Linux alone; SIGKILL, as engines may hold the interpreter or catch all else.
+        fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
+        flags = fcntl.fcntl(lifeline, fcntl.F_GETFL)
+        fcntl.fcntl(lifeline, fcntl.F_SETFL, flags | os.O_ASYNC)
+    except (AttributeError, OSError):
+        pass
+
+    def wait() -> None:
+        with suppress(OSError):
+            lifeline.recv(1)
+        os._exit(0)
+
+    # It also sees what had happened before.
+    Thread(target=wait, daemon=True).start()
+
+
+def _find(origin: Origin) -> type[Backend]:
+    found: Any = _module(origin)
+    for part in origin.name.split("."):
+        found = getattr(found, part)
+    return found  # type: ignore[no-any-return]  # as the parent has looked
+
+
+def _module(origin: Origin) -> ModuleType:
+    try:
+        module = import_module(origin.module)
+    except ModuleNotFoundError as error:
+        # Only where it is this one that is not found, and none that it imports.
+        if not origin.file or not origin.module.startswith(f"{error.name}"):
+            raise
+    else:
+        return module
+    spec = spec_from_file_location(origin.module, origin.file)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{origin.file}: must be a Python module, got something else")
+    module = module_from_spec(spec)
+    sys.modules[origin.module] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _plain(value: Any) -> Any:
+    """`value` of built-in types, so that what cannot be sent fails here."""
+    return msgspec.to_builtins(value)
+
+
+def _trouble(error: BaseException) -> wire.Trouble:
+    is_ours = isinstance(error, EdgePrepError)
+    name = type(error).__name__ if is_ours and type(error).__name__ in errors.__all__ else ""
+    words: Callable[[BaseException], str] = str if name else repr
+    try:
+        message = words(error)[:_LONGEST]
+    except Exception:  # noqa: BLE001 -- what a plugin's error does when it is shown
+        message = type(error).__name__
+    return wire.Trouble(error=name, message=message, out_of_memory=isinstance(error, MemoryError))
+
+
+def _whole(output: Any) -> wire.Output:
+    array = np.asarray(output)
+    if array.dtype.hasobject:
+        raise BackendError(f"outputs must be numbers, got {type(output).__name__}")
+    return wire.Output(dtype=array.dtype.str, shape=array.shape, content=array.tobytes())
+
+
+def _size(request: wire.Given) -> int:
+    return max(sum(size for _, size in request.files), 1)
+
+
+def _forget_peak() -> int:
+    """Set the most memory that was held back to what is held now, and give that; 0: unknown."""
+    try:
+        with open("/proc/self/clear_refs", "w", encoding="ascii") as file:
+            file.write("5")
+    except OSError:
+        return 0
+    return _peak()
+
+
+def _peak() -> int:
+    """The most memory that this process has held, resident, in bytes."""
+    with open("/proc/self/status", encoding="ascii") as status:
+        line = next(line for line in status if line.startswith("VmHWM:"))
+    return int(line.split()[1]) * 1024

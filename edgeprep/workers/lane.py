@@ -1,0 +1,106 @@
+"""One thread's way to a model in a worker: a socket, and memory for what goes in and comes out."""
+
+from collections.abc import Sequence
+from time import monotonic
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from edgeprep.errors import BackendError
+from edgeprep.tensors import TensorSpec
+from edgeprep.workers import shared, wire
+from edgeprep.workers.process import Watch, Worker, connect
+
+__all__ = ["LaneOut", "check_feed"]
+
+_TASK = "run a model"
+
+
+class LaneOut:
+    """Runs a model in a worker, for one thread at a time.
+
+    Args:
+        worker: where the model is loaded.
+        number: of its runner there.
+        loaded: what it takes and gives.
+
+    Raises:
+        BackendError: the worker died, or has no memory left.
+    """
+
+    def __init__(self, worker: Worker, number: int, loaded: wire.Loaded) -> None:
+        self._worker = worker
+        self._number = number
+        specs = (*loaded.inputs, *loaded.outputs)
+        memory = shared.create(shared.size_of(specs))
+        self._connection, theirs = connect()
+        with theirs:
+            worker.ask(
+                wire.Lane(number, len(memory.bytes)),
+                [theirs.fileno(), memory.file],
+                task=_TASK,
+                within_s=worker.limits.start_s,
+                runner=number,
+            )
+        memory.close_file()
+        arrays = shared.views(memory, specs)
+        self._inputs = arrays[: len(loaded.inputs)]
+        self._outputs = arrays[len(loaded.inputs) :]
+        self._watch = Watch(worker, self._connection)
+
+    def run(self, inputs: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], ...]:
+        """The outputs for `inputs`; the arrays belong to the caller.
+
+        Raises:
+            BackendError: the worker died or took too long, or the backend failed.
+        """
+        worker = self._worker
+        worker.check_usable()
+        for room, given in zip(self._inputs, inputs, strict=True):
+            np.copyto(room, given)
+        limit = worker.limits.run_s
+        end = monotonic() + limit
+
+        def wait() -> None:
+            self._watch.wait(end, task=_TASK, within_s=limit, runner=self._number)
+
+        try:
+            self._connection.sendall(b"r")
+            body = wire.receive(self._connection, wait)
+        except (EOFError, OSError) as error:
+            raise worker.mourn(_TASK, self._number) from error
+        if not body:
+            return tuple(array.copy() for array in self._outputs)
+        fault = msgspec.msgpack.decode(body, type=wire.Fault)
+        if fault.trouble is not None:
+            raise worker.trouble(fault.trouble, _TASK)
+        return tuple(map(_array, fault.outputs))
+
+    def close(self) -> None:
+        """Let go of it."""
+        self._connection.close()
+
+
+def check_feed(where: str, specs: Sequence[TensorSpec], inputs: Sequence[NDArray[Any]]) -> None:
+    """Refuse inputs that a model does not take, which would be spread over the memory for it.
+
+    Raises:
+        BackendError: they are others.
+    """
+    # NOTE: a loop and not two lists, as this is done for every picture.
+    if len(inputs) == len(specs):
+        for spec, given in zip(specs, inputs, strict=True):
+            if given.shape != spec.shape or given.dtype != spec.dtype:
+                break
+        else:
+            return
+    wanted = [f"{spec.dtype} {spec.shape}" for spec in specs]
+    got = [f"{given.dtype} {given.shape}" for given in inputs]
+    raise BackendError(f"{where}: inputs must be {wanted}, got {got}")
+
+
+def _array(output: wire.Output) -> NDArray[Any]:
+    # A bytearray, as the array is the caller's to change.
+    return np.frombuffer(bytearray(output.content), output.dtype).reshape(output.shape)

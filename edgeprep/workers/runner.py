@@ -1,0 +1,192 @@
+"""A model that is loaded in a worker, as a runner of this process."""
+
+import os
+from collections import deque
+from collections.abc import Callable, Sequence
+from threading import Lock
+from typing import Any, TypeVar
+
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from edgeprep.errors import BackendError, ClosedError, EdgePrepError
+from edgeprep.interfaces import Runner
+from edgeprep.tensors import TensorSpec
+from edgeprep.workers import shared, wire
+from edgeprep.workers.lane import LaneOut, check_feed
+from edgeprep.workers.process import Worker
+
+__all__ = ["Seat", "WorkerRunner"]
+
+T = TypeVar("T")
+
+
+class Seat(Struct, frozen=True, kw_only=True, eq=False):
+    """Where a model is loaded.
+
+    Attributes:
+        worker: in this one.
+        number: as this runner.
+        loaded: what it takes and gives.
+    """
+
+    worker: Worker
+    number: int
+    loaded: wire.Loaded
+
+
+class WorkerRunner(Runner):
+    """Runs a model in a worker, for any number of threads; each has its own way there.
+
+    When the worker dies in a call, that call and all later ones raise why. When it dies in the call
+    of another runner, the next call here loads the model again first.
+
+    Args:
+        load: loads the model, again where need be.
+        leave: called with the seat when it is no longer needed.
+    """
+
+    def __init__(self, load: Callable[[], Seat], leave: Callable[[Seat], object]) -> None:
+        self._load = load
+        self._leave = leave
+        self._parent = os.getpid()
+        self._lock = Lock()
+        self._free: deque[LaneOut] = deque()
+        self._fault: EdgePrepError | None = None
+        self._is_closed = False
+        self._seat = load()
+        self._where = f"backend {self._seat.worker.name!r}"
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """The inputs, in the order in which `run` takes them."""
+        return self._seat.loaded.inputs
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        """The outputs, in the order in which `run` returns them."""
+        return self._seat.loaded.outputs
+
+    @property
+    def worker_pid(self) -> int:
+        """The number of the process that the model is in."""
+        return self._seat.worker.pid
+
+    def run(self, inputs: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], ...]:
+        """The outputs for `inputs`; the arrays belong to the caller.
+
+        Raises:
+            BackendCrashed: the worker died in this call or an earlier one.
+            BackendTimeout: it did not answer in time, in this call or an earlier one.
+            BackendError: the backend failed, or `inputs` are not what the model takes.
+            ClosedError: the runner was closed.
+            ForkedRunnerError: this process is a fork of the one that loaded the model.
+        """
+        check_feed(self._where, self._seat.loaded.inputs, inputs)
+        seat = self._usable_seat()
+        try:
+            lane = self._free.pop()
+        except IndexError:
+            lane = self._in_seat(seat, lambda: LaneOut(seat.worker, seat.number, seat.loaded))
+        try:
+            outputs = self._in_seat(seat, lambda: lane.run(inputs))
+        except BaseException:  # what it still has to answer would be taken for the next call's
+            lane.close()
+            raise
+        if self._is_closed or seat is not self._seat:
+            lane.close()
+        else:
+            self._free.append(lane)
+        return outputs
+
+    def measure_burst(self, inputs: Sequence[NDArray[Any]]) -> list[float]:
+        """Milliseconds of each of a short run of calls, timed where the model is.
+
+        Args:
+            inputs: for every call, as `run` takes them.
+
+        Raises:
+            BackendError: as `run`, and the rest as there.
+        """
+        check_feed(self._where, self._seat.loaded.inputs, inputs)
+        seat = self._usable_seat()
+        specs = seat.loaded.inputs
+        memory = shared.create(shared.size_of(specs))
+        try:
+            for room, given in zip(shared.views(memory, specs), inputs, strict=True):
+                room[...] = given
+            request = wire.Burst(seat.number, len(memory.bytes))
+            return [float(ms) for ms in self._ask(seat, request, [memory.file], "time a model")]
+        finally:
+            memory.close_file()
+
+    def peak_bytes(self) -> int | None:
+        """The most memory that the worker's process took since this model began to load.
+
+        Resident, above what it had then; of models that were loaded or ran meanwhile, too. None
+        where the system does not tell.
+        """
+        seat = self._usable_seat()
+        peak = self._ask(seat, wire.Peak(seat.number), (), "measure a model")
+        return None if peak is None else int(peak)
+
+    def close(self) -> None:
+        """Let go of the model. Again, or in a fork, it does nothing."""
+        with self._lock:
+            if self._is_closed or os.getpid() != self._parent:
+                return
+            self._is_closed = True
+            self._drop_lanes()
+        self._leave(self._seat)
+
+    def _ask(self, seat: Seat, request: wire.Request, files: Sequence[int], task: str) -> Any:
+        limit, number = seat.worker.limits.run_s, seat.number
+        return self._in_seat(
+            seat,
+            lambda: seat.worker.ask(request, files, task=task, within_s=limit, runner=number),
+        )
+
+    def _in_seat(self, seat: Seat, call: Callable[[], T]) -> T:
+        """What `call` gives; the death of the worker in it is kept."""
+        try:
+            return call()
+        except EdgePrepError as error:
+            if self._is_closed:
+                raise self._closed() from error
+            if seat.worker.is_dead and seat is self._seat:
+                self._fault = error
+            raise
+
+    def _usable_seat(self) -> Seat:
+        if self._is_closed:
+            raise self._closed()
+        seat = self._seat
+        if self._fault is None and not seat.worker.is_dead:
+            return seat
+        with self._lock:
+            if self._fault is None and self._seat.worker.is_dead:
+                self._sit_again()
+            if self._fault is not None:
+                raise type(self._fault)(*self._fault.args)
+            return self._seat
+
+    def _sit_again(self) -> None:
+        worker, loaded = self._seat.worker, self._seat.loaded
+        try:
+            # Where it died in nobody's call, it may have died of this model.
+            if worker.died_in is None:
+                worker.check_usable()
+            self._drop_lanes()
+            self._seat = self._load()
+            if self._seat.loaded != loaded:
+                rule = "must load a model as before"
+                raise BackendError(f"{self._where}: {rule}, got {self._seat.loaded!r}")
+        except EdgePrepError as error:
+            self._fault = error
+
+    def _drop_lanes(self) -> None:
+        while self._free:
+            self._free.pop().close()
+
+    def _closed(self) -> ClosedError:
+        return ClosedError(f"{self._where}: a runner must be open to run, got one that was closed")
