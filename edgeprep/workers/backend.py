@@ -9,7 +9,7 @@ import msgspec
 from numpy.typing import NDArray
 
 from edgeprep.errors import BackendError
-from edgeprep.interfaces import Backend, Device, Model, Options, Precision, WeightRange
+from edgeprep.interfaces import Absent, Backend, Device, Model, Options, Precision, WeightRange
 from edgeprep.workers import shared, wire
 from edgeprep.workers.limits import Limits
 from edgeprep.workers.origin import find_origin
@@ -46,7 +46,11 @@ class IsolatedBackend(Backend):
             raise BackendError(f"backend {cls.name!r}: {rule}, got one where {origin}")
         # What the class says of itself is said of this value alone.
         self.__dict__.update(
-            name=cls.name, formats=cls.formats, requires=cls.requires, install=cls.install
+            name=cls.name,
+            formats=cls.formats,
+            requires=cls.requires,
+            install=cls.install,
+            widths=cls.widths,
         )
         self._origin = origin
         self._limits = limits or Limits()
@@ -72,6 +76,10 @@ class IsolatedBackend(Backend):
             self._devices = self._ask(wire.Ask("devices"), tuple[Device, ...])
         return self._devices
 
+    def absent(self) -> tuple[Absent, ...]:
+        """See `Backend.absent`."""
+        return self._ask(wire.Ask("absent"), tuple[Absent, ...])
+
     def options(self, device: Device, precision: Precision) -> tuple[Options, ...]:
         """See `Backend.options`."""
         request = wire.Ask("options", device=device, precision=precision)
@@ -95,6 +103,22 @@ class IsolatedBackend(Backend):
             BackendError: the library refuses the model, the device or the options.
         """
         return WorkerRunner(lambda: self._seat(model, device, options), self._leave)
+
+    def compiled_for(self, device: Device) -> str | None:
+        """See `Backend.compiled_for`."""
+        return self._ask(wire.Ask("compiled_for", device=device), str | None)  # type: ignore[arg-type]  # as above
+
+    def load_compiled(
+        self, compiled: bytes, model: Model, device: Device, options: Options
+    ) -> WorkerRunner:
+        """See `Backend.load_compiled`; all that is given is held until the runner is closed.
+
+        Raises:
+            BackendCrashed: the worker died.
+            BackendTimeout: it did not answer in time.
+            BackendError: the library refuses it; then the model is compiled again.
+        """
+        return WorkerRunner(lambda: self._seat(model, device, options, compiled), self._leave)
 
     def measure_footprint(
         self, model: Model, device: Device, options: Options, feed: Sequence[NDArray[Any]]
@@ -150,29 +174,40 @@ class IsolatedBackend(Backend):
             rule = f"must {task} as its interface says"
             raise BackendError(f"backend {self.name!r}: {rule}, got {given!r}") from error
 
-    def _seat(self, model: Model, device: Device, options: Options) -> Seat:
+    def _seat(
+        self, model: Model, device: Device, options: Options, compiled: bytes | None = None
+    ) -> Seat:
         first = self.devices()[0].name if self._devices else device.name
         with self._lock:
             worker = self._worker("" if device.name == first else device.name)
             worker.runners += 1
         try:
-            return self._load_in(worker, model, device, options)
+            return self._load_in(worker, model, device, options, compiled)
         except BaseException:
             self._count_out(worker)
             raise
 
-    def _load_in(self, worker: Worker, model: Model, device: Device, options: Options) -> Seat:
+    def _load_in(
+        self,
+        worker: Worker,
+        model: Model,
+        device: Device,
+        options: Options,
+        compiled: bytes | None = None,
+    ) -> Seat:
         number = next(self._numbers)
-        memory = shared.create(model.size_bytes)
+        contents = [*model.files.values(), compiled or b""]
+        memory = shared.create(sum(map(len, contents)))
         try:
             offset = 0
-            for content in model.files.values():
+            for content in contents:
                 memory.bytes[offset : offset + len(content)] = content
                 offset += len(content)
             request = wire.Given(
                 runner=number,
                 format=model.format,
                 files=tuple((name, len(content)) for name, content in model.files.items()),
+                compiled_bytes=None if compiled is None else len(compiled),
                 device=device,
                 options=dict(options),
                 limited=device.kind == "cpu",

@@ -2,6 +2,7 @@
 
 import os
 import resource
+import select
 import signal
 import socket
 import sys
@@ -71,7 +72,9 @@ class _Host:
         """What the request in `body` comes to; `files` came with it."""
         try:
             request = msgspec.msgpack.decode(body, type=wire.Request)
-            return wire.Reply(value=_plain(self._do(request, files)))
+            return wire.Reply(
+                value=msgspec.to_builtins(self._do(request, files), builtin_types=[bytes])
+            )
         except BaseException as error:  # noqa: BLE001 -- a plugin's code may raise anything
             return wire.Reply(trouble=_trouble(error))
         finally:
@@ -101,6 +104,8 @@ class _Host:
             case wire.Peak():
                 before = self._before[request.runner]
                 return _peak() - before if before else None
+            case wire.Compiled():
+                return self._runners[request.runner].compiled()
             case wire.Drop():
                 self._runners.pop(request.runner).close()
                 return None
@@ -116,12 +121,19 @@ class _Host:
         for name, size in request.files:
             files[name] = memory.bytes[offset : offset + size]
             offset += size
+        compiled = None
+        if request.compiled_bytes is not None:
+            compiled = memory.bytes[offset : offset + request.compiled_bytes]
         memory.bytes.close()
         if not request.limited:
             self._limit(None)
         self._before[request.runner] = _forget_peak()
         model = Model(format=request.format, files=files)
-        runner = self._brought().load(model, request.device, request.options)
+        backend, arguments = self._brought(), (model, request.device, request.options)
+        if compiled is None:
+            runner = backend.load(*arguments)
+        else:
+            runner = backend.load_compiled(compiled, *arguments)
         self._runners[request.runner] = runner
         return wire.Loaded(inputs=tuple(runner.inputs), outputs=tuple(runner.outputs))
 
@@ -193,8 +205,10 @@ def _die_with(lifeline: socket.socket) -> None:
         pass
 
     def wait() -> None:
-        with suppress(OSError):
-            lifeline.recv(1)
+        # NOTE: not by receiving, as the system tells of nothing that somebody is waiting for.
+        poll = select.poll()
+        poll.register(lifeline, select.POLLIN)
+        poll.poll()
         os._exit(0)
 
     # It also sees what had happened before.
@@ -226,11 +240,6 @@ def _module(origin: Origin) -> ModuleType:
     return module
 
 
-def _plain(value: Any) -> Any:
-    """`value` of built-in types, so that what cannot be sent fails here."""
-    return msgspec.to_builtins(value)
-
-
 def _trouble(error: BaseException) -> wire.Trouble:
     is_ours = isinstance(error, EdgePrepError)
     name = type(error).__name__ if is_ours and type(error).__name__ in errors.__all__ else ""
@@ -250,7 +259,7 @@ def _whole(output: Any) -> wire.Output:
 
 
 def _size(request: wire.Given) -> int:
-    return max(sum(size for _, size in request.files), 1)
+    return max(sum(size for _, size in request.files) + (request.compiled_bytes or 0), 1)
 
 
 def _forget_peak() -> int:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from time import monotonic
 from typing import Any
+from weakref import finalize
 
 import msgspec
 import numpy as np
@@ -26,6 +27,9 @@ class LaneOut:
         number: of its runner there.
         loaded: what it takes and gives.
 
+    Attributes:
+        close: lets go of it.
+
     Raises:
         BackendError: the worker died, or has no memory left.
     """
@@ -36,6 +40,7 @@ class LaneOut:
         specs = (*loaded.inputs, *loaded.outputs)
         memory = shared.create(shared.size_of(specs))
         self._connection, theirs = connect()
+        self.close = finalize(self, self._connection.close)
         with theirs:
             worker.ask(
                 wire.Lane(number, len(memory.bytes)),
@@ -77,10 +82,6 @@ class LaneOut:
         if fault.trouble is not None:
             raise worker.trouble(fault.trouble, _TASK)
         return tuple(map(_array, fault.outputs))
-
-    def close(self) -> None:
-        """Let go of it."""
-        self._connection.close()
 
 
 def check_feed(where: str, specs: Sequence[TensorSpec], inputs: Sequence[NDArray[Any]]) -> None:

@@ -106,7 +106,8 @@ class Worker:
             )
         os.set_blocking(self.errors, False)
         self.handle = _open_handle(self._process.pid)
-        finalize(self, _let_go, self._process, (self.errors, self.handle), self._parent)
+        held = (self._connection, self._lifeline), (self.errors, self.handle)
+        finalize(self, _let_go, self._process, *held, self._parent)
         self._watch = Watch(self, self._connection)
         with suppress(OSError):  # then it died at once, which is noticed when it is waited for
             send(self._connection, Bring(origin))
@@ -374,10 +375,17 @@ def _kill(process: "subprocess.Popen[bytes]") -> None:
         process.returncode = -signal.SIGKILL
 
 
-def _let_go(process: "subprocess.Popen[bytes]", files: Iterable[int], parent: int) -> None:
+def _let_go(
+    process: "subprocess.Popen[bytes]",
+    connections: Iterable[socket.socket],
+    files: Iterable[int],
+    parent: int,
+) -> None:
     """What is due when nobody has a worker any more, or Python ends; a fork leaves it alone."""
     if os.getpid() == parent:
         _kill(process)
+        for connection in connections:
+            connection.close()
         for file in files:
             if file >= 0:
                 os.close(file)

@@ -130,6 +130,17 @@ class WorkerRunner(Runner):
         peak = self._ask(seat, wire.Peak(seat.number), (), "measure a model")
         return None if peak is None else int(peak)
 
+    def compiled(self) -> bytes | None:
+        """See `Runner.compiled`.
+
+        Raises:
+            BackendError: the engine cannot give it after all; or as `run`.
+        """
+        seat = self._usable_seat()
+        request, limit = wire.Compiled(seat.number), seat.worker.limits.load_s
+        given = self._ask(seat, request, (), "give a compiled model", limit)
+        return None if given is None else bytes(given)
+
     def close(self) -> None:
         """Let go of the model. Again, or in a fork, it does nothing."""
         with self._lock:
@@ -139,12 +150,20 @@ class WorkerRunner(Runner):
             self._drop_lanes()
         self._leave(self._seat)
 
-    def _ask(self, seat: Seat, request: wire.Request, files: Sequence[int], task: str) -> Any:
-        limit, number = seat.worker.limits.run_s, seat.number
-        return self._in_seat(
-            seat,
-            lambda: seat.worker.ask(request, files, task=task, within_s=limit, runner=number),
-        )
+    def _ask(
+        self,
+        seat: Seat,
+        request: wire.Request,
+        files: Sequence[int],
+        task: str,
+        within_s: float | None = None,
+    ) -> Any:
+        limit = seat.worker.limits.run_s if within_s is None else within_s
+
+        def ask() -> Any:
+            return seat.worker.ask(request, files, task=task, within_s=limit, runner=seat.number)
+
+        return self._in_seat(seat, ask)
 
     def _in_seat(self, seat: Seat, call: Callable[[], T]) -> T:
         """What `call` gives; the death of the worker in it is kept."""

@@ -18,6 +18,7 @@ __all__ = [
     "Ask",
     "Bring",
     "Burst",
+    "Compiled",
     "Drop",
     "Fault",
     "Given",
@@ -54,11 +55,15 @@ class Ask(Struct, frozen=True, tag=True):
 
 
 class Given(Struct, frozen=True, tag=True):
-    """Load a model, whose files lie one after another in the memory that comes along."""
+    """Load a model, whose files lie one after another in the memory that comes along.
+
+    After them lies its compiled form, where it is loaded from that.
+    """
 
     runner: int
     format: str
     files: tuple[tuple[str, int], ...]
+    compiled_bytes: int | None
     device: Device
     options: dict[str, int | str]
     limited: bool
@@ -84,13 +89,19 @@ class Peak(Struct, frozen=True, tag=True):
     runner: int
 
 
+class Compiled(Struct, frozen=True, tag=True):
+    """Give the compiled form of a runner's model."""
+
+    runner: int
+
+
 class Drop(Struct, frozen=True, tag=True):
     """Close a runner."""
 
     runner: int
 
 
-Request = Bring | Ask | Given | Lane | Burst | Peak | Drop
+Request = Bring | Ask | Given | Lane | Burst | Peak | Compiled | Drop
 
 
 class Loaded(Struct, frozen=True, kw_only=True):
@@ -182,11 +193,12 @@ def receive_exactly(
     connection: socket.socket, size: int, wait: Callable[[], object] = bool
 ) -> bytes:
     """The next `size` bytes; see `receive`."""
-    content = b""
-    while len(content) < size:
+    content = bytearray(size)
+    rest = memoryview(content)
+    while rest:
         wait()
-        part = connection.recv(size - len(content))
-        if not part:
+        count = connection.recv_into(rest)
+        if not count:
             raise EOFError
-        content += part
-    return content
+        rest = rest[count:]
+    return bytes(content)

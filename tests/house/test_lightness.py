@@ -8,6 +8,7 @@ ROOT = Path(__file__).parents[2]
 
 # What a device has: these rooms, and the command line that stands on them.
 ROOMS = (
+    "burst",
     "errors",
     "tensors",
     "geometry",
@@ -26,6 +27,8 @@ ROOMS = (
     "stages",
     "tasks",
     "combine",
+    "monitor",
+    "workers",
     "runtime",
     "stage_parts",
 )

@@ -1,0 +1,378 @@
+"""What dies, hangs or misbehaves in a worker is an error here, and nothing else."""
+
+import gc
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgeprep.errors import (
+    BackendCrashed,
+    BackendError,
+    BackendOutOfMemory,
+    BackendTimeout,
+    BackendUnavailable,
+    ClosedError,
+    ForkedRunnerError,
+)
+from edgeprep.workers import IsolatedBackend, Limits
+
+PICTURE = np.arange(48, dtype=np.uint8).reshape(1, 4, 4, 3)
+# By hand: channel 0 holds 0, 3, 6, … 45, whose mean is 22.5; the others one and two more.
+MEANS = np.array([[22.5, 23.5, 24.5]], np.float32)
+SIGNALS = ("SIGSEGV", "SIGABRT", "SIGILL", "SIGFPE", "SIGBUS")
+
+
+@pytest.fixture
+def backends(faulty):
+    """Makes isolated backends, and ends them."""
+    made = []
+
+    def make(cls=faulty.Faulty, **limits):
+        made.append(IsolatedBackend(cls, limits=Limits(**limits)))
+        return made[-1]
+
+    yield make
+    for backend in made:
+        backend.close()
+
+
+def is_alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def wait_until(condition, seconds=5.0):
+    """Whether `condition` came true in time."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.01)
+    return condition()
+
+
+def test_a_worker_says_what_the_backend_says_and_computes_what_it_computes(backends, faulty):
+    backend = backends()
+    device, second = backend.devices()
+    assert (device.name, second.kind) == ("cpu", "npu")
+    assert backend.name == "faulty"
+    assert backend.options(device, "fp32") == ({"threads": 1}, {"threads": 2, "waiting": "spin"})
+    assert backend.refuse(device, "int8", "reduced") is None
+    assert backend.refuse(second, "int8", "reduced") == "no int8 with reduced weights"
+    assert int(backend.versions()["process"]) != os.getpid()
+    runner = backend.load(faulty.model_of(), device, {"threads": 1})
+    assert runner.inputs == (faulty.IMAGE,)
+    assert runner.outputs == (faulty.LOGITS,)
+    (first,) = runner.run((PICTURE,))
+    (other,) = runner.run((PICTURE + np.uint8(1),))
+    np.testing.assert_array_equal(first, MEANS)
+    np.testing.assert_array_equal(other, MEANS + 1)
+    assert all(ms > 0 for ms in runner.measure_burst((PICTURE,)))
+
+
+@pytest.mark.parametrize("name", SIGNALS)
+@pytest.mark.parametrize("point", ["import", "load", "first run", "100th run"])
+def test_a_crash_is_an_error_that_names_the_signal(backends, faulty, monkeypatch, name, point):
+    fault = f"signal:{name}"
+    if point == "import":
+        monkeypatch.setenv("FAULT_AT_IMPORT", fault)
+    backend = backends()
+
+    def use():
+        model = faulty.model_of(
+            load=fault if point == "load" else "",
+            run=fault if "run" in point else "",
+            at=99 if point == "100th run" else 0,
+        )
+        runner = backend.load(model, backend.devices()[0], {})
+        for _ in range(100):
+            runner.run((PICTURE,))
+
+    task = {"import": "start", "load": "load a model"}.get(point, "run a model")
+    message = f"backend 'faulty': must {task} in its worker, got the worker's death by {name}"
+    with pytest.raises(BackendCrashed, match=f"^{re.escape(message)}$"):
+        use()
+
+
+def test_a_real_fault_of_memory_is_a_crash_and_the_next_load_has_a_new_worker(backends, faulty):
+    backend = backends()
+    runner = backend.load(faulty.model_of(run="null"), backend.devices()[0], {})
+    message = "backend 'faulty': must run a model in its worker, got the worker's death by SIGSEGV"
+    for _ in range(2):
+        with pytest.raises(BackendCrashed, match=f"^{message}$"):
+            runner.run((PICTURE,))
+    runner.close()
+    again = backend.load(faulty.model_of(), backend.devices()[0], {})
+    np.testing.assert_array_equal(again.run((PICTURE,))[0], MEANS)
+
+
+def test_a_worker_that_exits_is_a_crash_with_its_status_and_last_words(backends, faulty):
+    backend = backends()
+    runner = backend.load(faulty.model_of(run="exit:3"), backend.devices()[0], {})
+    with pytest.raises(BackendCrashed, match=r"got the worker's death with exit status 3$"):
+        runner.run((PICTURE,))
+
+
+@pytest.mark.parametrize("how", ["releasing", "holding"])
+@pytest.mark.parametrize("point", ["import", "load", "run"])
+def test_a_hang_ends_at_its_limit(backends, faulty, monkeypatch, how, point):
+    fault = f"hang:{how}"
+    if point == "import":
+        monkeypatch.setenv("FAULT_AT_IMPORT", fault)
+        backend = backends(start_s=0.3)
+    else:
+        backend = backends(load_s=0.3, run_s=0.3)
+        backend.wait_until_ready()
+    task = {"import": "start", "load": "load a model", "run": "run a model"}[point]
+    start = time.monotonic()
+    rule = f"backend 'faulty': must {task} in its worker within 0.3 s, got no answer"
+    with pytest.raises(BackendTimeout, match=f"^{re.escape(rule)}$"):
+        backend.load(faulty.model_of(**{point: fault}), backend.devices()[0], {}).run((PICTURE,))
+    assert time.monotonic() - start < 0.3 + 0.5
+
+
+@pytest.mark.parametrize("name", ["RuntimeError", "SystemExit", "KeyboardInterrupt"])
+@pytest.mark.parametrize("point", ["load", "run"])
+def test_what_a_backend_raises_there_is_our_error_here(backends, faulty, name, point):
+    backend = backends()
+    device = backend.devices()[0]
+    task = {"load": "load a model", "run": "run a model"}[point]
+    message = f"backend 'faulty': must {task} in its worker, got {name}('device lost')"
+    with pytest.raises(BackendError, match=f"^{re.escape(message)}$"):
+        backend.load(faulty.model_of(**{point: f"raise:{name}"}), device, {}).run((PICTURE,))
+    # The worker lives on.
+    assert int(backend.versions()["process"]) > 0
+
+
+def test_a_library_that_is_missing_there_says_what_to_install(backends, monkeypatch):
+    monkeypatch.setenv("FAULT_AT_IMPORT", "raise:ImportError")
+    message = (
+        "backend 'faulty' cannot import its library, got device lost; "
+        "pip install edgeprep-faulty[runtime]"
+    )
+    with pytest.raises(BackendUnavailable, match=f"^{re.escape(message)}$"):
+        backends().wait_until_ready()
+
+
+def test_memory_beyond_the_limit_is_refused_there(backends, faulty):
+    backend = backends(memory_bytes=2 * 2**30)
+    message = "in 2.0 GiB of addresses, got MemoryError()"
+    with pytest.raises(BackendOutOfMemory, match=f"{re.escape(message)}$"):
+        backend.load(faulty.model_of(load="eat:3"), backend.devices()[0], {})
+
+
+def test_what_a_library_does_to_its_process_does_not_reach_this_one(backends, faulty, capfd):
+    before = (Path.cwd(), dict(os.environ), np.geterr(), signal.getsignal(signal.SIGTERM))
+    backend = backends()
+    device = backend.devices()[0]
+    storm = backend.load(faulty.model_of(load="print:3", run="print:3"), device, {})
+    np.testing.assert_array_equal(storm.run((PICTURE,))[0], MEANS)
+    disturbing = backend.load(faulty.model_of(load="disturb"), device, {})
+    np.testing.assert_array_equal(disturbing.run((PICTURE,))[0], MEANS)
+    backend.close()
+    assert before == (Path.cwd(), dict(os.environ), np.geterr(), signal.getsignal(signal.SIGTERM))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_hang_at_the_end_holds_up_neither_closing_nor_the_exit_of_a_program(faulty):
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "import atexit, faulty_backends as f\n"
+        "from edgeprep.workers import IsolatedBackend, Limits\n"
+        "backend = IsolatedBackend(f.Faulty, limits=Limits(run_s=0.3))\n"
+        "closing = backend.load(f.model_of(close='hang:holding'), backend.devices()[0], {})\n"
+        "left = backend.load(f.model_of(), backend.devices()[0], {})\n"
+        "print(left.worker_pid)\n"
+    )
+    fakes = str(Path(faulty.__file__).parent)
+    start = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", program, fakes], capture_output=True, text=True, timeout=30
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert time.monotonic() - start < 3
+    assert wait_until(lambda: not is_alive(int(done.stdout)))
+
+
+def test_closing_a_runner_that_hangs_in_it_ends_its_worker_at_the_limit(backends, faulty):
+    backend = backends(run_s=0.3)
+    device = backend.devices()[0]
+    innocent = backend.load(faulty.model_of(), device, {})
+    hanging = backend.load(faulty.model_of(close="hang:holding"), device, {})
+    before = innocent.worker_pid
+    with pytest.raises(BackendTimeout, match=r"must close a model in its worker within 0\.3 s"):
+        hanging.close()
+    assert not is_alive(before)
+    # The other one is loaded again when it is needed, and answers.
+    np.testing.assert_array_equal(innocent.run((PICTURE,))[0], MEANS)
+    assert innocent.worker_pid != before
+
+
+@pytest.mark.parametrize("state", ["idle", "hanging"])
+def test_a_worker_dies_with_its_parent_even_while_it_hangs(faulty, state):
+    program = (
+        "import sys, threading, time; sys.path.insert(0, sys.argv[1])\n"
+        "import numpy as np, faulty_backends as f\n"
+        "from edgeprep.workers import IsolatedBackend\n"
+        "backend = IsolatedBackend(f.Faulty)\n"
+        "runner = backend.load(f.model_of(run=sys.argv[2]), backend.devices()[0], {})\n"
+        "print(runner.worker_pid, flush=True)\n"
+        "if sys.argv[2]:\n"
+        "    threading.Timer(0.3, lambda: print('hangs', flush=True)).start()\n"
+        "    runner.run((np.zeros((1, 4, 4, 3), np.uint8),))\n"
+        "time.sleep(600)\n"
+    )
+    fault = "hang:holding" if state == "hanging" else ""
+    command = [sys.executable, "-c", program, str(Path(faulty.__file__).parent), fault]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        worker = int(parent.stdout.readline())
+        if fault:
+            parent.stdout.readline()
+        assert is_alive(worker)
+        parent.kill()
+    assert wait_until(lambda: not is_alive(worker))
+
+
+def test_threads_run_at_once_and_each_gets_its_own_answer(backends, faulty):
+    backend = backends()
+    runner = backend.load(faulty.model_of(), backend.devices()[0], {})
+
+    def ask(value):
+        (answer,) = runner.run((np.full((1, 4, 4, 3), value, np.uint8),))
+        return answer.tolist() == [[value] * 3]
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(ask, [index % 250 for index in range(2000)]))
+
+
+def test_a_device_has_a_worker_of_its_own_and_survives_the_death_of_the_others(backends, faulty):
+    backend = backends()
+    first, second = backend.devices()
+    crashing = backend.load(faulty.model_of(run="signal:SIGKILL"), first, {})
+    other = backend.load(faulty.model_of(), second, {})
+    assert crashing.worker_pid != other.worker_pid
+    before = other.worker_pid
+    with pytest.raises(BackendCrashed, match=r"by SIGKILL$"):
+        crashing.run((PICTURE,))
+    np.testing.assert_array_equal(other.run((PICTURE,))[0], MEANS)
+    assert other.worker_pid == before
+
+
+def test_a_worker_that_was_killed_between_calls_is_noticed_by_the_next_one(backends, faulty):
+    backend = backends()
+    runner = backend.load(faulty.model_of(), backend.devices()[0], {})
+    runner.run((PICTURE,))
+    os.kill(runner.worker_pid, signal.SIGKILL)
+    with pytest.raises(BackendCrashed, match=r"must run a model .* by SIGKILL$"):
+        runner.run((PICTURE,))
+
+
+def test_closing_while_another_thread_runs_is_an_answer_or_a_clear_error(backends, faulty):
+    backend = backends()
+    runner = backend.load(faulty.model_of(), backend.devices()[0], {})
+    surprises = []
+    running = threading.Event()
+
+    def keep_running():
+        try:
+            while True:
+                runner.run((PICTURE,))
+                running.set()
+        except ClosedError:
+            pass
+        except Exception as error:  # noqa: BLE001 -- whatever it is, the test fails of it
+            surprises.append(error)
+
+    threads = [threading.Thread(target=keep_running) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    assert running.wait(10)
+    runner.close()
+    runner.close()
+    backend.close()
+    for thread in threads:
+        thread.join(10)
+    assert not any(thread.is_alive() for thread in threads)
+    assert surprises == []
+    with pytest.raises(ClosedError, match=r"^backend 'faulty': a runner must be open to run, got"):
+        runner.run((PICTURE,))
+
+
+def test_a_fork_cannot_use_a_worker_and_does_not_keep_it_alive(backends, faulty):
+    backend = backends()
+    runner = backend.load(faulty.model_of(), backend.devices()[0], {})
+    runner.run((PICTURE,))
+    child = os.fork()
+    if not child:
+        status = 1
+        try:
+            runner.run((PICTURE,))
+        except ForkedRunnerError as error:
+            status = 0 if "its worker must be asked by the process" in str(error) else 2
+        finally:
+            runner.close()
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    np.testing.assert_array_equal(runner.run((PICTURE,))[0], MEANS)
+
+
+def test_a_compiled_form_goes_through_a_worker(backends, faulty):
+    backend = backends()
+    device = backend.devices()[0]
+    model, options = faulty.model_of(at=7), {"threads": 1}
+    compiled = backend.load(model, device, options).compiled()
+    assert (backend.compiled_for(device), compiled) == ("cpu 1", b'compiled {"at": 7}')
+    again = backend.load_compiled(compiled, model, device, options)
+    np.testing.assert_array_equal(again.run((PICTURE,))[0], MEANS)
+    with pytest.raises(BackendError, match=r"^faulty: must be its own compiled form, got b'x'$"):
+        backend.load_compiled(b"x", model, device, options)
+
+
+def test_a_class_that_no_worker_can_import_is_refused(faulty):
+    message = (
+        "backend 'local': must be a class that a worker can import, got one where its class "
+        "'local_class.<locals>.Local' cannot be imported from 'faulty_backends' by name"
+    )
+    with pytest.raises(BackendError, match=f"^{re.escape(message)}$"):
+        IsolatedBackend(faulty.local_class())
+
+
+def test_inputs_of_another_shape_are_refused_and_not_spread(backends, faulty):
+    backend = backends()
+    runner = backend.load(faulty.model_of(), backend.devices()[0], {})
+    message = "backend 'faulty': inputs must be ['uint8 (1, 4, 4, 3)'], got ['uint8 (4, 3)']"
+    with pytest.raises(BackendError, match=f"^{re.escape(message)}$"):
+        runner.run((PICTURE[0, 0],))
+
+
+def test_nothing_is_left_open_when_workers_have_ended(backends, faulty):
+    def files():
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    def use():
+        backend = backends()
+        runner = backend.load(faulty.model_of(), backend.devices()[0], {})
+        runner.run((PICTURE,))
+        runner.close()
+        backend.close()
+
+    use()
+    gc.collect()
+    before = files()
+    for _ in range(3):
+        use()
+    gc.collect()
+    # Of each that is dead, two files are held until nobody has the backend any more.
+    assert files() <= before + 2 * 3
