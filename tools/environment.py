@@ -19,7 +19,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 if sys.version_info < (3, 11):  # noqa: UP036 -- the system's Python may be older
     sys.exit(f"edgeprep needs Python 3.11 or later, this is {sys.version.split()[0]}")
@@ -33,6 +36,7 @@ __all__ = [
     "Failed",
     "build_wheels",
     "clean_variables",
+    "find_python",
     "pinned",
     "run",
     "wheel",
@@ -80,7 +84,7 @@ class Environment:
         first: requirements to install before all others.
         requirements: what to install beside the projects.
         pins: exact versions that take the place of those in constraints.txt.
-        last_python: the last Python that its packages are published for; () for any.
+        python: the version of its Python; None for the one that runs this.
     """
 
     name: str
@@ -89,12 +93,12 @@ class Environment:
     first: tuple[str, ...] = ()
     requirements: tuple[str, ...] = ()
     pins: tuple[str, ...] = ()
-    last_python: tuple[int, ...] = ()
+    python: tuple[int, int] | None = None
 
     @property
     def possible(self) -> bool:
-        """Whether it can be made with this Python."""
-        return not self.last_python or sys.version_info[:2] <= self.last_python
+        """Whether its Python is on this machine."""
+        return find_python(self.python) is not None
 
     @property
     def path(self) -> Path:
@@ -120,7 +124,7 @@ class Environment:
             fresh = not stamp.is_file() or stamp.read_text() != self._digest()
             if fresh:
                 shutil.rmtree(self.path, ignore_errors=True)
-                run(sys.executable, "-m", "venv", self.path)
+                run(self._python(), "-m", "venv", self.path)
                 self._install()
                 half = stamp.with_suffix(".half")
                 half.write_text(self._digest())
@@ -155,16 +159,49 @@ class Environment:
         pip = (self.program("python"), "-m", "pip", "install", "--quiet")
         run(*pip, "--disable-pip-version-check", *arguments)
 
+    def _python(self) -> Path:
+        python = find_python(self.python)
+        if python is None:
+            raise Failed(f"{self.name}: its Python is not on this machine")
+        return python
+
     def _digest(self) -> str:
         """What the environment is made from, as one number."""
         content = [
-            sys.version,
+            build_of(self._python()),
             str(ROOT),  # an environment that was moved with its checkout does not run
             repr(self),
             CONSTRAINTS.read_text(),
             *map(installed_part, (ROOT / "pyproject.toml", *plugin_files())),
         ]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+@cache
+def find_python(version: tuple[int, int] | None = None) -> Path | None:
+    """A Python of this version that makes environments, or None where there is none.
+
+    It is looked for on the path, and beside the Python that runs this, where pyenv and uv keep
+    several.
+    """
+    if version in (None, sys.version_info[:2]):
+        return Path(sys.executable)
+    name = "python{}.{}".format(*version)
+    beside = Path(sys.base_prefix).parent.glob(f"*{version[0]}.{version[1]}*/bin/{name}")
+    for found in map(Path, filter(None, (shutil.which(name), *sorted(beside)))):
+        # pyenv's programs on the path may be there for a version that is not.
+        if build_of(found).startswith(f"{version[0]}.{version[1]}."):
+            return found
+    return None
+
+
+@cache
+def build_of(python: Path) -> str:
+    """Which Python this is, to the day of its build; empty where it makes no environments."""
+    if python == Path(sys.executable):
+        return sys.version
+    script = "import ensurepip, sys, venv; print(sys.version)"
+    return subprocess.run([python, "-c", script], capture_output=True, text=True).stdout
 
 
 def plugin_files() -> list[Path]:
@@ -260,25 +297,42 @@ WORK = Environment(
     first=FIRST,
     requirements=TEST_TOOLS,
     projects=(
-        (".", "convert,picture,video"),
+        (".", "convert,opentelemetry,picture,prometheus,video"),
         *((f"plugins/{file.parent.name}", "convert,runtime") for file in plugin_files()),
     ),
 )
-DEVICES = (
-    Environment(
-        name="device-onnx",
+PYTHONS = ((3, 11), (3, 12), (3, 13))
+
+
+def device(engine: str, plugin: str, python: tuple[int, int], **options: Any) -> Environment:
+    """What a device has: edgeprep, one plugin and its engine, and nothing of a workstation."""
+    extra = options.pop("extra", "runtime")
+    return Environment(
+        name="device-{}-{}.{}".format(engine, *python),
         requirements=("pytest",),
-        projects=((".", "picture"), ("plugins/edgeprep-onnx", "runtime")),
-    ),
-    Environment(
-        name="device-tflite",
-        requirements=("pytest",),
-        projects=((".", "picture"), ("plugins/edgeprep-tflite", "tflite-runtime")),
-        pins=TFLITE_RUNTIME_PINS,
-        last_python=(3, 11),
-    ),
-)
-ENVIRONMENTS = {environment.name: environment for environment in (WORK, *DEVICES)}
+        projects=((".", "picture"), (f"plugins/{plugin}", extra)),
+        python=python,
+        **options,
+    )
+
+
+# Each engine, and the environments in which it is tested.
+DEVICES = {
+    "onnxruntime": [device("onnxruntime", "edgeprep-onnx", python) for python in PYTHONS],
+    "openvino": [device("openvino", "edgeprep-openvino", python) for python in PYTHONS],
+    "ai-edge-litert": [device("ai-edge-litert", "edgeprep-tflite", python) for python in PYTHONS],
+    # Its last wheels are for Python 3.11.
+    "tflite-runtime": [
+        device(
+            "tflite-runtime",
+            "edgeprep-tflite",
+            (3, 11),
+            extra="tflite-runtime",
+            pins=TFLITE_RUNTIME_PINS,
+        )
+    ],
+}
+ENVIRONMENTS = {environment.name: environment for environment in (WORK, *chain(*DEVICES.values()))}
 
 
 def main() -> None:

@@ -20,18 +20,42 @@ SAMPLES = Path(__file__).parents[2] / "model_zoo" / "digits-mobilenet" / "sample
 class Engine:
     """The one engine of a device environment, and the formats that it cannot run."""
 
+    module: str
     backend: str
     plugin: str
     format: str
     absent: tuple[str, ...]
 
 
+# By the names in tools/environment.py.
 ENGINES = {
-    "device-onnx": Engine(
-        backend="onnxruntime", plugin="onnx", format="onnx", absent=("openvino", "tflite")
+    "onnxruntime": Engine(
+        module="onnxruntime",
+        backend="onnxruntime",
+        plugin="onnx",
+        format="onnx",
+        absent=("openvino", "tflite"),
     ),
-    "device-tflite": Engine(
-        backend="litert", plugin="tflite", format="tflite", absent=("onnx", "openvino")
+    "openvino": Engine(
+        module="openvino",
+        backend="openvino",
+        plugin="openvino",
+        format="openvino",
+        absent=("onnx", "tflite"),
+    ),
+    "ai-edge-litert": Engine(
+        module="ai_edge_litert.interpreter",
+        backend="litert",
+        plugin="tflite",
+        format="tflite",
+        absent=("onnx", "openvino"),
+    ),
+    "tflite-runtime": Engine(
+        module="tflite_runtime.interpreter",
+        backend="litert",
+        plugin="tflite",
+        format="tflite",
+        absent=("onnx", "openvino"),
     ),
 }
 

@@ -59,7 +59,7 @@ def test_preferring_an_absent_engine_says_what_there_is_instead(bundle, engine):
     lines = str(caught.value).splitlines()
     assert f"pip install edgeprep-{absent}[runtime]" in "\n".join(lines)
     assert any(
-        line.startswith(f"  {engine.format}-fp32 {engine.backend} cpu")
+        line.lower().startswith(f"  {engine.format}-fp32 {engine.backend} cpu")
         and line.endswith(f": excluded, prefer={absent!r}")
         for line in lines
     )

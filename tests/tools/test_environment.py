@@ -133,3 +133,66 @@ def test_variables_that_would_lead_astray_are_left_out(environment, monkeypatch)
     variables = environment.clean_variables()
     assert "astray" not in variables.values()
     assert variables["NO_COLOR"] == "1"
+
+
+@pytest.fixture
+def no_python_is_known(environment):
+    environment.find_python.cache_clear()
+    environment.build_of.cache_clear()
+    yield
+    environment.find_python.cache_clear()
+    environment.build_of.cache_clear()
+
+
+def script(path, *lines):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(("#!/bin/sh", *lines)) + "\n")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.mark.usefixtures("no_python_is_known")
+def test_another_python_is_found_on_the_path(environment, monkeypatch, tmp_path):
+    python = script(tmp_path / "bin" / "python3.99", "echo '3.99.1 (main)'")
+    monkeypatch.setenv("PATH", str(python.parent))
+    assert environment.find_python((3, 99)) == python
+
+
+@pytest.mark.usefixtures("no_python_is_known")
+def test_another_python_is_found_beside_this_one_when_that_on_the_path_does_not_run(
+    environment, monkeypatch, tmp_path
+):
+    broken = script(tmp_path / "shims" / "python3.99", "exit 127")
+    python = script(tmp_path / "versions" / "3.99.1" / "bin" / "python3.99", "echo 3.99.1")
+    monkeypatch.setenv("PATH", str(broken.parent))
+    monkeypatch.setattr("sys.base_prefix", str(tmp_path / "versions" / "3.11.7"))
+    assert environment.find_python((3, 99)) == python
+
+
+@pytest.mark.usefixtures("no_python_is_known")
+def test_an_environment_whose_python_is_not_there_is_not_possible(environment, checkout):
+    device = environment.Environment(name="device", projects=(), python=(3, 99))
+    assert not device.possible
+    with pytest.raises(environment.Failed, match=r"^device: its Python is not on this machine$"):
+        device.make()
+
+
+def test_an_environment_is_made_by_the_python_it_names(environment, checkout, pip, monkeypatch):
+    other = script(checkout / "bin" / "python3.99", "echo 3.99.1")
+    monkeypatch.setattr(environment, "find_python", lambda version: other)
+    environment.Environment(name="device", projects=((".", ""),), python=(3, 99)).make()
+    assert pip.commands[0][:3] == [str(other), "-m", "venv"]
+
+
+def test_each_engine_has_an_environment_for_each_python_that_it_is_published_for(environment):
+    pythons = {
+        engine: [device.python for device in devices]
+        for engine, devices in environment.DEVICES.items()
+    }
+    three = [(3, 11), (3, 12), (3, 13)]
+    assert pythons == {
+        "onnxruntime": three,
+        "openvino": three,
+        "ai-edge-litert": three,
+        "tflite-runtime": [(3, 11)],
+    }

@@ -20,6 +20,7 @@ from edgeprep.interfaces import (
 )
 from edgeprep.processor import sums_saturate
 from edgeprep.tensors import DType, TensorSpec
+from edgeprep_openvino._memory import give_back
 from edgeprep_openvino._reason import reason
 from edgeprep_openvino._signals import kept_signal_stack
 from edgeprep_openvino._telemetry import silence_telemetry
@@ -112,12 +113,14 @@ class Engine:
         except RuntimeError as error:
             raise BackendError(f"{WHERE}: must load the model, got {reason(error)!r}") from error
         try:
-            return CompiledRunner(self._core.compile_model(network, device.name, settings))
+            runner = CompiledRunner(self._core.compile_model(network, device.name, settings))
         except RuntimeError as error:
             raise BackendError(
                 f"{WHERE}: must load the model on device {device.name!r} with {dict(options)!r}, "
                 f"got {reason(error)!r}"
             ) from error
+        give_back()
+        return runner
 
     def versions(self) -> Mapping[str, str]:
         """The release of OpenVINO, and of each device its name and capabilities."""
