@@ -16,6 +16,7 @@ from edgeprep.bundle.manifest import (
     Variant,
 )
 from edgeprep.bundle.opened import Bundle, Contents, EnsembleBundle, GoldenSamples
+from edgeprep.bundle.reference import Reference, Spread
 from edgeprep.bundle.write import write_bundle, write_ensemble
 
 __all__ = [
@@ -31,7 +32,9 @@ __all__ = [
     "Member",
     "Parity",
     "Part",
+    "Reference",
     "SourceRecord",
+    "Spread",
     "Variant",
     "one_network",
     "open_bundle",

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, UnsetType, field
 
+from edgeprep.bundle.reference import Reference
 from edgeprep.errors import BundleFormatError, IncompatibleBundle
 from edgeprep.interfaces import Placement, Precision, WeightRange
 from edgeprep.tensors import ImageSpec, TensorSpec
@@ -176,6 +177,8 @@ class Manifest(Struct, frozen=True, kw_only=True):
         variants: at least one.
         golden: one for each placement.
         members: in the order in which they lie in the file; `write_bundle` fills them in.
+        references: what pictures and answers were like, one a placement at most; absent where that
+            is not known, as in older bundles.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -190,6 +193,13 @@ class Manifest(Struct, frozen=True, kw_only=True):
     variants: tuple[Variant, ...]
     golden: tuple[Golden, ...]
     members: tuple[Member, ...] = ()
+    # NOTE: absent, and not empty, so that the one JSON form of older bundles is what it was.
+    references: tuple[Reference, ...] | UnsetType = UNSET
+
+    def reference(self, placement: Placement) -> Reference | None:
+        """What was known of the pictures of one placement; None where nothing was."""
+        references = () if self.references is UNSET else self.references
+        return next((one for one in references if one.placement == placement), None)
 
 
 class _Version(Struct, frozen=True, kw_only=True):

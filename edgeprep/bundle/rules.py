@@ -6,9 +6,11 @@ from math import prod
 from typing import get_args
 
 import numpy as np
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from edgeprep.bundle.manifest import Golden, Manifest, Member, Variant
+from edgeprep.bundle.reference import Reference
 from edgeprep.errors import BundleFormatError
 from edgeprep.interfaces import Placement
 from edgeprep.tensors import (
@@ -36,6 +38,7 @@ __all__ = [
 ALIGNMENT = 64
 MAX_MEMBERS = 4096
 MAX_STAGES = 256
+MAX_CLASSES = 2**16
 _MEMBER_NAME = re.compile(r"[a-z0-9][a-z0-9._/-]{0,99}", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
@@ -75,6 +78,12 @@ def check_manifest(manifest: Manifest, where: str) -> None:
         pictures = variant.input.shape[0]
         fits = pictures == manifest.input.batch
         require(fits, f"{where}: variants[{index}].input", rule, pictures)
+    if manifest.references is not UNSET:
+        require(bool(manifest.references), f"{where}: references", "must be absent or some", 0)
+        placements = [reference.placement for reference in manifest.references]
+        check_unique(placements, f"{where}: references")
+        for index, reference in enumerate(manifest.references):
+            _check_reference(reference, f"{where}: references[{index}]")
 
 
 def check_members(members: Sequence[Member], where: str) -> None:
@@ -143,6 +152,22 @@ def _check_golden(golden: Golden, sizes: dict[str, int], where: str) -> None:
     for member, spec in arrays:
         check_shape(spec, where)
         check_size(member, spec, sizes, where)
+
+
+def _check_reference(reference: Reference, where: str) -> None:
+    require(reference.pictures > 0, f"{where}.pictures", "must be above 0", reference.pictures)
+    for name, spread in reference.features.items():
+        ordered = spread.low <= spread.middle <= spread.high and spread.deviation >= 0
+        rule = "must rise from low to high, and deviate by 0 or more"
+        require(ordered, f"{where}.features.{name}", rule, spread)
+    counts = reference.classes
+    require(
+        len(counts) <= MAX_CLASSES,
+        f"{where}.classes",
+        f"must be {MAX_CLASSES} at most",
+        len(counts),
+    )
+    require(all(count >= 0 for count in counts), f"{where}.classes", "must be counts", counts)
 
 
 def _check_variant(

@@ -7,6 +7,7 @@ from typing import Any, Self
 import msgspec
 from msgspec import Struct, field
 
+from edgeprep.monitor.drift import DriftReport
 from edgeprep.monitor.events import EventKind, Events
 from edgeprep.monitor.histogram import BOUNDS_MS, Histogram
 from edgeprep.monitor.meter import Meter, Step
@@ -33,7 +34,7 @@ class Metrics(Struct, frozen=True, kw_only=True):
         queued: how many pictures of streams wait.
         most_queued: how many did at most.
         events: how many events there were of each kind; see `Event`.
-        drift: what is not as it was at calibration, such as "black"; () where all is.
+        drift: whether pictures and answers are as they were at calibration.
         process: this process, with all of its sessions.
         members: of an ensemble, those of its members, by their names.
     """
@@ -48,7 +49,7 @@ class Metrics(Struct, frozen=True, kw_only=True):
     queued: int
     most_queued: int
     events: Mapping[EventKind, int]
-    drift: tuple[str, ...] = ()
+    drift: DriftReport
     process: Process
     members: "Mapping[str, Metrics]" = {}
 
@@ -60,7 +61,7 @@ class Metrics(Struct, frozen=True, kw_only=True):
         *,
         session: str,
         candidate: str,
-        drift: tuple[str, ...] = (),
+        drift: DriftReport,
         members: "Mapping[str, Metrics] | None" = None,
     ) -> Self:
         """Those of now.
@@ -70,7 +71,7 @@ class Metrics(Struct, frozen=True, kw_only=True):
             events: the session's.
             session: its name.
             candidate: which one answers.
-            drift: what is not as it was at calibration.
+            drift: whether pictures and answers are as they were at calibration.
             members: of an ensemble.
         """
         queued, most_queued = meter.pictures_queued

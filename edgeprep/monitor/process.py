@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from msgspec import Struct
 
-__all__ = ["Process", "read_process", "resident_bytes"]
+__all__ = ["Process", "read_process", "resident_bytes", "temperature_c"]
 
 _ZONES = "/sys/class/thermal"
 # Of what drivers say: above are sensors that are not there, below is a machine that is off.
@@ -32,7 +32,7 @@ class Process(Struct, frozen=True, kw_only=True):
 def read_process() -> Process:
     """What the system says now."""
     return Process(
-        rss_bytes=resident_bytes(), cpu_s=time.process_time(), temperature_c=_temperature_c()
+        rss_bytes=resident_bytes(), cpu_s=time.process_time(), temperature_c=temperature_c()
     )
 
 
@@ -49,7 +49,8 @@ def resident_bytes(pid: int | None = None) -> int | None:
     return None
 
 
-def _temperature_c(zones: str = _ZONES) -> float | None:
+def temperature_c(zones: str = _ZONES) -> float | None:
+    """The hottest of the sensors under `zones`, in degrees Celsius; None where there is none."""
     found = []
     with suppress(OSError):
         for zone in os.listdir(zones):

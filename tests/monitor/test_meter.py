@@ -1,5 +1,6 @@
 """What a meter counts, against the same counted slowly."""
 
+import itertools
 from statistics import median
 from threading import Thread
 
@@ -33,7 +34,7 @@ def test_quantiles_lie_in_the_class_of_the_true_ones():
         true = float(np.quantile(durations, share, method="inverted_cdf"))
         bounds = (0.0, *BOUNDS_MS)
         lower, upper = next(
-            pair for pair in zip(bounds, bounds[1:], strict=False) if pair[0] < true <= pair[1]
+            pair for pair in itertools.pairwise(bounds) if pair[0] < true <= pair[1]
         )
         assert lower <= found.quantile_ms(share) <= upper
     assert found.mean_ms == pytest.approx(durations.mean())
