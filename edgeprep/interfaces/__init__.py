@@ -20,6 +20,7 @@ from edgeprep.interfaces.engines import (
     Placement,
     Precision,
     Runner,
+    Width,
 )
 from edgeprep.interfaces.primitives import Network, Primitives
 from edgeprep.interfaces.quantization import (
@@ -67,5 +68,6 @@ __all__ = [
     "Task",
     "Tiling",
     "WeightRange",
+    "Width",
     "Workbench",
 ]

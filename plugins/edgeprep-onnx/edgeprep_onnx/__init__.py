@@ -21,6 +21,7 @@ from edgeprep.interfaces import (
     RangeCoverage,
     Runner,
     Source,
+    Width,
 )
 from edgeprep_onnx._telemetry import silence_telemetry
 
@@ -82,13 +83,15 @@ class OnnxExporter(Exporter):
 class OnnxRuntimeBackend(Backend):
     """Runs ONNX with ONNX Runtime, on the CPU and on the accelerators that its build reaches.
 
-    Candidates differ in `threads`, the number of threads that share one call.
+    Candidates differ in `threads`, the number of threads that share one call. Any number of calls
+    at once share one session; several pictures a call need a graph that leaves their number open.
     """
 
     name: ClassVar[str] = "onnxruntime"
     formats: ClassVar[tuple[str, ...]] = ("onnx",)
     requires: ClassVar[tuple[str, ...]] = ("onnxruntime",)
     install: ClassVar[str] = "edgeprep-onnx[runtime]"
+    widths: ClassVar[tuple[Width, ...]] = ("batch", "calls")
 
     def __init__(self) -> None:
         silence_telemetry()

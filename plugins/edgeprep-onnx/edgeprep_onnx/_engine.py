@@ -12,12 +12,13 @@ from edgeprep.interfaces import Device, Model, Options, Runner
 from edgeprep.processor import sums_saturate
 from edgeprep.tensors import DType, TensorSpec
 from edgeprep_onnx._machine import cores, devices, provider_of
-from edgeprep_onnx._marks import has_reduced_weights
+from edgeprep_onnx._marks import BATCH, FIXED_BATCH, has_reduced_weights
 
 __all__ = ["OnnxRuntimeRunner", "devices", "load", "options", "versions"]
 
 FILE = "model.onnx"
 WHERE = "backend 'onnxruntime'"
+_OPTIONS = ("threads", "waiting", "batch", "calls")
 
 DTYPES: Mapping[str, DType] = {
     "tensor(uint8)": "uint8",
@@ -132,7 +133,20 @@ def load(model: Model, device: Device, options: Options) -> OnnxRuntimeRunner:
         raise BackendError(
             f"{WHERE}: device {device.name!r} must run at least one operator of the model, got 0"
         )
-    return OnnxRuntimeRunner(session, device)
+    runner = OnnxRuntimeRunner(session, device)
+    _check_batch(session, runner, int(options.get("batch", 1)))
+    return runner
+
+
+def _check_batch(
+    session: onnxruntime.InferenceSession, runner: OnnxRuntimeRunner, batch: int
+) -> None:
+    """Raise BackendError unless the graph takes `batch` pictures; one is what all graphs take."""
+    taken = runner.inputs[0].shape[0]
+    if batch > 1 and taken != batch:
+        metadata = session.get_modelmeta().custom_metadata_map
+        reason = metadata.get(FIXED_BATCH, "the file was written for one number of them")
+        raise BackendError(f"{WHERE}: the graph must take {batch} pictures, got {taken}; {reason}")
 
 
 def versions() -> Mapping[str, str]:
@@ -154,18 +168,16 @@ def _settings(options: Options, *, exact: bool) -> onnxruntime.SessionOptions:
     Source: MobileNetV2 on an emulated Haswell: 25 dB from the exact result, and no difference with
         `session.x64quantprecision`, which halves the speed where it is not due.
     """
-    unknown = sorted(set(options) - {"threads", "waiting"})
+    unknown = sorted(set(options) - {*_OPTIONS})
     if unknown:
-        raise BackendError(
-            f"{WHERE}: options must be among ['threads', 'waiting'], got {unknown[0]!r}"
-        )
-    threads, waiting = options.get("threads", 1), options.get("waiting", "sleep")
-    if not isinstance(threads, int) or threads < 1:
-        raise BackendError(f"{WHERE}: threads must be a whole number from 1, got {threads!r}")
+        raise BackendError(f"{WHERE}: options must be among {[*_OPTIONS]!r}, got {unknown[0]!r}")
+    threads, calls, batch = (_count(options, name) for name in ("threads", "calls", "batch"))
+    waiting = options.get("waiting", "sleep")
     if waiting not in WAITING:
         raise BackendError(f"{WHERE}: waiting must be one of {list(WAITING)!r}, got {waiting!r}")
     settings = onnxruntime.SessionOptions()
-    settings.intra_op_num_threads = threads
+    # The calls share one pool; a single thread is that of the caller.
+    settings.intra_op_num_threads = threads * calls if threads > 1 else 1
     settings.inter_op_num_threads = 1
     settings.log_severity_level = 4  # every failure comes as an exception too
     entries = {
@@ -179,7 +191,16 @@ def _settings(options: Options, *, exact: bool) -> onnxruntime.SessionOptions:
     }
     for key, value in entries.items():
         settings.add_session_config_entry(key, value)
+    # Shapes are known when operators are chosen and memory is planned, as of one picture.
+    settings.add_free_dimension_override_by_name(BATCH, batch)
     return settings
+
+
+def _count(options: Options, name: str) -> int:
+    value = options.get(name, 1)
+    if not isinstance(value, int) or value < 1:
+        raise BackendError(f"{WHERE}: {name} must be a whole number from 1, got {value!r}")
+    return value
 
 
 def _spec(node: Any, kind: str) -> TensorSpec:

@@ -10,8 +10,9 @@ from onnxruntime.transformers.float16 import (  # type: ignore[import-untyped]
 
 from edgeprep.errors import ExportError
 from edgeprep.interfaces import Model, Precision, Source
+from edgeprep_onnx._batch import free_batch
 from edgeprep_onnx._graph import join, sort_nodes, tidy
-from edgeprep_onnx._marks import REDUCIBLE, WEIGHT_RANGE
+from edgeprep_onnx._marks import FIXED_BATCH, REDUCIBLE, WEIGHT_RANGE
 from edgeprep_onnx._quantize import kept_values, quantize, quantize_dynamic
 from edgeprep_onnx._weights import store_weights
 
@@ -36,6 +37,10 @@ def export(source: Source, precision: Precision, *, opset: int) -> Model:
         sort_nodes(network.graph)
         model = join(preprocessing, network)
         tidy(model, producer="edgeprep-onnx")
+        step = "leaving the number of pictures open"
+        if reason := _one_at_a_time(source, precision) or free_batch(model):
+            model.metadata_props.add(key=FIXED_BATCH, value=reason)
+        # NOTE: the last, where the backend looks for it.
         if precision in REDUCIBLE and source.quantization.weight_range == "reduced":
             model.metadata_props.add(key=WEIGHT_RANGE, value="reduced")
         step = "checking the result"
@@ -47,6 +52,15 @@ def export(source: Source, precision: Precision, *, opset: int) -> Model:
         raise ExportError(f"exporter 'onnx': {step} must succeed, got {reason!r}") from error
     _check_tensors(model, source)
     return Model(format="onnx", files={"model.onnx": model.SerializeToString(deterministic=True)})
+
+
+def _one_at_a_time(source: Source, precision: Precision) -> str | None:
+    """Why a call takes one picture, whatever the graph could do; None: it may take several."""
+    if source.states:
+        return "the network remembers"
+    if precision == "int8-dynamic":
+        return "ranges of the moment would be those of all pictures together"
+    return "a call takes several pictures as it is" if source.input.shape[0] > 1 else None
 
 
 def read_network(source: Source) -> tuple[ModelProto, frozenset[str]]:
@@ -97,7 +111,8 @@ def _signature(values: Iterable[ValueInfoProto]) -> list[tuple[str, str, tuple[i
         (
             value.name,
             helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type).name,
-            tuple(axis.dim_value for axis in value.type.tensor_type.shape.dim),
+            # Of an open number of pictures, one is what the source has.
+            tuple(axis.dim_value or 1 for axis in value.type.tensor_type.shape.dim),
         )
         for value in values
     ]

@@ -2,7 +2,12 @@
 
 from edgeprep.interfaces import Precision
 
-__all__ = ["REDUCIBLE", "WEIGHT_RANGE", "has_reduced_weights"]
+__all__ = ["BATCH", "FIXED_BATCH", "REDUCIBLE", "WEIGHT_RANGE", "has_reduced_weights"]
+
+# What the first axis is called where the number of pictures is left open, and the key of the
+# metadata that says why it is not.
+BATCH = "edgeprep.batch"
+FIXED_BATCH = "edgeprep.fixed_batch"
 
 # The precisions that multiply integers.
 REDUCIBLE: tuple[Precision, ...] = ("int8", "int8-dynamic")

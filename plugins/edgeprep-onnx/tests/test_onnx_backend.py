@@ -300,7 +300,10 @@ def test_a_provider_that_runs_nothing_is_an_error_and_not_the_cpu(
         ({"threads": 0}, "threads must be a whole number from 1, got 0"),
         ({"threads": "two"}, "threads must be a whole number from 1, got 'two'"),
         ({"waiting": "hop"}, "waiting must be one of ['sleep', 'spin'], got 'hop'"),
-        ({"cores": 2}, "options must be among ['threads', 'waiting'], got 'cores'"),
+        (
+            {"cores": 2},
+            "options must be among ['threads', 'waiting', 'batch', 'calls'], got 'cores'",
+        ),
     ],
 )
 def test_options_that_cannot_be_are_an_error(
