@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from edgeprep.errors import BackendUnavailable
 from edgeprep.films.frame import FilmFrame
@@ -37,7 +37,12 @@ def check_av() -> None:
     _twin("_read")
 
 
-def open_film(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> "Film":
+def open_film(
+    path: str | os.PathLike[str],
+    *,
+    max_pixels: int = MAX_PIXELS,
+    playlists: Literal["refuse", "follow"] = "refuse",
+) -> "Film":
     """Open a film file; its frames come by iteration, upright and in RGB.
 
     Containers are those of MP4 and MOV, Matroska and WebM, AVI, MPEG and MPEG-TS. A file that
@@ -46,6 +51,8 @@ def open_film(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> 
     Args:
         path: of a regular file.
         max_pixels: height times width above which a film is refused.
+        playlists: "follow": a playlist (HLS), or a list of parts (ffconcat), is a film, too; of
+            the files that it names, on this machine alone, the contents come out as pictures.
 
     Raises:
         StorageError: the file cannot be read, or is not a regular file.
@@ -53,7 +60,7 @@ def open_film(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> 
         ImageTooLarge: its pictures have more than `max_pixels` pixels.
         BackendUnavailable: PyAV is not installed.
     """
-    film: Film = _twin("_read").open_film(Path(path), max_pixels)
+    film: Film = _twin("_read").open_film(Path(path), max_pixels, playlists)
     return film
 
 

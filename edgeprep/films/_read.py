@@ -23,6 +23,13 @@ __all__ = ["Film", "open_film"]
 # lists of parts name other files and addresses, and their contents would come out as pictures.
 _DEMUXERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo"
 _ONLY_THIS_FILE = {"format_whitelist": _DEMUXERS, "protocol_whitelist": "file"}
+# The contents of what they name come out as pictures: asked for, of files of this machine alone.
+_FILES_TOO = {
+    "format_whitelist": f"{_DEMUXERS},hls,concat",
+    "protocol_whitelist": "file",
+    # Names of parts may be absolute, as a person's own list has them.
+    "safe": "0",
+}
 # How long a frame lasts where a film says nothing.
 _PERIOD_S = 0.04
 
@@ -142,11 +149,15 @@ class Film:
         self.close()
 
 
-def open_film(path: Path, max_pixels: int) -> Film:
+def open_film(path: Path, max_pixels: int, playlists: str) -> Film:
     """See `edgeprep.films.open_film`."""
     file = open_regular(path)
     try:
-        container = av.open(file, "r", options=_ONLY_THIS_FILE)
+        if playlists == "follow":
+            # By its name, as names in it are relative to that.
+            container = av.open(str(path.absolute()), "r", options=_FILES_TOO)
+        else:
+            container = av.open(file, "r", options=_ONLY_THIS_FILE)
         try:
             return _film(path, file, container, max_pixels)
         except BaseException:

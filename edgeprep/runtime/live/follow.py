@@ -1,0 +1,62 @@
+"""A stream of a session over a source."""
+
+from collections.abc import Callable
+from functools import partial
+
+from edgeprep.errors import InputError
+from edgeprep.runtime.inputs import from_rgb
+from edgeprep.runtime.live.capture import Capture
+from edgeprep.runtime.live.following import Following
+from edgeprep.runtime.live.pipeline import Pipeline
+from edgeprep.runtime.live.source_stream import SourceStream
+from edgeprep.runtime.live.sources import find_source
+from edgeprep.runtime.live.watched import Watched
+from edgeprep.runtime.stream import FilmStream, Pace
+from edgeprep.tensors import ImageSpec
+
+__all__ = ["follow"]
+
+
+def follow(
+    source: object,
+    following: Following,
+    *,
+    begin: Callable[[], FilmStream],
+    image: ImageSpec,
+    watched: Watched,
+    pace: Pace,
+) -> SourceStream:
+    """The answers to what `source` sends; see `Session.stream`.
+
+    Args:
+        source: what to follow.
+        following: how.
+        begin: a film of the session that has seen nothing yet.
+        image: what the session takes.
+        watched: the session's counters and events.
+        pace: when pictures of the caller were taken.
+
+    Raises:
+        InputError: `source` cannot be followed so.
+        BackendUnavailable: PyAV is not installed.
+    """
+    following.check()
+    found = find_source(source, following, partial(_time_of, pace))
+    if pace is not None and found.is_rgb:
+        rule = "must be absent for a camera, an address or a film, which have times of their own"
+        raise InputError(f"{'clock' if callable(pace) else 'fps'}: {rule}, got {pace!r}")
+    pipeline = Pipeline(
+        Capture(found, following, watched.tell),
+        begin=begin,
+        convert=partial(from_rgb, image=image) if found.is_rgb else lambda picture: picture,
+        name=found.name,
+        most=None if found.policy == "newest" else following.queue,
+        watched=watched,
+    )
+    return SourceStream(pipeline, found.name)
+
+
+def _time_of(pace: Pace, index: int) -> float | None:
+    if pace is None:
+        return None
+    return pace() if callable(pace) else index / pace

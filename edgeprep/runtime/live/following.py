@@ -1,0 +1,60 @@
+"""How a source is followed."""
+
+from collections.abc import Sequence
+from math import inf
+from typing import Literal, get_args
+
+from msgspec import Struct
+
+from edgeprep.errors import InputError
+
+__all__ = ["Following", "Playlists", "Policy", "Reconnect"]
+
+Policy = Literal["newest", "every"]
+Playlists = Literal["refuse", "follow"]
+# How often in a row; "always": for ever; None: for ever, once a picture has come.
+Reconnect = int | Literal["always"] | None
+
+
+class Following(Struct, frozen=True, kw_only=True):
+    """How a source is followed; see `Session.stream`.
+
+    Attributes:
+        policy: which of its pictures count; None: as is usual for its kind.
+        queue: how many may wait between two steps, where all count.
+        timeout_s: for how long a live source may send nothing.
+        reconnect: how often in a row it is tried again.
+        playlists: whether a film may name other files.
+    """
+
+    policy: Policy | None
+    queue: int
+    timeout_s: float
+    reconnect: Reconnect
+    playlists: Playlists
+
+    def check(self) -> None:
+        """Refuse what is not as the types say.
+
+        Raises:
+            InputError: for the first such.
+        """
+        _check_word("policy", self.policy, (None, *get_args(Policy)))
+        _check_word("playlists", self.playlists, get_args(Playlists))
+        if not _is_whole(self.queue, least=1):
+            raise InputError(f"queue: must be a whole number from 1, got {self.queue!r}")
+        if not isinstance(self.timeout_s, (int, float)) or not 0 < self.timeout_s < inf:
+            raise InputError(f"timeout_s: must be above 0 and finite, got {self.timeout_s!r}")
+        if not (_is_whole(self.reconnect, least=0) or self.reconnect in (None, "always")):
+            rule = "must be a whole number from 0, 'always' or None"
+            raise InputError(f"reconnect: {rule}, got {self.reconnect!r}")
+
+
+def _check_word(where: str, value: object, known: Sequence[str | None]) -> None:
+    if value not in known:
+        words = ", ".join(map(repr, known))
+        raise InputError(f"{where}: must be one of {words}, got {value!r}")
+
+
+def _is_whole(value: object, *, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least

@@ -1,0 +1,224 @@
+"""The threads of one stream: one prepares what another one answers."""
+
+from collections.abc import Callable
+from threading import Thread
+from time import monotonic
+from typing import Any
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from edgeprep.errors import ClosedError, EdgePrepError, ForkedRunnerError
+from edgeprep.monitor import Event
+from edgeprep.runtime.live.answer import Answer, StreamCounts
+from edgeprep.runtime.live.capture import Capture, Taken
+from edgeprep.runtime.live.hand_off import HandOff
+from edgeprep.runtime.live.watched import Watched
+from edgeprep.runtime.stream import FilmStream
+
+__all__ = ["Failed", "Pipeline"]
+
+# After these there is nothing more to come of a session.
+_FINAL = (ClosedError, ForkedRunnerError)
+
+
+class Failed(Struct, frozen=True, eq=False):
+    """A picture without an answer.
+
+    Attributes:
+        error: why.
+    """
+
+    error: EdgePrepError
+
+
+class _Ready(Struct, frozen=True, eq=False):
+    """A picture that is prepared, with the film that it is of."""
+
+    taken: Taken
+    film: FilmStream
+    prepared: Any
+    error: EdgePrepError | None
+    began_s: float
+    ready_s: float
+
+
+Outcome = Answer | Failed
+
+
+class Pipeline:
+    """Takes pictures of a source, and leaves what a session answers.
+
+    Args:
+        capture: the source.
+        begin: a film that has seen nothing yet.
+        convert: a picture of the source as the session takes it.
+        name: of the source.
+        most: how many may wait between two steps; None: what nobody takes in time gives way to
+            what is newer.
+        watched: the session's counters and events.
+
+    Attributes:
+        answers: what came of it.
+    """
+
+    def __init__(
+        self,
+        capture: Capture,
+        *,
+        begin: Callable[[], FilmStream],
+        convert: Callable[[NDArray[np.uint8]], NDArray[np.uint8]],
+        name: str,
+        most: int | None,
+        watched: Watched,
+    ) -> None:
+        # NOTE: of prepared pictures none gives way: the next one is taken when there is room, and
+        # is the newest then. That costs no work in vain, and hardly any time.
+        self._ready: HandOff[_Ready] = HandOff(most or 1)
+        self.answers: HandOff[Outcome] = HandOff(most or 1, None if most else _gives_way)
+        self._capture = capture
+        self._begin = begin
+        self._convert = convert
+        self._name = name
+        self._watched = watched
+        self._film = begin()
+        self._shape: tuple[int, ...] | None = None
+        self._forgets = False
+        self._answered = self._failed = self._told = 0
+        self._threads = [
+            Thread(target=target, name=f"edgeprep {verb} {name}", daemon=True)
+            for verb, target in (("prepares", self._prepare), ("answers", self._answer))
+        ]
+
+    def start(self) -> None:
+        """Begin."""
+        self._watched.add(self)
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def counts(self) -> StreamCounts:
+        """What became of the pictures so far."""
+        capture = self._capture
+        return StreamCounts(
+            arrived=capture.arrived,
+            answered=self._answered,
+            failed=self._failed,
+            dropped=capture.dropped + self.answers.dropped,
+            waiting=self.waiting,
+            stalled=capture.stalled,
+            connected=capture.connected,
+        )
+
+    @property
+    def waiting(self) -> int:
+        """How many pictures and answers wait between two steps."""
+        return self._capture.waiting + self._ready.waiting + self.answers.waiting
+
+    def reset(self) -> None:
+        """Let the next picture be the first of another film."""
+        self._forgets = True
+
+    def stop(self, fault: BaseException | None = None) -> None:
+        """Let the threads end as soon as they can; whoever waits for an answer gets `fault`."""
+        self._capture.stop()
+        self._ready.clear()
+        self.answers.clear(fault)
+
+    def join(self, patience_s: float) -> None:
+        """After `stop`: wait for a moment until they have ended."""
+        self._capture.join(patience_s)
+        for thread in self._threads:
+            thread.join(patience_s)
+
+    def _prepare(self) -> None:
+        try:
+            while self._ready.wait_for_room() and (taken := self._capture.take()) is not None:
+                if not self._ready.put(self._prepared(taken)):
+                    break
+        except BaseException as fault:  # noqa: BLE001 -- it is raised where answers are taken
+            self._ready.end(fault)
+        else:
+            self._ready.end()
+        finally:
+            self._capture.stop()
+
+    def _prepared(self, taken: Taken) -> _Ready:
+        began_s = monotonic()
+        picture = taken.arrived.picture
+        shape = getattr(picture, "shape", None)
+        # Another connection, or another size, is another film: what was before is of no use.
+        if self._shape is not None and (taken.begins or shape != self._shape or self._forgets):
+            self._film, self._forgets = self._begin(), False
+        self._shape = shape
+        try:
+            converted = self._convert(picture)
+            prepared = self._film.prepare(converted, taken.index, taken.time_s)
+        except _FINAL:
+            raise
+        except EdgePrepError as error:
+            return _Ready(taken, self._film, None, error, began_s, monotonic())
+        return _Ready(taken, self._film, prepared, None, began_s, monotonic())
+
+    def _answer(self) -> None:
+        try:
+            while (ready := self._ready.take()) is not None:
+                began_s = monotonic()
+                outcome = self._outcome(ready)
+                self._count(ready, outcome, began_s)
+                if not self.answers.put(outcome):
+                    break
+        except BaseException as fault:  # noqa: BLE001 -- it is raised where answers are taken
+            if not isinstance(fault, _FINAL):
+                details = {"source": self._name, "state": "over"}
+                message = str(fault) or type(fault).__name__
+                self._watched.tell(Event(kind="stream", message=message, details=details))
+            self.answers.end(fault)
+        else:
+            self.answers.end()
+        finally:
+            self._ready.clear()
+            self._capture.stop()
+            self._watched.remove(self)
+
+    def _count(self, ready: _Ready, outcome: Outcome, began_s: float) -> None:
+        self._answered += 1
+        self._failed += isinstance(outcome, Failed)
+        meter, arrived_s = self._watched.meter, ready.taken.arrived.at_s
+        meter.took("wait", ready.began_s - arrived_s + began_s - ready.ready_s)
+        meter.took("total", monotonic() - arrived_s)
+        dropped = self._capture.dropped + self.answers.dropped
+        if dropped > self._told:
+            meter.dropped(dropped - self._told)
+            self._told = dropped
+        self._watched.count()
+
+    def _outcome(self, ready: _Ready) -> Outcome:
+        if ready.error is not None:
+            return Failed(ready.error)
+        result = None
+        if ready.prepared is not None:
+            try:
+                result = ready.film.answer(ready.prepared)
+            except _FINAL:
+                raise
+            except EdgePrepError as error:
+                return Failed(error)
+        arrived = ready.taken.arrived
+        return Answer(
+            index=ready.taken.index,
+            time_s=ready.taken.time_s,
+            arrived_s=arrived.at_s,
+            picture=arrived.picture,
+            result=result,
+        )
+
+
+def _gives_way(waiting: Outcome, newer: Outcome) -> bool:
+    """Whether `newer` says more than what waits: a picture without a result says nothing."""
+    return isinstance(newer, Failed) or newer.result is not None or not _has_result(waiting)
+
+
+def _has_result(outcome: Outcome) -> bool:
+    return isinstance(outcome, Failed) or outcome.result is not None

@@ -1,0 +1,170 @@
+"""The answers of a session to what a source sends, as threads work them out."""
+
+import atexit
+import weakref
+from collections.abc import Callable, Iterator
+from threading import Thread
+from time import monotonic
+from types import TracebackType
+from typing import Any, Self
+
+from edgeprep.errors import EdgePrepError
+from edgeprep.runtime.live.answer import Answer, StreamCounts
+from edgeprep.runtime.live.pipeline import Failed, Pipeline
+
+__all__ = ["SourceStream"]
+
+# A driver that hangs must keep neither `close` nor the end of the process.
+_GOODBYE_S = 1.0
+
+
+class SourceStream(Iterator[Answer]):
+    """The answers to the pictures of one source: by iterating, awaiting, or being called.
+
+    `Session.stream` makes it; the threads begin at once. It is closed by `close()`, at the end of a
+    `with` block, or when nobody holds it any more.
+
+    Attributes:
+        name: of the source, as it may be shown.
+    """
+
+    def __init__(self, pipeline: Pipeline, name: str) -> None:
+        self.name = name
+        self._pipeline = pipeline
+        self._follower: Thread | None = None
+        _RUNNING.add(pipeline)
+        # The threads know the pipeline alone, so that a stream that is forgotten ends.
+        self._finalizer = weakref.finalize(self, pipeline.stop)
+        self._finalizer.atexit = False
+        pipeline.start()
+
+    @property
+    def counts(self) -> StreamCounts:
+        """What became of the pictures so far."""
+        return self._pipeline.counts
+
+    def __next__(self) -> Answer:
+        """The next answer, as soon as it is there.
+
+        Raises:
+            FilmError: the source cannot be opened or read; it is the end. `StreamStalled` where it
+                sends nothing.
+            InputError, OutputError, BackendError: as for one picture. The next call goes on.
+            ClosedError: the session was closed; it is the end.
+        """
+        outcome = self._pipeline.answers.take()
+        if outcome is None:
+            raise StopIteration
+        return _open(outcome)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Answer:
+        """See `__next__`; the loop goes on meanwhile."""
+        from edgeprep.runtime.live.awaiting import wait_for  # here, as few programs have a loop
+
+        answers = self._pipeline.answers
+        while (outcome := answers.poll()) is None:
+            if answers.is_over:
+                raise StopAsyncIteration
+            await wait_for(answers.listen, answers.forget)
+        return _open(outcome)
+
+    def follow(
+        self,
+        listener: Callable[[Answer], object],
+        *,
+        fault: Callable[[EdgePrepError], object] | None = None,
+    ) -> None:
+        """Have `listener` called with every answer, in a thread of this stream's own.
+
+        Args:
+            listener: what it raises is logged, and it is called with the next answer.
+            fault: is called where there is an error in the place of an answer; None: it is logged.
+        """
+        self._follower = Thread(
+            target=_follow,
+            args=(self._pipeline, listener, fault),
+            name=f"edgeprep tells of {self.name}",
+            daemon=True,
+        )
+        self._follower.start()
+
+    def join(self, timeout_s: float | None = None) -> bool:
+        """Wait until the listener was called for the last time; whether that was in time."""
+        if self._follower is not None:
+            self._follower.join(timeout_s)
+        return self._follower is None or not self._follower.is_alive()
+
+    def reset(self) -> None:
+        """Forget all earlier pictures: the next one is the first of another film."""
+        self._pipeline.reset()
+
+    def close(self) -> None:
+        """Let go of the source, and end the iteration. Calling it again does nothing."""
+        _RUNNING.discard(self._pipeline)
+        self._pipeline.stop()
+        self._pipeline.join(_GOODBYE_S)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+_RUNNING: "weakref.WeakSet[Pipeline]" = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    """At the end of the process: threads that are inside an engine would die there."""
+    pipelines = list(_RUNNING)
+    for pipeline in pipelines:
+        pipeline.stop()
+    until_s = monotonic() + _GOODBYE_S
+    for pipeline in pipelines:
+        pipeline.join(max(until_s - monotonic(), 0.0))
+
+
+def _open(outcome: Answer | Failed) -> Answer:
+    if isinstance(outcome, Failed):
+        raise outcome.error
+    return outcome
+
+
+def _follow(
+    pipeline: Pipeline,
+    listener: Callable[[Answer], object],
+    fault: Callable[[EdgePrepError], object] | None,
+) -> None:
+    import logging
+
+    logger = logging.getLogger("edgeprep")
+
+    def call(function: Callable[[Any], object], argument: object) -> None:
+        try:
+            function(argument)
+        except Exception:
+            logger.exception("a listener of a stream failed")
+
+    tell: Callable[[EdgePrepError], object] = fault or (lambda error: logger.error("%s", error))
+    try:
+        while (outcome := pipeline.answers.take()) is not None:
+            if isinstance(outcome, Failed):
+                call(tell, outcome.error)
+            else:
+                call(listener, outcome)
+    except EdgePrepError as error:
+        call(tell, error)
+    except Exception:
+        logger.exception("a stream failed")
