@@ -1,6 +1,7 @@
 """What happens to sessions while a command runs, as lines on stderr."""
 
 import logging
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,20 +17,20 @@ class _Lines(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         event = getattr(record, "edgeprep_event", None)
-        # With the end of its source the command itself ends, and says so.
-        if event is not None and event.details.get("state") == "over":
-            return
-        if event is not None:
+        if event is None:
+            if logging.lastResort is not None and record.levelno >= logging.lastResort.level:
+                logging.lastResort.emit(record)
+        # A source that is back is seen by its results; with its end the command ends, and says so.
+        elif event.details.get("state") not in ("back", "over"):
             click.echo(f"edgeprep: {one_line(event.message)}", err=True)
-        elif logging.lastResort is not None and record.levelno >= logging.lastResort.level:
-            logging.lastResort.emit(record)
 
 
 @contextmanager
 def events_on_stderr() -> Iterator[None]:
-    """Inside, every event is a line, unless there is a handler of the log that shows it."""
+    """Inside, every event is a line, unless the log itself goes to stderr."""
     logger = logging.getLogger("edgeprep")
-    if logger.hasHandlers():
+    shown = [*logger.handlers, *logging.getLogger().handlers]
+    if any(isinstance(one, _Lines) or getattr(one, "stream", None) is sys.stderr for one in shown):
         yield
         return
     handler = _Lines()

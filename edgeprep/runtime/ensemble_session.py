@@ -136,6 +136,7 @@ class EnsembleSession(Session):
 
     def close(self) -> None:
         """See `Session.close`."""
+        self._stop_streams()
         self._is_open = False
         for member in self.members:
             member.close()

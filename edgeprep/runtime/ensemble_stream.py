@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 from edgeprep.errors import EdgePrepError
 from edgeprep.runtime.network_session import NetworkSession
-from edgeprep.runtime.stream import Pace, PictureStream, Prepared, Preparing, ResultStream
+from edgeprep.runtime.stream import FilmStream, Pace, PictureStream, Prepared, Preparing
 
 __all__ = ["EnsembleStream"]
 
 
-class EnsembleStream(ResultStream):
+class EnsembleStream(FilmStream):
     """The joined results for the pictures of one camera or film.
 
     There is a result where every member has one.
@@ -75,7 +75,7 @@ class EnsembleStream(ResultStream):
     def prepare(
         self, picture: NDArray[np.uint8], index: int, time_s: float | None
     ) -> "list[Prepared | EdgePrepError | None]":
-        """See `Film.prepare`; what each member looks at, or why it cannot."""
+        """See `FilmStream.prepare`; what each member looks at, or why it cannot."""
         self._check()
         for shared in self._shared.values():
             shared.forget()
@@ -89,7 +89,7 @@ class EnsembleStream(ResultStream):
         return prepared
 
     def answer(self, prepared: "list[Prepared | EdgePrepError | None]") -> Any:
-        """See `Film.answer`."""
+        """See `FilmStream.answer`."""
         results: list[Any] = []
         fault: EdgePrepError | None = None
         for stream, one in zip(self._streams, prepared, strict=True):

@@ -104,6 +104,7 @@ class NetworkSession(Session):
 
     def close(self) -> None:
         """See `Session.close`."""
+        self._stop_streams()
         runner, self._runner = self._runner, None
         if runner is None:
             return

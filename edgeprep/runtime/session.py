@@ -5,9 +5,10 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable
 from math import inf
+from os import PathLike
 from time import perf_counter
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +19,15 @@ from edgeprep.interfaces import Task
 from edgeprep.monitor import Events, Meter
 from edgeprep.runtime.candidates import Candidate, Outcome
 from edgeprep.runtime.inputs import check_batch, check_clip
-from edgeprep.runtime.stream import Pace, ResultStream
+from edgeprep.runtime.stream import FilmStream, Pace, ResultStream
 from edgeprep.stages.picture import check_picture
 from edgeprep.tensors import ImageSpec
 
 if TYPE_CHECKING:  # imported where it is asked for, as most sessions never are
     from edgeprep.monitor.metrics import Metrics
+    from edgeprep.runtime.live import SourceStream
+    from edgeprep.runtime.live.following import Playlists, Policy, Reconnect
+    from edgeprep.runtime.live.watched import Watched
 
 __all__ = ["Session"]
 
@@ -53,6 +57,7 @@ class Session(ABC):
         self.name = name
         self.meter = Meter()
         self._events = Events(name) if events is None else events
+        self._streams: Watched | None = None
 
     @property
     def choice(self) -> Candidate:
@@ -122,36 +127,96 @@ class Session(ABC):
             raise ShapeError(f"clip: must have at least one frame, got {picture.shape}")
         return film
 
+    @overload
     def stream(
         self,
-        pictures: Iterable[NDArray[np.uint8]],
+        source: Iterable[NDArray[np.uint8]],
         *,
         fps: float | None = None,
         every: int = 1,
         clock: Callable[[], float] | None = None,
-    ) -> ResultStream:
-        """The results for the pictures of one camera or film, in their order, as they come.
+        policy: None = None,
+    ) -> ResultStream: ...
+
+    @overload
+    def stream(
+        self,
+        source: Iterable[NDArray[np.uint8]],
+        *,
+        fps: float | None = None,
+        every: int = 1,
+        clock: Callable[[], float] | None = None,
+        policy: "Policy",
+        queue: int = 4,
+    ) -> "SourceStream": ...
+
+    @overload
+    def stream(
+        self,
+        source: int | str | PathLike[str],
+        *,
+        every: int = 1,
+        policy: "Policy | None" = None,
+        queue: int = 4,
+        timeout_s: float = 10.0,
+        reconnect: "Reconnect" = None,
+        playlists: "Playlists" = "refuse",
+    ) -> "SourceStream": ...
+
+    def stream(
+        self,
+        source: "int | str | PathLike[str] | Iterable[NDArray[np.uint8]]",
+        *,
+        fps: float | None = None,
+        every: int = 1,
+        clock: Callable[[], float] | None = None,
+        policy: "Policy | None" = None,
+        queue: int = 4,
+        timeout_s: float = 10.0,
+        reconnect: "Reconnect" = None,
+        playlists: "Playlists" = "refuse",
+    ) -> "ResultStream | SourceStream":
+        """What the session answers to one camera, address, film or row of pictures, in order.
 
         What preprocessing and network remember of earlier pictures is that of this call alone:
         several streams may run at once, and `reset()` makes one forget.
 
+        Pictures of the caller come one by one, as results are asked for. All else is followed by
+        threads, and so are the caller's pictures where a `policy` is given: one captures, one
+        prepares, one answers, at the same time.
+
         Args:
-            pictures: `(H, W, C)` each, uint8, all of one size where earlier ones are looked at.
-            fps: how many come in a second; None: unknown.
+            source: a camera by its number, from 0; an address, such as "rtsp://…"; the path of a
+                film; or pictures, `(H, W, C)` each, uint8, as the session takes them, all of one
+                size where earlier ones are looked at.
+            fps: how many come in a second; None: unknown. Of pictures of the caller alone.
             every: of a network that takes clips, after how many more pictures it looks at the
                 last ones again.
             clock: in the place of `fps`, where pictures do not come evenly, as of a camera whose
                 newest picture is taken: gives when the last one was taken, in seconds, such as
                 `time.monotonic`.
+            policy: "newest": what nobody takes in time gives way to what is newer, and is counted;
+                a film is played at its own pace. "every": whoever is quicker waits. None: "newest"
+                of cameras and addresses, "every" of films.
+            queue: with "every", how many may wait between two steps.
+            timeout_s: for how long a camera or address may send nothing.
+            reconnect: how often in a row a camera or address that is lost, or ends, is tried again,
+                after 1, 2, 4 … at most 30 seconds and a bit; "always": for ever; None: for ever,
+                once a picture has come.
+            playlists: "follow": a film may be a playlist or a list of parts, which names other
+                files of this machine; they come out as pictures.
 
         Returns:
-            An iterator of one result a picture; None for pictures that the stage `frames` drops,
-            and where a clip is not yet full.
+            An iterator. Of pictures without a `policy` it gives one result a picture; None for
+            pictures that the stage `frames` drops, and where a clip is not yet full. Of all else,
+            one `Answer` a picture, in which there is the result; it may be iterated over with
+            `async for`, too, or call a listener.
 
         Raises:
-            InputError: `pictures` are not several, `fps` is not above 0 or beside `clock`, or
-                `every` is below 1, or above it though the network takes no clips. The stream raises
-                as for one picture, of the picture that is next.
+            InputError: an argument breaks one of these rules, or there is nothing to follow. The
+                stream raises as for one picture, of the picture that is next, and goes on; and
+                FilmError, in the end, where the source is lost.
+            BackendUnavailable: PyAV is not installed.
         """
         if fps is not None and not (isinstance(fps, (int, float)) and 0 < fps < inf):
             raise InputError(f"fps: must be above 0 and finite, got {fps!r}")
@@ -163,7 +228,44 @@ class Session(ABC):
             remedy = "the stage 'frames' drops pictures"
             rule = "must be 1 where the network takes one picture at a time"
             raise InputError(f"every: {rule}, got {every!r}; {remedy}")
-        return self._stream(check_batch(pictures), fps or clock, every)  # type: ignore[arg-type]  # each is checked when it comes
+        pace = fps or clock
+        if policy is None and not isinstance(source, (int, str, PathLike)):
+            return self._stream(check_batch(source), pace, every)  # type: ignore[arg-type]  # each is checked when it comes
+        # Here, as most sessions follow nothing.
+        from edgeprep.runtime.live.follow import follow
+        from edgeprep.runtime.live.following import Following
+
+        following = Following(
+            policy=policy,
+            queue=queue,
+            timeout_s=timeout_s,
+            reconnect=reconnect,
+            playlists=playlists,
+        )
+        return follow(
+            source,
+            following,
+            begin=lambda: self._stream((), None, every),
+            image=self.input,
+            watched=self._watched(),
+            pace=pace,
+        )
+
+    async def answer(self, picture: NDArray[np.uint8]) -> Any:
+        """As a call, for programs with an event loop, which goes on meanwhile.
+
+        Any number may be under way; some work at once, and the others wait. One that is cancelled
+        before its turn is never worked on.
+
+        Args:
+            picture: as for a call.
+
+        Raises: as a call.
+        """
+        from edgeprep.runtime.live.awaiting import run  # here, as few programs have a loop
+
+        self._check_process()
+        return await run(self, lambda: self(picture))
 
     @abstractmethod
     def outputs(self, picture: NDArray[np.uint8]) -> tuple[NDArray[Any], ...]:
@@ -214,14 +316,24 @@ class Session(ABC):
         """The result for `picture`, which messages find at `place`."""
 
     @abstractmethod
-    def _stream(
-        self, pictures: Iterable[NDArray[np.uint8]], pace: Pace, every: int
-    ) -> ResultStream:
+    def _stream(self, pictures: Iterable[NDArray[np.uint8]], pace: Pace, every: int) -> FilmStream:
         """See `stream`; all that is given was checked."""
 
     @property
     def _is_clip(self) -> bool:
         return self.input.batch > 1
+
+    def _watched(self) -> "Watched":
+        from edgeprep.runtime.live.watched import Watched
+
+        if self._streams is None:
+            self._streams = Watched(self.meter, self._events)
+        return self._streams
+
+    def _stop_streams(self) -> None:
+        """Let the threads of all streams end, as the session is closed."""
+        if self._streams is not None and os.getpid() == self._pid:
+            self._streams.stop(self._closed())
 
     def _closed(self) -> ClosedError:
         return ClosedError(f"session {self.name!r}: must be open, got a call after close()")

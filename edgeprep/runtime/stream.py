@@ -9,7 +9,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-__all__ = ["Film", "Pace", "PictureStream", "Prepared", "Preparing", "ResultStream"]
+__all__ = ["FilmStream", "Pace", "PictureStream", "Prepared", "Preparing", "ResultStream"]
 
 Arrays = tuple[NDArray[Any], ...]
 # How many pictures come in a second, or what says when the last one was taken; None: unknown.
@@ -23,36 +23,6 @@ class Preparing(Protocol):
         self, picture: NDArray[np.uint8], time_s: float | None = None
     ) -> NDArray[np.uint8] | None:
         """See `Stream.prepare`."""
-
-
-class Film(Protocol):
-    """What a session knows of one film, in two steps, which two threads may take.
-
-    Each step sees the pictures in their order; `prepare` may be ahead of `answer`.
-    """
-
-    def prepare(self, picture: NDArray[np.uint8], index: int, time_s: float | None) -> Any:
-        """What `answer` takes; None where a stage drops the picture, or no window ends there.
-
-        Args:
-            picture: `(H, W, C)`, uint8.
-            index: its number, for messages.
-            time_s: when it was taken, in seconds.
-
-        Raises:
-            InputError: the session cannot take it; the next one may come all the same.
-        """
-
-    def answer(self, prepared: Any) -> Any:
-        """The result; None where there is none after all.
-
-        Raises:
-            OutputError: there is no finite one.
-            BackendError: the engine failed.
-        """
-
-    def reset(self) -> None:
-        """Forget all earlier pictures; called while neither step is under way."""
 
 
 class Prepared(Struct, frozen=True, eq=False):
@@ -88,7 +58,36 @@ class ResultStream(Iterator[Any], ABC):
         """The result for the next picture; None where a stage drops it, or no window ends there."""
 
 
-class PictureStream(ResultStream):
+class FilmStream(ResultStream):
+    """A stream whose two steps two threads may take.
+
+    Each step sees the pictures in their order; `prepare` may be ahead of `answer`.
+    """
+
+    @abstractmethod
+    def prepare(self, picture: NDArray[np.uint8], index: int, time_s: float | None) -> Any:
+        """What `answer` takes; None where a stage drops the picture, or no window ends there.
+
+        Args:
+            picture: `(H, W, C)`, uint8.
+            index: its number, for messages.
+            time_s: when it was taken, in seconds.
+
+        Raises:
+            InputError: the session cannot take it; the next one may come all the same.
+        """
+
+    @abstractmethod
+    def answer(self, prepared: Any) -> Any:
+        """The result; None where there is none after all.
+
+        Raises:
+            OutputError: there is no finite one.
+            BackendError: the engine failed.
+        """
+
+
+class PictureStream(FilmStream):
     """The results for the pictures of one camera or film, one a picture, as they come.
 
     What preprocessing and network remember of earlier pictures is this stream's alone: any number
@@ -150,7 +149,7 @@ class PictureStream(ResultStream):
     def prepare(
         self, picture: NDArray[np.uint8], index: int, time_s: float | None
     ) -> Prepared | None:
-        """See `Film.prepare`."""
+        """See `FilmStream.prepare`."""
         self._check()
         prepared = self._stream.prepare(picture, time_s)
         if prepared is None:
@@ -164,7 +163,7 @@ class PictureStream(ResultStream):
         return Prepared(picture, taken, f": pictures[{index}]")
 
     def answer(self, prepared: Prepared) -> Any:
-        """See `Film.answer`."""
+        """See `FilmStream.answer`."""
         picture, taken, place = prepared.picture, prepared.taken, prepared.place
         result, self._states = self._answer(picture, taken, self._states, place)
         return result

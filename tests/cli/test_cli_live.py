@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from io import StringIO
 from pathlib import Path
-from threading import Event, Semaphore, Thread
+from threading import Condition, Event, Semaphore, Thread
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,13 +17,10 @@ import pytest
 
 import edgeprep as package
 from edgeprep.cli.running.answers import LineAnswers
-from edgeprep.cli.running.followed import Followed
 from edgeprep.cli.running.live import LiveOptions, live_name, run_live
 from edgeprep.cli.running.meter import Meter
 from edgeprep.cli.running.screen import open_window
 from edgeprep.errors import BackendUnavailable, FilmError, OutputError, StreamStalled
-from edgeprep.films.newest import Arrived
-from edgeprep.tensors import ImageSpec
 
 Run = Callable[..., Any]
 Make = Callable[..., Path]
@@ -46,6 +43,7 @@ class Fake:
     def __init__(self, *script: Any) -> None:
         self.script = script
         self.stopped = Event()
+        self.sent = 0
 
     def __iter__(self) -> Iterator[Any]:
         for step in self.script:
@@ -55,6 +53,7 @@ class Fake:
             elif isinstance(step, Exception):
                 raise step
             else:
+                self.sent += 1
                 yield picture(step)
 
     def stop(self) -> None:
@@ -62,6 +61,25 @@ class Fake:
 
     def close(self) -> None:
         pass
+
+
+class Results(LineAnswers):
+    """Knows how many there are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+        self.changed = Condition()
+
+    def result(self, place: Any, result: Any) -> None:
+        super().result(place, result)
+        with self.changed:
+            self.count += 1
+            self.changed.notify_all()
+
+    def wait_for(self, count: int) -> None:
+        with self.changed:
+            assert self.changed.wait_for(lambda: self.count >= count, 30)
 
 
 class Screen:
@@ -96,13 +114,22 @@ def follow(
             return opened
 
         waited: list[float] = []
-        monkeypatch.setattr("edgeprep.cli.running.live.open_source", connect)
-        options = LiveOptions(timeout_s=timeout_s, reconnect=reconnect, wait=waited.append)
+        results = Results()
+
+        def wait(self: Any, wait_s: float, over: Event) -> None:
+            waited.append(wait_s)
+            # A result that nobody has taken yet would give way to the next one.
+            results.wait_for(sum(source.sent for source in sources if isinstance(source, Fake)))
+
+        monkeypatch.setattr("edgeprep.runtime.live.sources.open_source", connect)
+        monkeypatch.setattr("edgeprep.runtime.live.back_off.random", lambda: 0.0)
+        monkeypatch.setattr("edgeprep.runtime.live.back_off.BackOff.wait", wait)
+        options = LiveOptions(timeout_s=timeout_s, reconnect=reconnect)
         fault = None
         with package.open(bundle, probe=False) as session:
             capfd.readouterr()
             try:
-                run_live(session, "rtsp://me:secret@cam/1", LineAnswers(), screen, options)
+                run_live(session, "rtsp://me:secret@cam/1", results, screen, options)
             except (FilmError, OutputError) as error:
                 fault = error
         out, err = capfd.readouterr()
@@ -164,7 +191,7 @@ def test_a_picture_without_a_finite_result_is_named_and_the_next_one_is_run(foll
         seen.set()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("edgeprep.cli.running.followed.complain", complain)
+        patch.setattr("edgeprep.cli.running.live.complain", complain)
         ended = follow(source, screen=screen)
     assert (ended.labels, len(screen.shown), len(complaints)) == (["blue"], 1, 1)
     assert complaints[0].startswith("rtsp://***@cam/1: session 'brightest': pictures[0]: output ")
@@ -214,7 +241,7 @@ def test_a_stall_is_tried_again(follow: Run) -> None:
 def test_pictures_that_come_too_fast_are_dropped_and_counted(
     follow: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sent, first = Event(), Event()
+    sent, first, settled = Event(), Event(), Event()
 
     class Fast(Fake):
         def __iter__(self) -> Iterator[Any]:
@@ -228,6 +255,8 @@ def test_pictures_that_come_too_fast_are_dropped_and_counted(
         def show(self, picture: Any) -> bool:
             first.set()
             assert sent.wait(30)
+            # The last one has its result by then, to which those before gave way.
+            settled.wait(0.5)
             return super().show(picture)
 
     done: list[Any] = []
@@ -438,23 +467,3 @@ def test_another_size_is_another_film(follow: Run) -> None:
     pictures: list[Any] = []
     seen = Semaphore(0)
     assert follow(Turned(), screen=Watching()).labels == ["red", "blue", "green"]
-
-
-def test_streams_know_when_pictures_arrived_and_begin_anew_with_their_size() -> None:
-    streams: list[list[float]] = []
-
-    class Session:
-        input = ImageSpec()
-
-        def stream(self, pictures: Any, *, clock: Any, every: int) -> Iterator[Any]:
-            streams.append([])
-            for _ in pictures:
-                streams[-1].append(clock())
-                yield SimpleNamespace()
-
-    frames = [Arrived(picture(RED), at_s) for at_s in (5.0, 5.1, 7.5)]
-    followed: Any = Followed(Session(), "it")  # type: ignore[arg-type]
-    assert [frame.at_s for frame, _ in followed.results(frames, lambda one: one.at_s)] == [
-        *(5.0, 5.1, 7.5)
-    ]
-    assert streams == [[5.0, 5.1, 7.5]]

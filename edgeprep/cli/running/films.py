@@ -54,7 +54,7 @@ def run_film(
     """
     began = perf_counter()
     fault: Exception | None = None
-    followed: Followed[FilmFrame] = Followed(session, path, every)
+    followed = Followed(session, path, every)
     with ExitStack() as stack:
         film = stack.enter_context(open_film(path))
         drawn = _Drawn(stack, session, target, film, overwrite=overwrite)

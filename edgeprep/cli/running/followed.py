@@ -2,21 +2,18 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from edgeprep.cli.output import complain
 from edgeprep.cli.stopping import check_stopped
 from edgeprep.errors import OutputError
 from edgeprep.films import FilmFrame
-from edgeprep.films.newest import Arrived
 from edgeprep.runtime import Session, from_rgb
 
 __all__ = ["Followed"]
 
-Frame = TypeVar("Frame", FilmFrame, Arrived)
 
-
-class Followed(Generic[Frame]):
+class Followed:
     """Gives each frame with its result, by iterating over it once.
 
     A frame without a finite result is one without a result; the first such is named at once.
@@ -37,18 +34,18 @@ class Followed(Generic[Frame]):
         self._every = every
 
     def results(
-        self, frames: Iterable[Frame], time_of: Callable[[Frame], float]
-    ) -> Iterator[tuple[Frame, Any]]:
+        self, frames: Iterable[FilmFrame], time_of: Callable[[FilmFrame], float]
+    ) -> Iterator[tuple[FilmFrame, Any]]:
         """Each of `frames`, with its result; None where there is none.
 
         Args:
-            frames: of one film, or of one connection.
+            frames: of one film.
             time_of: when one was taken, in seconds.
 
         Raises:
             InputError: the session cannot take them; and whatever `frames` raise.
         """
-        waiting: deque[Frame] = deque()
+        waiting: deque[FilmFrame] = deque()
         pictures = self._pictures(frames, waiting)
         stream = self._session.stream(
             pictures, clock=lambda: time_of(waiting[-1]), every=self._every
@@ -73,7 +70,7 @@ class Followed(Generic[Frame]):
             rule = "all frames must have a finite result"
             raise OutputError(f"{self._name}: {rule}, got {self.refused} that have none")
 
-    def _pictures(self, frames: Iterable[Frame], waiting: deque[Frame]) -> Iterator[Any]:
+    def _pictures(self, frames: Iterable[FilmFrame], waiting: deque[FilmFrame]) -> Iterator[Any]:
         for frame in frames:
             check_stopped()
             waiting.append(frame)
