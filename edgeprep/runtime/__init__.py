@@ -8,8 +8,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from edgeprep.runtime.candidates import Candidate, Outcome
+from edgeprep.runtime.health import Health
 from edgeprep.runtime.inputs import from_rgb
 from edgeprep.runtime.opening import open  # noqa: A004 -- `edgeprep.open` is the public name
+from edgeprep.runtime.recheck import Recheck
 from edgeprep.runtime.session import Session
 from edgeprep.runtime.stream import ResultStream
 
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
 __all__ = [
     "Candidate",
     "EnsembleSession",
+    "Health",
     "Outcome",
+    "Recheck",
     "ResultStream",
     "Session",
     "from_rgb",

@@ -15,12 +15,14 @@ from edgeprep.interfaces import Task
 from edgeprep.monitor import Events
 from edgeprep.runtime.candidates import Candidate, Outcome
 from edgeprep.runtime.ensemble_stream import EnsembleStream
+from edgeprep.runtime.health import Health, worst
 from edgeprep.runtime.network_session import NetworkSession
 from edgeprep.runtime.session import Session
 from edgeprep.runtime.stream import Pace
 from edgeprep.tensors import ImageSpec
 
 if TYPE_CHECKING:
+    from edgeprep.monitor.drift import DriftReport
     from edgeprep.monitor.metrics import Metrics
 
 __all__ = ["ENSEMBLE", "EnsembleSession", "join_outcomes", "name_members"]
@@ -84,6 +86,20 @@ class EnsembleSession(Session):
         """See `Session.streams_only`."""
         return any(member.streams_only for member in self.members)
 
+    def health(self) -> Health:
+        """See `Session.health`; it is as its worst member is."""
+        self._check_usable()
+        members = [member.health() for member in self.members]
+        state = worst([member.state for member in members])
+        return Health(
+            state=state,
+            chosen=self.choice,
+            answering=None if state == "failed" else self.choice,
+            failures=sum(member.failures for member in members),
+            events=self._events.counts,
+            members=dict(zip(self.names, members, strict=True)),
+        )
+
     def join(self, results: Sequence[Any]) -> Any:
         """One result of those of the members, in their order.
 
@@ -120,15 +136,20 @@ class EnsembleSession(Session):
         members = {
             name: member.metrics() for name, member in zip(self.names, self.members, strict=True)
         }
-        drift = tuple(f"{name}: {one}" for name, found in members.items() for one in found.drift)
         return Metrics.of(
             self.meter,
             self._events,
             session=self.name,
             candidate=str(self.choice),
-            drift=drift,
+            drift=self.drift(),
             members=members,
         )
+
+    def drift(self) -> "DriftReport":
+        """See `Session.drift`: what any member finds."""
+        from edgeprep.monitor.drift import join_reports
+
+        return join_reports([member.drift() for member in self.members])
 
     def backward(self, height: int, width: int) -> tuple[Affine, ...]:
         """See `Session.backward`: refused."""

@@ -8,14 +8,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeprep.bundle import Reference
 from edgeprep.errors import BackendError, EdgePrepError, InputError
 from edgeprep.geometry import Affine
 from edgeprep.interfaces import Runner, Task
-from edgeprep.monitor import Events
-from edgeprep.runtime.candidates import Outcome
+from edgeprep.monitor import Event, Events
+from edgeprep.monitor.memory_guard import Growth, MemoryGuard
+from edgeprep.monitor.watch import Watch
+from edgeprep.runtime.candidates import Candidate, Outcome
 from edgeprep.runtime.choose import close
 from edgeprep.runtime.explain import explain
+from edgeprep.runtime.fallback import FallbackRunner
 from edgeprep.runtime.frames import Frames
+from edgeprep.runtime.health import Health
 from edgeprep.runtime.inputs import check_clip
 from edgeprep.runtime.memory import zeros
 from edgeprep.runtime.outputs import all_finite, refuse
@@ -28,6 +33,7 @@ from edgeprep.stages.stream import Stream
 from edgeprep.tensors import ImageSpec, TensorSpec
 
 if TYPE_CHECKING:
+    from edgeprep.monitor.drift import DriftReport
     from edgeprep.monitor.metrics import Metrics
 
 __all__ = ["NetworkSession"]
@@ -62,6 +68,7 @@ class NetworkSession(Session):
         primitives: NumpyPrimitives = NUMPY,
         states: tuple[TensorSpec, ...] = (),
         events: Events | None = None,
+        reference: Reference | None = None,
     ) -> None:
         super().__init__(name, events)
         self.input = input
@@ -77,11 +84,22 @@ class NetworkSession(Session):
         self._frames = Frames.for_task(task, chain)
         self._runner: Runner | None = runner
         self._output_names = tuple(output.name for output in runner.outputs)
+        self._watch = Watch(reference, host.output.color, task, self._events)
+        self._guard = MemoryGuard()
 
     @property
     def streams_only(self) -> bool:
         """See `Session.streams_only`."""
         return self._remembers
+
+    def health(self) -> Health:
+        """See `Session.health`."""
+        runner = self._check_usable()
+        if isinstance(runner, FallbackRunner):
+            return runner.health()
+        return Health(
+            state="ok", chosen=self.choice, answering=self.choice, events=self._events.counts
+        )
 
     def outputs(self, picture: NDArray[np.uint8]) -> tuple[NDArray[Any], ...]:
         """See `Session.outputs`."""
@@ -89,14 +107,26 @@ class NetworkSession(Session):
 
     def explain(self) -> str:
         """See `Session.explain`."""
-        table = explain(self.outcomes, name=self.name, remembered=self.remembered)
-        return "\n".join((table, *self.host.explain()))
+        lines = [explain(self.outcomes, name=self.name, remembered=self.remembered)]
+        if self.choice != self.outcomes[0].candidate:
+            lines.append(f"now {self.choice} answers; see health() and events")
+        return "\n".join((*lines, *self.host.explain()))
 
     def metrics(self) -> "Metrics":
         """See `Session.metrics`."""
         from edgeprep.monitor.metrics import Metrics  # here, as it is rarely asked for
 
-        return Metrics.of(self.meter, self._events, session=self.name, candidate=str(self.choice))
+        return Metrics.of(
+            self.meter,
+            self._events,
+            session=self.name,
+            candidate=str(self.choice),
+            drift=self.drift(),
+        )
+
+    def drift(self) -> "DriftReport":
+        """See `Session.drift`."""
+        return self._watch.report
 
     def backward(self, height: int, width: int) -> tuple[Affine, ...]:
         """See `Session.backward`."""
@@ -192,10 +222,18 @@ class NetworkSession(Session):
     ) -> tuple[Any, tuple[NDArray[Any], ...]]:
         """The result, and the states after it; what goes wrong is counted."""
         try:
-            return self._next(picture, prepared, states, place)
+            found = self._next(picture, prepared, states, place)
         except EdgePrepError as error:
             self.meter.failed(error)
             raise
+        if self._watch.is_due() and (seen := self._seen(prepared)) is not None:
+            self._watch.look(seen, found[0])
+        return found
+
+    def _seen(self, prepared: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
+        """The picture in what was prepared, `(H, W, C)`, as the network takes it; None: none."""
+        newest: NDArray[np.uint8] = prepared[-1]
+        return newest
 
     def _next(
         self,
@@ -205,9 +243,8 @@ class NetworkSession(Session):
         place: str,
     ) -> tuple[Any, tuple[NDArray[Any], ...]]:
         """The result, and the states after it."""
-        outputs = self._run(prepared, *states)
+        outputs = self._run_finite(place, prepared, *states)
         began = perf_counter()
-        self._check_finite(outputs, place)
         answers = len(outputs) - len(states)
         frame = None
         if self._frames:
@@ -217,16 +254,39 @@ class NetworkSession(Session):
         self.meter.took("decode", perf_counter() - began)
         return result, outputs[answers:]
 
-    def _check_finite(self, outputs: tuple[NDArray[Any], ...], place: str) -> None:
-        if not all_finite(outputs):
-            where = f"session {self.name!r}{place}"
-            refuse(outputs, self._output_names, where=where, by=str(self.choice))
+    def _answering(self) -> Candidate:
+        runner = self._runner
+        if isinstance(runner, FallbackRunner):
+            return runner.answering
+        return super()._answering()
 
-    def _run(self, prepared: NDArray[np.uint8], *states: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+    def _run_finite(self, place: str, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+        """The outputs for `inputs`, which messages find at `place`.
+
+        Raises:
+            NonFiniteOutput: the network gives NaN or infinity, and whatever runs it is right.
+        """
+        outputs = self._run(*inputs)
+        if all_finite(outputs):
+            return outputs
+        runner = self._runner
+        if isinstance(runner, FallbackRunner):
+            outputs = self._call(lambda: runner.doubt(inputs, outputs))
+            if all_finite(outputs):
+                return outputs
+        where = f"session {self.name!r}{place}"
+        refuse(outputs, self._output_names, where=where, by=str(self.choice))
+        return outputs
+
+    def _run(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         runner = self._check_usable()
+        return self._call(lambda: runner.run(inputs))
+
+    def _call(self, run: Callable[[], tuple[NDArray[Any], ...]]) -> tuple[NDArray[Any], ...]:
+        watched = self._guard.before()
         began = perf_counter()
         try:
-            outputs = runner.run((prepared, *states))
+            outputs = run()
         except EdgePrepError:
             raise
         except Exception as error:  # a backend is a plugin's code and may raise anything
@@ -235,7 +295,23 @@ class NetworkSession(Session):
                 f"got {type(error).__name__}: {error}"
             ) from error
         self.meter.took("run", perf_counter() - began)
+        if watched is not None and (growth := self._guard.after(watched)) is not None:
+            self._tell_growth(growth)
         return outputs
+
+    def _tell_growth(self, growth: Growth) -> None:
+        candidate, runner = str(self.choice), self._runner
+        details = {
+            "bytes": growth.bytes,
+            "call_bytes": growth.call_bytes,
+            "calls": growth.calls,
+        }
+        message = f"{candidate} does not give back its memory: {growth}"
+        self._events.tell(
+            Event(kind="memory", message=message, candidate=candidate, details=details)
+        )
+        if isinstance(runner, FallbackRunner):
+            runner.abandon(f"its memory grows: {growth}")
 
     def _check_usable(self) -> Runner:
         runner = self._runner

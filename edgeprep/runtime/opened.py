@@ -10,13 +10,23 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from edgeprep.bundle import Bundle, EnsembleBundle, Variant, one_network, open_either
-from edgeprep.errors import BundleError, IncompatibleBundle, RecipeError, UnknownName
+from edgeprep.errors import (
+    BackendUnavailable,
+    BundleError,
+    IncompatibleBundle,
+    RecipeError,
+    UnknownName,
+)
 from edgeprep.interfaces import FileStage, Placement, Precision, Runner, Task
+from edgeprep.monitor import Events
 from edgeprep.registry import Registry
-from edgeprep.runtime.candidates import Outcome, Rules
+from edgeprep.runtime.candidates import Candidate, Outcome, Rules, list_candidates
 from edgeprep.runtime.choose import Prober, Trial
+from edgeprep.runtime.fallback import FallbackRunner
 from edgeprep.runtime.hosts import Host, choose_host, could_use_opencv, opencv_host
+from edgeprep.runtime.links import LinkMaker, hold
 from edgeprep.runtime.network_session import NetworkSession
+from edgeprep.runtime.recheck import Recheck
 from edgeprep.schema import build, show
 from edgeprep.stages.chain import Chain
 
@@ -46,9 +56,15 @@ class OpenedBundle:
         registry: where stages, tasks and backends are looked up.
         precision: of the variants that may run; None: all.
         only: the variants that may run; None: all.
+        read_again: gives the bundle once more, so that it need not stay in memory with a session;
+            None: it stays.
 
     Attributes:
         variants: those that may run.
+        events: told what happens; a session has them, too.
+        member: what the ensemble calls it that it is a member of; "" where there is none.
+        strict: whether what goes wrong reaches the caller, and nothing else answers.
+        recheck: how often what answers reproduces golden samples again; None: never.
 
     Raises:
         IncompatibleBundle: a stage or the task is not installed here.
@@ -61,9 +77,15 @@ class OpenedBundle:
         *,
         precision: Precision | None = None,
         only: tuple[Variant, ...] | None = None,
+        read_again: Callable[[], Bundle] | None = None,
     ) -> None:
-        self.bundle = bundle
+        self._bundle: Bundle | None = bundle
+        self._read_again = read_again
         self.registry = registry
+        self.events = Events(bundle.manifest.name)
+        self.member = ""
+        self.strict = False
+        self.recheck: Recheck | None = Recheck()
         manifest = bundle.manifest
         self.variants = _in_precision(bundle, precision) if only is None else only
         options = {key: value for key, value in manifest.task.items() if key != "use"}
@@ -96,6 +118,19 @@ class OpenedBundle:
             BundleError: it is not a whole, unchanged bundle, or as for a bundle that was read.
         """
         return cls(one_network(read_path(path)), registry)
+
+    @property
+    def bundle(self) -> Bundle:
+        """What was read and verified; read again where it is not in memory any more.
+
+        Raises:
+            StorageError: it cannot be read any more.
+            BundleError: it has changed since.
+        """
+        if self._bundle is not None:
+            return self._bundle
+        assert self._read_again is not None  # noqa: S101 -- else it was never let go of
+        return self._read_again()
 
     @property
     def open_hosts(self) -> list[Placement]:
@@ -151,6 +186,25 @@ class OpenedBundle:
             check_prefer(prefer, self.variants, self.registry)
         return Rules(prefer=prefer, max_drop=self.bundle.manifest.max_drop or 0.0)
 
+    def load(self, candidate: Candidate, bundle: Bundle | None = None) -> Runner:
+        """`candidate`, loaded.
+
+        Args:
+            candidate: of this bundle.
+            bundle: it, where it is not in memory any more.
+
+        Raises:
+            BackendUnavailable: it is no candidate of this machine, or not any more.
+            BackendError: the engine refuses it. It may raise anything else, too.
+        """
+        bundle = bundle or self.bundle
+        variant = bundle.variant(candidate.variant)
+        found, left_out = list_candidates([variant], self.registry, Rules(only=candidate))
+        if not found:
+            reasons = "; ".join(each.reason for each in left_out) or "it is not there"
+            raise BackendUnavailable(f"{candidate}: must be there to be loaded, got {reasons!r}")
+        return found[0].backend.load(bundle.model(variant), found[0].device, candidate.options)
+
     def prober(self, left_out: Sequence[Outcome] = ()) -> Prober:
         """What loads, proves and measures this bundle's candidates."""
         return Prober(self.bundle, self.task, self._request, left_out)
@@ -171,17 +225,47 @@ class OpenedBundle:
         for stage in self.chain.stages[len(host.chain.stages) :]:
             if isinstance(stage, FileStage):  # inside the graph now
                 stage.close()
-        return self._make_session()(
+        session = self._make_session()(
             name=self.bundle.manifest.name,
             input=self.bundle.manifest.input,
             chain=self.chain,
             host=host.chain,
             primitives=host.primitives,
-            runner=trial.runner,
+            runner=self._chain(trial, outcomes),
             states=trial.reachable.variant.states,
             task=self.task,
             outcomes=tuple(outcomes),
             remembered=remembered,
+            events=self.events,
+            reference=self.bundle.manifest.reference(trial.reachable.variant.placement),
+        )
+        if self._read_again is not None:  # the models of all variants are many times the one's
+            self._bundle = None
+        return session
+
+    def _chain(self, trial: Trial, outcomes: Sequence[Outcome]) -> FallbackRunner:
+        """What `trial` has loaded, and what answers in its place."""
+        variant = trial.reachable.variant
+        links = LinkMaker(
+            variants=self.variants,
+            chosen=variant,
+            registry=self.registry,
+            rules=self.rules(None),
+            load=self.load,
+            bundle=lambda: self.bundle,
+            task=self.task,
+        )
+        return FallbackRunner(
+            links.link(trial.reachable.candidate, proven=True),
+            hold(trial.runner, self.bundle, variant, self.task),
+            others=links.known(outcomes),
+            more=partial(links.more, outcomes),
+            where=f"session {self.bundle.manifest.name!r}",
+            label=self.member and f"{self.member}/",
+            events=self.events,
+            strict=self.strict,
+            recheck=self.recheck,
+            verdicts=outcomes,
         )
 
     def _make_session(self) -> Callable[..., NetworkSession]:

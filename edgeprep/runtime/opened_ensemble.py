@@ -1,6 +1,6 @@
 """An ensemble that was read, with its members and what joins them, before anything is chosen."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from io import BytesIO
 
@@ -17,12 +17,15 @@ from edgeprep.errors import (
     UnknownName,
 )
 from edgeprep.interfaces import Task
+from edgeprep.monitor import Event, Events
 from edgeprep.registry import Registry
-from edgeprep.runtime.ensemble_session import EnsembleSession
+from edgeprep.runtime.ensemble_session import EnsembleSession, name_members
 from edgeprep.runtime.fit import check_fit
+from edgeprep.runtime.kept import KeptFile
 from edgeprep.runtime.network_session import NetworkSession
 from edgeprep.runtime.opened import OpenedBundle
 from edgeprep.runtime.opening import choose, recall
+from edgeprep.runtime.recheck import Recheck
 from edgeprep.schema import build
 
 __all__ = ["OpenedEnsemble", "check_learnt", "choose_members", "matching", "read_part", "wishes"]
@@ -34,6 +37,7 @@ class OpenedEnsemble:
     Args:
         bundle: what was read and verified.
         registry: where stages, tasks and backends are looked up.
+        kept: its file, so that members need not stay in memory with a session; None: they stay.
 
     Attributes:
         members: one a part.
@@ -46,12 +50,17 @@ class OpenedEnsemble:
         IncompatibleBundle: a stage, the task or the combiner is not installed here.
     """
 
-    def __init__(self, bundle: EnsembleBundle, registry: Registry) -> None:
+    def __init__(
+        self, bundle: EnsembleBundle, registry: Registry, kept: KeptFile | None = None
+    ) -> None:
         manifest = bundle.manifest
         self._bundle = bundle.path
         self._name = manifest.name
         self._input = manifest.input
-        self.members = [_open_part(bundle, index, registry) for index in range(len(manifest.parts))]
+        self.members = [
+            _open_part(bundle, index, registry, kept) for index in range(len(manifest.parts))
+        ]
+        self._events = Events(manifest.name)
         try:
             options = {key: value for key, value in manifest.task.items() if key != "use"}
             cls = registry.get("task", str(manifest.task["use"]))
@@ -74,6 +83,21 @@ class OpenedEnsemble:
         kind = need_blending(self.task).kind
         self.terms = Terms(kind=kind, weights=weights, learnt=bundle.learnt)
         check_learnt(self.combiner, self.terms, self.task, bundle.path)
+
+    def attend(
+        self,
+        *,
+        strict: bool,
+        recheck: Recheck | None,
+        on_event: Callable[[Event], object] | None,
+    ) -> None:
+        """What `edgeprep.open` was told of faults, for all members; they share their events."""
+        if on_event is not None:
+            self._events.listen(on_event)
+        names = name_members([member.bundle.manifest.name for member in self.members])
+        for name, member in zip(names, self.members, strict=True):
+            member.strict, member.recheck = strict, recheck
+            member.events, member.member = self._events, name
 
     def open(
         self, *, prefer: str | None, probe: bool, seconds: float, scored: bool = False
@@ -98,6 +122,7 @@ class OpenedEnsemble:
             members=choose_members(self.members, prefer=prefer, probe=probe, seconds=seconds),
             combiner=self.combiner,
             terms=self.terms,
+            events=self._events,
         )
 
 
@@ -173,9 +198,19 @@ def check_learnt(combiner: Combiner, terms: Terms, task: Task, where: str) -> No
             raise BundleFormatError(f"{where}: learnt {name!r} must be finite, got NaN or infinity")
 
 
-def _open_part(bundle: EnsembleBundle, index: int, registry: Registry) -> OpenedBundle:
+def _open_part(
+    bundle: EnsembleBundle, index: int, registry: Registry, kept: KeptFile | None
+) -> OpenedBundle:
     network, chosen = read_part(bundle, index)
-    return OpenedBundle(network, registry, only=chosen)
+    again: Callable[[], Bundle] | None = None
+    if kept is not None:
+
+        def again() -> Bundle:
+            ensemble = kept.read()
+            assert isinstance(ensemble, EnsembleBundle)  # noqa: S101 -- its digest is the same
+            return read_part(ensemble, index)[0]
+
+    return OpenedBundle(network, registry, only=chosen, read_again=again)
 
 
 def read_part(bundle: EnsembleBundle, index: int) -> tuple[Bundle, tuple[Variant, ...]]:

@@ -24,7 +24,9 @@ from edgeprep.stages.picture import check_picture
 from edgeprep.tensors import ImageSpec
 
 if TYPE_CHECKING:  # imported where it is asked for, as most sessions never are
+    from edgeprep.monitor.drift import DriftReport
     from edgeprep.monitor.metrics import Metrics
+    from edgeprep.runtime.health import Health
     from edgeprep.runtime.live import SourceStream
     from edgeprep.runtime.live.following import Playlists, Policy, Reconnect
     from edgeprep.runtime.live.watched import Watched
@@ -61,8 +63,22 @@ class Session(ABC):
 
     @property
     def choice(self) -> Candidate:
-        """The candidate that answers."""
-        return self.outcomes[0].candidate
+        """The candidate that answers now; see `health` where it is not what was chosen."""
+        return self._answering()
+
+    @property
+    def events(self) -> Events:
+        """What has happened that its owner should know of, and who is told of it."""
+        return self._events
+
+    @abstractmethod
+    def health(self) -> "Health":
+        """What answers now, what was chosen, and what has failed lately.
+
+        Raises:
+            ClosedError: the session is closed.
+            ForkedRunnerError: this process is a fork of the one that opened the session.
+        """
 
     @property
     @abstractmethod
@@ -291,6 +307,13 @@ class Session(ABC):
         """
 
     @abstractmethod
+    def drift(self) -> "DriftReport":
+        """Whether pictures and answers are as they were when the bundle was made, or not known.
+
+        What changes is told as an event, too.
+        """
+
+    @abstractmethod
     def backward(self, height: int, width: int) -> tuple[Affine, ...]:
         """Where in a picture of this size, in pixels, the pixels are from that the network sees.
 
@@ -318,6 +341,9 @@ class Session(ABC):
     @abstractmethod
     def _stream(self, pictures: Iterable[NDArray[np.uint8]], pace: Pace, every: int) -> FilmStream:
         """See `stream`; all that is given was checked."""
+
+    def _answering(self) -> Candidate:
+        return self.outcomes[0].candidate
 
     @property
     def _is_clip(self) -> bool:

@@ -133,6 +133,15 @@ class TiledSession(NetworkSession):
         assert result is not None  # noqa: S101 -- there is always a band
         return self._tiling.result(result), states
 
+    def _seen(self, prepared: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
+        """A tile of the picture's middle, where it has one."""
+        (height, width), (rows, columns) = self._tile, prepared.shape[:2]
+        if rows < height or columns < width:
+            return None
+        top, left = (rows - height) // 2, (columns - width) // 2
+        tile = prepared[top : top + height, left : left + width]
+        return super()._seen(super().prepare(tile))
+
     def _is_whole(self, picture: NDArray[np.uint8]) -> bool:
         return picture.shape[:2] == self._tile
 
@@ -144,9 +153,10 @@ class TiledSession(NetworkSession):
         mosaic = Mosaic((height, width), self._tile, self._tiling.overlap, self._tiling.scale)
 
         def run(tile: NDArray[np.uint8]) -> NDArray[np.float32]:
-            outputs = self._run(super(TiledSession, self).prepare(tile))
-            if place is not None:
-                self._check_finite(outputs, place)
+            prepared = super(TiledSession, self).prepare(tile)
+            if place is None:
+                return np.asarray(self._run(prepared)[0][0])
+            outputs = self._run_finite(place, prepared)
             return np.asarray(outputs[0][0])
 
         return mosaic.bands(picture, run)

@@ -1,0 +1,67 @@
+"""Work beside calls, in a thread that is there only while there is something to do."""
+
+import atexit
+from collections.abc import Callable
+from threading import Lock, Thread
+from time import monotonic
+from weakref import WeakMethod, WeakSet
+
+from edgeprep.errors import ClosedError
+
+__all__ = ["Background"]
+
+# How long the end of the program waits for what is under way: an engine that is stopped in the
+# midst of a run may take the process down with it.
+_LAST_S = 2.0
+_under_way: WeakSet[Thread] = WeakSet()
+
+
+class Background:
+    """Does some work in a thread of its own, once at a time.
+
+    Args:
+        work: a method, whose object is not kept alive by this. A ClosedError ends it quietly: what
+            it works on was closed meanwhile.
+    """
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        self._work = WeakMethod(work)
+        self._lock = Lock()
+        self._thread: Thread | None = None
+
+    def start(self) -> None:
+        """Do it, unless that is under way; where no thread can be started, another time."""
+        if self._thread is not None:
+            return
+        with self._lock:
+            if self._thread is not None:
+                return
+            self._thread = thread = Thread(target=self._run, name="edgeprep-tend", daemon=True)
+        _under_way.add(thread)
+        try:
+            thread.start()
+        except RuntimeError:  # there are too many threads, or the program ends
+            self._thread = None
+
+    def wait(self) -> None:
+        """Until nothing is under way."""
+        thread = self._thread
+        if thread is not None:
+            thread.join()
+
+    def _run(self) -> None:
+        try:
+            work = self._work()
+            if work is not None:
+                work()
+        except ClosedError:
+            pass
+        finally:
+            self._thread = None
+
+
+@atexit.register
+def _wait_for_the_last() -> None:
+    end = monotonic() + _LAST_S
+    for thread in list(_under_way):
+        thread.join(max(0.0, end - monotonic()))

@@ -1,0 +1,255 @@
+"""A runner that goes on answering: where one candidate fails, the next one does."""
+
+from collections.abc import Callable, Sequence
+from time import monotonic
+from typing import Any
+
+from numpy.typing import NDArray
+
+from edgeprep.errors import BackendError, NoUsableBackend
+from edgeprep.interfaces import Runner
+from edgeprep.monitor import Events
+from edgeprep.runtime.background import Background
+from edgeprep.runtime.candidates import Candidate, Outcome
+from edgeprep.runtime.health import Health
+from edgeprep.runtime.links import Engine, Link
+from edgeprep.runtime.recheck import Recheck
+from edgeprep.runtime.roster import Roster, wrong_numbers
+from edgeprep.runtime.slot import INTERVAL_S, Held, Slot, reason_of
+from edgeprep.tensors import TensorSpec
+
+__all__ = ["FallbackRunner"]
+
+Arrays = tuple[NDArray[Any], ...]
+
+# A network whose own numbers are not finite would ask for a golden check with every picture.
+_DOUBT_S = 1.0
+
+
+class FallbackRunner(Runner):
+    """A chain of candidates of one placement: what was chosen, and what is asked in its place.
+
+    A call that fails is answered by the next link. A link that fails three times in ten minutes, or
+    computes wrong numbers, may not answer for ten minutes, and then has to reproduce all golden
+    samples first. One whose process died is loaded again beside the calls. What answers is held to
+    golden samples again and again. Each change of what answers is an event.
+
+    Args:
+        link: what was chosen.
+        engine: it, loaded and proven.
+        others: what is asked in its place, in this order.
+        more: called once, when those cannot answer: what else there is.
+        where: the session, for messages.
+        label: of an ensemble, which of its members this is; goes before the names of candidates.
+        events: is told what happens.
+        strict: whether what goes wrong reaches the caller; there are no others then.
+        recheck: how often golden samples are reproduced again; None: never.
+        verdicts: why all else is no link, for the message where nothing can answer.
+        clock: seconds, which never go back.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        engine: Engine,
+        *,
+        others: Sequence[Link] = (),
+        more: Callable[[], Sequence[Link]] | None = None,
+        where: str,
+        label: str = "",
+        events: Events,
+        strict: bool = False,
+        recheck: Recheck | None = None,
+        verdicts: Sequence[Outcome] = (),
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._roster = Roster(
+            link,
+            engine,
+            others=() if strict else others,
+            more=None if strict else more,
+            where=where,
+            label=label,
+            events=events,
+            clock=clock,
+        )
+        self._inputs, self._outputs = engine.runner.inputs, engine.runner.outputs
+        self._where = where
+        self._strict = strict
+        self._recheck = recheck
+        self._verdicts = tuple(verdicts)
+        self._clock = clock
+        self._background = Background(self._tend)
+        # Calls are counted without a lock: that a few are missed changes nothing.
+        self._runs = 0
+        self._recheck_at = 0.0
+        self._rechecked_s = self._planned_s = clock()
+        self._plan_s = INTERVAL_S
+        self._checked()
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """See `Runner.inputs`."""
+        return self._inputs
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        """See `Runner.outputs`."""
+        return self._outputs
+
+    @property
+    def answering(self) -> Candidate:
+        """What answers now; where nothing can, what did so last."""
+        return self._roster.answering.link.candidate
+
+    def health(self) -> Health:
+        """How the chain is."""
+        return self._roster.health()
+
+    def run(self, inputs: Sequence[NDArray[Any]]) -> Arrays:
+        """See `Runner.run`.
+
+        Raises:
+            ClosedError: it was closed.
+            NoUsableBackend: no link can answer; the message names each with its reason.
+        """
+        held = self._roster.now
+        if held is None:
+            return self._rescue(inputs, None, None)
+        try:
+            outputs = held.engine.runner.run(inputs)
+        except Exception as fault:  # noqa: BLE001 -- an engine's fault, which the next one mends
+            return self._rescue(inputs, held, fault)
+        self._runs += 1
+        # NOTE: not `>= self._plan_s` alone: a clock that was put back makes all of it due.
+        if (
+            self._runs >= self._recheck_at
+            or not 0.0 <= self._clock() - self._planned_s < self._plan_s
+        ):
+            self._background.start()
+        return outputs
+
+    def doubt(self, inputs: Sequence[NDArray[Any]], outputs: Arrays) -> Arrays:
+        """`outputs`, which are not finite; or those of the next link, if this one is broken.
+
+        Raises:
+            BackendError: it is broken, and nothing else can answer.
+        """
+        held, golden = self._roster.now, self._roster.golden
+        just_now = golden is not None and 0 <= self._clock() - golden.at_s < _DOUBT_S
+        if held is None or just_now or self._is_right(held, 1):
+            return outputs
+        return self.run(inputs)
+
+    def abandon(self, reason: str) -> None:
+        """What answers now may not do so any more, such as where it takes ever more memory."""
+        held = self._roster.now
+        if held is not None:
+            self._roster.leave(held, BackendError(reason), "failure")
+            self._plan()
+
+    def close(self) -> None:
+        """See `Runner.close`. Calls under way end, or raise ClosedError."""
+        self._roster.close()
+
+    def _rescue(
+        self, inputs: Sequence[NDArray[Any]], held: Held | None, fault: Exception | None
+    ) -> Arrays:
+        """The answer of another link than `held`, which failed with `fault`."""
+        faults: list[tuple[Slot, Exception]] = []
+        if held is not None and fault is not None:
+            faults.append((held.slot, fault))
+            self._roster.blame(held, fault)
+        for other in self._roster.others({slot for slot, _ in faults}):
+            try:
+                outputs = other.engine.runner.run(inputs)
+            except Exception as error:  # noqa: BLE001 -- as above
+                faults.append((other.slot, error))
+                self._roster.blame(other, error)
+                continue
+            self._roster.answered(faults, other.slot)
+            self._plan()
+            return outputs
+        self._roster.answered(faults, None)
+        self._plan()
+        raise self._unanswered(faults)
+
+    def _unanswered(self, faults: Sequence[tuple[Slot, Exception]]) -> Exception:
+        """What a call raises that no link could answer."""
+        slots = self._roster.slots
+        if len(slots) == 1 and faults:
+            return faults[0][1]
+        if self._strict:
+            return slots[0].error
+        failed = {slot: reason_of(error) for slot, error in faults}
+        now = self._clock()
+        lines = [
+            f"{slot.link.candidate}: {slot.health(now).state}, {failed.get(slot) or slot.reason}"
+            for slot in slots
+        ]
+        asked = [slot.link.candidate for slot in slots]
+        lines += [
+            f"{each.candidate}: {each.verdict}, {each.reason}"
+            for each in self._verdicts
+            if each.candidate not in asked
+        ]
+        reasons = "".join(f"\n  {line}" for line in lines)
+        error = NoUsableBackend(
+            f"{self._where}: at least one candidate must answer, got none{reasons}"
+        )
+        error.__cause__ = faults[0][1] if faults else slots[0].fault
+        return error
+
+    def _tend(self) -> None:
+        """Beside calls: links come back, golden samples are reproduced, stand-ins are closed."""
+        for slot in self._roster.due()[0]:
+            if self._roster.load(slot) is not None:
+                break
+        self._roster.settle()
+        held = self._roster.now
+        if held is not None and self._is_recheck_due() and self._recheck is not None:
+            self._is_right(held, self._recheck.samples)
+        self._roster.rest()
+        self._plan()
+
+    def _is_recheck_due(self) -> bool:
+        if self._recheck is None:
+            return False
+        waited = self._clock() - self._rechecked_s
+        return self._runs >= self._recheck_at or not 0 <= waited < self._recheck.minutes * 60
+
+    def _is_right(self, held: Held, samples: int) -> bool:
+        """Whether `held` reproduces the next golden samples; if not, it may not answer any more."""
+        slot, engine = held.slot, held.engine
+        errors = []
+        self._checked()
+        try:
+            for _ in range(min(samples, engine.samples)):
+                slot.sample = (slot.sample + 1) % engine.samples
+                errors.append(engine.error(slot.sample))
+        except Exception as fault:  # noqa: BLE001 -- an engine's fault, which is told
+            self._roster.failed_check(held, fault)
+            return False
+        error = max(errors)
+        if self._roster.checked(held, error):
+            return True
+        allowed = slot.link.allowed
+        wrong = wrong_numbers(error, allowed)
+        self._roster.leave(held, wrong, "golden", error=error, allowed=allowed, right=False)
+        return False
+
+    def _checked(self) -> None:
+        """From here on it is counted when golden samples are to be reproduced again."""
+        self._rechecked_s = self._clock()
+        self._recheck_at = self._runs + self._recheck.runs if self._recheck else float("inf")
+        self._plan()
+
+    def _plan(self) -> None:
+        """When there is something to do beside calls; at once where it is due."""
+        now = self._clock()
+        ready, wait_s = self._roster.due()
+        if self._recheck is not None:
+            wait_s = min(wait_s, self._rechecked_s + self._recheck.minutes * 60 - now)
+        self._planned_s, self._plan_s = now, wait_s
+        if ready:
+            self._background.start()

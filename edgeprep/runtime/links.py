@@ -1,0 +1,178 @@
+"""The links of a fallback chain: candidates that could answer in the place of another."""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from math import inf
+from typing import Any
+
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from edgeprep.bundle import Bundle, Variant
+from edgeprep.interfaces import Runner, Task
+from edgeprep.registry import Registry
+from edgeprep.runtime.candidates import Candidate, Outcome, Rules, list_candidates
+from edgeprep.runtime.golden import allowed_error, relative_error
+from edgeprep.tensors import TensorSpec
+
+__all__ = ["Engine", "Link", "LinkMaker", "hold"]
+
+# Golden samples of large pictures are not all kept in memory for the whole life of a session.
+_KEPT_BYTES = 4 * 2**20
+
+
+class Engine(Struct, frozen=True, kw_only=True, eq=False):
+    """A candidate that is loaded, with golden samples to hold it to.
+
+    Attributes:
+        runner: it.
+        samples: how many golden samples there are.
+        error: the relative error on one of them, which it computes.
+    """
+
+    runner: Runner
+    samples: int
+    error: Callable[[int], float]
+
+
+class Link(Struct, frozen=True, kw_only=True, eq=False):
+    """A candidate that could answer.
+
+    Attributes:
+        candidate: which.
+        allowed: the largest error on golden samples that it may have.
+        proven: whether it reproduced all golden samples on this machine before.
+        load: loads it.
+    """
+
+    candidate: Candidate
+    allowed: float
+    proven: bool
+    load: Callable[[], Engine]
+
+
+class LinkMaker:
+    """Makes links of the candidates that prepare pictures as the chosen one does.
+
+    Args:
+        variants: those of the bundle that may run.
+        chosen: what answers first.
+        registry: where backends are looked up.
+        rules: what leaves candidates out, but for what is preferred.
+        load: loads a candidate of a bundle.
+        bundle: what is opened; read again where it is not in memory.
+        task: the bundle's, which says what is compared with golden outputs.
+    """
+
+    def __init__(
+        self,
+        *,
+        variants: Iterable[Variant],
+        chosen: Variant,
+        registry: Registry,
+        rules: Rules,
+        load: Callable[[Candidate, Bundle], Runner],
+        bundle: Callable[[], Bundle],
+        task: Task,
+    ) -> None:
+        self._variants = {each.name: each for each in variants if _answers_alike(each, chosen)}
+        self._registry = registry
+        self._rules = rules
+        self._load = load
+        self._bundle = bundle
+        self._task = task
+
+    def known(self, outcomes: Sequence[Outcome]) -> list[Link]:
+        """Links for what was found to be slower than the first of `outcomes`, or was not measured.
+
+        What was measured comes first, and of that the quickest of each variant on each device of
+        each engine: what fails with two threads seldom does better with one. What was not measured
+        comes last, and of that the CPU.
+        """
+        others = [each for each in outcomes[1:] if each.candidate.variant in self._variants]
+        measured = [each for each in others if each.verdict == "slower"]
+        measured.sort(key=lambda each: each.timing.median_ms if each.timing else inf)
+        unmeasured = [each.candidate for each in others if each.verdict == "unmeasured"]
+        unmeasured.sort(key=_is_cpu)
+        ranked = _elsewhere_first(outcomes[0].candidate, [each.candidate for each in measured])
+        return [
+            *(self.link(candidate, proven=True) for candidate in ranked),
+            *(self.link(candidate, proven=False) for candidate in unmeasured),
+        ]
+
+    def more(self, outcomes: Sequence[Outcome]) -> list[Link]:
+        """Links for what was left out because something else is preferred; the CPU comes last."""
+        seen = {str(each.candidate) for each in outcomes if each.verdict != "excluded"}
+        reachable, _ = list_candidates(list(self._variants.values()), self._registry, self._rules)
+        rest = [each.candidate for each in reachable if str(each.candidate) not in seen]
+        rest.sort(key=_is_cpu)
+        return [self.link(candidate, proven=False) for candidate in rest]
+
+    def link(self, candidate: Candidate, *, proven: bool) -> Link:
+        """The link for `candidate`."""
+        variant = self._variants[candidate.variant]
+        return Link(
+            candidate=candidate,
+            allowed=allowed_error(variant, candidate.options, candidate.device),
+            proven=proven,
+            load=partial(self._engine, candidate),
+        )
+
+    def _engine(self, candidate: Candidate) -> Engine:
+        bundle = self._bundle()
+        runner = self._load(candidate, bundle)
+        return hold(runner, bundle, self._variants[candidate.variant], self._task)
+
+
+def hold(runner: Runner, bundle: Bundle, variant: Variant, task: Task) -> Engine:
+    """`runner` with golden samples of `variant`: as many as may stay in memory, at least one."""
+    golden = bundle.golden(variant)
+    arrays = (golden.input, *golden.states, *golden.outputs)
+    size_bytes = sum(array.nbytes for array in arrays) // golden.count
+    count = min(golden.count, max(1, _KEPT_BYTES // max(size_bytes, 1)))
+    # Copies, so that the rest of the bundle need not stay.
+    samples = [
+        (_copies(golden.feed(index)), _copies(golden.expected(index))) for index in range(count)
+    ]
+
+    def error(index: int) -> float:
+        feed, expected = samples[index]
+        return relative_error(runner.run(feed), expected, task)
+
+    return Engine(runner=runner, samples=count, error=error)
+
+
+def _answers_alike(variant: Variant, other: Variant) -> bool:
+    """Whether one may answer what was prepared for the other, and what it remembers goes on."""
+    placed = variant.placement == other.placement
+    return placed and _types(variant.states) == _types(other.states)
+
+
+def _types(specs: Sequence[TensorSpec]) -> list[tuple[tuple[int, ...], str]]:
+    return [(spec.shape, spec.dtype) for spec in specs]
+
+
+def _elsewhere_first(chosen: Candidate, others: Sequence[Candidate]) -> list[Candidate]:
+    """The first of `others` on each device of each engine for each variant, then the rest."""
+    seen = {_place(chosen)}
+    first: list[Candidate] = []
+    later: list[Candidate] = []
+    for candidate in others:
+        (later if _place(candidate) in seen else first).append(candidate)
+        seen.add(_place(candidate))
+    return first + later
+
+
+def _place(candidate: Candidate) -> tuple[str, str, str]:
+    return candidate.variant, candidate.backend, candidate.device
+
+
+def _is_cpu(candidate: Candidate) -> bool:
+    return candidate.device.lower() == "cpu"
+
+
+def _copies(arrays: Iterable[NDArray[Any]]) -> tuple[NDArray[Any], ...]:
+    copies = tuple(array.copy() for array in arrays)
+    for array in copies:
+        array.flags.writeable = False
+    return copies

@@ -1,0 +1,367 @@
+"""Who may answer: the links of a fallback chain, and which of them does."""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from threading import Lock
+from typing import Any
+
+from edgeprep.errors import BackendWrongOutput, ClosedError
+from edgeprep.monitor import Event, EventKind, Events
+from edgeprep.runtime.candidates import Candidate
+from edgeprep.runtime.choose import close
+from edgeprep.runtime.health import GoldenCheck, Health, State
+from edgeprep.runtime.links import Engine, Link
+from edgeprep.runtime.slot import INTERVAL_S, Held, Slot, reason_of
+
+__all__ = ["Roster", "wrong_numbers"]
+
+
+class Roster:
+    """The links of one chain, in the order in which they are asked; any thread may use it.
+
+    Two kinds of locks: one for what is known, held for moments; and one for each link, held while
+    it is loaded. The first may be taken with the second in hand, never the other way round, and
+    neither is held while an engine runs or a listener is told.
+
+    Args:
+        link: what was chosen.
+        engine: it, loaded and proven.
+        others: what is asked in its place, in this order.
+        more: called once, when those cannot answer: what else there is.
+        where: the session, for messages.
+        label: goes before the names of candidates.
+        events: is told what happens.
+        clock: seconds, which never go back.
+
+    Attributes:
+        now: what answers; None: nothing is loaded that may.
+        answering: the link that answers; where none does, the one that did so last.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        engine: Engine,
+        *,
+        others: Sequence[Link],
+        more: Callable[[], Sequence[Link]] | None,
+        where: str,
+        label: str,
+        events: Events,
+        clock: Callable[[], float],
+    ) -> None:
+        self._chosen = Slot(link, engine)
+        self._slots = [self._chosen, *map(Slot, others)]
+        self._more = more
+        self._where = where
+        self._label = label
+        self._events = events
+        self._clock = clock
+        self.now: Held | None = self._chosen.held
+        self.answering = self._chosen
+        self._is_closed = False
+        self._lock = Lock()
+        self._extending = Lock()
+        self._untold: deque[Event] = deque()
+        self._is_telling = False
+        self._golden: GoldenCheck | None = None
+
+    @property
+    def slots(self) -> tuple[Slot, ...]:
+        """The links, in their order."""
+        with self._lock:
+            return tuple(self._slots)
+
+    def others(self, tried: set[Slot]) -> Iterator[Held]:
+        """What else could answer a call, loaded and proven, one after another.
+
+        Args:
+            tried: links that are not asked; those that are given are added.
+
+        Raises:
+            ClosedError: the chain was closed.
+        """
+        while (slot := self._next(tried)) is not None:
+            tried.add(slot)
+            held = self.load(slot)
+            if held is not None:
+                yield held
+
+    def load(self, slot: Slot) -> Held | None:
+        """What `slot` has loaded, if that computes the right numbers; else it is out.
+
+        Raises:
+            ClosedError: the chain was closed.
+        """
+        with self._lock:
+            attempt = slot.attempts
+        with slot.loading:
+            with self._lock:
+                self._check_open()
+                if slot.held is not None:
+                    return slot.held
+                if slot.attempts != attempt:  # by another thread, just now, and in vain
+                    return None
+                known = slot.link.proven and slot.state == "cold"
+            engine: Engine | None = None
+            try:
+                engine = slot.link.load()
+                # What was never proven here, or has failed, has to reproduce all of them.
+                error = max(
+                    engine.error(index) for index in range(engine.samples)[: 1 if known else None]
+                )
+                if not error <= slot.link.allowed:
+                    raise wrong_numbers(error, slot.link.allowed)
+            except Exception as fault:  # noqa: BLE001 -- an engine's fault, which is told
+                if engine is not None:
+                    close(engine.runner)
+                self._refuse(slot, fault)
+                return None
+            with self._lock:
+                if not self._is_closed:
+                    return self._take(slot, engine)
+            close(engine.runner)
+            raise self._closed()
+
+    def blame(self, held: Held, fault: Exception) -> None:
+        """A call on `held` failed with `fault`.
+
+        Raises:
+            ClosedError: the chain was closed.
+        """
+        with self._lock:
+            if self._is_closed:
+                raise self._closed() from fault
+            if held.slot.held is not held:  # others have seen it die, too
+                return
+            engine = held.slot.fail(fault, self._clock())
+            if engine is not None and self.now is held:
+                self.now = None
+        if engine is not None:
+            close(engine.runner)
+
+    def answered(self, faults: Sequence[tuple[Slot, Exception]], by: Slot | None) -> None:
+        """A call was answered by `by` after these faults; None: it was not answered."""
+        who = self._name(by) if by else ""
+        with self._lock:
+            for slot, fault in faults:
+                self._note_failure(slot, fault, f"{who or 'nothing'} answered", who)
+            self._settle()
+        self.tell()
+
+    def failed_check(self, held: Held, fault: Exception) -> None:
+        """`held` failed with `fault` when golden samples were reproduced; another one is ready.
+
+        Raises:
+            ClosedError: the chain was closed.
+        """
+        self.blame(held, fault)
+        with self._lock:
+            self._note_failure(held.slot, fault, "no call was lost", "")
+            lost = self.now is None
+        if lost:
+            next(self.others({held.slot}), None)
+        self.settle()
+
+    def leave(self, held: Held, fault: Exception, kind: EventKind, **details: Any) -> None:
+        """`held` may not answer any more, at once; the next link is made ready."""
+        with self._lock:
+            if self._is_closed or held.slot.held is not held:
+                return
+            engine = held.slot.fail(fault, self._clock(), at_once=True)
+            if self.now is held:
+                self.now = None
+            message = f"{self._name(held.slot)} may not answer: {reason_of(fault)}"
+            self._note(kind, held.slot, message, **details)
+        if engine is not None:
+            close(engine.runner)
+        next(self.others({held.slot}), None)
+        self.settle()
+
+    def settle(self) -> None:
+        """The first link that is loaded and may answer does so from now on."""
+        with self._lock:
+            self._settle()
+        self.tell()
+
+    def due(self) -> tuple[list[Slot], float]:
+        """The links before the one that answers which may come back; and when the next one may.
+
+        Returns:
+            The links; and seconds, which may be infinite, until there are more.
+        """
+        now, ready, waits = self._clock(), [], []
+        with self._lock:
+            for slot in self._slots:
+                if slot is self.answering and self.now is not None:
+                    break
+                if slot.state in ("down", "out"):
+                    wait = slot.wait_s(now)
+                    waits.append(wait)
+                    if not wait:
+                        ready.append(slot)
+        return ready, min(waits, default=INTERVAL_S)
+
+    def rest(self) -> None:
+        """Let go of what stood in for what was chosen, and has not been needed for long."""
+        now, idle = self._clock(), []
+        with self._lock:
+            if self.now is not None and not any(slot.failures(now) for slot in self._slots):
+                for slot in self._slots[self._slots.index(self.answering) + 1 :]:
+                    if slot.state == "ready":
+                        idle.append(slot.let_go())
+        for engine in idle:
+            if engine is not None:
+                close(engine.runner)
+
+    def checked(self, held: Held, error: float) -> bool:
+        """Whether `error` on golden samples is what `held` may have; it is remembered."""
+        allowed = held.slot.link.allowed
+        candidate, now = held.slot.link.candidate, self._clock()
+        check = GoldenCheck(candidate=candidate, at_s=now, error=error, allowed=allowed)
+        with self._lock:
+            self._golden = check
+        return check.right
+
+    @property
+    def golden(self) -> GoldenCheck | None:
+        """The last check of what answers."""
+        return self._golden
+
+    def health(self) -> Health:
+        """How the chain is."""
+        now = self._clock()
+        with self._lock:
+            links = tuple(slot.health(now) for slot in self._slots)
+            held, golden = self.now, self._golden
+        state: State = "failed"
+        answering: Candidate | None = None
+        if held is not None:
+            answering = held.slot.link.candidate
+            state = "ok" if held.slot is self._chosen else "degraded"
+        return Health(
+            state=state,
+            chosen=self._chosen.link.candidate,
+            answering=answering,
+            failures=sum(link.failures for link in links),
+            golden=golden,
+            links=links,
+            events=self._events.counts,
+        )
+
+    def close(self) -> None:
+        """Let go of everything that is loaded. Calling it again does nothing."""
+        with self._lock:
+            self._is_closed = True
+            self.now = None
+            held = [slot.held for slot in self._slots]
+            for slot in self._slots:
+                slot.held = None
+        for each in held:
+            if each is not None:
+                close(each.engine.runner)
+
+    def tell(self) -> None:
+        """Tell what has happened, in its order, with no lock in hand."""
+        while True:
+            with self._lock:
+                # Where a listener uses the session, the call that told it tells the rest.
+                if self._is_telling or not self._untold:
+                    return
+                self._is_telling = True
+                event = self._untold.popleft()
+            try:
+                self._events.tell(event)
+            finally:
+                with self._lock:
+                    self._is_telling = False
+
+    def _next(self, tried: set[Slot]) -> Slot | None:
+        """What to ask next: what is loaded, what may be, and what there is as the last resort."""
+        slot = self._first(tried, last_resort=False)
+        if slot is None:
+            self._extend()
+            slot = self._first(tried, last_resort=False) or self._first(tried, last_resort=True)
+        return slot
+
+    def _first(self, tried: set[Slot], *, last_resort: bool) -> Slot | None:
+        now = self._clock()
+        with self._lock:
+            self._check_open()
+            if last_resort and any(slot.may_answer(now) for slot in self._slots):
+                return None
+            left = [slot for slot in self._slots if slot not in tried]
+            able = [slot for slot in left if slot.may_answer(now, last_resort=last_resort)]
+            # What is loaded first, then what never failed.
+            able.sort(key=lambda slot: (slot.held is None, slot.state != "cold"))
+            return able[0] if able else None
+
+    def _extend(self) -> None:
+        with self._extending:
+            more, self._more = self._more, None
+            links = more() if more is not None else ()
+            with self._lock:
+                self._slots += map(Slot, links)
+
+    def _take(self, slot: Slot, engine: Engine) -> Held:
+        if isinstance(slot.fault, BackendWrongOutput):
+            message = f"{self._name(slot)} computes the right numbers again"
+            self._note("golden", slot, message, right=True)
+        slot.fault = None
+        return slot.take(engine, self._clock())
+
+    def _refuse(self, slot: Slot, fault: Exception) -> None:
+        with self._lock:
+            kind: EventKind = "verdict" if slot.state == "cold" else "failure"
+            slot.attempts += 1
+            slot.fail(fault, self._clock(), at_once=True)
+            message = f"{self._name(slot)} cannot answer: {reason_of(fault)}"
+            self._note(kind, slot, message, error=type(fault).__name__, answered_by="")
+
+    def _settle(self) -> None:
+        if self._is_closed:
+            return
+        before, waited = self.answering, self.now is None
+        able = (slot.held for slot in self._slots if slot.state == "ready")
+        self.now = held = next((each for each in able if each is not None), None)
+        if held is None or (held.slot is before and not waited):
+            return
+        self.answering = slot = held.slot
+        if self._slots.index(slot) > self._slots.index(before):
+            message = f"{self._name(slot)} answers from now on, not {self._name(before)}"
+            if before.fault is not None:
+                message = f"{message}: {before.reason}"
+            self._note("fallback", slot, message, instead_of=self._name(before))
+        else:
+            instead = "" if slot is before else f", not {self._name(before)}"
+            message = f"{self._name(slot)} answers again{instead}"
+            self._note("restored", slot, message, instead_of=self._name(before))
+
+    def _note_failure(self, slot: Slot, fault: Exception, words: str, who: str) -> None:
+        self._note(
+            "failure",
+            slot,
+            f"{self._name(slot)} failed: {reason_of(fault)}; {words}",
+            error=type(fault).__name__,
+            failures=slot.failures(self._clock()),
+            answered_by=who,
+        )
+
+    def _note(self, kind: EventKind, slot: Slot, message: str, **details: Any) -> None:
+        name = self._name(slot)
+        self._untold.append(Event(kind=kind, message=message, candidate=name, details=details))
+
+    def _name(self, slot: Slot) -> str:
+        return f"{self._label}{slot.link.candidate}"
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise self._closed()
+
+    def _closed(self) -> ClosedError:
+        return ClosedError(f"{self._where}: must be open, got a call after close()")
+
+
+def wrong_numbers(error: float, allowed: float) -> BackendWrongOutput:
+    """What is wrong with a candidate whose golden outputs are this far off."""
+    return BackendWrongOutput(f"wrong numbers: relative error {error:.2g}, allowed {allowed:.2g}")
