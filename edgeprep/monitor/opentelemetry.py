@@ -1,0 +1,39 @@
+"""What sessions count, as OpenTelemetry collects it. Needs opentelemetry; sessions do not."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from edgeprep.errors import BackendUnavailable
+from edgeprep.monitor.told import Tells
+
+if TYPE_CHECKING:
+    from opentelemetry.metrics import MeterProvider
+
+__all__ = ["observe"]
+
+
+def observe(*sessions: Tells, provider: "MeterProvider | None" = None) -> None:
+    """Hand on what `sessions` count whenever a reader of `provider` collects.
+
+    Instruments are `edgeprep.step.duration` (histogram, s), `edgeprep.errors`, `edgeprep.events`,
+    `edgeprep.dropped`, `edgeprep.queued`, `edgeprep.drift`, `edgeprep.process.memory` (By),
+    `edgeprep.process.cpu.time` (s) and `edgeprep.temperature` (Cel); attributes are `session`,
+    `step`, `error`, `kind` and `fault`. A provider serves one call: it has each instrument once.
+
+    Args:
+        sessions: open or closed.
+        provider: of meters; None: the one that the application has set.
+
+    Raises:
+        BackendUnavailable: opentelemetry is not installed.
+    """
+    try:
+        twin = import_module("edgeprep.monitor._opentelemetry")
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != "opentelemetry":
+            raise
+        raise BackendUnavailable(
+            "OpenTelemetry needs opentelemetry, which is not installed; "
+            "pip install edgeprep[opentelemetry]"
+        ) from error
+    twin.observe(sessions, provider)
