@@ -11,6 +11,7 @@ from typing import ClassVar
 from edgeprep import hookimpl
 from edgeprep.interfaces import (
     CALIBRATED,
+    Absent,
     Backend,
     Device,
     Exporter,
@@ -67,7 +68,11 @@ class TFLiteExporter(Exporter):
 
 
 class LiteRTBackend(Backend):
-    """Runs TFLite files on the CPU: LiteRT, or tflite-runtime where that is what is installed."""
+    """Runs TFLite files: LiteRT, or tflite-runtime where that is what is installed.
+
+    On the CPU; with LiteRT on the GPU and the NPU, if it has all operators of a model; and by the
+    delegates that the variable EDGEPREP_LITERT_DELEGATES names, such as that of an Edge TPU.
+    """
 
     name: ClassVar[str] = "litert"
     formats: ClassVar[tuple[str, ...]] = ("tflite",)
@@ -81,11 +86,15 @@ class LiteRTBackend(Backend):
 
     def devices(self) -> tuple[Device, ...]:
         """See `Backend.devices`."""
-        return self._engine.DEVICES
+        return self._engine.devices()
+
+    def absent(self) -> tuple[Absent, ...]:
+        """See `Backend.absent`."""
+        return self._engine.absent()
 
     def options(self, device: Device, precision: Precision) -> tuple[Options, ...]:
         """See `Backend.options`: numbers of `threads`, on which the results do not depend."""
-        return self._engine.thread_options()
+        return self._engine.options(device, precision)
 
     def load(self, model: Model, device: Device, options: Options) -> Runner:
         """See `Backend.load`."""

@@ -11,21 +11,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprep.errors import BackendError, ClosedError
-from edgeprep.interfaces import Device, Model, Options, Runner
+from edgeprep.interfaces import Device, Model, Options, Precision, Runner
 from edgeprep.tensors import DType, TensorSpec
 from edgeprep_tflite._announcement import without_announcement
+from edgeprep_tflite._places import absent, delegate_of, devices
 
-__all__ = ["DEVICES", "InterpreterRunner", "load", "thread_options", "versions"]
+__all__ = [
+    "WHERE",
+    "InterpreterRunner",
+    "absent",
+    "devices",
+    "library",
+    "line",
+    "load",
+    "options",
+    "specs",
+    "versions",
+]
 
 FILE = "model.tflite"
 WHERE = "backend 'litert'"
 
-DEVICES = (Device(name="cpu", kind="cpu"),)
-
 # tflite-runtime became ai-edge-litert: the successor is taken where both are installed.
 _LIBRARIES = {"ai_edge_litert": "ai-edge-litert", "tflite_runtime": "tflite-runtime"}
 _LIBRARY = next(name for name in _LIBRARIES if find_spec(name) is not None)
-_Interpreter: Any = import_module(f"{_LIBRARY}.interpreter").Interpreter
+library: Any = import_module(f"{_LIBRARY}.interpreter")
+_Interpreter: Any = library.Interpreter
 
 _DTYPES: Mapping[np.dtype[Any], DType] = {
     np.dtype(name): name for name in ("uint8", "int8", "int32", "int64", "float16", "float32")
@@ -41,18 +52,23 @@ def versions() -> dict[str, str]:
     return {distribution: metadata.version(distribution)}
 
 
-def thread_options() -> tuple[Options, ...]:
-    """One thread, half of the processors, all of them; without doubles.
+def options(device: Device, precision: Precision) -> tuple[Options, ...]:
+    """On the CPU, one thread, half of the processors, all of them; without doubles.
 
-    Half is for processors whose other half is slow, or is the same cores once more.
+    Half is for processors whose other half is slow, or is the same cores once more. The GPU
+    computes in half precision only where the weights have no more.
     """
-    processors = _processors()
-    counts = sorted({1, max(1, processors // 2), processors})
+    if device.name == "gpu":
+        return ({"precision": "f32"}, {"precision": "f16"})[: 2 if precision == "fp16" else 1]
+    if device.name != "cpu":
+        return ({},)
+    count = _processors()
+    counts = sorted({1, max(1, count // 2), count})
     return tuple({"threads": threads} for threads in counts)
 
 
-def load(model: Model, device: Device, options: Options) -> "InterpreterRunner":
-    """`model` on the CPU.
+def load(model: Model, device: Device, options: Options) -> Runner:
+    """`model` on exactly `device`.
 
     Raises:
         BackendError: the file, the device or the options cannot be used.
@@ -61,17 +77,28 @@ def load(model: Model, device: Device, options: Options) -> "InterpreterRunner":
         raise BackendError(
             f"{WHERE}: a model must be the one file {FILE!r}, got {sorted(model.files)!r}"
         )
-    if device.name not in {known.name for known in DEVICES}:
-        raise BackendError(f"{WHERE}: device must be 'cpu', got {device.name!r}")
-    unknown = sorted(set(options) - {"threads"})
+    names = [known.name for known in devices()]
+    if device.name not in names:
+        raise BackendError(f"{WHERE}: device must be one of {names!r}, got {device.name!r}")
+    known = {"cpu": ("threads",), "gpu": ("precision",)}.get(device.name, ())
+    unknown = sorted(set(options) - set(known))
     if unknown:
-        raise BackendError(f"{WHERE}: options must be among ('threads',), got {unknown[0]!r}")
+        raise BackendError(f"{WHERE}: options must be among {known!r}, got {unknown[0]!r}")
+    content = model.files[FILE]
+    if delegate := delegate_of(device.name):
+        from edgeprep_tflite._delegated import load_delegated  # here, as few devices have one
+
+        return load_delegated(content, delegate)
+    if device.name != "cpu":
+        from edgeprep_tflite import _accelerated  # here, as the CPU does not need it
+
+        return _accelerated.load(content, device, options)
     threads = options.get("threads", 1)
     if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:
         raise BackendError(
             f"{WHERE}: option 'threads' must be a whole number from 1, got {threads!r}"
         )
-    return InterpreterRunner(model.files[FILE], threads)
+    return InterpreterRunner(content, threads)
 
 
 class InterpreterRunner(Runner):
@@ -85,25 +112,26 @@ class InterpreterRunner(Runner):
     Args:
         content: the TFLite file. It must have one signature.
         threads: that one call computes on.
+        places: how many calls there may be at once; None: what the processors can serve.
 
     Raises:
         BackendError: the library cannot read or prepare `content`.
     """
 
-    def __init__(self, content: bytes, threads: int) -> None:
+    def __init__(self, content: bytes, threads: int, *, places: int | None = None) -> None:
         self._content = content
         self._threads = threads
-        self._places = threading.Semaphore(max(1, _processors() // threads))
+        self._places = threading.Semaphore(places or max(1, _processors() // threads))
         self._closed = False
         interpreter = self._build()
         try:
             signature = interpreter.get_signature_runner()
-            inputs = _specs(interpreter.get_input_details(), signature.get_input_details())
-            outputs = _specs(interpreter.get_output_details(), signature.get_output_details())
+            inputs = specs(interpreter.get_input_details(), signature.get_input_details())
+            outputs = specs(interpreter.get_output_details(), signature.get_output_details())
         except (ValueError, KeyError, IndexError) as error:
             raise BackendError(
                 f"{WHERE}: a model must have one signature that names its tensors, "
-                f"got {_line(error)!r}"
+                f"got {line(error)!r}"
             ) from error
         self._inputs = tuple(spec for _, spec in inputs)
         self._outputs = tuple(spec for _, spec in outputs)
@@ -145,7 +173,7 @@ class InterpreterRunner(Runner):
                 outputs = tuple(interpreter.get_tensor(index) for index in self._output_indices)
             except (ValueError, RuntimeError) as error:
                 # The interpreter is dropped: what state it was left in is not documented.
-                raise BackendError(f"{WHERE}: must run the model, got {_line(error)!r}") from error
+                raise BackendError(f"{WHERE}: must run the model, got {line(error)!r}") from error
             self._idle.append(interpreter)
             if self._closed:
                 self._idle.clear()
@@ -159,14 +187,17 @@ class InterpreterRunner(Runner):
     def _build(self) -> Any:
         try:
             with without_announcement():
-                interpreter = _Interpreter(model_content=self._content, num_threads=self._threads)
-                interpreter.allocate_tensors()
+                return self._make()
         except (ValueError, RuntimeError) as error:
-            raise BackendError(f"{WHERE}: must load the model, got {_line(error)!r}") from error
+            raise BackendError(f"{WHERE}: must load the model, got {line(error)!r}") from error
+
+    def _make(self) -> Any:
+        interpreter = _Interpreter(model_content=self._content, num_threads=self._threads)
+        interpreter.allocate_tensors()
         return interpreter
 
 
-def _specs(
+def specs(
     ordered: list[dict[str, Any]], named: Mapping[str, dict[str, Any]]
 ) -> list[tuple[int, TensorSpec]]:
     """The tensors with their index, in the graph's order, under the signature's names.
@@ -197,6 +228,6 @@ def _processors() -> int:
     return os.cpu_count() or 1
 
 
-def _line(error: Exception) -> str:
+def line(error: Exception) -> str:
     text = str(error).strip()
     return f"{type(error).__name__}: {text.splitlines()[0]}" if text else type(error).__name__
