@@ -172,7 +172,8 @@ class Pipeline:
         except BaseException as fault:  # noqa: BLE001 -- it is raised where answers are taken
             if not isinstance(fault, _FINAL):
                 details = {"source": self._name, "state": "over"}
-                message = str(fault) or type(fault).__name__
+                is_ours = isinstance(fault, EdgePrepError)
+                message = str(fault) if is_ours else f"{type(fault).__name__}: {fault}"
                 self._watched.tell(Event(kind="stream", message=message, details=details))
             self.answers.end(fault)
         else:
