@@ -21,6 +21,7 @@ from edgeprep.interfaces import (
     Runner,
     Source,
     WeightRange,
+    Width,
 )
 
 __all__ = ["OpenVINOBackend", "OpenVINOExporter", "edgeprep_backends", "edgeprep_exporters"]
@@ -72,6 +73,7 @@ class OpenVINOBackend(Backend):
     formats: ClassVar[tuple[str, ...]] = ("openvino",)
     requires: ClassVar[tuple[str, ...]] = ("openvino",)
     install: ClassVar[str] = "edgeprep-openvino[runtime]"
+    widths: ClassVar[tuple[Width, ...]] = ("batch", "calls")
 
     def __init__(self) -> None:
         from edgeprep_openvino._engine import Engine

@@ -214,7 +214,8 @@ def test_an_option_that_nobody_knows_is_refused(model: Model, backend: OpenVINOB
     with pytest.raises(
         BackendError,
         match=(
-            r"^backend 'openvino': options must be 'precision' or, on a cpu, 'threads', "
+            r"^backend 'openvino': options must be 'precision', 'batch', 'calls' or, on a cpu, "
+            r"'threads', "
             r"got 'streams'$"
         ),
     ):
