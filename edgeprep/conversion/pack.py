@@ -40,8 +40,9 @@ def pack(
     for placement, oracle in oracles.items():
         record = _golden(placement, sources[placement], oracle)
         names = (record.input_member, *record.state_members)
-        members.update(_arrays(names, oracle.inputs[: oracle.golden]))
-        members.update(_arrays(record.output_members, oracle.expected[: oracle.golden]))
+        inputs, expected = zip(*oracle.golden, strict=True)
+        members.update(_arrays(names, inputs))
+        members.update(_arrays(record.output_members, expected))
         golden.append(record)
     for variant in made:
         for name in variant.record.files:
@@ -73,7 +74,7 @@ def pack(
 
 
 def _golden(placement: Placement, source: NetworkSource, oracle: Oracle) -> Golden:
-    samples = oracle.golden
+    samples = len(oracle.golden)
 
     def repeated(spec: TensorSpec) -> TensorSpec:
         return replace(spec, shape=(samples * spec.shape[0], *spec.shape[1:]))

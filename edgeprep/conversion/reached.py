@@ -18,6 +18,7 @@ class Reached:
         score: of the network, by the scorer of its ground.
         sampled: see `Ground.sampled`.
         chance: that one answer for all scores as much, in words; "" where the score is better.
+        undecided: see `Ground.undecided`.
     """
 
     after: str
@@ -25,6 +26,7 @@ class Reached:
     score: float
     sampled: tuple[tuple[int, ...], float]
     chance: str
+    undecided: tuple[int, ...] = ()
 
 
 def measured_from(ground: Ground, reached: Sequence[Reached]) -> Ground:
@@ -37,7 +39,7 @@ def measured_from(ground: Ground, reached: Sequence[Reached]) -> Ground:
     for one in reached:
         if one.teaches and ground.scorer.drop(best.score, one.score) < 0:
             best = replace(ground, score=one.score, sampled=one.sampled)
-    return best
+    return replace(best, undecided=reached[-1].undecided) if reached else best
 
 
 def fell_after(ground: Ground, reached: Sequence[Reached]) -> Reached | None:

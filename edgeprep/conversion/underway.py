@@ -14,7 +14,7 @@ from edgeprep.conversion.budget import check_compressed, check_usable
 from edgeprep.conversion.calibration import check_calibration
 from edgeprep.conversion.compression import Compression
 from edgeprep.conversion.decodable import check_decodable
-from edgeprep.conversion.ground import Ground, sample
+from edgeprep.conversion.ground import Ground, least_decided, sample
 from edgeprep.conversion.keep_float import quantized_as
 from edgeprep.conversion.limits import check_limits, measure_cost
 from edgeprep.conversion.once import once
@@ -23,7 +23,7 @@ from edgeprep.conversion.plan import Plan, PlannedVariant
 from edgeprep.conversion.ranking import Ranking
 from edgeprep.conversion.reached import Reached, fell_after, measured_from
 from edgeprep.conversion.repair import Tried
-from edgeprep.conversion.score import Agreement, Scorer, run_all, warning_of_chance
+from edgeprep.conversion.score import Agreement, Outputs, Scorer, run_all, warning_of_chance
 from edgeprep.conversion.source import NetworkSource
 from edgeprep.conversion.step_keys import ranking_key, trials_key
 from edgeprep.conversion.steps import Steps
@@ -212,7 +212,12 @@ class Conversion:
             sampled = sample(scorer, outputs)
             done(f"{scorer.name} {score:.4f} on {len(held_out)} samples")
         return Ground(
-            calibration=calibration, held_out=held_out, scorer=scorer, score=score, sampled=sampled
+            calibration=calibration,
+            held_out=held_out,
+            scorer=scorer,
+            score=score,
+            sampled=sampled,
+            undecided=self._undecided(outputs),
         )
 
     def _compression(self, loaded: torch.nn.Module) -> Compression:
@@ -222,7 +227,7 @@ class Conversion:
         def describe(source: NetworkSource) -> str:
             outputs = run_all(source.answer, ground.held_out)
             score = ground.scorer.score(outputs)
-            self._note(score, sample(ground.scorer, outputs))
+            self._note(score, sample(ground.scorer, outputs), self._undecided(outputs))
             count = sum(parameter.numel() for parameter in source.network.parameters())
             return f"{ground.scorer.name} {score:.4f}, {count:,} parameters"
 
@@ -238,7 +243,13 @@ class Conversion:
             progress=self.progress,
         )
 
-    def _note(self, score: float, sampled: tuple[tuple[int, ...], float]) -> None:
+    def _undecided(self, outputs: Sequence[Outputs]) -> tuple[int, ...]:
+        # A golden sample of a network that remembers is one of its frames.
+        return () if self.plan.recipe.model.states else least_decided(self.plan.task, outputs)
+
+    def _note(
+        self, score: float, sampled: tuple[tuple[int, ...], float], undecided: tuple[int, ...]
+    ) -> None:
         """Keep what the next of the recipe's passes came to."""
         index, passes = len(self._reached), self.plan.passes
         if index < len(passes):  # the budget repairs with one that is none of them
@@ -247,6 +258,7 @@ class Conversion:
                 teaches="imitation" in passes[index].needs(),
                 score=score,
                 sampled=sampled,
+                undecided=undecided,
                 chance=self.grounds[self.plan.placements[0]].scorer.beside_chance(score),
             )
             self._reached.append(one)

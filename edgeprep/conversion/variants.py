@@ -41,6 +41,13 @@ GOLDEN_TOLERANCE: dict[Precision, float] = {
     "int8-weight-only": 1e-3,
 }
 
+# Processors sum integers exactly, and round what comes out alike, but for where other layers, in
+# float, lie between: of the zoo's classifiers in three formats 22 of 24 cases with AVX-512, AVX2
+# and SSE4 were equal to the last bit, and the others 0.002 and 0.004 apart. Where an integer step
+# is coarse, one of them may be more: then the variant is as much further from its source, of which
+# two processors come to half at most.
+_LEAST_INT8_TOLERANCE = 0.01
+
 # Of some ms each: enough to see which of two trials is quicker.
 _BURSTS = 3
 # The drop under a hint that gives NaN: more than any budget allows.
@@ -54,7 +61,7 @@ class Oracle:
     Attributes:
         inputs: held-out inputs of the graph, all of them each.
         expected: the source's outputs for each.
-        golden: how many of them, from the first on, go into the bundle.
+        golden: inputs and the source's outputs for the samples that go into the bundle.
         scorer: scores a variant.
         source_score: what the source itself scores.
         sampled: the samples that a trial is scored on first, and what the source scores on them;
@@ -64,7 +71,7 @@ class Oracle:
 
     inputs: Sequence[Outputs]
     expected: Sequence[Outputs]
-    golden: int
+    golden: Sequence[tuple[Outputs, Outputs]]
     scorer: Scorer
     source_score: float
     sampled: tuple[tuple[int, ...], float] = ((), 0.0)
@@ -151,7 +158,7 @@ def _prove(
         if source.states:
             drift = measure_clips(name, runner, precision, oracle.clips, source.states, task)
             parity = replace(parity, clips=drift)
-        golden = tuple(runner.run(feed) for feed in oracle.inputs[: oracle.golden])
+        golden = tuple(runner.run(feed) for feed, _ in oracle.golden)
         measured = _measure(name, runner, oracle, source.states, hopeless)
         latency_ms = _latency(runner, oracle.inputs[0])
     record = _record(planned, source, model, parity, measured)
@@ -221,6 +228,14 @@ def _scored(scorer: Scorer, outputs: Sequence[Outputs], source_score: float) -> 
     return Measured(name=scorer.name, value=value, drop=drop, samples=len(outputs))
 
 
+def _tolerance(precision: Precision, parity: Parity) -> float:
+    """What golden outputs of a variant that is as far from the source as `parity` may differ by."""
+    most = GOLDEN_TOLERANCE[precision]
+    if precision != "int8":
+        return most
+    return min(most, max(_LEAST_INT8_TOLERANCE, parity.relative / 2))
+
+
 def _latency(runner: Runner, feed: Outputs) -> float:
     bursts = [measure_burst(lambda: runner.run(feed)) for _ in range(_BURSTS)]
     return summarize(bursts).median_ms
@@ -254,7 +269,7 @@ def _record(
         outputs=source.outputs,
         parity=parity,
         metric=measured,
-        tolerance=GOLDEN_TOLERANCE[planned.precision],
+        tolerance=_tolerance(planned.precision, parity),
         golden_outputs=tuple(
             f"golden/{planned.name}/{index}.bin" for index in range(len(source.outputs))
         ),

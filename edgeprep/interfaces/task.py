@@ -95,6 +95,21 @@ class Task(ABC):
         """
         return whole(outputs)
 
+    def decided(self, outputs: tuple[NDArray[Any], ...]) -> float | None:
+        """How far the answer is from being another one, beside the largest number in `outputs`.
+
+        Golden samples are taken among the least decided ones, which tell a damaged network from the
+        right one soonest.
+
+        Args:
+            outputs: of the network, as `check_outputs` accepted them, of one sample.
+
+        Returns:
+            0 where two answers are as good as each other; None where there are no answers to choose
+            from.
+        """
+        return None
+
     @abstractmethod
     def check_outputs(self, outputs: tuple[TensorSpec, ...]) -> None:
         """Raise RecipeError where a network with such outputs cannot serve this task."""

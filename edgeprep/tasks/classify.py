@@ -75,6 +75,13 @@ class Classify(Task):
         """The result; it is worked out when it is looked at."""
         return Classification(self, outputs[0][0])
 
+    def decided(self, outputs: tuple[NDArray[Any], ...]) -> float:
+        """See `Task.decided`: what the second best class is behind the best one."""
+        values = outputs[0][0].astype(np.float64)
+        second, best = np.partition(values, -2)[-2:]
+        largest = np.max(np.abs(values))
+        return float((best - second) / largest) if largest else 0.0
+
     @property
     def blending(self) -> Blending:
         """See `Task.blending`: by the scores."""

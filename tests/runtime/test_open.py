@@ -364,6 +364,20 @@ def test_a_hint_that_was_not_scored_must_reproduce_the_golden_outputs_like_the_r
     assert allowed_error(variant, {}) == 0.001
 
 
+def test_an_accelerator_may_round_integers_otherwise_and_nothing_else(manifest: Manifest) -> None:
+    exact, quantized = (replace(manifest.variants[0], precision=p) for p in ("fp32", "int8"))
+    found = {
+        (variant.precision, device): allowed_error(variant, {}, device)
+        for variant in (exact, quantized)
+        for device in ("cpu", "CPU", "GPU.1", "npu")
+    }
+    assert found == {
+        **{("fp32", device): 0.001 for device in ("cpu", "CPU", "GPU.1", "npu")},
+        **{("int8", device): 0.001 for device in ("cpu", "CPU")},
+        **{("int8", device): 0.1 for device in ("GPU.1", "npu")},
+    }
+
+
 def test_benchmark_measures_all_that_are_right_and_keeps_the_reasons_of_the_others(
     bundle: Path, fakes: SimpleNamespace
 ) -> None:
