@@ -6,9 +6,10 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from environment import clean_variables
+
 from benchmarks.bundles import WORKSPACE
 from benchmarks.figures import Report, describe, environment
-from environment import clean_variables
 
 __all__ = ["collect", "hand_over", "verdict"]
 

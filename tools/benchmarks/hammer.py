@@ -1,7 +1,6 @@
 """Many threads on one session: how many answers are not what one thread was told alone."""
 
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter

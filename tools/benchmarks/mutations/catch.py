@@ -1,6 +1,6 @@
 """How many mutations that change answers the golden samples of a bundle notice."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from benchmarks.mutations.damage import DAMAGES
 from benchmarks.mutations.weights import list_weights, with_weight
-from edgeprep.bundle import Bundle, Variant, open_bundle
+from edgeprep.bundle import Bundle, Variant
 from edgeprep.conversion.plan import build_named
 from edgeprep.data import Prepared, build_reader, prepare_samples
 from edgeprep.errors import BackendError

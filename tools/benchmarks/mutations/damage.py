@@ -55,7 +55,7 @@ def _changed(
 
 
 def _axis(values: Array) -> int:
-    """The channels of a layer: the first axis, or where it is 1, as of depthwise ones, the longest."""
+    """The channels: the first axis, or where it is 1, as of depthwise weights, the longest."""
     return 0 if values.shape[0] > 1 else int(np.argmax(values.shape))
 
 
