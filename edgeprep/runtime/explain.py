@@ -8,11 +8,15 @@ __all__ = ["explain", "format_table"]
 
 
 def explain(outcomes: Sequence[Outcome], *, name: str, remembered: bool) -> str:
-    """One line a candidate: the chosen one, then the others with the reason why not."""
+    """One line a candidate: the chosen one, then the others with the reason why not.
+
+    Behind them, and not counted, the devices that are not here.
+    """
     rows = [_row(outcome) for outcome in outcomes]
     head = ("verdict", "variant", "backend", "device", "options", "median ms", "p90 ms", "reason")
     origin = "remembered" if remembered else "measured now"
-    return f"{name}: {len(outcomes)} candidates, {origin}\n{format_table(head, rows)}"
+    count = sum(bool(outcome.candidate.variant) for outcome in outcomes)
+    return f"{name}: {count} candidates, {origin}\n{format_table(head, rows)}"
 
 
 def format_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

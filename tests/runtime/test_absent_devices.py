@@ -38,6 +38,7 @@ def test_absent_devices_are_told_of_once_with_their_reasons(
             ("lacking npu", "unavailable", NPU.reason),
             ("lacking gpu.0", "unavailable", GPU.reason),
         ]
+        assert session.explain().startswith("means: 1 candidates, measured now\n")
         assert re.search(
             r"^unavailable +lacking +npu +there is no driver; pip install npu-driver$",
             session.explain(),

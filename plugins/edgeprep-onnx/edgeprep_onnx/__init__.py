@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from edgeprep.hookspecs import hookimpl
 from edgeprep.interfaces import (
+    Absent,
     Backend,
     Device,
     Exporter,
@@ -100,8 +101,12 @@ class OnnxRuntimeBackend(Backend):
         self._engine = _engine
 
     def devices(self) -> tuple[Device, ...]:
-        """The CPU, then one device for each further execution provider of this build."""
+        """The CPU, one device for each provider of this build, and those that plugins found."""
         return self._engine.devices()
+
+    def absent(self) -> tuple[Absent, ...]:
+        """The accelerators that no build or plugin here reaches."""
+        return self._engine.absent()
 
     def options(self, device: Device, precision: Precision) -> tuple[Options, ...]:
         """Numbers of threads worth measuring on the CPU; elsewhere one thread feeds the device."""

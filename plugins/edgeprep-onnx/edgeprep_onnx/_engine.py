@@ -11,10 +11,10 @@ from edgeprep.errors import BackendError, ClosedError
 from edgeprep.interfaces import Device, Model, Options, Runner
 from edgeprep.processor import sums_saturate
 from edgeprep.tensors import DType, TensorSpec
-from edgeprep_onnx._machine import cores, devices, provider_of
+from edgeprep_onnx._machine import Place, absent, cores, devices, place_of
 from edgeprep_onnx._marks import BATCH, FIXED_BATCH, has_reduced_weights
 
-__all__ = ["OnnxRuntimeRunner", "devices", "load", "options", "versions"]
+__all__ = ["OnnxRuntimeRunner", "absent", "devices", "load", "options", "versions"]
 
 FILE = "model.onnx"
 WHERE = "backend 'onnxruntime'"
@@ -110,32 +110,41 @@ def load(model: Model, device: Device, options: Options) -> OnnxRuntimeRunner:
     """
     if set(model.files) != {FILE}:
         raise BackendError(f"{WHERE}: files must be [{FILE!r}], got {sorted(model.files)!r}")
-    provider = provider_of(device.name)
-    if provider is None:
+    place = place_of(device.name)
+    if place is None:
         names = [known.name for known in devices()]
         raise BackendError(f"{WHERE}: device must be one of {names!r}, got {device.name!r}")
-    settings = _settings(options, exact=not has_reduced_weights(model.files[FILE]))
+    session = _session(model.files[FILE], place, options)
+    runner = OnnxRuntimeRunner(session, device)
+    _check_batch(session, runner, int(options.get("batch", 1)))
+    return runner
+
+
+def _session(content: bytes, place: Place, options: Options) -> onnxruntime.InferenceSession:
+    settings = _settings(options, exact=not has_reduced_weights(content))
+    if place.ep_device is not None:
+        settings.add_provider_for_devices([place.ep_device], {})
     try:
         session = onnxruntime.InferenceSession(
-            model.files[FILE],
+            content,
             settings,
-            providers=[provider],
+            providers=[place.provider] if place.ep_device is None else None,
             enable_fallback=0,  # it prints to stdout and goes on with the CPU
             read_config_from_model=0,  # else an environment variable lets models set options
         )
     except Exception as error:  # ONNX Runtime's errors have no base of their own
         raise BackendError(
-            f"{WHERE}: the model must load on device {device.name!r}, got {_reason(error)!r}"
+            f"{WHERE}: the model must load on device {place.device.name!r}, got {_reason(error)!r}"
         ) from error
     # NOTE: a provider that cannot start, or that takes no operator, is the CPU by another name.
     # ONNX Runtime says so in its log at most.
-    if not any(part.ep_name == provider for part in session.get_provider_graph_assignment_info()):
+    parts = session.get_provider_graph_assignment_info()
+    if not any(part.ep_name == place.provider for part in parts):
         raise BackendError(
-            f"{WHERE}: device {device.name!r} must run at least one operator of the model, got 0"
+            f"{WHERE}: device {place.device.name!r} must run at least one operator of the model, "
+            "got 0"
         )
-    runner = OnnxRuntimeRunner(session, device)
-    _check_batch(session, runner, int(options.get("batch", 1)))
-    return runner
+    return session
 
 
 def _check_batch(
