@@ -104,6 +104,14 @@ class FileStage(Stage):
             EdgePrepError: it is no file that this step can use.
         """
 
+    def attend(self, bundle: Any) -> None:
+        """Take over what `edgeprep.open` was told of faults, before `start`.
+
+        Args:
+            bundle: whose step this is; its `events` are told what happens, and it has `strict`,
+                `recheck` and `member`, as the runtime's `OpenedBundle` says.
+        """
+
     def start(self, *, prefer: str | None, probe: bool, seconds: float) -> None:
         """Get ready for pictures on this machine, with the wishes of `edgeprep.open`."""
 

@@ -45,6 +45,7 @@ class FallbackRunner(Runner):
         strict: whether what goes wrong reaches the caller; there are no others then.
         recheck: how often golden samples are reproduced again; None: never.
         verdicts: why all else is no link, for the message where nothing can answer.
+        release: called when it is closed.
         clock: seconds, which never go back.
     """
 
@@ -61,6 +62,7 @@ class FallbackRunner(Runner):
         strict: bool = False,
         recheck: Recheck | None = None,
         verdicts: Sequence[Outcome] = (),
+        release: Callable[[], object] | None = None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._roster = Roster(
@@ -75,6 +77,7 @@ class FallbackRunner(Runner):
         )
         self._inputs, self._outputs = engine.runner.inputs, engine.runner.outputs
         self._where = where
+        self._release = release
         self._strict = strict
         self._recheck = recheck
         self._verdicts = tuple(verdicts)
@@ -151,6 +154,8 @@ class FallbackRunner(Runner):
     def close(self) -> None:
         """See `Runner.close`. Calls under way end, or raise ClosedError."""
         self._roster.close()
+        if self._release is not None:
+            self._release()
 
     def _rescue(
         self, inputs: Sequence[NDArray[Any]], held: Held | None, fault: Exception | None

@@ -1,10 +1,11 @@
 """The file of a bundle, kept so that it can be read again, long after it was opened."""
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from threading import Lock
 
-from edgeprep.bundle import Bundle, EnsembleBundle
+from edgeprep.bundle import Bundle, EnsembleBundle, one_network
 from edgeprep.bundle.container import read_either
 from edgeprep.errors import DigestError, StorageError
 from edgeprep.files import open_regular
@@ -20,9 +21,15 @@ class KeptFile:
 
     Args:
         bundle: what was read.
+        pick: gives of the file's content the network that is needed again.
     """
 
-    def __init__(self, bundle: Bundle | EnsembleBundle) -> None:
+    def __init__(
+        self,
+        bundle: Bundle | EnsembleBundle,
+        pick: Callable[[Bundle | EnsembleBundle], Bundle] = one_network,
+    ) -> None:
+        self._pick = pick
         self._path = bundle.path
         self._digest = bundle.digest
         self._lock = Lock()
@@ -31,8 +38,8 @@ class KeptFile:
         with suppress(StorageError), open_regular(bundle.path) as stream:
             self._descriptor = os.dup(stream.fileno())
 
-    def read(self) -> Bundle | EnsembleBundle:
-        """The bundle that was opened, verified anew.
+    def read(self) -> Bundle:
+        """The network that was opened, verified anew.
 
         Raises:
             StorageError: it was closed, or could not be kept.
@@ -46,7 +53,7 @@ class KeptFile:
         if bundle.digest != self._digest:
             rule = f"must be the bundle that was opened, {self._digest[:16]}…"
             raise DigestError(f"{self._path}: {rule}, got {bundle.digest[:16]}…")
-        return bundle
+        return self._pick(bundle)
 
     def close(self) -> None:
         """Let go of the file. Calling it again does nothing."""

@@ -90,6 +90,13 @@ class _Learned:
             refuse([output], [self.first_output.name], where=where, by=str(session.choice))
         return output
 
+    def attend(self, bundle: OpenedBundle) -> None:
+        """Tell of faults as `bundle` does, whose step this is."""
+        opened = self._opened
+        opened.events, opened.strict, opened.recheck = bundle.events, bundle.strict, bundle.recheck
+        opened.isolate(bundle.isolation.where, bundle.isolation.limits)
+        opened.member = "/".join(filter(None, (bundle.member, self.name)))
+
     def start(self, *, prefer: str | None, probe: bool, seconds: float) -> None:
         """Choose the engine, unless that is done."""
         self._is_closed = False
@@ -120,7 +127,9 @@ class _Learned:
         """Which engine answers; "" where none was started."""
         if self._session is None:
             return ""
-        chosen = self._session.outcomes[0]
+        chosen, now = self._session.outcomes[0], self._session.choice
+        if now != chosen.candidate:
+            return f"model {self.name!r}: now {now} answers; see health() and events"
         return f"model {self.name!r}: {chosen.candidate}, {chosen.reason}"
 
     def close(self) -> None:
@@ -223,6 +232,10 @@ class LearnedStage(FileStage):
         """The colour of what it gives."""
         given = self.learned.input.color
         return self.color or (given if given in ("bgr", "grey") else "rgb")
+
+    def attend(self, bundle: OpenedBundle) -> None:
+        """Tell of faults as `bundle` does; see `FileStage.attend`."""
+        self.learned.attend(bundle)
 
     def start(self, *, prefer: str | None, probe: bool, seconds: float) -> None:
         """Choose the engine; see `FileStage.start`."""

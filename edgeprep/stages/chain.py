@@ -140,6 +140,11 @@ class Chain:
                 tables[index][stage.file], members[name] = name, stage.content
         return tables, members
 
+    def attend(self, bundle: Any) -> None:
+        """Tell stages whose steps they are; see `FileStage.attend`."""
+        for stage in self._file_stages():
+            stage.attend(bundle)
+
     def start(self, *, prefer: str | None, probe: bool, seconds: float) -> None:
         """Get stages ready that need it before their first picture; see `FileStage.start`."""
         for stage in self._file_stages():
