@@ -15,3 +15,11 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EDGEPREP_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def in_this_process() -> Iterator[None]:
+    """Engines are tried in this process, where no test is about others: each would take a start."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EDGEPREP_ISOLATE", "0")
+        yield

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from edgeprep.burst import measure_burst
 from edgeprep.errors import BackendError
 from edgeprep.interfaces.quantization import WeightRange
 from edgeprep.tensors import TensorSpec
@@ -114,6 +115,10 @@ class Runner(ABC):
     ) -> tuple[tuple[NDArray[Any], ...], ...]:
         """The outputs for each of `requests`, which are as for `run`, in their order."""
         return tuple(self.run(inputs) for inputs in requests)
+
+    def measure_burst(self, inputs: Sequence[NDArray[Any]]) -> list[float]:
+        """Milliseconds of each of a short run of calls of `run`, timed where the engine is."""
+        return measure_burst(lambda: self.run(inputs))
 
     @abstractmethod
     def close(self) -> None:

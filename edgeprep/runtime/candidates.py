@@ -1,6 +1,6 @@
 """Candidates: every way in which this machine could run a bundle, and what rules leave out."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 from msgspec import Struct, field
@@ -109,7 +109,10 @@ class Rules(Struct, frozen=True, kw_only=True):
 
 
 def list_candidates(
-    variants: Sequence[Variant], registry: Registry, rules: Rules
+    variants: Sequence[Variant],
+    registry: Registry,
+    rules: Rules,
+    make: Callable[[type[Backend]], Backend | str] | None = None,
 ) -> tuple[list[Reachable], list[Outcome]]:
     """What can be tried on this machine, and what cannot, with the reason.
 
@@ -117,7 +120,9 @@ def list_candidates(
         variants: the bundle's variants.
         registry: where backends are looked up.
         rules: what leaves candidates out.
+        make: gives the backend of a class, or the reason why there is none; None: in this process.
     """
+    make = make or construct
     reachable: list[Reachable] = []
     outcomes: list[Outcome] = []
     ready: dict[str, Backend | str] = {}
@@ -129,7 +134,7 @@ def list_candidates(
             if not rules.admits(variant, cls.name):
                 continue
             if cls.name not in ready:
-                ready[cls.name] = construct(cls)
+                ready[cls.name] = make(cls)
             backend = ready[cls.name]
             if isinstance(backend, str):
                 outcomes.append(_unavailable(variant, cls.name, backend))

@@ -1,6 +1,7 @@
 """Candidates loaded, proved by golden samples and timed; and a record of what became of each."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Any, Self
 
@@ -9,13 +10,17 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from edgeprep.bundle import Bundle
-from edgeprep.errors import BackendError, NoUsableBackend
-from edgeprep.interfaces import Runner, Task
+from edgeprep.errors import BackendError, BackendUnavailable, BackendWrongOutput, NoUsableBackend
+from edgeprep.interfaces import Backend, Runner, Task
 from edgeprep.runtime.candidates import Candidate, Outcome, Reachable
 from edgeprep.runtime.golden import allowed_error, golden_error
-from edgeprep.runtime.timing import Timing, measure_burst, summarize
+from edgeprep.runtime.timing import Timing, summarize
 
 __all__ = ["Prober", "Trial", "close"]
+
+
+def _ignore(candidate: Candidate, fault: Exception) -> None:
+    """Nobody wants to know."""
 
 
 class Trial(Struct, eq=False):
@@ -24,7 +29,7 @@ class Trial(Struct, eq=False):
     reachable: Reachable
     runner: Runner
     error: float
-    call: Callable[[], object]
+    burst: Callable[[], list[float]]
     bursts: list[list[float]] = field(default_factory=list)  # milliseconds of each call
     behind: float = 1.0  # how many times as long as the best one it took at the first look
 
@@ -48,21 +53,24 @@ class Prober:
     Args:
         bundle: an open bundle.
         task: the bundle's, which says what is compared with golden outputs.
-        call: given a variant's name, its runner and the inputs of one golden sample, what one
-            request costs.
+        burst: given a variant's name, its runner and the inputs of one golden sample, what times
+            a short run of requests.
         left_out: candidates that are not to be tried; they end up among the outcomes.
+        rejected: told of each candidate that is rejected, and for what.
     """
 
     def __init__(
         self,
         bundle: Bundle,
         task: Task,
-        call: Callable[[str, Runner, tuple[NDArray[Any], ...]], Callable[[], object]],
+        burst: Callable[[str, Runner, tuple[NDArray[Any], ...]], Callable[[], list[float]]],
         left_out: Sequence[Outcome] = (),
+        rejected: Callable[[Candidate, Exception], object] = _ignore,
     ) -> None:
         self._bundle = bundle
         self._task = task
-        self._call = call
+        self._burst = burst
+        self._rejected = rejected
         self._tried: list[Outcome] = []
         self._loaded: list[Runner] = []
         self._left_out = tuple(left_out)
@@ -88,15 +96,23 @@ class Prober:
             self._loaded.append(runner)
             error = golden_error(runner, golden, self._task, samples)
         except Exception as fault:  # noqa: BLE001 -- an engine's fault rejects it, and is shown
-            self._reject(candidate, _reason(fault), runner)
+            self._reject(candidate, fault, runner)
             return None
         if not self._is_right(reachable, runner, error):
             return None
-        call = self._call(variant.name, runner, golden.feed(0))
-        return Trial(reachable, runner, error, call)
+        burst = self._burst(variant.name, runner, golden.feed(0))
+        return Trial(reachable, runner, error, burst)
 
-    def first(self, candidates: Sequence[Reachable]) -> Trial:
+    def first(
+        self,
+        candidates: Sequence[Reachable],
+        attempt: Callable[[Candidate], AbstractContextManager[None]] = nullcontext,  # type: ignore[assignment]  # its argument is what it gives
+    ) -> Trial:
         """The first candidate that computes the right numbers, loaded; nothing is measured.
+
+        Args:
+            candidates: in the order in which they are tried.
+            attempt: each is tried in the block that this gives.
 
         Raises:
             NoUsableBackend: no candidate is left.
@@ -104,7 +120,8 @@ class Prober:
         winner: Trial | None = None
         for reachable in candidates:
             if winner is None:
-                winner = self.prove(reachable)
+                with attempt(reachable.candidate):
+                    winner = self.prove(reachable)
             else:
                 self.pass_over(reachable.candidate, "probe=False")
         if winner is None:
@@ -134,7 +151,7 @@ class Prober:
             golden = self._bundle.golden(variant)
             trial.error = golden_error(trial.runner, golden, self._task)
         except Exception as fault:  # noqa: BLE001 -- an engine's fault rejects it, and is shown
-            self._reject(candidate, _reason(fault), trial.runner)
+            self._reject(candidate, fault, trial.runner)
             return False
         return self._is_right(trial.reachable, trial.runner, trial.error)
 
@@ -163,9 +180,9 @@ class Prober:
     def measure(self, trial: Trial) -> bool:
         """Whether `trial` got through one more burst; if not, it is rejected."""
         try:
-            trial.bursts.append(measure_burst(trial.call))
+            trial.bursts.append(trial.burst())
         except Exception as fault:  # noqa: BLE001 -- an engine's fault rejects it, and is shown
-            self._reject(trial.reachable.candidate, _reason(fault), trial.runner)
+            self._reject(trial.reachable.candidate, fault, trial.runner)
             return False
         return True
 
@@ -184,26 +201,46 @@ class Prober:
             )
 
     def _is_right(self, reachable: Reachable, runner: Runner, error: float) -> bool:
-        allowed = allowed_error(reachable.variant, reachable.candidate.options)
+        candidate = reachable.candidate
+        allowed = allowed_error(reachable.variant, candidate.options, candidate.device)
         # NOTE: not `error > allowed`, which lets through what is no number.
         if error <= allowed:
             return True
         reason = f"wrong numbers: relative error {error:.2g}, allowed {allowed:.2g}"
-        self._reject(reachable.candidate, reason, runner)
+        self._reject(candidate, BackendWrongOutput(reason), runner)
         return False
 
     def pass_over(self, candidate: Candidate, reason: str) -> None:
         """Leave `candidate` unmeasured."""
         self._tried.append(Outcome(candidate=candidate, verdict="unmeasured", reason=reason))
 
-    def _reject(self, candidate: Candidate, reason: str, runner: Runner | None) -> None:
+    def _reject(self, candidate: Candidate, fault: Exception, runner: Runner | None) -> None:
         if runner is not None:
             self._close(runner)
+        self._rejected(candidate, fault)
+        reason = _reason(fault)
         self._tried.append(Outcome(candidate=candidate, verdict="rejected", reason=reason))
 
     def _close(self, runner: Runner) -> None:
         close(runner)
         self._loaded = [loaded for loaded in self._loaded if loaded is not runner]
+
+    def move(self, trial: Trial, backend: Backend | str) -> Trial | None:
+        """What was chosen, loaded by `backend` and proven; None, and rejected, if it fails.
+
+        Args:
+            trial: what was chosen, which is closed.
+            backend: the same one in another place, or the reason why there is none.
+        """
+        self._close(trial.runner)
+        if isinstance(backend, str):
+            moved = None
+            self._reject(trial.reachable.candidate, BackendUnavailable(backend), None)
+        else:
+            moved = self.prove(replace(trial.reachable, backend=backend))
+        if moved is None:
+            self._tried = [outcome for outcome in self._tried if outcome.verdict != "chosen"]
+        return moved
 
     def reconsider(self, candidate: Candidate) -> None:
         """Forget what became of `candidate`, which is tried again."""

@@ -1,9 +1,10 @@
 """A bundle that was read, with its preprocessing and its task, before anything is chosen."""
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from functools import partial
 from os import PathLike
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from msgspec.structs import replace
@@ -12,23 +13,31 @@ from numpy.typing import NDArray
 from edgeprep.bundle import Bundle, EnsembleBundle, Variant, one_network, open_either
 from edgeprep.errors import (
     BackendUnavailable,
+    BackendWrongOutput,
     BundleError,
     IncompatibleBundle,
     RecipeError,
     UnknownName,
 )
-from edgeprep.interfaces import FileStage, Placement, Precision, Runner, Task
+from edgeprep.interfaces import Backend, FileStage, Placement, Precision, Runner, Task
 from edgeprep.monitor import Events
 from edgeprep.registry import Registry
 from edgeprep.runtime.candidates import Candidate, Outcome, Rules, list_candidates
 from edgeprep.runtime.choose import Prober, Trial
 from edgeprep.runtime.fallback import FallbackRunner
+from edgeprep.runtime.golden import allowed_error, golden_error
 from edgeprep.runtime.hosts import Host, choose_host, could_use_opencv, opencv_host
+from edgeprep.runtime.isolation import Engines, Isolation, Where
+from edgeprep.runtime.kept import KeptFile
 from edgeprep.runtime.links import LinkMaker, hold
 from edgeprep.runtime.network_session import NetworkSession
 from edgeprep.runtime.recheck import Recheck
+from edgeprep.runtime.timing import measure_burst
 from edgeprep.schema import build, show
 from edgeprep.stages.chain import Chain
+
+if TYPE_CHECKING:
+    from edgeprep.workers import Limits
 
 __all__ = ["OpenedBundle", "read_path"]
 
@@ -56,8 +65,8 @@ class OpenedBundle:
         registry: where stages, tasks and backends are looked up.
         precision: of the variants that may run; None: all.
         only: the variants that may run; None: all.
-        read_again: gives the bundle once more, so that it need not stay in memory with a session;
-            None: it stays.
+        kept: its file, so that it need not stay in memory with a session, with which this is
+            closed; None: it stays.
 
     Attributes:
         variants: those that may run.
@@ -77,10 +86,11 @@ class OpenedBundle:
         *,
         precision: Precision | None = None,
         only: tuple[Variant, ...] | None = None,
-        read_again: Callable[[], Bundle] | None = None,
+        kept: KeptFile | None = None,
     ) -> None:
         self._bundle: Bundle | None = bundle
-        self._read_again = read_again
+        self._kept = kept
+        self._digest = bundle.digest
         self.registry = registry
         self.events = Events(bundle.manifest.name)
         self.member = ""
@@ -107,6 +117,7 @@ class OpenedBundle:
                 f"{self.bundle.path}: must have stages and a task that are installed here, "
                 f"got {error}; install the plugin that offers it, or a newer edgeprep"
             ) from error
+        self.isolate("never")
         self.hosts = {placement: Host(chain=chain) for placement, chain in chains.items()}
 
     @classmethod
@@ -129,8 +140,30 @@ class OpenedBundle:
         """
         if self._bundle is not None:
             return self._bundle
-        assert self._read_again is not None  # noqa: S101 -- else it was never let go of
-        return self._read_again()
+        assert self._kept is not None  # noqa: S101 -- else it was never let go of
+        return self._kept.read()
+
+    def isolate(self, where: Where, limits: "Limits | None" = None) -> None:
+        """Where candidates are tried and answer; until this is called, in this process.
+
+        Args:
+            where: as `Isolation` has it.
+            limits: what a worker may take; None: the usual.
+        """
+        self.isolation = Isolation(
+            where,
+            limits,
+            digest=self._digest,
+            registry=self.registry,
+            tell=lambda event: self.events.tell(event),
+        )
+
+    @property
+    def backends(self) -> list[type[Backend]]:
+        """The classes of the backends that run a format of its variants."""
+        formats = {variant.format for variant in self.variants}
+        classes = self.registry.classes("backend")
+        return [cls for cls in classes if not formats.isdisjoint(cls.formats)]
 
     @property
     def open_hosts(self) -> list[Placement]:
@@ -145,6 +178,7 @@ class OpenedBundle:
             seconds: how long they are measured.
         """
         for host in self.hosts.values():
+            host.chain.attend(self)
             host.chain.start(prefer=prefer, probe=True, seconds=seconds)
         for placement in self.open_hosts:
             chain, picture = self.hosts[placement].chain, self._camera_picture(placement)
@@ -161,6 +195,7 @@ class OpenedBundle:
         chain, picture = self.hosts[placement].chain, self._camera_picture(placement)
         if picture is None:
             return False
+        chain.attend(self)
         chain.start(prefer=prefer, probe=True, seconds=seconds)
         self.hosts[placement] = opencv_host(chain, picture)
         return self.hosts[placement].name == "opencv"
@@ -183,7 +218,8 @@ class OpenedBundle:
         if prefer is not None:
             from edgeprep.runtime.prefer import check_prefer  # here, as it is rarely given
 
-            check_prefer(prefer, self.variants, self.registry)
+            with self.isolation.engines() as engines:
+                check_prefer(prefer, self.variants, self.registry, engines.construct)
         return Rules(prefer=prefer, max_drop=self.bundle.manifest.max_drop or 0.0)
 
     def load(self, candidate: Candidate, bundle: Bundle | None = None) -> Runner:
@@ -198,8 +234,33 @@ class OpenedBundle:
             BackendError: the engine refuses it. It may raise anything else, too.
         """
         bundle = bundle or self.bundle
+        if self.isolation.must_try(candidate):
+            self._try(candidate, bundle)
+        isolation = self.isolation
+        with isolation.engines(probe=False) as engines, isolation.attempt(candidate):
+            return self._load_by(engines, candidate, bundle)
+
+    def _try(self, candidate: Candidate, bundle: Bundle) -> None:
+        """Load `candidate` in a worker, and hold it to all golden samples there.
+
+        Raises:
+            BackendWrongOutput: it computes wrong numbers.
+            BackendError: it crashes, hangs or cannot be loaded.
+        """
         variant = bundle.variant(candidate.variant)
-        found, left_out = list_candidates([variant], self.registry, Rules(only=candidate))
+        with self.isolation.engines() as engines:
+            runner = self._load_by(engines, candidate, bundle)
+            with closing(runner):
+                error = golden_error(runner, bundle.golden(variant), self.task)
+        allowed = allowed_error(variant, candidate.options, candidate.device)
+        if not error <= allowed:
+            rule = f"must be within {allowed:.2g} of the golden outputs"
+            raise BackendWrongOutput(f"{candidate}: {rule}, got an error of {error:.2g}")
+
+    def _load_by(self, engines: Engines, candidate: Candidate, bundle: Bundle) -> Runner:
+        variant = bundle.variant(candidate.variant)
+        rules = Rules(only=candidate)
+        found, left_out = list_candidates([variant], self.registry, rules, engines.construct)
         if not found:
             reasons = "; ".join(each.reason for each in left_out) or "it is not there"
             raise BackendUnavailable(f"{candidate}: must be there to be loaded, got {reasons!r}")
@@ -207,7 +268,9 @@ class OpenedBundle:
 
     def prober(self, left_out: Sequence[Outcome] = ()) -> Prober:
         """What loads, proves and measures this bundle's candidates."""
-        return Prober(self.bundle, self.task, self._request, left_out)
+        return Prober(
+            self.bundle, self.task, self._request, left_out, rejected=self.isolation.reject
+        )
 
     def session(
         self,
@@ -220,7 +283,9 @@ class OpenedBundle:
         seconds: float = 2.0,
     ) -> NetworkSession:
         """A session on the candidate of `trial`, with all that its host needs started."""
+        self.isolation.trust(outcomes)
         host = self.hosts[trial.reachable.variant.placement]
+        host.chain.attend(self)
         host.chain.start(prefer=prefer, probe=probe, seconds=seconds)
         for stage in self.chain.stages[len(host.chain.stages) :]:
             if isinstance(stage, FileStage):  # inside the graph now
@@ -239,7 +304,7 @@ class OpenedBundle:
             events=self.events,
             reference=self.bundle.manifest.reference(trial.reachable.variant.placement),
         )
-        if self._read_again is not None:  # the models of all variants are many times the one's
+        if self._kept is not None:  # the models of all variants are many times the one's
             self._bundle = None
         return session
 
@@ -266,6 +331,7 @@ class OpenedBundle:
             strict=self.strict,
             recheck=self.recheck,
             verdicts=outcomes,
+            release=None if self._kept is None else self._kept.close,
         )
 
     def _make_session(self) -> Callable[..., NetworkSession]:
@@ -279,17 +345,28 @@ class OpenedBundle:
 
     def _request(
         self, variant: str, runner: Runner, feed: tuple[NDArray[Any], ...]
-    ) -> Callable[[], object]:
-        """What is timed: the engine, and the host's share where placements compete."""
+    ) -> Callable[[], list[float]]:
+        """What times requests: of the engine, and of the host where placements compete.
+
+        An engine in a worker is timed there, as it is the engine that is chosen.
+        """
         # Writable, as frames are: engines share such memory and copy what is read-only.
         prepared, *states = (array.copy() for array in feed)
+        alone = partial(runner.measure_burst, (prepared, *states))
         if len(self.hosts) == 1:
-            return partial(runner.run, (prepared, *states))
+            return alone
         placement = self.bundle.variant(variant).placement
         host, picture = self.hosts[placement], self._camera_picture(placement)
         if picture is None or len(prepared) > 1:  # of a clip, one frame is new each time
-            return partial(runner.run, (prepared, *states))
-        return lambda: runner.run((host.prepare(picture), *states))
+            return alone
+        if not self.isolation.is_isolated(runner):
+            return lambda: measure_burst(lambda: runner.run((host.prepare(picture), *states)))
+
+        def apart() -> list[float]:
+            share = float(np.median(measure_burst(lambda: host.prepare(picture))))
+            return [share + ms for ms in alone()]
+
+        return apart
 
     def _camera_picture(self, placement: Placement) -> NDArray[np.uint8] | None:
         """A picture to measure a host with; None where pictures of no usual size go through it."""

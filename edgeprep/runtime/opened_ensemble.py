@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from io import BytesIO
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,12 +22,16 @@ from edgeprep.monitor import Event, Events
 from edgeprep.registry import Registry
 from edgeprep.runtime.ensemble_session import EnsembleSession, name_members
 from edgeprep.runtime.fit import check_fit
+from edgeprep.runtime.isolation import Where
 from edgeprep.runtime.kept import KeptFile
 from edgeprep.runtime.network_session import NetworkSession
 from edgeprep.runtime.opened import OpenedBundle
 from edgeprep.runtime.opening import choose, recall
 from edgeprep.runtime.recheck import Recheck
 from edgeprep.schema import build
+
+if TYPE_CHECKING:
+    from edgeprep.workers import Limits
 
 __all__ = ["OpenedEnsemble", "check_learnt", "choose_members", "matching", "read_part", "wishes"]
 
@@ -37,7 +42,7 @@ class OpenedEnsemble:
     Args:
         bundle: what was read and verified.
         registry: where stages, tasks and backends are looked up.
-        kept: its file, so that members need not stay in memory with a session; None: they stay.
+        keep: whether its file is kept, so that members need not stay in memory with a session.
 
     Attributes:
         members: one a part.
@@ -50,15 +55,13 @@ class OpenedEnsemble:
         IncompatibleBundle: a stage, the task or the combiner is not installed here.
     """
 
-    def __init__(
-        self, bundle: EnsembleBundle, registry: Registry, kept: KeptFile | None = None
-    ) -> None:
+    def __init__(self, bundle: EnsembleBundle, registry: Registry, *, keep: bool = False) -> None:
         manifest = bundle.manifest
         self._bundle = bundle.path
         self._name = manifest.name
         self._input = manifest.input
         self.members = [
-            _open_part(bundle, index, registry, kept) for index in range(len(manifest.parts))
+            _open_part(bundle, index, registry, keep=keep) for index in range(len(manifest.parts))
         ]
         self._events = Events(manifest.name)
         try:
@@ -98,6 +101,11 @@ class OpenedEnsemble:
         for name, member in zip(names, self.members, strict=True):
             member.strict, member.recheck = strict, recheck
             member.events, member.member = self._events, name
+
+    def isolate(self, where: Where, limits: "Limits | None") -> None:
+        """Where candidates of all members are tried and answer; see `OpenedBundle.isolate`."""
+        for member in self.members:
+            member.isolate(where, limits)
 
     def open(
         self, *, prefer: str | None, probe: bool, seconds: float, scored: bool = False
@@ -199,18 +207,16 @@ def check_learnt(combiner: Combiner, terms: Terms, task: Task, where: str) -> No
 
 
 def _open_part(
-    bundle: EnsembleBundle, index: int, registry: Registry, kept: KeptFile | None
+    bundle: EnsembleBundle, index: int, registry: Registry, *, keep: bool
 ) -> OpenedBundle:
     network, chosen = read_part(bundle, index)
-    again: Callable[[], Bundle] | None = None
-    if kept is not None:
 
-        def again() -> Bundle:
-            ensemble = kept.read()
-            assert isinstance(ensemble, EnsembleBundle)  # noqa: S101 -- its digest is the same
-            return read_part(ensemble, index)[0]
+    def pick(again: Bundle | EnsembleBundle) -> Bundle:
+        assert isinstance(again, EnsembleBundle)  # noqa: S101 -- its digest is the same
+        return read_part(again, index)[0]
 
-    return OpenedBundle(network, registry, only=chosen, read_again=again)
+    kept = KeptFile(bundle, pick) if keep else None
+    return OpenedBundle(network, registry, only=chosen, kept=kept)
 
 
 def read_part(bundle: EnsembleBundle, index: int) -> tuple[Bundle, tuple[Variant, ...]]:

@@ -1,18 +1,22 @@
 """Open a bundle: verify, prove, choose, and hold the winner."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from hashlib import sha256
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from edgeprep.bundle import EnsembleBundle, one_network
+from msgspec.structs import replace
+
+from edgeprep.bundle import EnsembleBundle
 from edgeprep.collector import paused_collector
-from edgeprep.errors import InputError, PluginError
+from edgeprep.errors import InputError, NoUsableBackend, PluginError
 from edgeprep.monitor import Event
 from edgeprep.registry import Registry, default_registry
-from edgeprep.runtime.candidates import Candidate, Outcome, Rules, list_candidates
+from edgeprep.runtime.candidates import Candidate, Outcome, Reachable, Rules, list_candidates
 from edgeprep.runtime.choices import ChoiceCache
+from edgeprep.runtime.isolation import Engines, check_isolate
 from edgeprep.runtime.kept import KeptFile
 from edgeprep.runtime.machine import fingerprint
 from edgeprep.runtime.network_session import NetworkSession
@@ -21,6 +25,9 @@ from edgeprep.runtime.recheck import Recheck, check_recheck
 from edgeprep.runtime.session import Session
 from edgeprep.runtime.timing import Timing
 from edgeprep.version import __version__
+
+if TYPE_CHECKING:
+    from edgeprep.workers import Limits
 
 __all__ = ["choose", "open", "recall"]
 
@@ -34,6 +41,8 @@ def open(  # noqa: A001 -- `edgeprep.open` is the public name
     *,
     prefer: str | None = None,
     strict: bool = False,
+    isolate: bool | None = None,
+    limits: "Limits | None" = None,
     probe: bool = True,
     recheck: Recheck | None = _RECHECK,
     plugins: Collection[str] | None = None,
@@ -55,6 +64,11 @@ def open(  # noqa: A001 -- `edgeprep.open` is the public name
             none such choose among all.
         strict: True lets nothing else answer than what was chosen: what goes wrong reaches the
             caller.
+        isolate: where engines run. None: candidates are tried in processes of their own, and the
+            one that is chosen is loaded in this one, at the first open and at later ones. True: it
+            stays in its process, too. False: all is done in this process. EDGEPREP_ISOLATE, 0 or 1,
+            says what None means instead.
+        limits: what such a process may take, in time and memory; None: the usual.
         probe: False takes the first candidate that is right, smallest variant first, unmeasured.
         recheck: how often what answers has to reproduce golden samples again; None: never.
         plugins: load no plugins but these.
@@ -63,7 +77,7 @@ def open(  # noqa: A001 -- `edgeprep.open` is the public name
         on_event: called with each event, in the thread in which it happens; it may use the session.
 
     Raises:
-        InputError: `recheck` or `on_event` is not what it should be.
+        InputError: `isolate`, `limits`, `recheck` or `on_event` is not what it should be.
         StorageError: the file cannot be read.
         BundleError: it is not a whole, unchanged bundle; `IncompatibleBundle` where a stage or the
             task is not installed here.
@@ -75,22 +89,24 @@ def open(  # noqa: A001 -- `edgeprep.open` is the public name
         raise PluginError("plugins: must not be given beside a registry, got both")
     if registry is None:
         registry = default_registry() if plugins is None else Registry(allow=plugins)
+    where = check_isolate(isolate, limits)
     recheck = check_recheck(recheck)
     if on_event is not None and not callable(on_event):
         raise InputError(f"on_event: must be called with an event, got {on_event!r}")
     with paused_collector():
         bundle = read_path(path)
-        kept = KeptFile(bundle)
         if isinstance(bundle, EnsembleBundle):
             from edgeprep.runtime.opened_ensemble import (
                 OpenedEnsemble,
             )  # here, as few are ensembles
 
-            ensemble = OpenedEnsemble(bundle, registry, kept)
+            ensemble = OpenedEnsemble(bundle, registry, keep=True)
             ensemble.attend(strict=strict, recheck=recheck, on_event=on_event)
+            ensemble.isolate(where, limits)
             return ensemble.open(prefer=prefer, probe=probe, seconds=seconds)
-        opened = OpenedBundle(bundle, registry, read_again=lambda: one_network(kept.read()))
+        opened = OpenedBundle(bundle, registry, kept=KeptFile(bundle))
         opened.strict, opened.recheck = strict, recheck
+        opened.isolate(where, limits)
         if on_event is not None:
             opened.events.listen(on_event)
         remembered = recall(opened, prefer=prefer, seconds=seconds) if probe else None
@@ -101,34 +117,77 @@ def choose(
     opened: OpenedBundle, *, prefer: str | None, probe: bool, seconds: float
 ) -> NetworkSession:
     """A session on the best candidate of this machine; see `open`."""
-    rules = opened.rules(prefer)
-    variants = sorted(opened.variants, key=lambda variant: variant.size_bytes)
-    reachable, left_out = list_candidates(variants, opened.registry, rules)
-    with _closed_at_fault(opened), opened.prober(left_out) as prober:
+    isolation = opened.isolation
+    isolation.has_died()
+    with _closed_at_fault(opened), isolation.engines(probe=probe) as engines:
+        rules = opened.rules(prefer)
+        engines.start(opened.backends)
+        variants = sorted(opened.variants, key=lambda variant: variant.size_bytes)
+        found, left_out = list_candidates(variants, opened.registry, rules, engines.construct)
+        reachable, rejected = isolation.sift(found)
+        search = partial(_search, opened, engines, prefer=prefer, probe=probe, seconds=seconds)
+        try:
+            return search(reachable, [*rejected, *left_out])
+        except NoUsableBackend:
+            if not rejected:
+                raise
+        # What was rejected yesterday may work today, and there is nothing else.
+        isolation.verdicts.forget()
+        return search(found, left_out)
+
+
+def _search(
+    opened: OpenedBundle,
+    engines: Engines,
+    reachable: Sequence[Reachable],
+    left_out: Sequence[Outcome],
+    *,
+    prefer: str | None,
+    probe: bool,
+    seconds: float,
+) -> NetworkSession:
+    with opened.prober(left_out) as prober:
         if not probe:
-            trial = prober.first(reachable)
+            trial = prober.first(reachable, opened.isolation.attempt)
             return opened.session(trial, prober.outcomes, prefer=prefer, probe=False)
         from edgeprep.runtime.fastest import find_fastest  # here, as a remembered choice needs none
 
         opened.start_hosts(prefer=prefer, seconds=seconds)
         trial = find_fastest(prober, reachable, seconds=seconds)
-        outcomes = opened.outcomes(prober)
+        while (settled := opened.isolation.settle(prober, trial, engines)) is None:
+            reachable = [one for one in reachable if one != trial.reachable]
+            for one in reachable:
+                prober.reconsider(one.candidate)
+            trial = find_fastest(prober, reachable, seconds=seconds)
+        outcomes = [_noted(each, engines.notes) for each in opened.outcomes(prober)]
         ChoiceCache(key=_key(opened, prefer)).store([each.to_json() for each in outcomes])
-        return opened.session(trial, outcomes, prefer=prefer, seconds=seconds)
+        return opened.session(settled, outcomes, prefer=prefer, seconds=seconds)
 
 
 def recall(opened: OpenedBundle, *, prefer: str | None, seconds: float) -> NetworkSession | None:
-    """A session on the choice of an earlier `choose`, if there is one and it is still right."""
+    """A session on the choice of an earlier `choose`, if there is one and it is still right.
+
+    There is none, either, where a process has died while it loaded that.
+    """
     records = ChoiceCache(key=_key(opened, prefer)).load()
-    if records is None:
+    isolation = opened.isolation
+    if records is None or isolation.has_died():
         return None
     outcomes = [_outcome(record) for record in records]
     wanted, host = outcomes[0].candidate, outcomes[0].host
-    with _closed_at_fault(opened), opened.prober() as prober:
+    with (
+        _closed_at_fault(opened),
+        isolation.engines(probe=False) as engines,
+        opened.prober() as prober,
+    ):
         if not opened.recall_host(wanted.variant, host, prefer=prefer, seconds=seconds):
             return None
-        reachable, _ = list_candidates(opened.variants, opened.registry, Rules(only=wanted))
-        trial = prober.prove(reachable[0], _SAMPLES_AGAIN) if reachable else None
+        with isolation.attempt(wanted):
+            rules = Rules(only=wanted)
+            reachable, _ = list_candidates(
+                opened.variants, opened.registry, rules, engines.construct
+            )
+            trial = prober.prove(reachable[0], _SAMPLES_AGAIN) if reachable else None
         if trial is None:
             return None
         return opened.session(trial, outcomes, remembered=True, prefer=prefer, seconds=seconds)
@@ -142,6 +201,14 @@ def _closed_at_fault(opened: OpenedBundle) -> Iterator[None]:
     except BaseException:
         opened.chain.close()
         raise
+
+
+def _noted(outcome: Outcome, notes: Mapping[str, str]) -> Outcome:
+    note = notes.get(outcome.candidate.backend)
+    if note is None:
+        return outcome
+    reason = "; ".join(filter(None, (outcome.reason, f"tried in this process, as {note}")))
+    return replace(outcome, reason=reason)
 
 
 def _key(opened: OpenedBundle, prefer: str | None) -> str:

@@ -1,6 +1,6 @@
 """The words of `prefer=`: what the variants of a bundle and the backends here answer to."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import get_args
 
 from edgeprep.bundle import Variant
@@ -13,7 +13,12 @@ from edgeprep.schema import nearest, show
 __all__ = ["check_prefer"]
 
 
-def check_prefer(prefer: str, variants: Sequence[Variant], registry: Registry) -> None:
+def check_prefer(
+    prefer: str,
+    variants: Sequence[Variant],
+    registry: Registry,
+    make: Callable[[type[Backend]], Backend | str] = construct,
+) -> None:
     """Refuse a word that no candidate could ever answer to, before any is tried.
 
     A kind of device is always a word, whether this machine has one or not. Engines are imported,
@@ -23,6 +28,7 @@ def check_prefer(prefer: str, variants: Sequence[Variant], registry: Registry) -
         prefer: the word, in any case.
         variants: the bundle's variants.
         registry: where backends are looked up.
+        make: gives the backend of a class, or the reason why there is none.
 
     Raises:
         PreferenceError: it is no such word; the message names them all.
@@ -38,7 +44,7 @@ def check_prefer(prefer: str, variants: Sequence[Variant], registry: Registry) -
     ]
     if _is_among(prefer, words):
         return
-    words += _devices(backends)
+    words += _devices(map(make, backends))
     if not _is_among(prefer, words):
         known = list(dict.fromkeys(word.lower() for word in words))
         raise PreferenceError(
@@ -52,10 +58,9 @@ def _is_among(prefer: object, words: Sequence[str]) -> bool:
     return isinstance(prefer, str) and prefer.lower() in {word.lower() for word in words}
 
 
-def _devices(backends: Sequence[type[Backend]]) -> Iterator[str]:
+def _devices(backends: Iterable[Backend | str]) -> Iterator[str]:
     """The names of all devices; of backends that do not work here there are none."""
-    for cls in backends:
-        backend = construct(cls)
+    for backend in backends:
         if not isinstance(backend, str):
             try:
                 yield from [device.name for device in backend.devices()]

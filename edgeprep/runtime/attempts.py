@@ -1,0 +1,158 @@
+"""Marks of processes that load an engine: one that outlives its process tells of its death."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from hashlib import sha256
+from time import time
+
+import msgspec
+from msgspec import Struct
+
+from edgeprep.errors import EdgePrepError
+from edgeprep.files import open_regular
+from edgeprep.runtime.candidates import Candidate
+from edgeprep.runtime.choices import cache_directory
+from edgeprep.version import __version__
+
+__all__ = ["Attempts"]
+
+_OLD_S = 24 * 3600.0
+
+
+class _Mark(Struct, frozen=True, kw_only=True):
+    """Who loads what.
+
+    Attributes:
+        candidate: what is loaded.
+        pid: the number of the process.
+        started: when it started, in the system's ticks, as numbers are used again.
+        boot: which start of the system that was in.
+        room: which of the system's containers knows the process by that number.
+    """
+
+    candidate: Candidate
+    pid: int
+    started: str
+    boot: str
+    room: str
+
+
+class Attempts:
+    """The attempts to load candidates of one bundle in the process that uses them.
+
+    Where nothing can be written, there are no marks, and nothing is told of the dead.
+
+    Args:
+        bundle: the digest of the bundle.
+    """
+
+    def __init__(self, bundle: str) -> None:
+        self._prefix = sha256(f"{__version__}\n{bundle}".encode()).hexdigest()[:32]
+
+    @contextmanager
+    def mark(self, candidate: Candidate) -> Iterator[None]:
+        """In the block, `candidate` is loaded; whatever ends it but death takes the mark away."""
+        mark = _Mark(candidate=candidate, pid=os.getpid(), **_here(os.getpid()))
+        path = None
+        try:
+            directory = _directory()
+            os.makedirs(directory, mode=0o700, exist_ok=True)
+            path = os.path.join(directory, f"{self._prefix}-{os.urandom(4).hex()}.json")
+            # NOTE: not synchronised to the disk, which takes longer than to load: what counts is
+            # that it outlives the process.
+            with open(path, "xb") as file:
+                file.write(msgspec.json.encode(mark))
+        except (OSError, EdgePrepError):
+            path = None
+        try:
+            yield
+        finally:
+            if path is not None:
+                with suppress(OSError):
+                    os.unlink(path)
+
+    def dead(self) -> list[Candidate]:
+        """What processes were loading when they died; each death is told of once."""
+        found = []
+        with suppress(OSError, EdgePrepError):
+            for entry in list(os.scandir(_directory())):
+                if entry.name.startswith(self._prefix):
+                    found += self._look(entry.path)
+        return found
+
+    def _look(self, path: str) -> list[Candidate]:
+        try:
+            with open_regular(path) as file:
+                mark = msgspec.json.decode(file.read(), type=_Mark)
+        except OSError:  # another process has told of it
+            return []
+        except msgspec.DecodeError:
+            return self._take(path, None)
+        now = _here(mark.pid)
+        if now["boot"] == mark.boot and now["room"] != mark.room:
+            # One of another container, of which nothing is known here.
+            return self._take(path, None) if _age_s(path) > _OLD_S else []
+        is_alive = now["boot"] == mark.boot and now["started"] == mark.started
+        return [] if is_alive else self._take(path, mark.candidate)
+
+    def _take(self, path: str, candidate: Candidate | None) -> list[Candidate]:
+        try:
+            os.unlink(path)
+        except OSError:
+            return []
+        return [] if candidate is None else [candidate]
+
+
+def _directory() -> str:
+    return os.path.join(cache_directory(), "attempts")
+
+
+def _here(pid: int) -> dict[str, str]:
+    """What tells the process `pid` from all others; its start is "" where there is none."""
+    return {
+        "started": _started(pid),
+        "boot": _text("/proc/sys/kernel/random/boot_id"),
+        "room": _link("/proc/self/ns/pid"),
+    }
+
+
+def _started(pid: int) -> str:
+    if not os.path.exists("/proc/self/stat"):
+        return "alive" if _is_alive(pid) else ""
+    # The name of the program, in brackets, may hold anything.
+    fields = _text(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    # A zombie runs nothing any more.
+    return fields[19] if len(fields) > 19 and fields[0] not in "ZX" else ""
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _text(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def _link(path: str) -> str:
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""
+
+
+def _age_s(path: str) -> float:
+    try:
+        return abs(time() - os.stat(path).st_mtime)
+    except OSError:
+        return 0.0
