@@ -14,11 +14,11 @@ from edgeprep.tensors import Color
 
 __all__ = ["ANSWERS", "Change", "Drift", "DriftReport", "Fault", "join_reports", "watched"]
 
-# "black": no light and nothing in it, as behind a lens cap; "dark": less light than ever at
-# calibration; "overexposed": more pixels at the upper end; "flat": less contrast, as in fog;
-# "unsharp": out of focus; "noisy": pixels differ more than in any picture; "swapped": as if red
-# and blue changed places; "frozen": the same picture again and again, to the last bit; "classes":
-# the network finds other classes, or the same in other shares.
+# "black": no light, as behind a lens cap; "dark": less light than ever at calibration;
+# "overexposed": more pixels at the upper end; "flat": less contrast, as in fog; "unsharp": out of
+# focus; "noisy": pixels differ more than in any picture; "swapped": as if red and blue changed
+# places; "frozen": the same picture again and again, to the last bit; "classes": the network finds
+# other classes, or the same in other shares.
 Fault = Literal[
     "black", "dark", "overexposed", "flat", "unsharp", "noisy", "swapped", "frozen", "classes"
 ]
@@ -30,6 +30,8 @@ _LIMIT = 8
 # Bounds lie outside of all but 2 % of the pictures at calibration, by so much of the distance to
 # the middle: what is measured on few pictures is never all of it.
 _MARGIN = 0.25
+# The share of dark pixels in what is black, but for those that are broken.
+_ALL = 0.95
 # Below are shares of bright pixels that lamps and windows have.
 _LEAST_BRIGHT = 0.1
 # How many deviations of all pictures their mean cast must be from 0, that a swap can be told. A
@@ -127,11 +129,12 @@ class Drift:
     def _seen(self, values: Mapping[str, float]) -> dict[Fault, bool]:
         """Which faults the picture has, of those that one picture can have."""
         dark = values["brightness"] < self._low("brightness")
+        black = values["dark"] >= _ALL
         flat = values["contrast"] < self._low("contrast")
         bright = values["bright"] > max(self._high("bright"), _LEAST_BRIGHT)
         found: dict[Fault, bool] = {
-            "black": dark and flat,
-            "dark": dark and not flat,
+            "black": dark and black,
+            "dark": dark and not black,
             "overexposed": bright,
             "flat": flat and not dark and not bright,
             # Of what has no sharpness, as nothing is in it, other faults tell.

@@ -27,8 +27,8 @@ def differ(found: NDArray[np.int64], expected: NDArray[np.int64]) -> float | Non
         chance alone would make such a difference in less than one case of a million.
 
     Source: the χ² test of homogeneity of two histograms, with the cube-root approximation of
-        Wilson and Hilferty (1931), within 10 % of the tail of scipy's chi2_contingency where that
-        is 1e-6 (tests/monitor/test_histogram_test.py).
+        Wilson and Hilferty (1931), whose millionth is between 2 and 10 of ten millions by scipy,
+        the more the more classes there are (tests/monitor/test_histogram_test.py).
     """
     totals = int(found.sum()), int(expected.sum())
     if min(totals) == 0:

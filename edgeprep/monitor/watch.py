@@ -1,6 +1,6 @@
 """Looks at a picture now and then: seldom enough to cost nothing, often enough to tell soon."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -91,7 +91,7 @@ class Watch:
             self._left = EVERY
             self._next_s = self._clock() + _SECONDS
             drift = self._drift or self._start()
-            changes = drift.look(picture, self._classes(result) if self._classes else ())
+            changes = drift.look(picture, self._classes_in(result))
         finally:
             self._lock.release()
         # After the lock is free: a listener may use the session.
@@ -109,6 +109,16 @@ class Watch:
             if self._drift is not None:
                 return self._drift.report
         return DriftReport(watched=watched(self._reference))
+
+    def _classes_in(self, result: Any) -> Sequence[int]:
+        if self._classes is None:
+            return ()
+        try:
+            found: Sequence[int] = self._classes(result)
+        except Exception:  # noqa: BLE001 -- a plugin's code; an answer matters more than its class
+            self._classes = None
+            return ()
+        return found
 
     def _start(self) -> "Drift":
         from edgeprep.monitor.drift import Drift

@@ -1,0 +1,192 @@
+"""Faults of cameras, made of pictures that have none."""
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFilter
+from skimage import data
+
+from edgeprep.monitor.drift import ANSWERS, Drift, DriftReport, join_reports, watched
+from edgeprep.monitor.reference import make_reference
+
+
+def pieces(photographs, count, seed, size=96):
+    """Pieces of real photographs, at half their size."""
+    rng = np.random.default_rng(seed)
+    whole = [np.asarray(Image.fromarray(one).reduce(2)) for one in photographs if one.ndim == 3]
+    found = []
+    for _ in range(count):
+        one = whole[rng.integers(len(whole))]
+        top, left = (rng.integers(0, length - size + 1) for length in one.shape[:2])
+        found.append(np.ascontiguousarray(one[top : top + size, left : left + size, :3]))
+    return found
+
+
+@pytest.fixture(scope="module")
+def camera():
+    """Calibration, and what comes later: other pieces of a warm scene and a dim one."""
+    photographs = (data.coffee(), data.chelsea())
+    return pieces(photographs, 120, 0), pieces(photographs, 100, 1)
+
+
+@pytest.fixture(scope="module")
+def reference(camera):
+    return make_reference(camera[0], "rgb", placement="graph", classes=(60, 60))
+
+
+def blurred(picture):
+    return np.asarray(Image.fromarray(picture).filter(ImageFilter.GaussianBlur(3)))
+
+
+def noisy(picture):
+    noise = np.random.default_rng(int(picture.sum())).normal(0, 60, picture.shape)
+    return np.clip(picture + noise, 0, 255).astype(np.uint8)
+
+
+FAULTS = {
+    "black": lambda picture: picture // 64,
+    "dark": lambda picture: (picture * 0.15).astype(np.uint8),
+    "overexposed": lambda picture: np.clip(picture * 3.0 + 80, 0, 255).astype(np.uint8),
+    "flat": lambda picture: (picture // 24 + 110).astype(np.uint8),
+    "unsharp": blurred,
+    "noisy": noisy,
+    "swapped": lambda picture: picture[:, :, ::-1],
+}
+
+
+def told(drift, pictures, classes=()):
+    """Each change, with the number of the picture that brought it."""
+    return [
+        (change.fault, change.there, number)
+        for number, picture in enumerate(pictures, 1)
+        for change in drift.look(picture, classes)
+    ]
+
+
+def test_pictures_like_those_at_calibration_are_told_nothing_of(camera, reference):
+    drift = Drift(reference, "rgb")
+    assert told(drift, camera[1]) == []
+    assert drift.report.faults == ()
+    assert drift.report.looked_at == 100
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_told_once_and_told_again_when_it_is_over(camera, reference, fault):
+    good = camera[1]
+    drift = Drift(reference, "rgb")
+    first, second = good[:50], good[50:]
+    begun = told(drift, [FAULTS[fault](picture) for picture in first])
+    assert [(name, there) for name, there, _ in begun] == [(fault, True)]
+    assert begun[0][2] <= 50
+    assert drift.report.faults == (fault,)
+    assert [(name, there) for name, there, _ in told(drift, second)] == [(fault, False)]
+    assert drift.report.faults == ()
+
+
+def test_eight_black_pictures_are_enough_and_seven_are_not(camera, reference):
+    drift = Drift(reference, "rgb")
+    black = [np.full((96, 96, 3), number % 3, np.uint8) for number in range(20)]
+    assert told(drift, black[:7]) == []
+    assert told(drift, black[7:8]) == [("black", True, 1)]
+    # As long as it went on for: it is over after eight good ones.
+    told(drift, black * 5)
+    assert told(drift, camera[1][:8]) == [("black", False, 8)]
+
+
+def test_half_of_all_pictures_is_no_fault(camera, reference):
+    drift = Drift(reference, "rgb")
+    mixed = [one for good in camera[1] for one in (good, FAULTS["black"](good))]
+    assert told(drift, mixed) == []
+
+
+def test_the_same_picture_again_and_again_is_frozen(camera, reference):
+    drift = Drift(reference, "rgb")
+    still, moving = camera[1][0], camera[1][1:]
+    assert told(drift, [still] * 20) == [("frozen", True, 9)]
+    assert told(drift, moving[:20]) == [("frozen", False, 8)]
+    # One bit is enough to show that a camera lives.
+    living = []
+    for number in range(20):
+        living.append(still.copy())
+        living[-1][0, 0, 0] ^= 1 + number % 3
+    assert told(Drift(reference, "rgb"), living) == []
+
+
+def test_a_still_scene_of_the_other_colour_is_no_swap(camera, reference):
+    """Its cast says nothing new, however long one looks at it."""
+    bluest = min(
+        camera[1], key=lambda picture: float(picture[:, :, 0].mean() - picture[:, :, 2].mean())
+    )
+    scene = []
+    for number in range(60):
+        scene.append(bluest.copy())
+        scene[-1][0, 0, 0] = number
+    assert told(Drift(reference, "rgb"), scene) == []
+
+
+def test_where_colours_are_even_a_swap_cannot_be_told_and_is_not_promised(camera):
+    both = [*camera[0], *(picture[:, :, ::-1] for picture in camera[0])]
+    even = make_reference(both, "rgb", placement="graph")
+    assert "swapped" not in watched(even)
+    swapped = [FAULTS["swapped"](picture) for picture in camera[1]]
+    assert told(Drift(even, "rgb"), swapped) == []
+
+
+def test_cameras_that_were_black_at_times_are_not_told_to_be(camera):
+    dark = [np.zeros((96, 96, 3), np.uint8)] * 20
+    reference = make_reference([*camera[0], *dark], "rgb", placement="graph")
+    assert not {"black", "dark", "flat"} & set(watched(reference))
+    assert "black" not in {name for name, *_ in told(Drift(reference, "rgb"), dark)}
+
+
+def test_grey_cameras_are_watched_for_all_but_colours(camera):
+    grey = [[picture[:, :, 1:2] for picture in part] for part in camera]
+    reference = make_reference(grey[0], "grey", placement="graph")
+    assert watched(reference) == (
+        "frozen",
+        "black",
+        "dark",
+        "flat",
+        "overexposed",
+        "unsharp",
+        "noisy",
+    )
+    drift = Drift(reference, "grey")
+    assert told(drift, grey[1]) == []
+    assert [name for name, *_ in told(drift, [one // 64 for one in grey[1][:9]])] == ["black"]
+
+
+def test_classes_that_move_are_told_when_enough_were_counted(camera, reference):
+    drift = Drift(reference, "rgb")
+    pictures = [camera[1][number % 100] for number in range(ANSWERS)]
+    even = [
+        change for number, one in enumerate(pictures) for change in drift.look(one, (number % 2,))
+    ]
+    assert even == []
+    assert told(drift, pictures, (1,)) == [("classes", True, ANSWERS)]
+    over = [
+        change for number, one in enumerate(pictures) for change in drift.look(one, (number % 2,))
+    ]
+    assert [(change.fault, change.there, change.seen) for change in over] == [
+        ("classes", False, "of 256 objects as at calibration")
+    ]
+
+
+def test_a_class_that_was_never_there_is_another_class(camera, reference):
+    drift = Drift(reference, "rgb")
+    pictures = [camera[1][number % 100] for number in range(ANSWERS)]
+    assert told(drift, pictures, (7, 7)) == [("classes", True, ANSWERS)]
+
+
+def test_nothing_found_is_nothing_told(camera, reference):
+    drift = Drift(reference, "rgb")
+    assert told(drift, [camera[1][number % 100] for number in range(ANSWERS)], ()) == []
+
+
+def test_members_of_an_ensemble_know_together_what_each_knows():
+    one = DriftReport(looked_at=3, faults=("black",), watched=("frozen", "black"))
+    other = DriftReport(looked_at=2, faults=("classes",), watched=("frozen", "classes"))
+    none = DriftReport(reason="it has none")
+    assert join_reports([none, none]) == none
+    assert join_reports([one, none, other]) == DriftReport(
+        looked_at=5, faults=("black", "classes"), watched=("frozen", "black", "classes")
+    )
