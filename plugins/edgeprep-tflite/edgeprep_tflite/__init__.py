@@ -22,6 +22,7 @@ from edgeprep.interfaces import (
     RangeCoverage,
     Runner,
     Source,
+    Width,
 )
 
 __all__ = ["LiteRTBackend", "TFLiteExporter", "edgeprep_backends", "edgeprep_exporters"]
@@ -78,6 +79,7 @@ class LiteRTBackend(Backend):
     formats: ClassVar[tuple[str, ...]] = ("tflite",)
     requires: ClassVar[tuple[str, ...]] = ("ai_edge_litert or tflite_runtime",)
     install: ClassVar[str] = "edgeprep-tflite[runtime]"
+    widths: ClassVar[tuple[Width, ...]] = ("batch", "calls")
 
     def __init__(self) -> None:
         from edgeprep_tflite import _engine

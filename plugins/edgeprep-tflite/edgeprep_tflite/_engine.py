@@ -80,7 +80,7 @@ def load(model: Model, device: Device, options: Options) -> Runner:
     names = [known.name for known in devices()]
     if device.name not in names:
         raise BackendError(f"{WHERE}: device must be one of {names!r}, got {device.name!r}")
-    known = {"cpu": ("threads",), "gpu": ("precision",)}.get(device.name, ())
+    known = {"cpu": ("threads", "batch", "calls"), "gpu": ("precision",)}.get(device.name, ())
     unknown = sorted(set(options) - set(known))
     if unknown:
         raise BackendError(f"{WHERE}: options must be among {known!r}, got {unknown[0]!r}")
@@ -93,12 +93,16 @@ def load(model: Model, device: Device, options: Options) -> Runner:
         from edgeprep_tflite import _accelerated  # here, as the CPU does not need it
 
         return _accelerated.load(content, device, options)
-    threads = options.get("threads", 1)
-    if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:
-        raise BackendError(
-            f"{WHERE}: option 'threads' must be a whole number from 1, got {threads!r}"
-        )
-    return InterpreterRunner(content, threads)
+    threads, batch = _count(options, "threads", 1), _count(options, "batch", 1)
+    places = _count(options, "calls", max(1, _processors() // threads))
+    return InterpreterRunner(content, threads, places=places, batch=batch)
+
+
+def _count(options: Options, name: str, default: int) -> int:
+    value = options.get(name, default)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise BackendError(f"{WHERE}: option {name!r} must be a whole number from 1, got {value!r}")
+    return value
 
 
 class InterpreterRunner(Runner):
@@ -113,14 +117,18 @@ class InterpreterRunner(Runner):
         content: the TFLite file. It must have one signature.
         threads: that one call computes on.
         places: how many calls there may be at once; None: what the processors can serve.
+        batch: how many pictures a call takes.
 
     Raises:
-        BackendError: the library cannot read or prepare `content`.
+        BackendError: the library cannot read or prepare `content`, or not for so many pictures.
     """
 
-    def __init__(self, content: bytes, threads: int, *, places: int | None = None) -> None:
+    def __init__(
+        self, content: bytes, threads: int, *, places: int | None = None, batch: int = 1
+    ) -> None:
         self._content = content
         self._threads = threads
+        self._batch = batch
         self._places = threading.Semaphore(places or max(1, _processors() // threads))
         self._closed = False
         interpreter = self._build()
@@ -193,8 +201,20 @@ class InterpreterRunner(Runner):
 
     def _make(self) -> Any:
         interpreter = _Interpreter(model_content=self._content, num_threads=self._threads)
+        if self._batch > 1:
+            self._widen(interpreter)
         interpreter.allocate_tensors()
         return interpreter
+
+    def _widen(self, interpreter: Any) -> None:
+        """Make room for several pictures in the place of one."""
+        taken = interpreter.get_input_details()
+        shapes = [tuple(detail["shape"].tolist()) for detail in taken]
+        if len(shapes) > 1 or shapes[0][0] != 1:
+            said = "it remembers" if len(shapes) > 1 else "a call takes several as it is"
+            rule = f"the network must take {self._batch} pictures"
+            raise BackendError(f"{WHERE}: {rule}, got inputs of shape {shapes!r}; {said}")
+        interpreter.resize_tensor_input(taken[0]["index"], [self._batch, *shapes[0][1:]])
 
 
 def specs(

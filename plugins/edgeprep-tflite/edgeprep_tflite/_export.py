@@ -23,6 +23,7 @@ with quiet():
     from edgeprep_tflite._expansions import Unexpanded
     from edgeprep_tflite._folds import FoldsMoved
     from edgeprep_tflite._ranges import Converted, activation_ranges
+    from edgeprep_tflite._reshapes import free_pictures
     from edgeprep_tflite._resize import resize_levels
 
 __all__ = ["coverage", "export"]
@@ -137,7 +138,9 @@ def _convert(source: Source) -> bytes:
                 # Without it int64 becomes int32, which is right for all but an output.
                 enable_x64=any(output.dtype == "int64" for output in source.outputs),
             )
-        return flatten_biases(bytes(program.model_content()))
+        content = flatten_biases(bytes(program.model_content()))
+        alone = source.states or source.input.shape[0] > 1
+        return content if alone else free_pictures(content)
     except Exception as error:  # torch.export, jax and MLIR let out errors of every kind
         raise ExportError(_explain(error)) from error
 
