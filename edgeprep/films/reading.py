@@ -111,10 +111,10 @@ class Reading(ABC):
         if source is not None:
             source.stop()
 
-    def close(self, patience_s: float = _GOODBYE_S) -> None:
+    def close(self, patience_s: float | None = None) -> None:
         """As `stop`, and wait for a moment until it has ended."""
         self.stop()
-        self._thread.join(patience_s)
+        self._thread.join(_GOODBYE_S if patience_s is None else patience_s)
 
     @abstractmethod
     def _keep(self, arrived: Arrived) -> None:

@@ -85,7 +85,7 @@ class SourceStream(Iterator[Answer]):
         """
         self._follower = Thread(
             target=_follow,
-            args=(self._pipeline, listener, fault),
+            args=(self._pipeline, self.name, listener, fault),
             name=f"edgeprep tells of {self.name}",
             daemon=True,
         )
@@ -144,6 +144,7 @@ def _open(outcome: Answer | Failed) -> Answer:
 
 def _follow(
     pipeline: Pipeline,
+    name: str,
     listener: Callable[[Answer], object],
     fault: Callable[[EdgePrepError], object] | None,
 ) -> None:
@@ -155,9 +156,12 @@ def _follow(
         try:
             function(argument)
         except Exception:
-            logger.exception("a listener of a stream failed")
+            logger.exception("stream of %s: a listener failed", name)
 
-    tell: Callable[[EdgePrepError], object] = fault or (lambda error: logger.error("%s", error))
+    def log(error: EdgePrepError) -> None:
+        logger.error("stream of %s: %s", name, error)
+
+    tell = fault or log
     try:
         while (outcome := pipeline.answers.take()) is not None:
             if isinstance(outcome, Failed):
@@ -167,4 +171,4 @@ def _follow(
     except EdgePrepError as error:
         call(tell, error)
     except Exception:
-        logger.exception("a stream failed")
+        logger.exception("stream of %s: it failed", name)

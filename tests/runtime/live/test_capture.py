@@ -1,0 +1,290 @@
+"""Sources that are lost and come back: when they are tried again, and what is told of it."""
+
+from collections.abc import Callable
+from threading import Event
+from time import monotonic, sleep
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edgeprep.errors import (
+    BackendUnavailable,
+    DTypeError,
+    FilmError,
+    ImageTooLarge,
+    InputError,
+    ShapeError,
+    StreamStalled,
+)
+from edgeprep.runtime import Session
+from edgeprep.runtime.live.back_off import BackOff
+from edgeprep.stages.frame_difference import FrameDifference
+from edgeprep.tensors import ImageSpec
+
+Pixels = NDArray[np.uint8]
+Open = Callable[..., Session]
+Level = Callable[[Any], float | None]
+
+PATIENCE_S = 30.0
+
+
+def gone() -> FilmError:
+    return FilmError("camera 0: is gone")
+
+
+def test_a_camera_that_is_not_there_is_an_error_at_once(
+    open_session: Open, cameras: SimpleNamespace
+) -> None:
+    cameras.put(gone())
+    with (
+        open_session().stream(0) as stream,
+        pytest.raises(FilmError, match=r"^camera 0: is gone$"),
+    ):
+        next(stream)
+    assert cameras.waited == []
+
+
+def test_a_camera_that_has_sent_is_tried_for_ever(
+    open_session: Open, cameras: SimpleNamespace, level: Level
+) -> None:
+    cameras.put(cameras.Script(7, gone()), *[gone() for _ in range(9)], cameras.Script(8, Event()))
+    session = open_session()
+    with session.stream(0, policy="every") as stream:
+        assert [level(next(stream)), level(next(stream))] == [7, 8]
+        assert stream.counts.connected == 11
+    assert cameras.waited == [1, 2, 4, 8, 16, 30, 30, 30, 30, 30]
+    messages = [event.message for event in session.events.kept]
+    assert messages[0] == "camera 0: is gone; trying again in 1 s"
+    assert messages[-1] == "camera 0: sends again, after 10 new tries"
+    assert [event.details["state"] for event in session.events.kept] == ["lost"] * 10 + ["back"]
+
+
+def test_a_camera_that_may_be_absent_is_tried_from_the_beginning(
+    open_session: Open, cameras: SimpleNamespace, level: Level
+) -> None:
+    cameras.put(gone(), gone(), cameras.Script(7, Event()))
+    with open_session().stream(0, reconnect="always") as stream:
+        assert level(next(stream)) == 7
+    assert cameras.waited == [1, 2]
+
+
+def test_tries_in_a_row_are_counted(
+    open_session: Open, cameras: SimpleNamespace, level: Level
+) -> None:
+    cameras.put(gone(), cameras.Script(7), gone(), gone())
+    with open_session().stream(0, reconnect=2, policy="every") as stream:
+        assert level(next(stream)) == 7
+        with pytest.raises(FilmError, match=r"^camera 0: is gone$"):
+            next(stream)
+    # After the first, and anew after the end of the second connection.
+    assert cameras.waited == [1, 1, 2]
+
+
+def test_the_end_of_a_source_is_its_end_where_nobody_wants_more(
+    open_session: Open, cameras: SimpleNamespace, level: Level
+) -> None:
+    cameras.put(cameras.Script(7, 8))
+    with open_session().stream(0, reconnect=0, policy="every") as stream:
+        assert [level(answer) for answer in stream] == [7, 8]
+
+
+def test_another_connection_is_another_film_and_numbers_go_on(
+    open_session: Open, cameras: SimpleNamespace, level: Level
+) -> None:
+    cameras.put(cameras.Script(10, 30), cameras.Script(80, 81, Event()))
+    with open_session(FrameDifference()).stream(0, policy="every") as stream:
+        answers = [next(stream) for _ in range(4)]
+    assert [level(answer) for answer in answers] == [0, 20, 0, 1]
+    assert [answer.index for answer in answers] == [0, 1, 2, 3]
+    times = [answer.time_s for answer in answers]
+    assert times[0] == 0
+    assert times == sorted(set(times))
+
+
+def test_a_source_that_stalls_is_named_in_time_and_counted(
+    open_session: Open, cameras: SimpleNamespace
+) -> None:
+    cameras.put(cameras.Script(7, Event()))
+    with open_session().stream(0, timeout_s=0.2, reconnect=0) as stream:
+        next(stream)
+        began = monotonic()
+        message = r"^camera 0: must send a picture within 0\.2 s, got none$"
+        with pytest.raises(StreamStalled, match=message):
+            next(stream)
+        assert monotonic() - began < 5
+        assert stream.counts.stalled == 1
+
+
+def test_a_stall_ends_when_the_source_comes_back(
+    open_session: Open, cameras: SimpleNamespace, level: Level
+) -> None:
+    stalled = cameras.Script(7, Event())
+    cameras.put(stalled, cameras.Script(8, Event()))
+    with open_session().stream(0, timeout_s=0.2, policy="every") as stream:
+        assert [level(next(stream)), level(next(stream))] == [7, 8]
+        # A camera that is still held cannot be opened anew.
+        assert stalled.closed.is_set()
+
+
+def test_drivers_that_hang_are_not_piled_up(
+    open_session: Open, cameras: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Hanging(cameras.Script):  # type: ignore[misc, name-defined]
+        def stop(self) -> None:
+            pass
+
+    monkeypatch.setattr("edgeprep.films.reading._GOODBYE_S", 0.01)
+    forever = Event()
+    cameras.put(*[Hanging(7, forever) for _ in range(20)])
+    with open_session().stream(0, timeout_s=0.05, reconnect=6, policy="every") as stream:
+        heard = [next(stream).index for _ in range(4)]
+        message = r"^camera 0: must let go of what was read of it, got 4 connections that hang$"
+        with pytest.raises(FilmError, match=message):
+            next(stream)
+        assert stream.counts.connected == 4
+    forever.set()
+    assert heard == [0, 1, 2, 3]
+
+
+def test_faults_that_do_not_pass_are_not_tried_again(
+    open_session: Open, cameras: SimpleNamespace
+) -> None:
+    cameras.put(cameras.Script(7, ImageTooLarge("camera 0: must have at most 1 pixels, got 2")))
+    with open_session().stream(0, policy="every") as stream:
+        next(stream)
+        with pytest.raises(ImageTooLarge, match=r"^camera 0: must have at most 1 pixels, got 2$"):
+            next(stream)
+    assert cameras.waited == []
+
+
+def test_a_stream_that_is_closed_while_its_source_is_away_ends_at_once(
+    open_session: Open, cameras: SimpleNamespace
+) -> None:
+    cameras.go_on.clear()
+    cameras.put(cameras.Script(7), cameras.Script(8))
+    stream = open_session().stream(0)
+    next(stream)
+    while not cameras.waited:
+        sleep(0.001)
+    began = monotonic()
+    stream.close()
+    assert monotonic() - began < 1
+    assert list(stream) == []
+    assert stream.counts.connected == 1
+
+
+def test_waits_are_up_to_a_quarter_longer_by_chance(monkeypatch: pytest.MonkeyPatch) -> None:
+    chances = iter([0.0, 0.5, 1.0])
+    monkeypatch.setattr("edgeprep.runtime.live.back_off.random", lambda: next(chances))
+    back_off = BackOff()
+    assert [back_off.next_s() for _ in range(3)] == [1.0, 2.25, 5.0]
+    assert back_off.tries == 3
+
+
+def test_two_devices_do_not_wait_equally_long() -> None:
+    one, other = BackOff(), BackOff()
+    assert [one.next_s() for _ in range(8)] != [other.next_s() for _ in range(8)]
+
+
+def test_pictures_come_in_the_colours_that_the_session_takes(
+    open_session: Open, cameras: SimpleNamespace
+) -> None:
+    class Red(cameras.Script):  # type: ignore[misc, name-defined]
+        def __iter__(self) -> Any:
+            picture = np.zeros((4, 4, 3), np.uint8)
+            picture[..., 0] = 200
+            yield picture
+
+    cameras.put(Red())
+    with open_session(image=ImageSpec(color="bgr")).stream(0, reconnect=0) as stream:
+        (answer,) = list(stream)
+    assert answer.result.arrays[0].ravel().tolist() == [0, 0, 200]
+    # People look at it in RGB.
+    assert answer.picture[0, 0].tolist() == [200, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("source", "given", "error", "message"),
+    [
+        (-1, {}, InputError, "source: a camera's number must be whole and from 0, got -1"),
+        (True, {}, InputError, "source: a camera's number must be whole and from 0, got True"),
+        (
+            None,
+            {"policy": "every"},
+            DTypeError,
+            "pictures: must be several, or an array (N, H, W, C), got 'NoneType'",
+        ),
+        (
+            np.zeros((4, 4, 3), np.uint8),
+            {"policy": "every"},
+            ShapeError,
+            "pictures: must have shape (N, H, W, C), got (4, 4, 3); one picture goes to session()",
+        ),
+        (
+            0,
+            {"policy": "newset"},
+            InputError,
+            "policy: must be one of None, 'newest', 'every', got 'newset'",
+        ),
+        (
+            "a.mp4",
+            {"playlists": "yes"},
+            InputError,
+            "playlists: must be one of 'refuse', 'follow', got 'yes'",
+        ),
+        (0, {"queue": 0}, InputError, "queue: must be a whole number from 1, got 0"),
+        (0, {"timeout_s": 0}, InputError, "timeout_s: must be above 0 and finite, got 0"),
+        (
+            0,
+            {"timeout_s": float("inf")},
+            InputError,
+            "timeout_s: must be above 0 and finite, got inf",
+        ),
+        (
+            0,
+            {"reconnect": -1},
+            InputError,
+            "reconnect: must be a whole number from 0, 'always' or None, got -1",
+        ),
+        (
+            0,
+            {"fps": 5.0},
+            InputError,
+            (
+                "fps: must be absent for a camera, an address or a film, which have times of their "
+                "own, got 5.0"
+            ),
+        ),
+        (
+            "file:///etc/passwd",
+            {},
+            FilmError,
+            (
+                "file:///etc/passwd: must begin with one of 'http', 'https', 'rtmp', 'rtmps', "
+                "'rtp', 'rtsp', 'rtsps', 'srt', 'tcp', 'udp', got 'file'"
+            ),
+        ),
+    ],
+)
+def test_what_cannot_be_followed_is_refused_before_any_thread(
+    open_session: Open, source: Any, given: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error) as refused:
+        open_session().stream(source, **given)
+    assert str(refused.value) == message
+
+
+def test_without_pyav_the_extra_is_named(
+    open_session: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sys
+
+    for name in [name for name in sys.modules if name.startswith("edgeprep.films._")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "av", None)
+    message = r"^reading films needs PyAV, which is not installed; pip install edgeprep\[video\]$"
+    with pytest.raises(BackendUnavailable, match=message):
+        open_session().stream(0)
