@@ -28,7 +28,7 @@ def check_clip(frames: object, image: ImageSpec) -> NDArray[np.uint8]:
         rule = f"must have shape ({image.batch}, H, W, C)"
         raise ShapeError(f"clip: {rule}, got {frames.shape}{hint}")
     check_picture(frames[0], image)
-    return frames
+    return frames if type(frames) is np.ndarray else frames.view(np.ndarray)
 
 
 def check_batch(pictures: object) -> Iterable[object]:

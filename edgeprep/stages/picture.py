@@ -5,22 +5,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprep.errors import DTypeError, ShapeError
+from edgeprep.errors import DTypeError, ImageTooLarge, ShapeError
 from edgeprep.tensors import ImageSpec
 
-__all__ = ["check_picture", "to_levels"]
+__all__ = ["MAX_BYTES", "check_picture", "to_levels"]
+
+# No camera has as much, and what is made of such a picture is four times as large. A view that
+# repeats a few bytes has any size, and costs nothing until it is copied.
+MAX_BYTES = 2**31 - 1
 
 
 def check_picture(picture: object, image: ImageSpec) -> NDArray[np.uint8]:
-    """`picture` itself, if it is what `image` says: `(H, W, C)`, uint8.
+    """The pixels of `picture` themselves, if it is what `image` says: `(H, W, C)`, uint8.
 
     Planes are `(H · 3 / 2, W, 1)`, H and W even.
 
-    Strides do not matter: views, Fortran order and read-only arrays are taken as they are.
+    Strides do not matter: views, Fortran order and read-only arrays are taken as they are. Of
+    subclasses the pixels are taken, those that a masked array hides, too.
 
     Raises:
         DTypeError: it is no array, or not of uint8.
         ShapeError: it has not three axes, no pixels, other channels, or not the fixed size.
+        ImageTooLarge: it has 2 GiB or more.
     """
     if not isinstance(picture, np.ndarray):
         raise DTypeError(
@@ -42,7 +48,10 @@ def check_picture(picture: object, image: ImageSpec) -> NDArray[np.uint8]:
         and shape[1]
         and not (image.is_planar and (shape[0] % 3 or shape[1] % 2))
     ):
-        return picture
+        if picture.size > MAX_BYTES:
+            raise ImageTooLarge(f"picture: must have at most {MAX_BYTES} bytes, got {picture.size}")
+        # NOTE: what subclasses make of sums is their own: masked arrays leave pixels out.
+        return picture if type(picture) is np.ndarray else picture.view(np.ndarray)
     raise ShapeError(f"picture: must have shape {_spell(image)}, got {shape}{_hint(shape, image)}")
 
 

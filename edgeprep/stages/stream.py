@@ -43,7 +43,7 @@ class Stream:
             InputError: as `Chain.prepare`; where the size changes in mid-stream; and where a stage
                 needs times and gets none.
         """
-        check_picture(picture, self._chain.input)
+        picture = check_picture(picture, self._chain.input)
         if self._chain.remembers and self._shape not in (None, picture.shape):
             rule = f"picture: must have the size of those before it, {self._shape!r}"
             raise ShapeError(f"{rule}, got {picture.shape!r}; begin a new stream")

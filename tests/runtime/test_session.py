@@ -17,7 +17,14 @@ from hypothesis.extra.numpy import array_shapes, arrays, scalar_dtypes
 from numpy.typing import NDArray
 
 import edgeprep
-from edgeprep.errors import BackendError, ClosedError, DTypeError, InputError, ShapeError
+from edgeprep.errors import (
+    BackendError,
+    ClosedError,
+    DTypeError,
+    ImageTooLarge,
+    InputError,
+    ShapeError,
+)
 from edgeprep.runtime import Session, from_rgb
 from edgeprep.stages.picture import check_picture
 from edgeprep.tensors import ImageSpec
@@ -316,3 +323,42 @@ def test_rgb_files_are_turned_into_what_a_bundle_takes(picture: Picture) -> None
     np.testing.assert_array_equal(from_rgb(picture, ImageSpec(color="bgr")), picture[..., ::-1])
     # 0.299 * 10 + 0.587 * 200 + 0.114 * 30 = 123.81
     assert from_rgb(picture, ImageSpec(color="grey")).tolist() == np.full((4, 4, 1), 124).tolist()
+
+
+class Own(np.ndarray[Any, Any]):
+    """What an application may make of arrays: here, sums that are none."""
+
+    def __array_ufunc__(self, *_: Any, **__: Any) -> Any:
+        raise RuntimeError("not computed with")
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        pytest.param(lambda p: np.ma.masked_array(p, mask=p > 20), id="masked"),
+        pytest.param(lambda p: p.view(Own), id="subclass"),
+    ],
+)
+def test_of_subclasses_all_pixels_count(
+    session: Session, picture: Picture, wrap: Callable[[Picture], Picture]
+) -> None:
+    given = wrap(picture)
+    for taken in (check_picture(given, session.input), *session.stream([given])):
+        assert type(taken) is not type(given)
+    np.testing.assert_array_equal(session.outputs(given)[0], [[10, 200, 30]])
+
+
+@pytest.mark.parametrize(
+    ("rows", "fault"), [(2**31 - 1, None), (2**31, ImageTooLarge)], ids=["allowed", "one too many"]
+)
+def test_a_picture_may_have_two_gigabytes_and_no_byte_more(
+    rows: int, fault: type[InputError] | None
+) -> None:
+    huge = np.broadcast_to(np.uint8(7), (rows, 1, 1))
+    grey = ImageSpec(color="grey")
+    if fault is None:
+        assert check_picture(huge, grey) is huge
+        return
+    message = "picture: must have at most 2147483647 bytes, got 2147483648"
+    with pytest.raises(fault, match=f"^{message}$"):
+        check_picture(huge, grey)
