@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from edgeprep import hookimpl
 from edgeprep.interfaces import (
+    Absent,
     Backend,
     Device,
     Exporter,
@@ -84,6 +85,10 @@ class OpenVINOBackend(Backend):
         """See `Backend.devices`."""
         return self._engine.devices()
 
+    def absent(self) -> tuple[Absent, ...]:
+        """See `Backend.absent`: what OpenVINO's own plugins say."""
+        return self._engine.absent()
+
     def options(self, device: Device, precision: Precision) -> tuple[Options, ...]:
         """See `Backend.options`; the same for every `precision` of the model."""
         return self._engine.options(device)
@@ -95,6 +100,16 @@ class OpenVINOBackend(Backend):
     def load(self, model: Model, device: Device, options: Options) -> Runner:
         """See `Backend.load`."""
         return self._engine.load(model, device, options)
+
+    def compiled_for(self, device: Device) -> str | None:
+        """See `Backend.compiled_for`."""
+        return self._engine.compiled_for(device)
+
+    def load_compiled(
+        self, compiled: bytes, model: Model, device: Device, options: Options
+    ) -> Runner:
+        """See `Backend.load_compiled`."""
+        return self._engine.load_compiled(compiled, device, options)
 
     def versions(self) -> Mapping[str, str]:
         """See `Backend.versions`."""

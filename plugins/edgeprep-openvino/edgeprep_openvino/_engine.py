@@ -1,28 +1,25 @@
 """The OpenVINO backend itself. Importing this module imports openvino."""
 
 import os
-from collections import deque
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
-from edgeprep.errors import BackendError, ClosedError
+from edgeprep.errors import BackendError
 from edgeprep.interfaces import (
+    Absent,
     Device,
     DeviceKind,
     Model,
     Options,
     Precision,
-    Runner,
     WeightRange,
 )
 from edgeprep.processor import sums_saturate
-from edgeprep.tensors import DType, TensorSpec
 from edgeprep_openvino._batch import set_batch
 from edgeprep_openvino._memory import give_back
 from edgeprep_openvino._reason import reason
+from edgeprep_openvino._runner import WHERE, CompiledRunner
 from edgeprep_openvino._signals import kept_signal_stack
 from edgeprep_openvino._telemetry import silence_telemetry
 
@@ -33,22 +30,18 @@ import openvino as ov  # type: ignore[import-untyped]  # noqa: E402
 
 __all__ = ["Engine"]
 
-WHERE = "backend 'openvino'"
-
 _KINDS: dict[str, DeviceKind] = {"CPU": "cpu", "GPU": "gpu", "NPU": "npu"}
 # What a device calls its arithmetic, and what a hint calls it; the most exact first.
 _PRECISIONS = {"FP32": "f32", "FP16": "f16", "BF16": "bf16"}
-_DTYPES: dict[str, DType] = {
-    "u8": "uint8",
-    "i8": "int8",
-    "i32": "int32",
-    "i64": "int64",
-    "f16": "float16",
-    "f32": "float32",
+# What of a chip, its driver and its compiler a compiled model depends on, as far as it is told.
+_CHIP = {
+    "DEVICE_ARCHITECTURE",
+    "FULL_DEVICE_NAME",
+    "GPU_DRIVER_VERSION",
+    "GPU_UARCH_VERSION",
+    "NPU_COMPILER_VERSION",
+    "NPU_DRIVER_VERSION",
 }
-
-# Measured: copying so much costs as long as making a shared tensor, about 6 µs.
-_COPIED_BYTES = 256 * 1024
 
 
 class Engine:
@@ -69,6 +62,15 @@ class Engine:
                 description=self._describe(name),
             )
             for name in sorted(names, key=lambda name: (list(_KINDS).index(_family(name)), name))
+        )
+
+    def absent(self) -> tuple[Absent, ...]:
+        """The kinds of devices that OpenVINO has a plugin for and finds none of."""
+        found = {_family(name) for name in self._core.available_devices}
+        return tuple(
+            Absent(name=family, kind=kind, reason=self._why_absent(family))
+            for family, kind in _KINDS.items()
+            if family not in found
         )
 
     def options(self, device: Device) -> tuple[Options, ...]:
@@ -99,7 +101,7 @@ class Engine:
             return "sums of full-range int8 saturate on x86 without VNNI"
         return None
 
-    def load(self, model: Model, device: Device, options: Options) -> "CompiledRunner":
+    def load(self, model: Model, device: Device, options: Options) -> CompiledRunner:
         """`model` on `device`, from its bytes."""
         settings = self._settings(device, options)
         if not {"model.xml", "model.bin"} <= model.files.keys():
@@ -125,6 +127,34 @@ class Engine:
         give_back()
         return runner
 
+    def compiled_for(self, device: Device) -> str | None:
+        """The release of OpenVINO, the chip, and the versions of its driver and compiler."""
+        capabilities = self._capabilities(device.name)
+        if "EXPORT_IMPORT" not in capabilities:
+            return None
+        facts = [ov.get_version(), device.name, *sorted(capabilities)]
+        try:
+            known = self._core.get_property(device.name, "SUPPORTED_PROPERTIES")
+            facts += [
+                str(self._core.get_property(device.name, name)) for name in sorted(_CHIP & {*known})
+            ]
+        except RuntimeError:
+            return None
+        return "\n".join(facts)
+
+    def load_compiled(self, compiled: bytes, device: Device, options: Options) -> CompiledRunner:
+        """What `CompiledRunner.compiled` gave, on `device`."""
+        settings = self._settings(device, options)
+        try:
+            runner = CompiledRunner(self._core.import_model(compiled, device.name, settings))
+        except RuntimeError as error:
+            raise BackendError(
+                f"{WHERE}: must load its compiled model on device {device.name!r}, "
+                f"got {reason(error)!r}"
+            ) from error
+        give_back()
+        return runner
+
     def versions(self) -> Mapping[str, str]:
         """The release of OpenVINO, and of each device its name and capabilities."""
         return {"openvino": ov.__version__} | {
@@ -139,6 +169,13 @@ class Engine:
             return str(self._core.get_property(device, "FULL_DEVICE_NAME"))
         except RuntimeError as error:
             return f"does not answer: {reason(error)}"
+
+    def _why_absent(self, family: str) -> str:
+        try:
+            self._core.get_property(family, "AVAILABLE_DEVICES")
+        except RuntimeError as error:
+            return reason(error)
+        return f"OpenVINO's plugin for the {family} finds none; install its driver"
 
     def _capabilities(self, device: str) -> tuple[str, ...]:
         try:
@@ -174,94 +211,6 @@ class Engine:
         return settings
 
 
-class CompiledRunner(Runner):
-    """A compiled model with a pool of requests.
-
-    NOTE: calling one `CompiledModel` from several threads gives wrong answers without an error,
-    because it keeps one hidden request. Here each request is in one thread's hands at a time.
-    """
-
-    def __init__(self, compiled: ov.CompiledModel) -> None:
-        self._compiled: ov.CompiledModel | None = compiled
-        self._inputs = tuple(_spec(port) for port in compiled.inputs)
-        self._outputs = tuple(_spec(port) for port in compiled.outputs)
-        # Appending to and popping from a deque are atomic: no lock is needed.
-        self._idle: deque[_Request] = deque([_Request(compiled)])
-
-    @property
-    def inputs(self) -> tuple[TensorSpec, ...]:
-        """See `Runner.inputs`."""
-        return self._inputs
-
-    @property
-    def outputs(self) -> tuple[TensorSpec, ...]:
-        """See `Runner.outputs`."""
-        return self._outputs
-
-    def run(self, inputs: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], ...]:
-        """See `Runner.run`."""
-        compiled = self._compiled
-        if compiled is None:
-            raise ClosedError(f"{WHERE}: a runner must be open to run, got one that was closed")
-        if len(inputs) != len(self._inputs):
-            raise BackendError(f"{WHERE}: inputs must be {len(self._inputs)}, got {len(inputs)}")
-        try:
-            request = self._take(compiled)
-            outputs = request.run(inputs)
-        except RuntimeError as error:
-            raise BackendError(f"{WHERE}: must run the model, got {reason(error)!r}") from error
-        if self._compiled is not None:
-            self._idle.append(request)
-        return outputs
-
-    def _take(self, compiled: ov.CompiledModel) -> "_Request":
-        try:
-            return self._idle.pop()
-        except IndexError:
-            return _Request(compiled)
-
-    def close(self) -> None:
-        """See `Runner.close`."""
-        self._compiled = None
-        self._idle.clear()
-
-
-class _Request:
-    """One inference request, with its own input memory."""
-
-    def __init__(self, compiled: ov.CompiledModel) -> None:
-        self._request = compiled.create_infer_request()
-        self._slots = tuple(
-            self._request.get_input_tensor(index).data for index in range(len(compiled.inputs))
-        )
-
-    def run(self, inputs: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], ...]:
-        for index, (slot, array) in enumerate(zip(self._slots, inputs, strict=True)):
-            _check(index, array, slot)
-            if array.nbytes <= _COPIED_BYTES:
-                np.copyto(slot, array)
-            else:
-                # Read-only memory cannot be shared. The tensor keeps the array alive.
-                tensor = ov.Tensor(array, shared_memory=array.flags.writeable)
-                self._request.set_input_tensor(index, tensor)
-        # By default the results are copies: no later call changes them.
-        outputs: tuple[NDArray[Any], ...] = self._request.infer().to_tuple()
-        return outputs
-
-
-def _check(index: int, array: NDArray[Any], slot: NDArray[Any]) -> None:
-    """Raise BackendError unless `array` fits `slot`.
-
-    NOTE: the caller has checked this already. But copying would cast and broadcast, and openvino
-    answers None with the result of the frame before, so that a mistake would go unnoticed.
-    """
-    shape, dtype = getattr(array, "shape", None), getattr(array, "dtype", None)
-    if shape != slot.shape or dtype != slot.dtype:
-        raise BackendError(
-            f"{WHERE}: inputs[{index}] must be {slot.dtype} {slot.shape}, got {dtype} {shape}"
-        )
-
-
 def _count(options: Options, name: str) -> int:
     value = options.get(name, 1)
     if not isinstance(value, int) or value < 1:
@@ -279,18 +228,3 @@ def _cores() -> int:
 def _family(device: str) -> str:
     """`GPU` for `GPU.1`."""
     return device.partition(".")[0]
-
-
-def _spec(port: ov.ConstOutput) -> TensorSpec:
-    kind = port.get_element_type().get_type_name()
-    if kind not in _DTYPES:
-        raise BackendError(
-            f"{WHERE}: {port.get_node().friendly_name!r} must have a type among "
-            f"{list(_DTYPES)!r}, got {kind!r}"
-        )
-    return TensorSpec(
-        # The names of tensors do not tell two outputs apart that are the same tensor.
-        name=port.get_node().friendly_name,
-        shape=tuple(port.get_shape()),
-        dtype=_DTYPES[kind],
-    )

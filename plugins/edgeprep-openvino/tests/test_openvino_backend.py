@@ -193,7 +193,7 @@ def test_a_request_that_cannot_be_made_is_our_error(
 
     runner = load(model)
     runner._idle.clear()  # as it is while other threads run
-    monkeypatch.setattr("edgeprep_openvino._engine._Request", refuse)
+    monkeypatch.setattr("edgeprep_openvino._runner._Request", refuse)
     image = np.zeros(runner.inputs[0].shape, np.uint8)
     ran_out = r"^backend 'openvino': must run the model, got 'out of memory'$"
     with pytest.raises(BackendError, match=ran_out):
