@@ -6,10 +6,11 @@ from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
+from msgspec import UNSET
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from edgeprep.bundle import Golden, Manifest, SourceRecord, write_bundle
+from edgeprep.bundle import Golden, Manifest, Reference, SourceRecord, write_bundle
 from edgeprep.conversion.plan import Plan
 from edgeprep.conversion.score import Outputs
 from edgeprep.conversion.source import NetworkSource
@@ -26,6 +27,7 @@ def pack(
     sources: Mapping[Placement, NetworkSource],
     oracles: Mapping[Placement, Oracle],
     made: Sequence[MadeVariant],
+    references: tuple[Reference, ...],
     *,
     overwrite: bool,
 ) -> Manifest:
@@ -68,6 +70,7 @@ def pack(
         max_drop=plan.recipe.budget.max_drop if plan.recipe.budget else None,
         variants=tuple(variant.record for variant in made),
         golden=tuple(golden),
+        references=references or UNSET,
     )
     bundle = write_bundle(plan.output, manifest, members, overwrite=overwrite)
     return bundle.manifest

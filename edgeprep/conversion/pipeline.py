@@ -72,7 +72,12 @@ def convert(
             made = _made(conversion, noted)
             with progress("pack") as done:
                 manifest = pack(
-                    plan, conversion.sources, conversion.oracles, made, overwrite=overwrite
+                    plan,
+                    conversion.sources,
+                    conversion.oracles,
+                    made,
+                    conversion.references(),
+                    overwrite=overwrite,
                 )
                 done(f"{plan.output}, {plan.output.stat().st_size:,} bytes")
             return Result(

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from edgeprep.bundle import Reference
 from edgeprep.compress.sensitivity import measure
 from edgeprep.conversion.budget import check_compressed, check_usable
 from edgeprep.conversion.calibration import check_calibration
@@ -22,6 +23,7 @@ from edgeprep.conversion.parity import check_finite
 from edgeprep.conversion.plan import Plan, PlannedVariant
 from edgeprep.conversion.ranking import Ranking
 from edgeprep.conversion.reached import Reached, fell_after, measured_from
+from edgeprep.conversion.references import classes_in, refer
 from edgeprep.conversion.repair import Tried
 from edgeprep.conversion.score import Agreement, Outputs, Scorer, run_all, warning_of_chance
 from edgeprep.conversion.source import NetworkSource
@@ -77,6 +79,7 @@ class Conversion:
     tried: dict[str, list[Tried]] = field(default_factory=dict)
     _reached: list[Reached] = field(default_factory=list, init=False)
     _fell: Reached | None = field(default=None, init=False)
+    _classes: tuple[int, ...] = field(default=(), init=False)
 
     def make(self) -> list[MadeVariant]:
         """All variants, each past the parity gate.
@@ -158,6 +161,14 @@ class Conversion:
                 done(costs[planned.name].describe())
         check_limits(budget, costs, {one.name: one.exporter.name for one in self.plan.variants})
 
+    def references(self) -> tuple[Reference, ...]:
+        """What the pictures of each placement are like, where there are enough to say."""
+        found = (
+            refer(placement, self.plan.chain, ground.calibration or ground.held_out, self._classes)
+            for placement, ground in self.grounds.items()
+        )
+        return tuple(reference for reference in found if reference is not None)
+
     def skipped(self) -> dict[str, int]:
         """How many pictures of each kind of data could not be read."""
         ground = next(iter(self.grounds.values()))
@@ -205,6 +216,7 @@ class Conversion:
                 outputs = run_all(source.answer, held_out)
             check_finite(outputs)
             check_decodable(plan.task, outputs, held_out)
+            self._classes = classes_in(plan.task, held_out, outputs)
             scorer: Scorer = Agreement.with_source(plan.task, held_out, outputs)
             if evaluation is not None and plan.metric is not None:
                 scorer = Scorer(task=plan.task, metric=plan.metric, samples=evaluation)
@@ -226,6 +238,7 @@ class Conversion:
 
         def describe(source: NetworkSource) -> str:
             outputs = run_all(source.answer, ground.held_out)
+            self._classes = classes_in(self.plan.task, ground.held_out, outputs)
             score = ground.scorer.score(outputs)
             self._note(score, sample(ground.scorer, outputs), self._undecided(outputs))
             count = sum(parameter.numel() for parameter in source.network.parameters())
