@@ -120,6 +120,20 @@ class OnnxRuntimeBackend(Backend):
         """
         return self._engine.load(model, device, options)
 
+    def compiled_for(self, device: Device) -> str | None:
+        """See `Backend.compiled_for`; nothing on the CPU."""
+        return self._engine.compiled_for(device)
+
+    def load_compiled(
+        self, compiled: bytes, model: Model, device: Device, options: Options
+    ) -> Runner:
+        """See `Backend.load_compiled`: a model of EP contexts.
+
+        Raises:
+            BackendError: the provider refuses them, or the device or the options cannot be used.
+        """
+        return self._engine.load_compiled(compiled, model, device, options)
+
     def versions(self) -> Mapping[str, str]:
         """The version of ONNX Runtime, how it was built, and its execution providers."""
         return self._engine.versions()

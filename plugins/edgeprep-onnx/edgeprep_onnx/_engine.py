@@ -1,7 +1,7 @@
 """ONNX Runtime as a backend: sessions from bytes, on one named execution provider each."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import onnxruntime  # type: ignore[import-untyped]
@@ -11,10 +11,20 @@ from edgeprep.errors import BackendError, ClosedError
 from edgeprep.interfaces import Device, Model, Options, Runner
 from edgeprep.processor import sums_saturate
 from edgeprep.tensors import DType, TensorSpec
+from edgeprep_onnx._context import compile_ahead, facts
 from edgeprep_onnx._machine import Place, absent, cores, devices, place_of
 from edgeprep_onnx._marks import BATCH, FIXED_BATCH, has_reduced_weights
 
-__all__ = ["OnnxRuntimeRunner", "absent", "devices", "load", "options", "versions"]
+__all__ = [
+    "OnnxRuntimeRunner",
+    "absent",
+    "compiled_for",
+    "devices",
+    "load",
+    "load_compiled",
+    "options",
+    "versions",
+]
 
 FILE = "model.onnx"
 WHERE = "backend 'onnxruntime'"
@@ -45,9 +55,15 @@ onnxruntime.disable_telemetry_events()
 class OnnxRuntimeRunner(Runner):
     """One session. ONNX Runtime lets any number of threads call it and hands out fresh arrays."""
 
-    def __init__(self, session: onnxruntime.InferenceSession, device: Device) -> None:
+    def __init__(
+        self,
+        session: onnxruntime.InferenceSession,
+        device: Device,
+        compile_ahead: Callable[[], bytes | None],
+    ) -> None:
         self._session: onnxruntime.InferenceSession | None = session
         self._device = device
+        self._compile_ahead = compile_ahead
         self._inputs = tuple(_spec(node, "input") for node in session.get_inputs())
         self._outputs = tuple(_spec(node, "output") for node in session.get_outputs())
         self._input_names = tuple(spec.name for spec in self._inputs)
@@ -83,6 +99,10 @@ class OnnxRuntimeRunner(Runner):
                 f"got {_reason(error)!r}"
             ) from error
 
+    def compiled(self) -> bytes | None:
+        """See `Runner.compiled`: a model of the provider's contexts, compiled once more."""
+        return self._compile_ahead()
+
     def close(self) -> None:
         """Let go of the session; calls that are under way finish. Again, it does nothing."""
         self._session = None
@@ -110,20 +130,50 @@ def load(model: Model, device: Device, options: Options) -> OnnxRuntimeRunner:
     """
     if set(model.files) != {FILE}:
         raise BackendError(f"{WHERE}: files must be [{FILE!r}], got {sorted(model.files)!r}")
+    return _load(model.files[FILE], device, options)
+
+
+def load_compiled(
+    compiled: bytes, model: Model, device: Device, options: Options
+) -> OnnxRuntimeRunner:
+    """As `load`, from the contexts that `OnnxRuntimeRunner.compiled` gave.
+
+    Raises:
+        BackendError: the provider refuses them, or the device or the options cannot be used.
+    """
+    return _load(compiled, device, options)
+
+
+def compiled_for(device: Device) -> str | None:
+    """What contexts for `device` depend on; None where it has none."""
+    place = place_of(device.name)
+    return None if place is None else facts(place)
+
+
+def _load(content: bytes, device: Device, options: Options) -> OnnxRuntimeRunner:
     place = place_of(device.name)
     if place is None:
         names = [known.name for known in devices()]
         raise BackendError(f"{WHERE}: device must be one of {names!r}, got {device.name!r}")
-    session = _session(model.files[FILE], place, options)
-    runner = OnnxRuntimeRunner(session, device)
+    session = _session(content, place, options)
+
+    def ahead() -> bytes | None:
+        return compile_ahead(content, place, _prepared(content, place, options))
+
+    runner = OnnxRuntimeRunner(session, device, ahead)
     _check_batch(session, runner, int(options.get("batch", 1)))
     return runner
 
 
-def _session(content: bytes, place: Place, options: Options) -> onnxruntime.InferenceSession:
+def _prepared(content: bytes, place: Place, options: Options) -> onnxruntime.SessionOptions:
     settings = _settings(options, exact=not has_reduced_weights(content))
     if place.ep_device is not None:
         settings.add_provider_for_devices([place.ep_device], {})
+    return settings
+
+
+def _session(content: bytes, place: Place, options: Options) -> onnxruntime.InferenceSession:
+    settings = _prepared(content, place, options)
     try:
         session = onnxruntime.InferenceSession(
             content,

@@ -2,15 +2,16 @@
 
 import importlib.util
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 
 import onnxruntime
 import pytest
 
-from edgeprep.interfaces import Device
+from edgeprep.interfaces import Device, Model, Precision
 from edgeprep_onnx import OnnxRuntimeBackend, _machine
+from edgeprep_onnx._context import compile_ahead
 from edgeprep_onnx._plugged import plugin_faults
 
 
@@ -105,3 +106,29 @@ def test_what_the_libraries_of_plugins_find_are_devices(
         Device(name="abacus", kind="npu", description="AbacusExecutionProvider Maker"),
     )
     assert "webgpu" not in reasons(backend)
+
+
+def test_the_cpu_compiles_nothing_ahead(
+    backend: OnnxRuntimeBackend, models: Mapping[Precision, Model]
+) -> None:
+    cpu = backend.devices()[0]
+    assert backend.compiled_for(cpu) is None
+    place = _machine.place_of("cpu")
+    assert place is not None
+    content = models["fp32"].files["model.onnx"]
+    assert compile_ahead(content, place, onnxruntime.SessionOptions()) is None
+
+
+def test_what_a_plugin_compiles_depends_on_its_versions(
+    backend: OnnxRuntimeBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hardware = SimpleNamespace(
+        type=SimpleNamespace(name="NPU"), vendor="Maker", metadata={"driver": "7"}
+    )
+    found = SimpleNamespace(
+        ep_name="AbacusExecutionProvider", device=hardware, ep_metadata={"version": "0.4"}
+    )
+    monkeypatch.setattr(onnxruntime, "get_ep_devices", lambda: [found])
+    facts = (backend.compiled_for(backend.devices()[-1]) or "").splitlines()
+    assert facts[0] == onnxruntime.__version__
+    assert facts[-3:] == ["AbacusExecutionProvider Maker", "version=0.4", "driver=7"]
