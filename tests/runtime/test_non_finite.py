@@ -1,13 +1,17 @@
-"""Outputs that are no numbers: never an answer, on a real engine."""
+"""Outputs that are no numbers: never an answer, on any engine."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 
+import flatbuffers
 import numpy as np
 import onnx
+import openvino as ov
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 from msgspec.structs import replace
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
@@ -15,9 +19,12 @@ from onnx import TensorProto, helper
 import edgeprep
 from edgeprep.bundle import Manifest, write_bundle
 from edgeprep.errors import NonFiniteOutput
+from edgeprep.interfaces import Backend
 from edgeprep.runtime import Session
 from edgeprep.runtime.outputs import all_finite
 from edgeprep_onnx import OnnxRuntimeBackend
+from edgeprep_openvino import OpenVINOBackend
+from edgeprep_tflite import LiteRTBackend
 
 Picture = NDArray[np.uint8]
 
@@ -25,33 +32,43 @@ Picture = NDArray[np.uint8]
 LAST = 10
 
 
-@pytest.fixture(params=["classify", "tensors"])
+@pytest.fixture(
+    params=[
+        ("classify", "onnx"),
+        ("tensors", "onnx"),
+        ("classify", "openvino"),
+        ("classify", "tflite"),
+    ],
+    ids=lambda pair: " on ".join(pair),
+)
 def session(
     request: pytest.FixtureRequest,
     manifest: Manifest,
     tmp_path: Path,
     fakes: SimpleNamespace,
 ) -> Iterator[Session]:
-    labels = {"labels": ["red", "green", "blue"]} if request.param == "classify" else {}
-    model = log_of_means()
+    task, form = request.param
+    labels = {"labels": ["red", "green", "blue"]} if task == "classify" else {}
+    make, backend = ENGINES[form]
+    files = make()
     variant = replace(
         manifest.variants[0],
-        format="onnx",
-        files=("variants/fake-fp32/model.onnx",),
-        size_bytes=len(model),
+        format=form,
+        files=tuple(f"variants/fake-fp32/{name}" for name in sorted(files)),
+        size_bytes=sum(map(len, files.values())),
     )
-    manifest = replace(manifest, task={"use": request.param, **labels}, variants=(variant,))
+    manifest = replace(manifest, task={"use": task, **labels}, variants=(variant,))
     pictures = np.random.default_rng(7).integers(40, 256, (4, 4, 4, 3), dtype=np.uint8)
     logits = np.log(pictures.mean(axis=(1, 2), dtype=np.float32) - LAST).tobytes()
     members = {
         "golden/graph/input.bin": pictures.tobytes(),
         "golden/graph/output-0.bin": logits,
         variant.golden_outputs[0]: logits,
-        variant.files[0]: model,
+        **{f"variants/fake-fp32/{name}": content for name, content in files.items()},
     }
     path = tmp_path / "logs.edgeprep"
     write_bundle(path, manifest, members, overwrite=True)
-    with edgeprep.open(path, probe=False, registry=fakes.registry(OnnxRuntimeBackend)) as session:
+    with edgeprep.open(path, probe=False, registry=fakes.registry(backend)) as session:
         yield session
 
 
@@ -75,6 +92,83 @@ def log_of_means() -> bytes:
     opset = helper.make_opsetid("", 20)
     model = helper.make_model(graph, opset_imports=[opset], ir_version=9)
     return bytes(model.SerializeToString())
+
+
+def in_onnx() -> dict[str, bytes]:
+    return {"model.onnx": log_of_means()}
+
+
+def in_openvino() -> dict[str, bytes]:
+    model = ov.Core().read_model(log_of_means(), b"")
+    # By which it is called when it comes back; of ONNX it has none.
+    model.outputs[0].get_node().set_friendly_name("logits")
+    with TemporaryDirectory() as folder:
+        ov.save_model(model, Path(folder) / "model.xml", compress_to_fp16=False)
+        return {name: (Path(folder) / name).read_bytes() for name in ("model.xml", "model.bin")}
+
+
+def in_tflite() -> dict[str, bytes]:
+    """The same, written tensor by tensor, operator by operator."""
+    operators, types = schema.BuiltinOperator, schema.TensorType
+    shapes = {
+        "image": ([1, 4, 4, 3], types.UINT8),
+        "pixels": ([1, 4, 4, 3], types.FLOAT32),
+        "axes": ([2], types.INT32),
+        "means": ([1, 3], types.FLOAT32),
+        "last": ([], types.FLOAT32),
+        "shifted": ([1, 3], types.FLOAT32),
+        "logits": ([1, 3], types.FLOAT32),
+    }
+    constants = {"axes": np.array([1, 2], np.int32), "last": np.array(LAST, np.float32)}
+    names = list(shapes)
+    model, graph = schema.ModelT(), schema.SubGraphT()
+    model.version, model.subgraphs, model.operatorCodes = 3, [graph], []
+    model.buffers, graph.tensors, graph.operators = [schema.BufferT()], [], []
+    for name, (shape, kind) in shapes.items():
+        tensor = schema.TensorT()
+        tensor.name, tensor.shape, tensor.type, tensor.buffer = name, shape, kind, 0
+        if name in constants:
+            buffer = schema.BufferT()
+            buffer.data = np.frombuffer(constants[name].tobytes(), np.uint8)
+            tensor.buffer = len(model.buffers)
+            model.buffers.append(buffer)
+        graph.tensors.append(tensor)
+    for code, inputs, output in (
+        (operators.CAST, ["image"], "pixels"),
+        (operators.MEAN, ["pixels", "axes"], "means"),
+        (operators.SUB, ["means", "last"], "shifted"),
+        (operators.LOG, ["shifted"], "logits"),
+    ):
+        known, operator = schema.OperatorCodeT(), schema.OperatorT()
+        known.builtinCode = known.deprecatedBuiltinCode = code
+        known.version = 1
+        operator.opcodeIndex = len(model.operatorCodes)
+        operator.inputs, operator.outputs = [*map(names.index, inputs)], [names.index(output)]
+        model.operatorCodes.append(known)
+        graph.operators.append(operator)
+    graph.inputs, graph.outputs = [0], [len(names) - 1]
+    model.signatureDefs = [signature(graph)]
+    builder = flatbuffers.Builder()
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return {"model.tflite": bytes(builder.Output())}
+
+
+def signature(graph: schema.SubGraphT) -> schema.SignatureDefT:
+    found = schema.SignatureDefT()
+    found.signatureKey, found.subgraphIndex = "serving_default", 0
+    for side in ("inputs", "outputs"):
+        (index,) = getattr(graph, side)
+        entry = schema.TensorMapT()
+        entry.name, entry.tensorIndex = graph.tensors[index].name, index
+        setattr(found, side, [entry])
+    return found
+
+
+ENGINES: dict[str, tuple[Callable[[], dict[str, bytes]], type[Backend]]] = {
+    "onnx": (in_onnx, OnnxRuntimeBackend),
+    "openvino": (in_openvino, OpenVINOBackend),
+    "tflite": (in_tflite, LiteRTBackend),
+}
 
 
 def picture_of(*channels: int) -> Picture:
@@ -101,7 +195,7 @@ def test_what_is_no_number_is_refused_with_where_how_many_and_what_to_do(
     session: Session, picture: tuple[int, ...], found: str
 ) -> None:
     message = (
-        f"session 'means': output 'logits' of fake-fp32 onnxruntime cpu threads=1 must be finite, "
+        f"session 'means': output 'logits' of {session.choice} must be finite, "
         f"got {found} of 3 numbers; outputs() gives them as they are, and another prefer= at open "
         "tells whether the network or this candidate is at fault"
     )
