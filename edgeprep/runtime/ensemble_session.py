@@ -169,7 +169,7 @@ class EnsembleSession(Session):
             results = []
             for member, one in zip(self.members, self._sharing, strict=True):
                 if one not in prepared:
-                    prepared[one] = member.prepare(picture)
+                    prepared[one] = member.take(picture)
                 results.append(member.result(picture, prepared[one], place))
             return self.join(results)
         except EdgePrepError as error:

@@ -162,8 +162,19 @@ class NetworkSession(Session):
             return self._prepare_clip(check_clip(picture, self.input))
         return self.host.prepare(picture, self._primitives)
 
+    def take(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """As `prepare`; how long it takes is counted, and what goes wrong."""
+        began = perf_counter()
+        try:
+            prepared = self.prepare(picture)
+        except EdgePrepError as error:
+            self.meter.failed(error)
+            raise
+        self.meter.took("prepare", perf_counter() - began)
+        return prepared
+
     def result(self, picture: NDArray[np.uint8], prepared: NDArray[np.uint8], place: str) -> Any:
-        """The result for `picture`, which `prepare` has made `prepared` of."""
+        """The result for `picture`, which `take` has made `prepared` of."""
         return self._counted(picture, prepared, (), place)[0]
 
     def begin(self) -> Preparing:
@@ -195,14 +206,7 @@ class NetworkSession(Session):
         return self.open_stream(pictures, self.begin, pace, every)
 
     def _answer(self, picture: NDArray[np.uint8], place: str) -> Any:
-        began = perf_counter()
-        try:
-            prepared = self.prepare(picture)
-        except EdgePrepError as error:
-            self.meter.failed(error)
-            raise
-        self.meter.took("prepare", perf_counter() - began)
-        return self.result(picture, prepared, place)
+        return self.result(picture, self.take(picture), place)
 
     def _prepare_clip(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
         stream = self.begin()

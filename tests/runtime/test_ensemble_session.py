@@ -27,6 +27,7 @@ from edgeprep.errors import (
     BundleError,
     BundleFormatError,
     ClosedError,
+    DTypeError,
     ForkedRunnerError,
     IncompatibleBundle,
     InputError,
@@ -113,6 +114,26 @@ def test_members_are_decoded_by_their_own_tasks_and_joined(
     result = session(picture)
     np.testing.assert_allclose(result.scores, (np.array([0.0, 1.0, 0.0]) + sigmoid) / 2, atol=1e-12)
     assert result.label == "green"
+
+
+def test_each_member_counts_its_steps_and_the_ensemble_whole_calls(
+    session: EnsembleSession, picture: Picture
+) -> None:
+    for _ in range(3):
+        session(picture)
+    with pytest.raises(DTypeError, match="float32"):
+        session(picture.astype(np.float32))
+    found = session.metrics()
+    assert {step: each.count for step, each in found.steps.items()} == {"total": 3}
+    assert found.errors == {"DTypeError": 1}
+    assert list(found.members) == ["plain", "sure"]
+    # The first one prepares for both.
+    plain, sure = found.members.values()
+    counts = [{step: each.count for step, each in one.steps.items()} for one in (plain, sure)]
+    assert counts == [{"prepare": 3, "run": 3, "decode": 3}, {"run": 3, "decode": 3}]
+    assert (plain.errors, sure.errors) == ({"DTypeError": 1}, {})
+    assert found.to_json()["members"]["sure"]["session"] == "sure"
+    assert session.drift().reason.startswith("the bundle has no reference")
 
 
 def test_weights_say_how_much_each_counts(

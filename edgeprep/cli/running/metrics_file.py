@@ -1,0 +1,37 @@
+"""What a run has counted, in a file."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from edgeprep.files import atomic_write, check_output
+from edgeprep.runtime import Session
+
+__all__ = ["measured"]
+
+
+@contextmanager
+def measured(
+    opening: Callable[[], Session], metrics: Path | None, *, overwrite: bool
+) -> Iterator[Session]:
+    """A session; when the block ends, however it does, what it has counted is written.
+
+    Args:
+        opening: opens the session.
+        metrics: where to; None: nowhere.
+        overwrite: whether a file that is there may be replaced.
+
+    Raises:
+        OutputExists: it is there and `overwrite` is False; nothing is opened.
+        StorageError: it cannot be written. `opening` raises on its own.
+    """
+    if metrics is not None:
+        check_output(metrics, overwrite=overwrite)
+    with opening() as session:
+        try:
+            yield session
+        finally:
+            if metrics is not None:
+                document = json.dumps(session.metrics().to_json(), indent=1)
+                atomic_write(metrics, (document.encode(), b"\n"), overwrite=overwrite)
