@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from edgeprep.cli.events import events_on_stderr
 from edgeprep.cli.output import results_only
 from edgeprep.errors import EdgePrepError
 
@@ -19,7 +20,7 @@ class Command(click.Command):
     def invoke(self, ctx: click.Context) -> Any:
         """Run it; with `--verbose`, what is behind an error of ours is shown whole."""
         try:
-            with results_only():
+            with results_only(), events_on_stderr():
                 return super().invoke(ctx)
         except EdgePrepError as error:
             if (cause := error.__cause__) is not None:

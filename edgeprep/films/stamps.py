@@ -1,5 +1,7 @@
 """Times that never go back, of a source whose times may."""
 
+from math import inf, isfinite, nextafter
+
 __all__ = ["Stamps"]
 
 
@@ -25,7 +27,14 @@ class Stamps:
             time_s: when its source says that it was.
         """
         last = self._last_s
-        if last is not None and time_s + self._shift_s <= last:
-            self._shift_s = last + self._period_s - time_s
-        self._last_s = time_s + self._shift_s
-        return self._last_s
+        if last is None:
+            stamp_s = time_s if isfinite(time_s) else 0.0
+        elif isfinite(time_s):
+            if time_s + self._shift_s <= last:
+                self._shift_s = last + self._period_s - time_s
+            # What was added may be less than the last digit of a large number.
+            stamp_s = max(time_s + self._shift_s, nextafter(last, inf))
+        else:
+            stamp_s = last + self._period_s
+        self._last_s = stamp_s
+        return stamp_s

@@ -1,6 +1,7 @@
 """Film files: every frame, when it is shown, and what of a film that is not whole."""
 
 import shutil
+import socket
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -191,6 +192,35 @@ def test_a_playlist_opens_no_other_file(film: Make, tmp_path: Path, kind: str) -
     path.write_text(PLAYLISTS[kind].format(other))
     with pytest.raises(FilmError, match=rf"^{path}: must be a film .* that fails with 'Inval"):
         open_film(path)
+
+
+@pytest.mark.parametrize("kind", PLAYLISTS)
+@pytest.mark.parametrize("relative", [False, True], ids=["absolute", "relative"])
+def test_a_playlist_is_followed_where_somebody_asks_for_it(
+    film: Make, tmp_path: Path, kind: str, relative: bool
+) -> None:
+    other = film("other.ts")
+    path = tmp_path / f"list.{kind}"
+    path.write_text(PLAYLISTS[kind].format(other.name if relative else other))
+    with open_film(path, playlists="follow") as opened:
+        levels = [round(float(frame.picture.mean())) for frame in opened]
+    assert levels == pytest.approx([16 + 4 * index for index in range(20)], abs=NEAR)
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1:{}/x.ts", "tcp://127.0.0.1:{}"])
+@pytest.mark.parametrize("kind", PLAYLISTS)
+def test_a_playlist_that_is_followed_leads_to_no_address(
+    tmp_path: Path, kind: str, address: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(0.2)
+        path = tmp_path / f"list.{kind}"
+        path.write_text(PLAYLISTS[kind].format(address.format(listening.getsockname()[1])))
+        with pytest.raises(FilmError, match=rf"^{path}: must "):
+            list(open_film(path, playlists="follow"))
+        # Nobody has even called.
+        with pytest.raises(TimeoutError, match=r"^timed out$"):
+            listening.accept()
 
 
 def test_a_file_with_the_name_of_an_address_is_a_file(
