@@ -100,8 +100,10 @@ def in_onnx() -> dict[str, bytes]:
 
 def in_openvino() -> dict[str, bytes]:
     model = ov.Core().read_model(log_of_means(), b"")
-    # By which it is called when it comes back; of ONNX it has none.
-    model.outputs[0].get_node().set_friendly_name("logits")
+    # What is read from ONNX gives the output's name to the node before it.
+    result = model.outputs[0].get_node()
+    result.input_value(0).get_node().set_friendly_name("log")
+    result.set_friendly_name("logits")
     with TemporaryDirectory() as folder:
         ov.save_model(model, Path(folder) / "model.xml", compress_to_fp16=False)
         return {name: (Path(folder) / name).read_bytes() for name in ("model.xml", "model.bin")}
