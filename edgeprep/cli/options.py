@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-__all__ = ["NamedPath", "bundle_argument", "prefer_option"]
+__all__ = ["NamedPath", "bundle_argument", "isolate_option", "prefer_option"]
 
 
 class NamedPath(click.Path):
@@ -23,4 +23,11 @@ prefer_option = click.option(
     "--prefer",
     metavar="WORD",
     help="Only candidates of this variant, format, precision, backend, device or kind of device.",
+)
+
+isolate_option = click.option(
+    "--isolate/--no-isolate",
+    default=None,
+    help="Keep engines in processes of their own, or in this one; by default they are only tried "
+    "there.",
 )

@@ -1,6 +1,7 @@
 """`edgeprep run`: a bundle on pictures, films and live sources."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from click.core import ParameterSource
 
 import edgeprep
 from edgeprep.cli.command import Command, verbose_option
-from edgeprep.cli.options import NamedPath, bundle_argument, prefer_option
+from edgeprep.cli.options import NamedPath, bundle_argument, isolate_option, prefer_option
 from edgeprep.cli.running.answers import Answers, JsonAnswers, LineAnswers, Place, TextAnswers
 from edgeprep.cli.running.sources import (
     FilmFile,
@@ -38,6 +39,12 @@ _LIVE_FORMATS = ("text", "jsonl", "csv")
 @bundle_argument
 @click.argument("sources", nargs=-1, type=NamedPath())
 @prefer_option
+@isolate_option
+@click.option(
+    "--strict",
+    is_flag=True,
+    help="Nothing else answers than what was chosen: what goes wrong with it is an error.",
+)
 @click.option(
     "--probe/--no-probe",
     default=True,
@@ -104,6 +111,8 @@ def command(
     bundle: str,
     sources: tuple[str, ...],
     prefer: str | None,
+    isolate: bool | None,
+    strict: bool,
     probe: bool,
     output: Path | None,
     sheet: bool,
@@ -126,6 +135,9 @@ def command(
     An address among the SOURCES is followed live, as with --camera, until it ends or is stopped.
     """
     live = _live_source(sources, camera)
+    opening = partial(
+        edgeprep.open, bundle, prefer=prefer, strict=strict, isolate=isolate, probe=probe
+    )
     if categories is not None and form != "coco":
         raise click.UsageError(f"--categories: needs --format coco, got {form!r}")
     if live is not None:
@@ -133,7 +145,7 @@ def command(
         from edgeprep.cli.running.live import LiveOptions
 
         options = LiveOptions(timeout_s=timeout_s, reconnect=reconnect, every=every)
-        _run_live(bundle, live, prefer, options, form, probe=probe, headless=headless)
+        _run_live(opening, live, options, form, headless=headless)
         return
     _check_not_live(click.get_current_context())
     if sheet and output is None:
@@ -148,7 +160,7 @@ def command(
     pages: Sequence[SheetPage] = ()
     if output is not None:
         drawn, pages = targets(files, output, sheet=sheet, overwrite=overwrite)
-    with edgeprep.open(bundle, prefer=prefer, probe=probe) as session:
+    with opening() as session:
         _check_every(every, session)
         answers = _answers(form, session.task, files, categories, frames=output is None)
         _run_all(session, files, drawn, pages, answers, overwrite=overwrite, every=every)
@@ -212,21 +224,14 @@ def _run(
 
 
 def _run_live(
-    bundle: str,
-    source: str,
-    prefer: str | None,
-    options: Any,
-    form: str,
-    *,
-    probe: bool,
-    headless: bool,
+    opening: Callable[[], Session], source: str, options: Any, form: str, *, headless: bool
 ) -> None:
     from edgeprep.cli.running.live import live_name, run_live
     from edgeprep.cli.running.screen import open_window
 
     check_av()
     screen = None if headless else open_window(f"edgeprep: {live_name(source)}")
-    with edgeprep.open(bundle, prefer=prefer, probe=probe) as session:
+    with opening() as session:
         _check_every(options.every, session)
         answers = _answers(form, session.task, (), None, frames=False)
         run_live(session, source, answers, screen, options)

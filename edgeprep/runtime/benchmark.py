@@ -9,6 +9,7 @@ from edgeprep.registry import Registry, default_registry
 from edgeprep.runtime.candidates import Outcome, list_candidates
 from edgeprep.runtime.choose import close
 from edgeprep.runtime.ensemble_session import join_outcomes
+from edgeprep.runtime.isolation import Engines, Where, check_isolate
 from edgeprep.runtime.opened import OpenedBundle, read_path
 from edgeprep.runtime.opened_ensemble import OpenedEnsemble, wishes
 
@@ -20,6 +21,7 @@ def measure_all(
     *,
     prefer: str | None = None,
     rounds: int = 15,
+    isolate: bool | None = None,
     registry: Registry | None = None,
 ) -> tuple[str, tuple[Outcome, ...]]:
     """The bundle's name and the outcome of every candidate, the fastest first.
@@ -31,6 +33,7 @@ def measure_all(
         path: a `.edgeprep` file.
         prefer: as in `edgeprep.open`.
         rounds: how often each candidate has its turn; at least once.
+        isolate: False measures in this process; else candidates are in processes of their own.
         registry: where plugins are looked up; None: the installed ones.
 
     Raises:
@@ -41,18 +44,21 @@ def measure_all(
     """
     if rounds < 1:
         raise InputError(f"rounds: must be at least 1, got {rounds!r}")
+    where = check_isolate(isolate)
     registry = registry or default_registry()
     bundle = read_path(path)
     if isinstance(bundle, EnsembleBundle):
-        return bundle.manifest.name, _of_members(bundle, registry, prefer, rounds)
+        return bundle.manifest.name, _of_members(bundle, registry, where, prefer, rounds)
     opened = OpenedBundle(bundle, registry)
+    opened.isolate(where)
     return bundle.manifest.name, _measure(opened, prefer, rounds)
 
 
 def _of_members(
-    bundle: EnsembleBundle, registry: Registry, prefer: str | None, rounds: int
+    bundle: EnsembleBundle, registry: Registry, where: Where, prefer: str | None, rounds: int
 ) -> tuple[Outcome, ...]:
     opened = OpenedEnsemble(bundle, registry)
+    opened.isolate(where, None)
     pairs = zip(opened.members, wishes(opened.members, prefer), strict=True)
     outcomes = [_measure(member, wish, rounds) for member, wish in pairs]
     names = [member.bundle.manifest.name for member in opened.members]
@@ -60,8 +66,19 @@ def _of_members(
 
 
 def _measure(opened: OpenedBundle, prefer: str | None, rounds: int) -> tuple[Outcome, ...]:
-    reachable, left_out = list_candidates(opened.variants, opened.registry, opened.rules(prefer))
-    with closing(opened.chain), opened.prober(left_out) as prober:
+    with closing(opened.chain), opened.isolation.engines() as engines:
+        return _measure_by(engines, opened, prefer, rounds)
+
+
+def _measure_by(
+    engines: Engines, opened: OpenedBundle, prefer: str | None, rounds: int
+) -> tuple[Outcome, ...]:
+    rules = opened.rules(prefer)
+    engines.start(opened.backends)
+    reachable, left_out = list_candidates(
+        opened.variants, opened.registry, rules, engines.construct
+    )
+    with opened.prober(left_out) as prober:
         opened.start_hosts(prefer=prefer)
         trials = prober.all(reachable, rounds=rounds)
         if not trials:

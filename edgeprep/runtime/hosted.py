@@ -20,7 +20,7 @@ class HostedEngines:
 
     Args:
         limits: what a worker may take.
-        verdicts: on backends; a backend that one says no to is not tried.
+        verdicts: on backends; a backend that one says no to is not tried. None: all are.
         tell: called with what happens.
 
     Attributes:
@@ -31,7 +31,7 @@ class HostedEngines:
         self,
         *,
         limits: Limits | None,
-        verdicts: VerdictCache,
+        verdicts: VerdictCache | None,
         tell: Callable[[Event], object],
     ) -> None:
         self._limits = limits
@@ -69,8 +69,7 @@ class HostedEngines:
     def _begin(self, cls: type[Backend]) -> Backend | str:
         if missing_requirements(cls):
             return construct(cls)  # which says what to install, and imports nothing
-        kept = self._verdicts.find(Candidate(variant="", backend=cls.name), cls)
-        if kept is not None:
+        if kept := self._kept(cls):
             return kept
         origin = find_origin(cls)
         if isinstance(origin, str):
@@ -82,6 +81,11 @@ class HostedEngines:
         except OSError as error:
             self._refuse_all(f"no worker can be started: {error.strerror or error}")
             return self._here(cls, self._refusal)
+
+    def _kept(self, cls: type[Backend]) -> str | None:
+        if self._verdicts is None:
+            return None
+        return self._verdicts.find(Candidate(variant="", backend=cls.name), cls)
 
     def _here(self, cls: type[Backend], reason: str) -> Backend | str:
         self.notes[cls.name] = reason
@@ -100,7 +104,8 @@ class HostedEngines:
     def _reject(self, cls: type[Backend], error: EdgePrepError) -> None:
         if kind := kind_of(error):
             candidate = Candidate(variant="", backend=cls.name)
-            self._verdicts.keep(candidate, cls, error)
+            if self._verdicts is not None:
+                self._verdicts.keep(candidate, cls, error)
             details = {"verdict": kind}
             event = Event(kind="verdict", message=str(error), candidate=cls.name, details=details)
             self._tell(event)

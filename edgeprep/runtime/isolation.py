@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from edgeprep.runtime.verdicts import VerdictCache
     from edgeprep.workers import Limits
 
-__all__ = ["Engines", "Isolation", "Where", "check_isolate"]
+__all__ = ["HERE", "Engines", "Isolation", "Where", "check_isolate"]
 
 # "first": candidates are tried in workers, and the one that is chosen answers in this process.
 # "always": it answers in its worker. "never": all is done in this process.
@@ -79,6 +79,9 @@ class _Here:
         """There is nothing to end."""
 
 
+HERE: Engines = _Here()
+
+
 class Isolation:
     """How the candidates of one bundle are kept away from this process.
 
@@ -120,7 +123,7 @@ class Isolation:
             probe: whether candidates are measured; if not, they are tried where they answer.
         """
         if self.where == "never" or not (probe or self.answers_in_worker):
-            yield _Here()
+            yield HERE
             return
         # Here, as a remembered choice needs none of it.
         from edgeprep.runtime.hosted import HostedEngines

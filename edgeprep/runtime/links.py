@@ -1,6 +1,7 @@
 """The links of a fallback chain: candidates that could answer in the place of another."""
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from math import inf
 from typing import Any
@@ -13,6 +14,7 @@ from edgeprep.interfaces import Runner, Task
 from edgeprep.registry import Registry
 from edgeprep.runtime.candidates import Candidate, Outcome, Rules, list_candidates
 from edgeprep.runtime.golden import allowed_error, relative_error
+from edgeprep.runtime.isolation import Engines
 from edgeprep.tensors import TensorSpec
 
 __all__ = ["Engine", "Link", "LinkMaker", "hold"]
@@ -58,6 +60,7 @@ class LinkMaker:
         variants: those of the bundle that may run.
         chosen: what answers first.
         registry: where backends are looked up.
+        engines: gives what constructs them.
         rules: what leaves candidates out, but for what is preferred.
         load: loads a candidate of a bundle.
         bundle: what is opened; read again where it is not in memory.
@@ -70,6 +73,7 @@ class LinkMaker:
         variants: Iterable[Variant],
         chosen: Variant,
         registry: Registry,
+        engines: Callable[[], AbstractContextManager[Engines]],
         rules: Rules,
         load: Callable[[Candidate, Bundle], Runner],
         bundle: Callable[[], Bundle],
@@ -77,6 +81,7 @@ class LinkMaker:
     ) -> None:
         self._variants = {each.name: each for each in variants if _answers_alike(each, chosen)}
         self._registry = registry
+        self._engines = engines
         self._rules = rules
         self._load = load
         self._bundle = bundle
@@ -103,7 +108,9 @@ class LinkMaker:
     def more(self, outcomes: Sequence[Outcome]) -> list[Link]:
         """Links for what was left out because something else is preferred; the CPU comes last."""
         seen = {str(each.candidate) for each in outcomes if each.verdict != "excluded"}
-        reachable, _ = list_candidates(list(self._variants.values()), self._registry, self._rules)
+        variants = list(self._variants.values())
+        with self._engines() as engines:
+            reachable, _ = list_candidates(variants, self._registry, self._rules, engines.construct)
         rest = [each.candidate for each in reachable if str(each.candidate) not in seen]
         rest.sort(key=_is_cpu)
         return [self.link(candidate, proven=False) for candidate in rest]

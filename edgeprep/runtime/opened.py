@@ -24,6 +24,7 @@ from edgeprep.monitor import Events
 from edgeprep.registry import Registry
 from edgeprep.runtime.candidates import Candidate, Outcome, Rules, list_candidates
 from edgeprep.runtime.choose import Prober, Trial
+from edgeprep.runtime.compiled import CompiledForms
 from edgeprep.runtime.fallback import FallbackRunner
 from edgeprep.runtime.golden import allowed_error, golden_error
 from edgeprep.runtime.hosts import Host, choose_host, could_use_opencv, opencv_host
@@ -269,7 +270,12 @@ class OpenedBundle:
     def prober(self, left_out: Sequence[Outcome] = ()) -> Prober:
         """What loads, proves and measures this bundle's candidates."""
         return Prober(
-            self.bundle, self.task, self._request, left_out, rejected=self.isolation.reject
+            self.bundle,
+            self.task,
+            self._request,
+            left_out,
+            rejected=self.isolation.reject,
+            forms=CompiledForms(self.bundle.digest, self.events.tell),
         )
 
     def session(
@@ -315,6 +321,7 @@ class OpenedBundle:
             variants=self.variants,
             chosen=variant,
             registry=self.registry,
+            engines=self.isolation.engines,
             rules=self.rules(None),
             load=self.load,
             bundle=lambda: self.bundle,
