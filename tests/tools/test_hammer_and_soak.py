@@ -1,0 +1,175 @@
+"""tools/hammer and tools/soak: that they see what is wrong, where something is."""
+
+import subprocess
+import sys
+import threading
+from importlib import import_module
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from edgeprep.errors import DTypeError
+
+TOOLS = Path(__file__).parents[2] / "tools"
+
+
+@pytest.fixture
+def script(monkeypatch):
+    monkeypatch.syspath_prepend(str(TOOLS))
+    return lambda name: import_module(f"benchmarks.{name}")
+
+
+class Alone:
+    """A session whose answers are sums; `mixed_up` calls give the answer of another thread."""
+
+    def __init__(self, every=0, lets_pass=False, raises=False):
+        self.every, self.lets_pass, self.raises = every, lets_pass, raises
+        self.calls, self.last, self.lock = 0, 0.0, threading.Lock()
+        self.main = threading.get_ident()
+
+    def outputs(self, picture):
+        if picture.dtype != np.uint8 and not self.lets_pass:
+            raise DTypeError("picture: must have dtype uint8")
+        with self.lock:
+            now, before, self.last = float(picture.sum()), self.last, float(picture.sum())
+            beside = threading.get_ident() != self.main
+            self.calls += beside
+            if beside and self.raises and self.calls > 50:
+                raise RuntimeError("device lost")
+            wrong = beside and self.every and self.calls % self.every == 0
+        return (np.array([[before if wrong else now]]),)
+
+    def __call__(self, picture):
+        return SimpleNamespace(label=str(self.outputs(picture)[0][0, 0]))
+
+    def batch(self, pictures):
+        return tuple(self(picture) for picture in pictures)
+
+
+def test_pictures_are_of_all_contents_and_layouts(script):
+    pictures = script("hammer").mixed((8, 6, 3))
+    assert len(pictures) == 48
+    assert {picture.shape for picture in pictures} == {(8, 6, 3)}
+    assert {picture.dtype for picture in pictures} == {np.dtype(np.uint8)}
+    kinds = {
+        (picture.flags.c_contiguous, picture.flags.f_contiguous, picture.flags.writeable)
+        for picture in pictures
+    }
+    assert len(kinds) >= 3
+    assert len({picture.tobytes() for picture in pictures}) >= 36
+
+
+def test_of_a_session_that_is_right_nothing_is_wrong(script):
+    hammer = script("hammer")
+    tally = hammer.hammer(Alone(), hammer.mixed((8, 6, 3)), threads=4, answers=2000)
+    assert tally.answers >= 2000
+    assert tally.refused == tally.answers // 20
+    found = (tally.wrong, tally.let_pass, tally.stuck, tally.errors)
+    assert found == (0, 0, 0, [])
+
+
+def test_answers_that_are_another_threads_are_counted(script):
+    hammer = script("hammer")
+    tally = hammer.hammer(Alone(every=10), hammer.mixed((8, 6, 3)), threads=4, answers=2000)
+    # One in ten, but where two pictures in turn are alike.
+    assert 0.05 * tally.answers <= tally.wrong <= 0.11 * tally.answers
+
+
+def test_what_is_let_pass_and_what_is_raised_is_counted(script):
+    hammer = script("hammer")
+    pictures = hammer.mixed((8, 6, 3))
+    tally = hammer.hammer(Alone(lets_pass=True), pictures, threads=2, answers=200)
+    assert (tally.let_pass, tally.refused) == (tally.answers // 20, 0)
+    tally = hammer.hammer(Alone(raises=True), pictures, threads=2, answers=200)
+    assert tally.errors == ["RuntimeError: device lost"] * 2
+
+
+def test_memory_grows_by_the_slope_of_a_straight_line(script):
+    soak = script("soak")
+
+    def held(calls, megabytes):
+        rss = int(megabytes * 1e6)
+        return soak.Held(calls=calls, rss_bytes=rss, files=3, threads=2, temporary=0)
+
+    # 100 MB and 2 MB for every 10,000 calls, up and down by half a MB in turns.
+    line = [held(n * 1000, 100 + 0.2 * n + (0.5 if n % 2 else -0.5)) for n in range(100)]
+    assert soak.slope_mb(line) == pytest.approx(2.0, abs=0.02)
+    assert soak.slope_mb([held(5, 100)]) == 0.0
+
+
+def test_what_a_process_holds_is_counted(script, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    watched, soak = script("watched"), script("soak")
+    before = soak.Held.now(0)
+    stop = threading.Event()
+    thread = threading.Thread(target=stop.wait)
+    thread.start()
+    with (tmp_path / "left behind").open("wb"):
+        block = np.ones(30_000_000, np.uint8)
+        after = soak.Held.now(1)
+    stop.set()
+    thread.join()
+    assert after.files - before.files == 1
+    assert after.threads - before.threads == 1
+    assert after.temporary - before.temporary == 1
+    assert 25e6 <= after.rss_bytes - before.rss_bytes <= 40e6
+    del block
+    watched.trim()
+    assert watched.rss_bytes() < after.rss_bytes - 25e6
+
+
+def test_a_session_that_keeps_its_pictures_is_told_from_one_that_does_not(script, monkeypatch):
+    soak = script("soak")
+
+    class Keeping(Alone):
+        input = SimpleNamespace(rows=40, width=50, channels=3)
+        choice = "keeping"
+
+        def __init__(self, keeps):
+            super().__init__()
+            self.kept, self.keeps = [], keeps
+
+        def __call__(self, picture):
+            if self.keeps:
+                self.kept.append(np.full_like(picture, 1))
+            return super().__call__(picture)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            self.kept.clear()
+
+    def slope(keeps):
+        monkeypatch.setattr("edgeprep.open", lambda *_, **__: Keeping(keeps))
+        report = soak.calls("x.edgeprep", "onnxruntime", 3000, None)
+        return report.figures[0]
+
+    # 6000 bytes a call, 60 MB in 10,000 calls, and what the allocator adds.
+    assert slope(keeps=True).value == pytest.approx(60, rel=0.2)
+    assert not slope(keeps=True).met
+    assert slope(keeps=False).value < 20
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["hammer", "tensorrt"], "ENGINE: must be one of onnxruntime, openvino, litert, got"),
+        (["hammer", "--answers", "1"], "--answers: must be at least 3, got 1"),
+        (["soak", "nights"], "NAME: must be one of calls, cycles, sizes, got 'nights'"),
+        (["soak", "--calls", "5"], "--calls: must be at least 100, got 5"),
+        (["soak", "--minutes", "0"], "--minutes: must be above 0, got 0.0"),
+        (["bench_golden", "resnet-50"], "MODEL: must be one of digits-mobilenet, digits-resnet"),
+        (["bench_golden", "--mutations", "0"], "--mutations: must be at least 1, got 0"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_cannot_be_asked_for_is_refused(words, said):
+    name, *rest = words
+    done = subprocess.run(
+        [sys.executable, TOOLS / name, *rest], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 2
+    assert said in done.stderr
