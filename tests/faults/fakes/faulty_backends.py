@@ -1,6 +1,8 @@
 """Backends in plain Python that fail as engines do: where and how their model says.
 
-A model is JSON: a fault for "load", "run", "close", and at which run, counted from 0, it comes.
+A model is JSON: a fault for "load", "run", "close", and at which run, counted from 0, it comes;
+for "load_at_home", where it is not in a worker; for "load_if_set", the environment variable that
+holds one. "wrong" is a factor, "slow" in seconds, and "trace" notes which process runs.
 What is committed before there is a model comes from the environment, which workers inherit.
 """
 
@@ -13,6 +15,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -62,6 +65,14 @@ def commit(fault: str) -> None:
             raise AssertionError(f"no such fault: {other!r}")
 
 
+def commit_at_load(faults: Mapping[str, Any]) -> None:
+    """Do what `faults` say of loading."""
+    commit(faults.get("load", ""))
+    commit(os.environ.get(faults.get("load_if_set", ""), ""))
+    if "edgeprep.workers.child" not in sys.modules:
+        commit(faults.get("load_at_home", ""))
+
+
 def disturb() -> None:
     """All that an engine's library should not do to the process that it is loaded in."""
     import locale
@@ -93,7 +104,12 @@ class FaultyRunner(Runner):
             raise ClosedError("runner: must be open, got a call after close()")
         if next(self._calls) >= self._faults.get("at", 0):
             commit(self._faults.get("run", ""))
-        return (inputs[0].mean(axis=(1, 2), dtype=np.float32),)
+        if "trace" in self._faults:
+            with Path(os.environ["TRACE"]).open("a", encoding="ascii") as file:
+                file.write(f"{os.getpid()}\n")
+        time.sleep(self._faults.get("slow", 0.0))
+        means = inputs[0].mean(axis=(1, 2), dtype=np.float32)
+        return (means * np.float32(self._faults.get("wrong", 1.0)),)
 
     def compiled(self) -> bytes | None:
         return b"compiled " + json.dumps(self._faults).encode()
@@ -125,7 +141,7 @@ class Faulty(Backend):
 
     def load(self, model: Model, device: Device, options: Options) -> Runner:
         faults = json.loads(model.files["model.fake"])
-        commit(faults.get("load", ""))
+        commit_at_load(faults)
         return FaultyRunner(faults)
 
     def compiled_for(self, device: Device) -> str | None:
@@ -134,7 +150,9 @@ class Faulty(Backend):
     def load_compiled(
         self, compiled: bytes, model: Model, device: Device, options: Options
     ) -> Runner:
-        runner = FaultyRunner(json.loads(model.files["model.fake"]))
+        faults = json.loads(model.files["model.fake"])
+        commit_at_load(faults)
+        runner = FaultyRunner(faults)
         if runner.compiled() != compiled:
             raise BackendError(f"faulty: must be its own compiled form, got {compiled!r}")
         return runner
