@@ -15,8 +15,8 @@ from weakref import WeakKeyDictionary, WeakSet
 __all__ = ["run", "wait_for"]
 
 Listener = Callable[[], object]
-# As many as may wait for an engine while others prepare; more would but take turns.
-_MOST_THREADS = min(32, (os.cpu_count() or 1) + 2)
+# One for each core, and one that waits for a device meanwhile; more would but take turns.
+_MOST_THREADS = min(16, (os.cpu_count() or 1) + 1)
 # A thread without work ends after so many seconds.
 _IDLE_S = 2.0
 _GOODBYE_S = 1.0
