@@ -122,16 +122,18 @@ def _work(session: edgeprep.Session, count: int, minutes: float | None) -> list[
 
 
 def cycles(path: str, engine: str, count: int) -> Report:
-    """Opens, calls and closes, `count` times."""
+    """Opens, calls and closes, `count` times, all in this process."""
     with _own_temporary():
         held = []
         for index in range(count):
-            with edgeprep.open(path, prefer=engine, probe=False) as session:
+            opened = edgeprep.open(path, prefer=engine, probe=False, isolate=False)
+            with opened as session:
                 image = session.input
                 shape = (image.rows or 64, image.width or 64, image.channels)
                 session(np.full(shape, index % 256, np.uint8))
-            if index % max(1, count // _SAMPLES) == 0 or index == count - 1:
-                del session
+            # Now and then: collecting takes longer than opening where much is imported.
+            if index % max(5, count // _SAMPLES) == 0 or index == count - 1:
+                del session, opened
                 gc.collect()
                 trim()
                 held.append(Held.now(index + 1))
