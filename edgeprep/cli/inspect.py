@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 import msgspec
+from msgspec.structs import astuple
 
 from edgeprep.bundle import (
     Bundle,
@@ -14,12 +15,14 @@ from edgeprep.bundle import (
     EnsembleManifest,
     Manifest,
     SourceRecord,
+    Spread,
     Variant,
     open_either,
 )
 from edgeprep.cli.command import Command, verbose_option
 from edgeprep.cli.options import bundle_argument
 from edgeprep.cli.output import emit, format_option
+from edgeprep.monitor.drift import watched
 from edgeprep.runtime.explain import format_table
 from edgeprep.runtime.opened_ensemble import read_part
 
@@ -96,10 +99,36 @@ def _describe(bundle: Bundle) -> str:
         ("source", _score(manifest.source)),
         ("budget", _budget(manifest.max_drop)),
         ("made with", _made_with(manifest.created_with)),
+        *(("drift", words) for words in _references(manifest)),
     ]
     head = ("variant", "format", "precision", "placement", "bytes", "parity", "metric", "drop")
     variants = format_table(head, [_row(variant) for variant in manifest.variants])
-    return f"{_facts(rows)}\n\n{variants}"
+    return "\n\n".join([_facts(rows), variants, *_spreads(manifest)])
+
+
+def _references(manifest: Manifest) -> Iterator[str]:
+    """What is known of the pictures of each placement, and what a session tells by it."""
+    if manifest.references is msgspec.UNSET:
+        yield "no reference: pictures and answers are not watched"
+        return
+    for reference in manifest.references:
+        classes = ""
+        if reference.classes:
+            classes = f" and {sum(reference.classes)} answers of {len(reference.classes)} classes"
+        told = ", ".join(watched(reference))
+        yield f"{reference.placement}: {reference.pictures} pictures{classes}; tells {told}"
+
+
+def _spreads(manifest: Manifest) -> Iterator[str]:
+    """A table of how each feature spreads, where that is known."""
+    if manifest.references is msgspec.UNSET:
+        return
+    rows = [
+        (feature, reference.placement, *(f"{number:.3f}" for number in astuple(spread)))
+        for reference in manifest.references
+        for feature, spread in reference.features.items()
+    ]
+    yield format_table(("feature", "placement", *Spread.__struct_fields__), rows)
 
 
 def _states(variants: Sequence[Variant]) -> Iterator[str]:

@@ -140,7 +140,7 @@ class Drift:
             # Of what has no sharpness, as nothing is in it, other faults tell.
             "unsharp": values["sharpness"] < self._low("sharpness"),
             # What is dark is noisy.
-            "noisy": not dark and values["sharpness"] > self._high("sharpness"),
+            "noisy": not dark and values["noise"] > self._high("noise"),
         }
         return {fault: there for fault, there in found.items() if fault in self._scores}
 
@@ -216,7 +216,7 @@ _SHOWN: dict[Fault, str] = {
     "overexposed": "bright",
     "flat": "contrast",
     "unsharp": "sharpness",
-    "noisy": "sharpness",
+    "noisy": "noise",
     "swapped": "cast",
 }
 
@@ -244,7 +244,9 @@ def watched(reference: Reference) -> tuple[Fault, ...]:
     if "bright" in features and features["bright"].high < 1:
         faults.append("overexposed")
     if "sharpness" in features:
-        faults += ["unsharp", "noisy"]
+        faults.append("unsharp")
+    if "noise" in features:
+        faults.append("noisy")
     cast = features.get("cast")
     if cast is not None and abs(cast.mean) >= _LEAST_CAST * max(cast.deviation, 1e-3):
         faults.append("swapped")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from edgeprep.bundle import open_bundle, write_bundle
+from edgeprep.bundle import Reference, Spread, open_bundle, write_bundle
 
 Run = Callable[..., Any]
 
@@ -30,9 +30,34 @@ def test_inspect_shows_people_what_is_inside(edgeprep: Run, bundle: Path) -> Non
         "source     accuracy 0.9688 on 32 samples",
         "budget     none",
         "made with  edgeprep 0.1.0",
+        "drift      no reference: pictures and answers are not watched",
         "",
         "variant    format  precision  placement  bytes  parity   metric             drop",
         "fake-fp32  fake    fp32       split          4  0.0e+00  accuracy 0.9375  0.0312",
+    ]
+
+
+def test_inspect_shows_what_pictures_were_like_and_what_can_be_told(
+    edgeprep: Run, bundle: Path, tmp_path: Path
+) -> None:
+    opened = open_bundle(bundle)
+    spread = Spread(low=0.1, middle=0.4, high=0.81234, mean=0.41, deviation=0.2)
+    reference = Reference(
+        placement="split", pictures=64, features={"brightness": spread}, classes=(60, 0, 4)
+    )
+    names = [member.name for member in opened.manifest.members]
+    members = {name: bytes(opened.member(name)) for name in names}
+    manifest = replace(opened.manifest, references=(reference,))
+    write_bundle(tmp_path / "known.edgeprep", manifest, members, overwrite=False)
+    lines = edgeprep("inspect", tmp_path / "known.edgeprep").stdout.splitlines()
+    assert lines[10] == (
+        "drift      split: 64 pictures and 64 answers of 3 classes; "
+        "tells frozen, black, dark, classes"
+    )
+    assert lines[-3:] == [
+        "",
+        "feature     placement    low  middle   high   mean  deviation",
+        "brightness  split      0.100   0.400  0.812  0.410      0.200",
     ]
 
 
