@@ -3,10 +3,11 @@
 import click
 
 from edgeprep.cli.command import Command, verbose_option
-from edgeprep.cli.options import bundle_argument, isolate_option, prefer_option
+from edgeprep.cli.options import bundle_argument, goal_option, isolate_option, prefer_option
 from edgeprep.cli.output import emit, format_option
 from edgeprep.runtime.benchmark import measure_all
 from edgeprep.runtime.explain import explain
+from edgeprep.runtime.goals import Goal
 
 __all__ = ["command"]
 
@@ -14,6 +15,7 @@ __all__ = ["command"]
 @click.command(name="benchmark", cls=Command)
 @bundle_argument
 @prefer_option
+@goal_option
 @isolate_option
 @click.option(
     "--rounds",
@@ -24,12 +26,14 @@ __all__ = ["command"]
 )
 @verbose_option
 @format_option
-def command(bundle: str, prefer: str | None, isolate: bool | None, rounds: int, form: str) -> None:
+def command(
+    bundle: str, prefer: str | None, goal: Goal, isolate: bool | None, rounds: int, form: str
+) -> None:
     """Measure every way in which this machine can run a bundle.
 
     All candidates stay loaded and take turns, so that a busy machine disturbs them alike.
     """
-    name, outcomes = measure_all(bundle, prefer=prefer, rounds=rounds, isolate=isolate)
+    name, outcomes = measure_all(bundle, prefer=prefer, goal=goal, rounds=rounds, isolate=isolate)
     choice, *_ = documents = [outcome.to_json() for outcome in outcomes]
     emit(
         explain(outcomes, name=name, remembered=False),

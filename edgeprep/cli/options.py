@@ -4,7 +4,9 @@ from typing import Any
 
 import click
 
-__all__ = ["NamedPath", "bundle_argument", "isolate_option", "prefer_option"]
+from edgeprep.runtime.goals import GOALS
+
+__all__ = ["NamedPath", "bundle_argument", "goal_option", "isolate_option", "prefer_option"]
 
 
 class NamedPath(click.Path):
@@ -23,6 +25,15 @@ prefer_option = click.option(
     "--prefer",
     metavar="WORD",
     help="Only candidates of this variant, format, precision, backend, device or kind of device.",
+)
+
+goal_option = click.option(
+    "--goal",
+    type=click.Choice(GOALS),
+    default="latency",
+    show_default=True,
+    help="What the choice is for: the quickest answer, the most pictures a second, or the least "
+    "memory.",
 )
 
 isolate_option = click.option(

@@ -1,6 +1,7 @@
 """`edgeprep run`: a bundle on pictures, films and live sources."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,15 @@ from click.core import ParameterSource
 
 import edgeprep
 from edgeprep.cli.command import Command, verbose_option
-from edgeprep.cli.options import NamedPath, bundle_argument, isolate_option, prefer_option
+from edgeprep.cli.options import (
+    NamedPath,
+    bundle_argument,
+    goal_option,
+    isolate_option,
+    prefer_option,
+)
 from edgeprep.cli.running.answers import Answers, JsonAnswers, LineAnswers, Place, TextAnswers
+from edgeprep.cli.running.metrics_file import measured
 from edgeprep.cli.running.sources import (
     FilmFile,
     PictureFile,
@@ -26,6 +34,7 @@ from edgeprep.films import check_av, is_address
 from edgeprep.interfaces import Task
 from edgeprep.pictures import check_pillow, read_picture, write_picture
 from edgeprep.runtime import Session, from_rgb
+from edgeprep.runtime.goals import Goal
 
 __all__ = ["command"]
 
@@ -39,6 +48,7 @@ _LIVE_FORMATS = ("text", "jsonl", "csv")
 @bundle_argument
 @click.argument("sources", nargs=-1, type=NamedPath())
 @prefer_option
+@goal_option
 @isolate_option
 @click.option(
     "--strict",
@@ -98,6 +108,12 @@ _LIVE_FORMATS = ("text", "jsonl", "csv")
     help="With --format coco: annotations of COCO, for the ids of categories by their names; "
     "else an id is the number of the label plus 1.",
 )
+@click.option(
+    "--metrics",
+    metavar="FILE",
+    type=NamedPath(path_type=Path),
+    help="Write there what the session has counted, as JSON: times by step, errors, drops, events.",
+)
 @verbose_option
 @click.option(
     "--format",
@@ -111,6 +127,7 @@ def command(
     bundle: str,
     sources: tuple[str, ...],
     prefer: str | None,
+    goal: Goal,
     isolate: bool | None,
     strict: bool,
     probe: bool,
@@ -123,6 +140,7 @@ def command(
     timeout_s: float,
     reconnect: int,
     categories: Path | None,
+    metrics: Path | None,
     form: str,
 ) -> None:
     """Run BUNDLE on SOURCES and print one result each: pictures, folders of pictures, or films.
@@ -136,7 +154,19 @@ def command(
     """
     live = _live_source(sources, camera)
     opening = partial(
-        edgeprep.open, bundle, prefer=prefer, strict=strict, isolate=isolate, probe=probe
+        measured,
+        partial(
+            edgeprep.open,
+            bundle,
+            prefer=prefer,
+            strict=strict,
+            goal=goal,
+            isolate=isolate,
+            probe=probe,
+        ),
+        metrics,
+        reads=(bundle, *sources),
+        overwrite=overwrite,
     )
     if categories is not None and form != "coco":
         raise click.UsageError(f"--categories: needs --format coco, got {form!r}")
@@ -224,7 +254,12 @@ def _run(
 
 
 def _run_live(
-    opening: Callable[[], Session], source: str, options: Any, form: str, *, headless: bool
+    opening: Callable[[], AbstractContextManager[Session]],
+    source: str,
+    options: Any,
+    form: str,
+    *,
+    headless: bool,
 ) -> None:
     from edgeprep.cli.running.live import live_name, run_live
     from edgeprep.cli.running.screen import open_window

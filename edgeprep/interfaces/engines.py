@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from edgeprep.burst import measure_burst
+from edgeprep.burst import measure_burst, measure_busy
 from edgeprep.errors import BackendError
 from edgeprep.interfaces.quantization import WeightRange
 from edgeprep.tensors import TensorSpec
@@ -119,6 +119,13 @@ class Runner(ABC):
     def measure_burst(self, inputs: Sequence[NDArray[Any]]) -> list[float]:
         """Milliseconds of each of a short run of calls of `run`, timed where the engine is."""
         return measure_burst(lambda: self.run(inputs))
+
+    def measure_busy(self, inputs: Sequence[NDArray[Any]], calls: int) -> list[float]:
+        """Milliseconds a request, where `calls` threads keep the engine busy, timed where it is.
+
+        What it can compute together, it does: then what counts is a call's share of it.
+        """
+        return measure_busy(lambda: self.run(inputs), calls)
 
     @abstractmethod
     def close(self) -> None:

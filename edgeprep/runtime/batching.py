@@ -109,6 +109,15 @@ class BatchingRunner(Runner):
                 results += [self._single.run(inputs) for inputs in group]
         return tuple(results)
 
+    def measure_burst(self, inputs: Request) -> list[float]:
+        """See `Runner.measure_burst`."""
+        return self._single.measure_burst(inputs)
+
+    def measure_busy(self, inputs: Request, calls: int) -> list[float]:
+        """See `Runner.measure_busy`; all batches are full."""
+        stacked = tuple(np.concatenate([array] * self._batch) for array in inputs)
+        return [ms / self._batch for ms in self._many.measure_busy(stacked, calls)]
+
     def close(self) -> None:
         """See `Runner.close`. Calls that wait raise ClosedError."""
         self._single.close()

@@ -1,19 +1,29 @@
 """Candidates: every way in which this machine could run a bundle, and what rules leave out."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from edgeprep.bundle import Variant
 from edgeprep.errors import EdgePrepError
-from edgeprep.interfaces import Backend, Device, Options
+from edgeprep.interfaces import Backend, Device, Options, Width
 from edgeprep.registry import Registry, create
 from edgeprep.runtime.timing import Timing
 
-__all__ = ["Candidate", "Outcome", "Reachable", "Rules", "Verdict", "construct", "list_candidates"]
+__all__ = [
+    "Candidate",
+    "Outcome",
+    "Reachable",
+    "Rules",
+    "Verdict",
+    "construct",
+    "list_candidates",
+    "narrowed",
+]
 
-Verdict = Literal["chosen", "slower", "unmeasured", "rejected", "excluded", "unavailable"]
+Verdict = Literal["chosen", "slower", "larger", "unmeasured", "rejected", "excluded", "unavailable"]
 
 
 class Candidate(Struct, frozen=True, kw_only=True):
@@ -32,9 +42,9 @@ class Candidate(Struct, frozen=True, kw_only=True):
 class Outcome(Struct, frozen=True, kw_only=True):
     """What became of a candidate, and why.
 
-    Verdicts: `chosen`; `slower` than the chosen one; `unmeasured`, because no measurement was
-    asked for or it could not have won; `rejected`, because it does not load or computes wrong
-    numbers; `excluded` by a rule; `unavailable`, because a library is not installed.
+    Verdicts: `chosen`; `slower` than the chosen one, or `larger` in memory; `unmeasured`, because
+    no measurement was asked for or it could not have won; `rejected`, because it does not load or
+    computes wrong numbers; `excluded` by a rule; `unavailable`, because a library is not installed.
     """
 
     candidate: Candidate
@@ -42,10 +52,15 @@ class Outcome(Struct, frozen=True, kw_only=True):
     reason: str
     timing: Timing | None = None
     error: float | None = None  # relative to the golden outputs
+    per_second: float | None = None  # pictures, where throughput was measured
+    memory_bytes: int | None = None  # of a process, where memory was measured
     host: str = ""  # what prepares pictures, "numpy" or "opencv", where there was a choice
 
     def to_json(self) -> dict[str, Any]:
-        """As `edgeprep benchmark --format json` prints it; times in milliseconds."""
+        """As `edgeprep benchmark --format json` prints it; times in milliseconds.
+
+        Where throughput was measured, they are a picture's share of what the engine computes.
+        """
         return {
             "variant": self.candidate.variant,
             "backend": self.candidate.backend,
@@ -54,6 +69,8 @@ class Outcome(Struct, frozen=True, kw_only=True):
             "verdict": self.verdict,
             "median_ms": self.timing and round(self.timing.median_ms, 4),
             "p90_ms": self.timing and round(self.timing.p90_ms, 4),
+            "per_second": self.per_second and round(self.per_second, 3),
+            "memory_bytes": self.memory_bytes,
             "error": self.error,
             "host": self.host,
             "reason": self.reason,
@@ -140,7 +157,7 @@ def list_candidates(
                 outcomes.append(_unavailable(variant, cls.name, backend))
                 continue
             try:
-                ways = list(_ways(variant, backend))
+                ways = list(_ways(variant, backend, rules.only))
             except Exception as error:  # noqa: BLE001 -- asking for devices can fail in any way
                 ready[cls.name] = reason = f"{type(error).__name__}: {error}"
                 outcomes.append(_unavailable(variant, cls.name, reason))
@@ -199,14 +216,33 @@ def _no_backend(variant: Variant, registry: Registry) -> str:
     return f"no backend for format {variant.format!r}; {'; '.join(remedies)}"
 
 
-def _ways(variant: Variant, backend: Backend) -> Iterator[Reachable]:
-    """Every device and options with which `backend` could run `variant`."""
+def _ways(variant: Variant, backend: Backend, only: Candidate | None) -> Iterator[Reachable]:
+    """Every device and options with which `backend` could run `variant`.
+
+    Of them, those that `only` widens, to several calls at once or several pictures a call, are as
+    that has them.
+    """
     for device in backend.devices():
         for options in backend.options(device, variant.precision):
+            if only is not None and _is_widened(only.options, options):
+                options = only.options
             candidate = Candidate(
                 variant=variant.name, backend=backend.name, device=device.name, options=options
             )
             yield Reachable(candidate=candidate, variant=variant, backend=backend, device=device)
+
+
+def narrowed(candidate: Candidate) -> Candidate:
+    """`candidate` for one call at a time and one picture a call."""
+    return replace(candidate, options=_narrow(candidate.options))
+
+
+def _is_widened(options: Options, narrow: Options) -> bool:
+    return _narrow(options) == dict(narrow)
+
+
+def _narrow(options: Options) -> dict[str, int | str]:
+    return {name: value for name, value in options.items() if name not in get_args(Width)}
 
 
 def _unavailable(variant: Variant, backend: str, reason: str) -> Outcome:

@@ -1,9 +1,9 @@
 """Candidates loaded, proved by golden samples and timed; and a record of what became of each."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -13,10 +13,21 @@ from edgeprep.bundle import Bundle
 from edgeprep.errors import BackendError, BackendUnavailable, BackendWrongOutput, NoUsableBackend
 from edgeprep.interfaces import Backend, Runner, Task
 from edgeprep.runtime.candidates import Candidate, Outcome, Reachable
+from edgeprep.runtime.goals import Goal
 from edgeprep.runtime.golden import allowed_error, golden_error
 from edgeprep.runtime.timing import Timing, summarize
+from edgeprep.runtime.widths import load_wide
+
+if TYPE_CHECKING:
+    from edgeprep.runtime.compiled import CompiledForms
 
 __all__ = ["Prober", "Trial", "close"]
+
+_BEST: Mapping[Goal, str] = {
+    "latency": "the fastest that computes the right numbers",
+    "throughput": "the most pictures a second, with the right numbers",
+    "memory": "the least memory, with the right numbers",
+}
 
 
 def _ignore(candidate: Candidate, fault: Exception) -> None:
@@ -31,6 +42,7 @@ class Trial(Struct, eq=False):
     error: float
     burst: Callable[[], list[float]]
     bursts: list[list[float]] = field(default_factory=list)  # milliseconds of each call
+    memory_bytes: int | None = None  # of a process with nothing else, where it was measured
     behind: float = 1.0  # how many times as long as the best one it took at the first look
 
     @property
@@ -53,24 +65,31 @@ class Prober:
     Args:
         bundle: an open bundle.
         task: the bundle's, which says what is compared with golden outputs.
-        burst: given a variant's name, its runner and the inputs of one golden sample, what times
-            a short run of requests.
+        burst: given a candidate, its runner and the inputs of one golden sample, what times a short
+            run of requests.
         left_out: candidates that are not to be tried; they end up among the outcomes.
         rejected: told of each candidate that is rejected, and for what.
+        forms: what engines have compiled before; None: nothing is used.
+        goal: what the best one is best in. For throughput, bursts are of calls that keep the engine
+            busy, in a picture's share.
     """
 
     def __init__(
         self,
         bundle: Bundle,
         task: Task,
-        burst: Callable[[str, Runner, tuple[NDArray[Any], ...]], Callable[[], list[float]]],
+        burst: Callable[[Candidate, Runner, tuple[NDArray[Any], ...]], Callable[[], list[float]]],
         left_out: Sequence[Outcome] = (),
         rejected: Callable[[Candidate, Exception], object] = _ignore,
+        forms: "CompiledForms | None" = None,
+        goal: Goal = "latency",
     ) -> None:
+        self._goal = goal
         self._bundle = bundle
         self._task = task
         self._burst = burst
         self._rejected = rejected
+        self._forms = forms
         self._tried: list[Outcome] = []
         self._loaded: list[Runner] = []
         self._left_out = tuple(left_out)
@@ -87,12 +106,14 @@ class Prober:
             reachable: what to load.
             samples: how many golden samples it must reproduce; None: all of them.
         """
+        if trial := self._prove_compiled(reachable, samples):
+            return trial
         candidate, variant = reachable.candidate, reachable.variant
         golden = self._bundle.golden(variant)
         runner: Runner | None = None
         try:
             model = self._bundle.model(variant)
-            runner = reachable.backend.load(model, reachable.device, candidate.options)
+            runner = load_wide(reachable.backend, model, reachable.device, candidate.options)
             self._loaded.append(runner)
             error = golden_error(runner, golden, self._task, samples)
         except Exception as fault:  # noqa: BLE001 -- an engine's fault rejects it, and is shown
@@ -100,8 +121,42 @@ class Prober:
             return None
         if not self._is_right(reachable, runner, error):
             return None
-        burst = self._burst(variant.name, runner, golden.feed(0))
-        return Trial(reachable, runner, error, burst)
+        return self._trial(reachable, runner, error)
+
+    def _prove_compiled(self, reachable: Reachable, samples: int | None) -> Trial | None:
+        """As `prove`, from what the engine has compiled before; nothing is rejected for that."""
+        compiled = self._forms and self._forms.find(reachable)
+        if not compiled or self._forms is None:
+            return None
+        candidate, variant = reachable.candidate, reachable.variant
+        golden = self._bundle.golden(variant)
+        runner: Runner | None = None
+        try:
+            model = self._bundle.model(variant)
+            runner = reachable.backend.load_compiled(
+                compiled, model, reachable.device, candidate.options
+            )
+            error = golden_error(runner, golden, self._task, samples)
+            allowed = allowed_error(variant, candidate.options, candidate.device)
+            if error <= allowed:
+                self._loaded.append(runner)
+                return self._trial(reachable, runner, error)
+            reason = _wrong(error, allowed)
+        except Exception as fault:  # noqa: BLE001 -- an engine's fault is shown
+            reason = _reason(fault)
+        if runner is not None:
+            close(runner)
+        self._forms.refuse(reachable, reason)
+        return None
+
+    def keep_compiled(self, trial: Trial) -> None:
+        """Keep what the engine compiled of `trial`, so that it loads quicker another time."""
+        if self._forms is not None:
+            self._forms.keep(trial.reachable, trial.runner)
+
+    def _trial(self, reachable: Reachable, runner: Runner, error: float) -> Trial:
+        feed = self._bundle.golden(reachable.variant).feed(0)
+        return Trial(reachable, runner, error, self._burst(reachable.candidate, runner, feed))
 
     def first(
         self,
@@ -156,24 +211,18 @@ class Prober:
         return self._is_right(trial.reachable, trial.runner, trial.error)
 
     def rank(self, trials: Sequence[Trial]) -> Trial:
-        """The fastest of `trials`; the others are closed, and all outcomes put in order."""
-        winner, *rest = sorted(trials, key=lambda t: t.timing.median_ms)
+        """The best of `trials`; the others are closed, and all outcomes put in order."""
+        winner, *rest = sorted(trials, key=lambda t: t.memory_bytes or t.timing.median_ms)
         self.retire(rest)
-        best = winner.timing.median_ms
-        chosen = Outcome(
-            candidate=winner.reachable.candidate,
-            verdict="chosen",
-            reason="the fastest that computes the right numbers",
-            timing=winner.timing,
-            error=winner.error,
-        )
+        chosen = replace(self._measured(winner), verdict="chosen", reason=_BEST[self._goal])
+        best = _cost(chosen)
         losers = [
-            replace(outcome, reason=f"{outcome.timing.median_ms / best:.2f} times the chosen one")
+            replace(outcome, reason=f"{_cost(outcome) / best:.2f} times the chosen one")
             if outcome.timing
             else outcome
             for outcome in self._tried
         ]
-        losers.sort(key=lambda o: o.timing.median_ms if o.timing else float("inf"))
+        losers.sort(key=_cost)
         self._tried = [chosen, *losers]
         return winner
 
@@ -187,18 +236,31 @@ class Prober:
         return True
 
     def retire(self, trials: Sequence[Trial]) -> None:
-        """Close `trials`, which were measured and are not the fastest."""
+        """Close `trials`, which were measured and are not the best."""
         for trial in trials:
             self._close(trial.runner)
-            self._tried.append(
-                Outcome(
-                    candidate=trial.reachable.candidate,
-                    verdict="slower",
-                    reason="",
-                    timing=trial.timing,
-                    error=trial.error,
-                )
-            )
+            self._tried.append(self._measured(trial))
+
+    def release(self, trial: Trial) -> None:
+        """Close `trial`, which is tried again."""
+        self._close(trial.runner)
+        self.reconsider(trial.reachable.candidate)
+
+    def give_up(self, trial: Trial, fault: Exception) -> None:
+        """Close `trial`, which cannot be measured for `fault`."""
+        self._reject(trial.reachable.candidate, fault, trial.runner)
+
+    def _measured(self, trial: Trial) -> Outcome:
+        timing = trial.timing
+        return Outcome(
+            candidate=trial.reachable.candidate,
+            verdict="larger" if self._goal == "memory" else "slower",
+            reason="",
+            timing=timing,
+            error=trial.error,
+            per_second=1e3 / timing.median_ms if self._goal == "throughput" else None,
+            memory_bytes=trial.memory_bytes,
+        )
 
     def _is_right(self, reachable: Reachable, runner: Runner, error: float) -> bool:
         candidate = reachable.candidate
@@ -206,8 +268,7 @@ class Prober:
         # NOTE: not `error > allowed`, which lets through what is no number.
         if error <= allowed:
             return True
-        reason = f"wrong numbers: relative error {error:.2g}, allowed {allowed:.2g}"
-        self._reject(candidate, BackendWrongOutput(reason), runner)
+        self._reject(candidate, BackendWrongOutput(_wrong(error, allowed)), runner)
         return False
 
     def pass_over(self, candidate: Candidate, reason: str) -> None:
@@ -277,6 +338,17 @@ def close(runner: Runner) -> None:
         import logging
 
         logging.getLogger("edgeprep").warning("a runner could not be closed: %r", fault)
+
+
+def _wrong(error: float, allowed: float) -> str:
+    return f"wrong numbers: relative error {error:.2g}, allowed {allowed:.2g}"
+
+
+def _cost(outcome: Outcome) -> float:
+    """What the best one has least of: memory, where it was measured, or time."""
+    if outcome.memory_bytes is not None:
+        return outcome.memory_bytes
+    return outcome.timing.median_ms if outcome.timing else float("inf")
 
 
 def _reason(fault: Exception) -> str:

@@ -162,6 +162,10 @@ class EnsembleSession(Session):
         for member in self.members:
             member.close()
 
+    @property
+    def _crowd(self) -> int:
+        return max(member._crowd for member in self.members)
+
     def _answer(self, picture: NDArray[np.uint8], place: str) -> Any:
         try:
             self._check_usable()

@@ -12,11 +12,22 @@ def explain(outcomes: Sequence[Outcome], *, name: str, remembered: bool) -> str:
 
     Behind them, and not counted, the devices that are not here.
     """
-    rows = [_row(outcome) for outcome in outcomes]
-    head = ("verdict", "variant", "backend", "device", "options", "median ms", "p90 ms", "reason")
-    origin = "remembered" if remembered else "measured now"
+    figure, goal = _figure(outcomes)
+    figures = [*([figure] if figure else []), "median ms", "p90 ms"]
+    head = ("verdict", "variant", "backend", "device", "options", *figures, "reason")
+    rows = [_row(outcome, figure) for outcome in outcomes]
+    origin = ("remembered" if remembered else "measured now") + goal
     count = sum(bool(outcome.candidate.variant) for outcome in outcomes)
     return f"{name}: {count} candidates, {origin}\n{format_table(head, rows)}"
+
+
+def _figure(outcomes: Sequence[Outcome]) -> tuple[str, str]:
+    """What was measured besides time, and what the choice is for then; "" for nothing."""
+    if any(outcome.per_second for outcome in outcomes):
+        return "per second", " for throughput, times are a picture's share"
+    if any(outcome.memory_bytes is not None for outcome in outcomes):
+        return "MiB", " for memory"
+    return "", ""
 
 
 def format_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -37,14 +48,21 @@ def format_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
-def _row(outcome: Outcome) -> tuple[str, ...]:
+def _row(outcome: Outcome, figure: str) -> tuple[str, ...]:
     candidate, timing = outcome.candidate, outcome.timing
+    figures: dict[str, list[str]] = {
+        "": [],
+        # By way of what is remembered, as times.
+        "per second": [f"{round(outcome.per_second, 3):.1f}" if outcome.per_second else ""],
+        "MiB": ["" if outcome.memory_bytes is None else f"{outcome.memory_bytes / 2**20:.1f}"],
+    }
     return (
         outcome.verdict,
         candidate.variant,
         candidate.backend,
         candidate.device,
         " ".join(f"{key}={value}" for key, value in candidate.options.items()),
+        *figures[figure],
         _ms(timing.median_ms) if timing else "",
         _ms(timing.p90_ms) if timing else "",
         outcome.reason,

@@ -43,6 +43,7 @@ class FallbackRunner(Runner):
         label: of an ensemble, which of its members this is; goes before the names of candidates.
         events: is told what happens.
         strict: whether what goes wrong reaches the caller; there are no others then.
+        warm: whether one more link stays loaded, so that no call waits for it.
         recheck: how often golden samples are reproduced again; None: never.
         verdicts: why all else is no link, for the message where nothing can answer.
         release: called when it is closed.
@@ -60,6 +61,7 @@ class FallbackRunner(Runner):
         label: str = "",
         events: Events,
         strict: bool = False,
+        warm: bool = False,
         recheck: Recheck | None = None,
         verdicts: Sequence[Outcome] = (),
         release: Callable[[], object] | None = None,
@@ -79,6 +81,7 @@ class FallbackRunner(Runner):
         self._where = where
         self._release = release
         self._strict = strict
+        self._is_warm = warm and not strict
         self._recheck = recheck
         self._verdicts = tuple(verdicts)
         self._clock = clock
@@ -89,6 +92,8 @@ class FallbackRunner(Runner):
         self._rechecked_s = self._planned_s = clock()
         self._plan_s = INTERVAL_S
         self._checked()
+        if self._is_warm:
+            self._plan_s = 0.0  # the first call is soon enough
 
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:
@@ -132,6 +137,22 @@ class FallbackRunner(Runner):
             self._background.start()
         return outputs
 
+    @property
+    def batch(self) -> int:
+        """See `Runner.batch`; of what answers now."""
+        held = self._roster.now
+        return 1 if held is None else held.engine.runner.batch
+
+    def run_together(self, requests: Sequence[Sequence[NDArray[Any]]]) -> tuple[Arrays, ...]:
+        """See `Runner.run_together`. Where that fails, each request is answered by itself."""
+        held = self._roster.now
+        if held is None:
+            return super().run_together(requests)
+        try:
+            return held.engine.runner.run_together(requests)
+        except Exception:  # noqa: BLE001 -- who is to blame is found out by those calls
+            return super().run_together(requests)
+
     def doubt(self, inputs: Sequence[NDArray[Any]], outputs: Arrays) -> Arrays:
         """`outputs`, which are not finite; or those of the next link, if this one is broken.
 
@@ -174,6 +195,8 @@ class FallbackRunner(Runner):
                 continue
             self._roster.answered(faults, other.slot)
             self._plan()
+            if self._is_warm:
+                self._background.start()
             return outputs
         self._roster.answered(faults, None)
         self._plan()
@@ -214,7 +237,9 @@ class FallbackRunner(Runner):
         held = self._roster.now
         if held is not None and self._is_recheck_due() and self._recheck is not None:
             self._is_right(held, self._recheck.samples)
-        self._roster.rest()
+        if self._is_warm and not self._roster.has_spare:
+            next(self._roster.others({self._roster.answering}), None)
+        self._roster.rest(spare=int(self._is_warm))
         self._plan()
 
     def _is_recheck_due(self) -> bool:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from edgeprep.errors import BackendError
 from edgeprep.interfaces import Backend, Device, Model, Options
 
-__all__ = ["measure_footprint"]
+__all__ = ["measure_footprint", "measure_process"]
 
 _CALLS = 10
 _TIMEOUT_S = 300
@@ -46,7 +46,42 @@ def measure_footprint(
     Raises:
         BackendError: the engine fails there, or the system does not say what a process holds.
     """
-    cls = type(backend)
+    return _measure(type(backend), model, device, options, feed, with_library=False)
+
+
+def measure_process(
+    cls: type[Backend],
+    model: Model,
+    device: Device,
+    options: Options,
+    feed: Sequence[NDArray[Any]],
+) -> int:
+    """The most memory that the engine's library, `model` and its runs add to a process, in bytes.
+
+    Resident, above what Python, numpy and edgeprep take, which is the same for all. Linux only.
+
+    Args:
+        cls: the class of the backend. It can be imported by its name.
+        model: what is loaded.
+        device: where it runs.
+        options: how.
+        feed: all inputs of the graph.
+
+    Raises:
+        BackendError: the engine fails there, or the system does not say what a process holds.
+    """
+    return _measure(cls, model, device, options, feed, with_library=True)
+
+
+def _measure(
+    cls: type[Backend],
+    model: Model,
+    device: Device,
+    options: Options,
+    feed: Sequence[NDArray[Any]],
+    *,
+    with_library: bool,
+) -> int:
     order = {
         "backend": [cls.__module__, cls.__qualname__],
         "device": device.name,
@@ -54,6 +89,7 @@ def measure_footprint(
         "format": model.format,
         "files": list(model.files),
         "inputs": len(feed),
+        "with_library": with_library,
         "path": sys.path,
     }
     with TemporaryDirectory(prefix="edgeprep-") as directory:
@@ -90,17 +126,23 @@ def main(directory: str) -> None:
     feed = tuple(
         np.load(os.path.join(directory, _INPUT.format(index))) for index in range(order["inputs"])
     )
+    before = _forget_peak() if order["with_library"] else 0
     module, name = order["backend"]
     backend: Backend = getattr(import_module(module), name)()
     device = next(one for one in backend.devices() if one.name == order["device"])
-    # The peak so far is that of the imports; 5 sets it back to what is held now.
-    with open("/proc/self/clear_refs", "w", encoding="ascii") as text:
-        text.write("5")
-    before = _peak()
+    # The peak so far is that of the imports.
+    before = before or _forget_peak()
     runner = backend.load(Model(format=order["format"], files=files), device, order["options"])
     for _ in range(_CALLS):
         runner.run(feed)
     sys.stdout.write(f"\n{_peak() - before}\n")
+
+
+def _forget_peak() -> int:
+    """Set the most memory that was held back to what is held now, and give that."""
+    with open("/proc/self/clear_refs", "w", encoding="ascii") as text:
+        text.write("5")
+    return _peak()
 
 
 def _peak() -> int:

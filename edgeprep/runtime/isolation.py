@@ -216,7 +216,8 @@ class Isolation:
 
     def trust(self, outcomes: Iterable[Outcome]) -> None:
         """What was measured may be loaded in this process, once, without being tried again."""
-        self._trusted = {str(one.candidate) for one in outcomes if one.verdict == "slower"}
+        measured = ("slower", "larger")
+        self._trusted = {str(one.candidate) for one in outcomes if one.verdict in measured}
 
     def must_try(self, candidate: Candidate) -> bool:
         """Whether `candidate` has to show in a worker that it works, before it is loaded here.

@@ -95,7 +95,7 @@ class LinkMaker:
         comes last, and of that the CPU.
         """
         others = [each for each in outcomes[1:] if each.candidate.variant in self._variants]
-        measured = [each for each in others if each.verdict == "slower"]
+        measured = [each for each in others if each.verdict in ("slower", "larger")]
         measured.sort(key=lambda each: each.timing.median_ms if each.timing else inf)
         unmeasured = [each.candidate for each in others if each.verdict == "unmeasured"]
         unmeasured.sort(key=_is_cpu)
@@ -144,7 +144,13 @@ def hold(runner: Runner, bundle: Bundle, variant: Variant, task: Task) -> Engine
 
     def error(index: int) -> float:
         feed, expected = samples[index]
-        return relative_error(runner.run(feed), expected, task)
+        worst = relative_error(runner.run(feed), expected, task)
+        if runner.batch > 1:  # a call for one proves nothing about what is computed for many
+            together = [samples[(index + place) % count] for place in range(runner.batch)]
+            results = runner.run_together([feed for feed, _ in together])
+            pairs = zip(results, together, strict=True)
+            worst = max(worst, *(relative_error(got, other[1], task) for got, other in pairs))
+        return worst
 
     return Engine(runner=runner, samples=count, error=error)
 

@@ -27,6 +27,7 @@ from edgeprep.runtime.outputs import all_finite, refuse
 from edgeprep.runtime.session import Session
 from edgeprep.runtime.stream import Pace, PictureStream, Preparing
 from edgeprep.runtime.timed import TimedPreparing
+from edgeprep.runtime.widths import width_of
 from edgeprep.stages.chain import NUMPY, Chain
 from edgeprep.stages.primitives.numpy import NumpyPrimitives
 from edgeprep.stages.stream import Stream
@@ -257,6 +258,11 @@ class NetworkSession(Session):
         result = self.task.decode(outputs[:answers], frame)
         self.meter.took("decode", perf_counter() - began)
         return result, outputs[answers:]
+
+    @property
+    def _crowd(self) -> int:
+        options = {} if self._remembers else self.choice.options
+        return width_of(options, "calls") * width_of(options, "batch")
 
     def _answering(self) -> Candidate:
         runner = self._runner

@@ -22,10 +22,17 @@ from edgeprep.errors import (
 from edgeprep.interfaces import Backend, FileStage, Placement, Precision, Runner, Task
 from edgeprep.monitor import Events
 from edgeprep.registry import Registry
-from edgeprep.runtime.candidates import Candidate, Outcome, Rules, list_candidates
+from edgeprep.runtime.candidates import (
+    Candidate,
+    Outcome,
+    Reachable,
+    Rules,
+    list_candidates,
+)
 from edgeprep.runtime.choose import Prober, Trial
 from edgeprep.runtime.compiled import CompiledForms
 from edgeprep.runtime.fallback import FallbackRunner
+from edgeprep.runtime.goals import Goal
 from edgeprep.runtime.golden import allowed_error, golden_error
 from edgeprep.runtime.hosts import Host, choose_host, could_use_opencv, opencv_host
 from edgeprep.runtime.isolation import Engines, Isolation, Where
@@ -34,6 +41,7 @@ from edgeprep.runtime.links import LinkMaker, hold
 from edgeprep.runtime.network_session import NetworkSession
 from edgeprep.runtime.recheck import Recheck
 from edgeprep.runtime.timing import measure_burst
+from edgeprep.runtime.widths import load_wide, width_of
 from edgeprep.schema import build, show
 from edgeprep.stages.chain import Chain
 
@@ -73,6 +81,7 @@ class OpenedBundle:
         variants: those that may run.
         events: told what happens; a session has them, too.
         member: what the ensemble calls it that it is a member of; "" where there is none.
+        goal: what a choice is for.
         strict: whether what goes wrong reaches the caller, and nothing else answers.
         recheck: how often what answers reproduces golden samples again; None: never.
 
@@ -95,6 +104,7 @@ class OpenedBundle:
         self.registry = registry
         self.events = Events(bundle.manifest.name)
         self.member = ""
+        self.goal: Goal = "latency"
         self.strict = False
         self.recheck: Recheck | None = Recheck()
         manifest = bundle.manifest
@@ -265,7 +275,8 @@ class OpenedBundle:
         if not found:
             reasons = "; ".join(each.reason for each in left_out) or "it is not there"
             raise BackendUnavailable(f"{candidate}: must be there to be loaded, got {reasons!r}")
-        return found[0].backend.load(bundle.model(variant), found[0].device, candidate.options)
+        backend, device = found[0].backend, found[0].device
+        return load_wide(backend, bundle.model(variant), device, candidate.options)
 
     def prober(self, left_out: Sequence[Outcome] = ()) -> Prober:
         """What loads, proves and measures this bundle's candidates."""
@@ -276,7 +287,47 @@ class OpenedBundle:
             left_out,
             rejected=self.isolation.reject,
             forms=CompiledForms(self.bundle.digest, self.events.tell),
+            goal=self.goal,
         )
+
+    def find_best(
+        self, prober: Prober, candidates: Sequence[Reachable], *, seconds: float
+    ) -> Trial:
+        """The best of `candidates` for `goal`, loaded; the others are closed.
+
+        Args:
+            prober: loads and times.
+            candidates: all that may win.
+            seconds: how long the best few are measured against each other.
+
+        Raises:
+            NoUsableBackend: no candidate is left.
+        """
+        # Here, as a remembered choice needs none of them.
+        if self.goal == "memory":
+            from edgeprep.runtime.smallest import find_smallest
+
+            return find_smallest(prober, candidates, weigh=self.weigh)
+        if self.goal == "throughput":
+            from edgeprep.runtime.busiest import find_busiest
+
+            return find_busiest(prober, candidates, seconds=seconds)
+        from edgeprep.runtime.fastest import find_fastest
+
+        return find_fastest(prober, candidates, seconds=seconds)
+
+    def weigh(self, one: Reachable) -> int:
+        """The most memory that a process with nothing but this candidate holds, in bytes.
+
+        Raises:
+            BackendError: it cannot be measured.
+        """
+        from edgeprep.runtime.footprint import measure_process  # here, as few choices need it
+
+        feed = self.bundle.golden(one.variant).feed(0)
+        cls = self.registry.get("backend", one.candidate.backend)
+        model, options = self.bundle.model(one.variant), one.candidate.options
+        return measure_process(cls, model, one.device, options, feed)
 
     def session(
         self,
@@ -336,6 +387,7 @@ class OpenedBundle:
             label=self.member and f"{self.member}/",
             events=self.events,
             strict=self.strict,
+            warm=self.isolation.answers_in_worker,
             recheck=self.recheck,
             verdicts=outcomes,
             release=None if self._kept is None else self._kept.close,
@@ -351,7 +403,7 @@ class OpenedBundle:
         return partial(TiledSession, tiling)
 
     def _request(
-        self, variant: str, runner: Runner, feed: tuple[NDArray[Any], ...]
+        self, candidate: Candidate, runner: Runner, feed: tuple[NDArray[Any], ...]
     ) -> Callable[[], list[float]]:
         """What times requests: of the engine, and of the host where placements compete.
 
@@ -359,19 +411,23 @@ class OpenedBundle:
         """
         # Writable, as frames are: engines share such memory and copy what is read-only.
         prepared, *states = (array.copy() for array in feed)
+        is_busy, calls = self.goal == "throughput", width_of(candidate.options, "calls")
         alone = partial(runner.measure_burst, (prepared, *states))
+        if is_busy:
+            alone = partial(runner.measure_busy, (prepared, *states), calls)
         if len(self.hosts) == 1:
             return alone
-        placement = self.bundle.variant(variant).placement
+        placement = self.bundle.variant(candidate.variant).placement
         host, picture = self.hosts[placement], self._camera_picture(placement)
         if picture is None or len(prepared) > 1:  # of a clip, one frame is new each time
             return alone
-        if not self.isolation.is_isolated(runner):
+        if not is_busy and not self.isolation.is_isolated(runner):
             return lambda: measure_burst(lambda: runner.run((host.prepare(picture), *states)))
 
         def apart() -> list[float]:
+            # Who calls prepares: what keeps one of them busy keeps the others from nothing.
             share = float(np.median(measure_burst(lambda: host.prepare(picture))))
-            return [share + ms for ms in alone()]
+            return [share / (calls if is_busy else 1) + ms for ms in alone()]
 
         return apart
 

@@ -22,6 +22,7 @@ from edgeprep.monitor import Event, Events
 from edgeprep.registry import Registry
 from edgeprep.runtime.ensemble_session import EnsembleSession, name_members
 from edgeprep.runtime.fit import check_fit
+from edgeprep.runtime.goals import Goal
 from edgeprep.runtime.isolation import Where
 from edgeprep.runtime.kept import KeptFile
 from edgeprep.runtime.network_session import NetworkSession
@@ -101,6 +102,11 @@ class OpenedEnsemble:
         for name, member in zip(names, self.members, strict=True):
             member.strict, member.recheck = strict, recheck
             member.events, member.member = self._events, name
+
+    def aim(self, goal: Goal) -> None:
+        """What the choices of all members are for."""
+        for member in self.members:
+            member.goal = goal
 
     def isolate(self, where: Where, limits: "Limits | None") -> None:
         """Where candidates of all members are tried and answer; see `OpenedBundle.isolate`."""

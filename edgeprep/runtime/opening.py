@@ -14,8 +14,16 @@ from edgeprep.collector import paused_collector
 from edgeprep.errors import InputError, NoUsableBackend, PluginError
 from edgeprep.monitor import Event
 from edgeprep.registry import Registry, default_registry
-from edgeprep.runtime.candidates import Candidate, Outcome, Reachable, Rules, list_candidates
+from edgeprep.runtime.candidates import (
+    Candidate,
+    Outcome,
+    Reachable,
+    Rules,
+    list_candidates,
+    narrowed,
+)
 from edgeprep.runtime.choices import ChoiceCache
+from edgeprep.runtime.goals import Goal, check_goal
 from edgeprep.runtime.isolation import Engines, check_isolate
 from edgeprep.runtime.kept import KeptFile
 from edgeprep.runtime.machine import fingerprint
@@ -41,6 +49,7 @@ def open(  # noqa: A001 -- `edgeprep.open` is the public name
     *,
     prefer: str | None = None,
     strict: bool = False,
+    goal: Goal = "latency",
     isolate: bool | None = None,
     limits: "Limits | None" = None,
     probe: bool = True,
@@ -64,6 +73,9 @@ def open(  # noqa: A001 -- `edgeprep.open` is the public name
             none such choose among all.
         strict: True lets nothing else answer than what was chosen: what goes wrong reaches the
             caller.
+        goal: what the choice is for. "latency": the quickest answer for one picture at a time.
+            "throughput": the most pictures a second where several calls overlap, with several calls
+            at once and several pictures a call. "memory": the least memory of a process.
         isolate: where engines run. None: candidates are tried in processes of their own, and the
             one that is chosen is loaded in this one, at the first open and at later ones. True: it
             stays in its process, too. False: all is done in this process. EDGEPREP_ISOLATE, 0 or 1,
@@ -77,7 +89,7 @@ def open(  # noqa: A001 -- `edgeprep.open` is the public name
         on_event: called with each event, in the thread in which it happens; it may use the session.
 
     Raises:
-        InputError: `isolate`, `limits`, `recheck` or `on_event` is not what it should be.
+        InputError: `goal`, `isolate`, `limits`, `recheck` or `on_event` is not what it should be.
         StorageError: the file cannot be read.
         BundleError: it is not a whole, unchanged bundle; `IncompatibleBundle` where a stage or the
             task is not installed here.
@@ -89,6 +101,7 @@ def open(  # noqa: A001 -- `edgeprep.open` is the public name
         raise PluginError("plugins: must not be given beside a registry, got both")
     if registry is None:
         registry = default_registry() if plugins is None else Registry(allow=plugins)
+    goal = check_goal(goal)
     where = check_isolate(isolate, limits)
     recheck = check_recheck(recheck)
     if on_event is not None and not callable(on_event):
@@ -101,11 +114,12 @@ def open(  # noqa: A001 -- `edgeprep.open` is the public name
             )  # here, as few are ensembles
 
             ensemble = OpenedEnsemble(bundle, registry, keep=True)
+            ensemble.aim(goal)
             ensemble.attend(strict=strict, recheck=recheck, on_event=on_event)
             ensemble.isolate(where, limits)
             return ensemble.open(prefer=prefer, probe=probe, seconds=seconds)
         opened = OpenedBundle(bundle, registry, kept=KeptFile(bundle))
-        opened.strict, opened.recheck = strict, recheck
+        opened.goal, opened.strict, opened.recheck = goal, strict, recheck
         opened.isolate(where, limits)
         if on_event is not None:
             opened.events.listen(on_event)
@@ -149,16 +163,18 @@ def _search(
     with opened.prober(left_out) as prober:
         if not probe:
             trial = prober.first(reachable, opened.isolation.attempt)
+            prober.keep_compiled(trial)
             return opened.session(trial, prober.outcomes, prefer=prefer, probe=False)
-        from edgeprep.runtime.fastest import find_fastest  # here, as a remembered choice needs none
-
         opened.start_hosts(prefer=prefer, seconds=seconds)
-        trial = find_fastest(prober, reachable, seconds=seconds)
+        trial = opened.find_best(prober, reachable, seconds=seconds)
         while (settled := opened.isolation.settle(prober, trial, engines)) is None:
-            reachable = [one for one in reachable if one != trial.reachable]
+            failed = trial.reachable.candidate
+            tried = (failed, narrowed(failed))
+            reachable = [one for one in reachable if one.candidate not in tried]
             for one in reachable:
                 prober.reconsider(one.candidate)
-            trial = find_fastest(prober, reachable, seconds=seconds)
+            trial = opened.find_best(prober, reachable, seconds=seconds)
+        prober.keep_compiled(settled)
         outcomes = [_noted(each, engines.notes) for each in opened.outcomes(prober)]
         ChoiceCache(key=_key(opened, prefer)).store([each.to_json() for each in outcomes])
         return opened.session(settled, outcomes, prefer=prefer, seconds=seconds)
@@ -190,6 +206,7 @@ def recall(opened: OpenedBundle, *, prefer: str | None, seconds: float) -> Netwo
             trial = prober.prove(reachable[0], _SAMPLES_AGAIN) if reachable else None
         if trial is None:
             return None
+        prober.keep_compiled(trial)
         return opened.session(trial, outcomes, remembered=True, prefer=prefer, seconds=seconds)
 
 
@@ -215,7 +232,7 @@ def _key(opened: OpenedBundle, prefer: str | None) -> str:
     libraries = ("cv2",) if opened.open_hosts else ()
     machine = fingerprint(opened.registry.classes("backend"), libraries)
     variants = " ".join(variant.name for variant in opened.variants)
-    facts = (__version__, opened.bundle.digest, machine, repr(prefer), variants)
+    facts = (__version__, opened.bundle.digest, machine, repr(prefer), opened.goal, variants)
     return sha256("\n".join(facts).encode()).hexdigest()
 
 
@@ -233,6 +250,8 @@ def _outcome(record: dict[str, Any]) -> Outcome:
         verdict=record["verdict"],
         reason=record["reason"],
         timing=timing,
+        per_second=record["per_second"],
+        memory_bytes=record["memory_bytes"],
         error=record["error"],
         host=record["host"],
     )

@@ -202,14 +202,21 @@ class Roster:
                         ready.append(slot)
         return ready, min(waits, default=INTERVAL_S)
 
-    def rest(self) -> None:
-        """Let go of what stood in for what was chosen, and has not been needed for long."""
-        now, idle = self._clock(), []
+    @property
+    def has_spare(self) -> bool:
+        """Whether something is loaded that could take over."""
+        with self._lock:
+            return any(slot.held and slot is not self.answering for slot in self._slots)
+
+    def rest(self, *, spare: int = 0) -> None:
+        """Let go of what stood in for what answers, but for the first `spare`, after long."""
+        now = self._clock()
+        idle: list[Engine | None] = []
         with self._lock:
             if self.now is not None and not any(slot.failures(now) for slot in self._slots):
-                for slot in self._slots[self._slots.index(self.answering) + 1 :]:
-                    if slot.state == "ready":
-                        idle.append(slot.let_go())
+                after = self._slots[self._slots.index(self.answering) + 1 :]
+                ready = [slot for slot in after if slot.state == "ready"]
+                idle += [slot.let_go() for slot in ready[spare:]]
         for engine in idle:
             if engine is not None:
                 close(engine.runner)

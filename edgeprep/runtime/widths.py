@@ -7,7 +7,7 @@ from edgeprep.interfaces import Backend, Device, Model, Options, Runner
 from edgeprep.runtime.batching import BatchingRunner
 from edgeprep.runtime.pool import Pool
 
-__all__ = ["load_wide"]
+__all__ = ["load_wide", "width_of"]
 
 
 def load_wide(backend: Backend, model: Model, device: Device, options: Options) -> Runner:
@@ -19,7 +19,7 @@ def load_wide(backend: Backend, model: Model, device: Device, options: Options) 
     Raises:
         BackendError: as for `Backend.load`; or the backend takes one picture a call.
     """
-    batch, calls = width(options, "batch"), width(options, "calls")
+    batch, calls = width_of(options, "batch"), width_of(options, "calls")
     one = {name: value for name, value in options.items() if name != "batch"}
     with ExitStack() as undo:
         single = _several(backend, model, device, one, calls)
@@ -35,7 +35,7 @@ def load_wide(backend: Backend, model: Model, device: Device, options: Options) 
         return runner
 
 
-def width(options: Options, name: str) -> int:
+def width_of(options: Options, name: str) -> int:
     """The value of "batch" or "calls" in `options`; 1 where it is absent.
 
     Raises:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprep import errors
-from edgeprep.burst import measure_burst
+from edgeprep.burst import measure_burst, measure_busy
 from edgeprep.errors import BackendError, EdgePrepError
 from edgeprep.interfaces import Backend, Model, Runner
 from edgeprep.registry import create
@@ -100,6 +100,8 @@ class _Host:
             case wire.Burst():
                 runner = self._runners[request.runner]
                 feed = shared.views(shared.Shared(files[0], request.size_bytes), runner.inputs)
+                if request.callers:
+                    return measure_busy(lambda: runner.run(feed), request.callers)
                 return measure_burst(lambda: runner.run(feed))
             case wire.Peak():
                 before = self._before[request.runner]

@@ -108,6 +108,17 @@ class WorkerRunner(Runner):
         Raises:
             BackendError: as `run`, and the rest as there.
         """
+        return self._measure(inputs)
+
+    def measure_busy(self, inputs: Sequence[NDArray[Any]], calls: int) -> list[float]:
+        """See `Runner.measure_busy`; the threads are where the model is.
+
+        Raises:
+            BackendError: as `run`, and the rest as there.
+        """
+        return self._measure(inputs, calls)
+
+    def _measure(self, inputs: Sequence[NDArray[Any]], callers: int = 0) -> list[float]:
         check_feed(self._where, self._seat.loaded.inputs, inputs)
         seat = self._usable_seat()
         specs = seat.loaded.inputs
@@ -115,7 +126,7 @@ class WorkerRunner(Runner):
         try:
             for room, given in zip(shared.views(memory, specs), inputs, strict=True):
                 room[...] = given
-            request = wire.Burst(seat.number, len(memory.bytes))
+            request = wire.Burst(seat.number, len(memory.bytes), callers)
             return [float(ms) for ms in self._ask(seat, request, [memory.file], "time a model")]
         finally:
             memory.close_file()

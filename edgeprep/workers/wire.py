@@ -77,10 +77,17 @@ class Lane(Struct, frozen=True, tag=True):
 
 
 class Burst(Struct, frozen=True, tag=True):
-    """Time a short run of calls, on the inputs in the memory that comes along."""
+    """Time a short run of calls, on the inputs in the memory that comes along.
+
+    Attributes:
+        runner: whose.
+        size_bytes: of the memory.
+        callers: so many threads keep it busy; 0: one calls, and nothing is shared out.
+    """
 
     runner: int
     size_bytes: int
+    callers: int = 0
 
 
 class Peak(Struct, frozen=True, tag=True):
