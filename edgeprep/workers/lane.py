@@ -1,7 +1,6 @@
 """One thread's way to a model in a worker: a socket, and memory for what goes in and comes out."""
 
 from collections.abc import Sequence
-from time import monotonic
 from typing import Any
 from weakref import finalize
 
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from edgeprep.errors import BackendError
 from edgeprep.tensors import TensorSpec
 from edgeprep.workers import shared, wire
-from edgeprep.workers.process import Watch, Worker, connect
+from edgeprep.workers.process import Patience, Watch, Worker, connect
 
 __all__ = ["LaneOut", "check_feed"]
 
@@ -46,7 +45,7 @@ class LaneOut:
                 wire.Lane(number, len(memory.bytes)),
                 [theirs.fileno(), memory.file],
                 task=_TASK,
-                within_s=worker.limits.start_s,
+                within_s=worker.limits.run_s,
                 runner=number,
             )
         memory.close_file()
@@ -65,11 +64,10 @@ class LaneOut:
         worker.check_usable()
         for room, given in zip(self._inputs, inputs, strict=True):
             np.copyto(room, given)
-        limit = worker.limits.run_s
-        end = monotonic() + limit
+        patience = Patience(_TASK, worker.limits.run_s, self._number)
 
         def wait() -> None:
-            self._watch.wait(end, task=_TASK, within_s=limit, runner=self._number)
+            self._watch.wait(patience)
 
         try:
             self._connection.sendall(b"r")

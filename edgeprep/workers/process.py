@@ -30,7 +30,7 @@ from edgeprep.workers.limits import Limits
 from edgeprep.workers.origin import Origin
 from edgeprep.workers.wire import Bring, Reply, Request, Trouble, receive, send
 
-__all__ = ["Watch", "Worker", "connect"]
+__all__ = ["Patience", "Watch", "Worker", "connect"]
 
 _PROGRAM = """
 import json, sys
@@ -176,11 +176,10 @@ class Worker:
         runner: int | None,
     ) -> Any:
         self.check_usable()
-        end = monotonic() + within_s
-        watch = self._watch
+        patience, watch = Patience(task, within_s, runner), self._watch
 
         def wait() -> None:
-            watch.wait(end, task=task, within_s=within_s, runner=runner)
+            watch.wait(patience)
 
         try:
             if request is not None:
@@ -239,12 +238,14 @@ class Worker:
             error = BackendCrashed(f"{self._where}: {rule}{self._last_words()}")
             return self._bury(error, runner)
 
-    def give_up(self, task: str, within_s: float, runner: int | None) -> EdgePrepError:
-        """End the worker, which did not answer within `within_s`; see `mourn`."""
+    def give_up(self, patience: "Patience") -> EdgePrepError:
+        """End the worker, which did not answer in time: why, as `mourn`."""
+        runner = patience.runner
         with self._dying:
             if self._death is not None:
                 return _again(self._death)
-            rule = f"{self._where}: must {task} in its worker within {within_s:g} s"
+            rule = f"must {patience.task} in its worker within {patience.within_s:g} s"
+            rule = f"{self._where}: {rule}"
             if _is_stopped(self.pid):
                 # Whoever stopped it, it is not the backend that is slow.
                 return self._bury(BackendError(f"{rule}, got a worker that was stopped"), runner)
@@ -313,35 +314,50 @@ class Watch:
         if worker.handle >= 0:
             self._poll.register(worker.handle, select.POLLIN)
 
-    def wait(self, end: float, *, task: str, within_s: float, runner: int | None) -> None:
+    def wait(self, patience: "Patience") -> None:
         """Return when there is something to receive.
-
-        Args:
-            end: when it is too late, by `time.monotonic`.
-            task: what is waited for, as `Worker.ask` has it.
-            within_s: how long it may take, for the message.
-            runner: see there.
 
         Raises:
             EOFError: the worker is dead.
             BackendError: it is too late; the worker was ended.
         """
         while True:
-            start = monotonic()
-            step = min(max(end - start, 0.0), _STEP_S)
-            ready = {file for file, _ in self._poll.poll(step * 1e3)}
+            step_s = min(patience.left_s, _STEP_S)
+            ready = {file for file, _ in self._poll.poll(step_s * 1e3)}
             if self._connection in ready:
                 return
             if self._worker.handle in ready:
                 raise EOFError
             if self._worker.errors in ready and not self._worker.drain():
                 self._poll.unregister(self._worker.errors)
-            now = monotonic()
-            if now - start > step + _GRACE_S:
-                # This process was stopped meanwhile, and perhaps the worker with it.
-                end += now - start - step
-            elif now >= end:
-                raise self._worker.give_up(task, within_s, runner)
+            if patience.is_over_after(step_s):
+                raise self._worker.give_up(patience)
+
+
+class Patience:
+    """How long an answer is still waited for. Time in which this process was stopped is no waiting.
+
+    Args:
+        task: what is waited for, for messages, such as "load a model".
+        within_s: how long it may take.
+        runner: the number of the runner that it is done for; None: of none.
+    """
+
+    def __init__(self, task: str, within_s: float, runner: int | None) -> None:
+        self.task = task
+        self.within_s = within_s
+        self.runner = runner
+        self.left_s = within_s
+        self._last = monotonic()
+
+    def is_over_after(self, step_s: float) -> bool:
+        """Whether it is over; at most `step_s` seconds were to be waited since the last look."""
+        now = monotonic()
+        waited_s, self._last = now - self._last, now
+        # NOTE: where it was much longer, this process was stopped, and perhaps the worker with it.
+        if waited_s <= step_s + _GRACE_S:
+            self.left_s = max(self.left_s - waited_s, 0.0)
+        return not self.left_s
 
 
 def _open_handle(pid: int) -> int:
@@ -401,4 +417,5 @@ def _close_in_fork() -> None:
         connection.close()
 
 
-os.register_at_fork(after_in_child=_close_in_fork)
+if hasattr(os, "register_at_fork"):  # Windows has no forks
+    os.register_at_fork(after_in_child=_close_in_fork)

@@ -120,7 +120,8 @@ def test_a_real_fault_of_memory_is_a_crash_and_the_next_load_has_a_new_worker(ba
 def test_a_worker_that_exits_is_a_crash_with_its_status_and_last_words(backends, faulty):
     backend = backends()
     runner = backend.load(faulty.model_of(run="exit:3"), backend.devices()[0], {})
-    with pytest.raises(BackendCrashed, match=r"got the worker's death with exit status 3$"):
+    message = "got the worker's death with exit status 3; its last words: 'out of tape'"
+    with pytest.raises(BackendCrashed, match=f"{re.escape(message)}$"):
         runner.run((PICTURE,))
 
 
@@ -276,6 +277,49 @@ def test_a_worker_that_was_killed_between_calls_is_noticed_by_the_next_one(backe
     os.kill(runner.worker_pid, signal.SIGKILL)
     with pytest.raises(BackendCrashed, match=r"must run a model .* by SIGKILL$"):
         runner.run((PICTURE,))
+
+
+def test_a_worker_that_was_stopped_is_not_taken_for_a_slow_backend(backends, faulty):
+    backend = backends(run_s=0.3)
+    runner = backend.load(faulty.model_of(), backend.devices()[0], {})
+    os.kill(runner.worker_pid, signal.SIGSTOP)
+    message = (
+        "backend 'faulty': must run a model in its worker within 0.3 s, "
+        "got a worker that was stopped"
+    )
+    with pytest.raises(BackendError, match=f"^{re.escape(message)}$") as caught:
+        runner.run((PICTURE,))
+    assert not isinstance(caught.value, BackendTimeout)  # which would be kept as a verdict
+
+
+def test_the_time_that_this_process_was_stopped_does_not_count(faulty):
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "import numpy as np, faulty_backends as f\n"
+        "from edgeprep.workers import IsolatedBackend, Limits\n"
+        "backend = IsolatedBackend(f.Faulty, limits=Limits(run_s=0.6))\n"
+        "runner = backend.load(f.model_of(slow=0.4), backend.devices()[0], {})\n"
+        "print(runner.worker_pid, flush=True)\n"
+        "print(runner.run((np.ones((1, 4, 4, 3), np.uint8),))[0].tolist())\n"
+    )
+    command = [sys.executable, "-c", program, str(Path(faulty.__file__).parent)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        worker = int(parent.stdout.readline())
+        for pid in (worker, parent.pid):  # as when a machine is suspended
+            os.kill(pid, signal.SIGSTOP)
+        time.sleep(1.8)
+        for pid in (parent.pid, worker):
+            os.kill(pid, signal.SIGCONT)
+        assert parent.stdout.readline() == "[[1.0, 1.0, 1.0]]\n"
+
+
+def test_what_a_model_takes_is_measured_in_a_worker_of_its_own(backends, faulty):
+    backend = backends()
+    device = backend.devices()[0]
+    small = backend.measure_footprint(faulty.model_of(), device, {}, (PICTURE,))
+    large = backend.measure_footprint(faulty.model_of(hold=64), device, {}, (PICTURE,))
+    # What it holds, more or less a few pages that the interpreter takes now and then.
+    assert 63 * 2**20 < large - small < 70 * 2**20
 
 
 def test_closing_while_another_thread_runs_is_an_answer_or_a_clear_error(backends, faulty):

@@ -2,7 +2,8 @@
 
 A model is JSON: a fault for "load", "run", "close", and at which run, counted from 0, it comes;
 for "load_at_home", where it is not in a worker; for "load_if_set", the environment variable that
-holds one. "wrong" is a factor, "slow" in seconds, and "trace" notes which process runs.
+holds one. "wrong" is a factor, "slow" in seconds, "hold" in megabytes, and "trace" notes which
+process runs.
 What is committed before there is a model comes from the environment, which workers inherit.
 """
 
@@ -45,6 +46,7 @@ def commit(fault: str) -> None:
         case "null", _:
             ctypes.memset(0, 1, 1)
         case "exit", status:
+            os.write(2, b"a warning\nout of tape\n")
             os._exit(int(status))
         case "hang", "releasing":
             time.sleep(600)
@@ -97,6 +99,8 @@ class FaultyRunner(Runner):
     def __init__(self, faults: Mapping[str, Any]) -> None:
         self._faults = faults
         self._calls = count()
+        # Of ones, as the system gives pages of zeros away for nothing.
+        self._held = np.ones(int(faults.get("hold", 0)) * MEGABYTE, np.uint8)
         self._is_closed = False
 
     def run(self, inputs: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], ...]:
