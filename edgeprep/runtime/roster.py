@@ -319,6 +319,8 @@ class Roster:
 
     def _refuse(self, slot: Slot, fault: Exception) -> None:
         with self._lock:
+            if self._is_closed:  # it failed because of that
+                raise self._closed() from fault
             kind: EventKind = "verdict" if slot.state == "cold" else "failure"
             slot.attempts += 1
             slot.fail(fault, self._clock(), at_once=True)

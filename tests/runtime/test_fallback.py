@@ -626,6 +626,38 @@ def test_what_is_loaded_while_the_chain_is_closed_is_closed_with_it():
     assert (chain.fakes[1].loads, chain.fakes[1].closed) == (1, 1)
 
 
+def test_where_nothing_may_wait_one_more_link_is_kept_loaded():
+    chain = Chain(3, warm=True)
+    assert chain.who() == 0
+    chain.rest()
+    assert [fake.loads for fake in chain.fakes] == [1, 1, 0]
+    chain.fakes[0].behave = failing_in({1}, CRASH)
+    chain.fakes[0].load_fault = CRASH
+    assert chain.who() == 1
+    chain.rest()
+    assert [fake.loads for fake in chain.fakes] == [2, 1, 1]
+    for _ in range(11):
+        chain.clock.now += MINUTE
+        assert chain.who() == 1
+        chain.rest()
+    assert chain.fakes[2].closed == 0
+
+
+def test_a_link_that_fails_as_the_chain_is_closed_has_no_verdict():
+    chain = Chain(warm=True)
+
+    def load() -> Engine:
+        chain.runner.close()
+        raise CRASH
+
+    chain.runner._roster.slots[1].link = Link(
+        candidate=chain.fakes[1].candidate, allowed=0.01, proven=True, load=load
+    )
+    chain.who()
+    chain.rest()
+    assert chain.told == []
+
+
 SCRIPTS = st.lists(
     st.tuples(
         st.sampled_from(["fine", "raises", "dies"]),
