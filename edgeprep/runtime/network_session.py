@@ -19,6 +19,7 @@ from edgeprep.runtime.candidates import Candidate, Outcome
 from edgeprep.runtime.choose import close
 from edgeprep.runtime.explain import explain
 from edgeprep.runtime.fallback import FallbackRunner
+from edgeprep.runtime.forks import keep_in_forks
 from edgeprep.runtime.frames import Frames
 from edgeprep.runtime.health import Health
 from edgeprep.runtime.inputs import check_clip
@@ -38,10 +39,6 @@ if TYPE_CHECKING:
     from edgeprep.monitor.metrics import Metrics
 
 __all__ = ["NetworkSession"]
-
-# NOTE: the engine of a fork waits for threads that are not there when it is freed: OpenVINO's does
-# so for ever. So a fork keeps what it was born with.
-_LEFT_BY_PARENTS: list[Runner] = []
 
 
 class NetworkSession(Session):
@@ -84,6 +81,7 @@ class NetworkSession(Session):
         self._remembers = bool(states) or (host.remembers and not self._is_clip)
         self._frames = Frames.for_task(task, chain)
         self._runner: Runner | None = runner
+        keep_in_forks(runner)
         self._output_names = tuple(output.name for output in runner.outputs)
         self._watch = Watch(reference, host.output.color, task, self._events)
         self._guard = MemoryGuard()
@@ -140,10 +138,8 @@ class NetworkSession(Session):
         if runner is None:
             return
         self.host.close()
-        if os.getpid() == self._pid:
+        if os.getpid() == self._pid:  # a fork keeps it
             close(runner)
-        else:
-            _LEFT_BY_PARENTS.append(runner)
 
     def prepare(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """`picture`, or clip, as the graph takes it.
