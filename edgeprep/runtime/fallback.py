@@ -165,6 +165,13 @@ class FallbackRunner(Runner):
             return outputs
         return self.run(inputs)
 
+    @property
+    def worker_pid(self) -> int | None:
+        """The process of what answers now; None: this one, or no one."""
+        held = self._roster.now
+        pid: int | None = getattr(held and held.engine.runner, "worker_pid", None)
+        return pid
+
     def abandon(self, reason: str) -> None:
         """What answers now may not do so any more, such as where it takes ever more memory."""
         held = self._roster.now

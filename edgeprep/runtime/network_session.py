@@ -14,6 +14,7 @@ from edgeprep.geometry import Affine
 from edgeprep.interfaces import Runner, Task
 from edgeprep.monitor import Event, Events
 from edgeprep.monitor.memory_guard import Growth, MemoryGuard
+from edgeprep.monitor.process import resident_bytes
 from edgeprep.monitor.watch import Watch
 from edgeprep.runtime.candidates import Candidate, Outcome
 from edgeprep.runtime.choose import close
@@ -84,7 +85,7 @@ class NetworkSession(Session):
         keep_in_forks(runner)
         self._output_names = tuple(output.name for output in runner.outputs)
         self._watch = Watch(reference, host.output.color, task, self._events)
-        self._guard = MemoryGuard()
+        self._guard = MemoryGuard(self._resident_bytes)
 
     @property
     def streams_only(self) -> bool:
@@ -304,6 +305,11 @@ class NetworkSession(Session):
         if watched is not None and (growth := self._guard.after(watched)) is not None:
             self._tell_growth(growth)
         return outputs
+
+    def _resident_bytes(self) -> int | None:
+        """Memory of the process that the engine is in."""
+        runner = self._runner
+        return resident_bytes(runner.worker_pid if isinstance(runner, FallbackRunner) else None)
 
     def _tell_growth(self, growth: Growth) -> None:
         candidate, runner = str(self.choice), self._runner

@@ -2,8 +2,8 @@
 
 A model is JSON: a fault for "load", "run", "close", and at which run, counted from 0, it comes;
 for "load_at_home", where it is not in a worker; for "load_if_set", the environment variable that
-holds one. "wrong" is a factor, "slow" in seconds, "hold" in megabytes, and "trace" notes which
-process runs.
+holds one. "wrong" is a factor, "slow" in seconds, "hold" and "leak", of each run, in megabytes, and
+"trace" notes which process runs.
 What is committed before there is a model comes from the environment, which workers inherit.
 """
 
@@ -101,6 +101,7 @@ class FaultyRunner(Runner):
         self._calls = count()
         # Of ones, as the system gives pages of zeros away for nothing.
         self._held = np.ones(int(faults.get("hold", 0)) * MEGABYTE, np.uint8)
+        self._leaked: list[NDArray[np.uint8]] = []
         self._is_closed = False
 
     def run(self, inputs: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], ...]:
@@ -111,6 +112,8 @@ class FaultyRunner(Runner):
         if "trace" in self._faults:
             with Path(os.environ["TRACE"]).open("a", encoding="ascii") as file:
                 file.write(f"{os.getpid()}\n")
+        if megabytes := self._faults.get("leak", 0):
+            self._leaked.append(np.ones(megabytes * MEGABYTE, np.uint8))
         time.sleep(self._faults.get("slow", 0.0))
         means = inputs[0].mean(axis=(1, 2), dtype=np.float32)
         return (means * np.float32(self._faults.get("wrong", 1.0)),)
