@@ -1,13 +1,12 @@
 """What keeps engines away from this process, until they have shown that they work."""
 
 import os
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from edgeprep.errors import InputError, UnknownName
-from edgeprep.interfaces import Backend, Runner
+from edgeprep.interfaces import Backend
 from edgeprep.monitor import Event
 from edgeprep.registry import Registry
 from edgeprep.runtime.candidates import Candidate, Outcome, Reachable, construct
@@ -135,12 +134,6 @@ class Isolation:
         finally:
             engines.close()
 
-    @staticmethod
-    def is_isolated(runner: Runner) -> bool:
-        """Whether `runner` runs in a worker."""
-        module = sys.modules.get("edgeprep.workers")
-        return module is not None and isinstance(runner, module.WorkerRunner)
-
     def sift(self, candidates: Sequence[Reachable]) -> tuple[list[Reachable], list[Outcome]]:
         """What is to be tried, and what was rejected not long ago, with the reason."""
         left, rejected = [], []
@@ -203,7 +196,9 @@ class Isolation:
             trial: what was chosen.
             engines: have constructed its backend.
         """
-        if self.answers_in_worker or not self.is_isolated(trial.runner):
+        from edgeprep.workers import IsolatedBackend
+
+        if self.answers_in_worker or not isinstance(trial.reachable.backend, IsolatedBackend):
             return trial
         # First, as a small machine may not have the memory for both.
         engines.close()

@@ -407,7 +407,7 @@ class OpenedBundle:
     ) -> Callable[[], list[float]]:
         """What times requests: of the engine, and of the host where placements compete.
 
-        An engine in a worker is timed there, as it is the engine that is chosen.
+        An engine in a worker is timed there, as it is the engine that is chosen, and the host here.
         """
         # Writable, as frames are: engines share such memory and copy what is read-only.
         prepared, *states = (array.copy() for array in feed)
@@ -421,7 +421,7 @@ class OpenedBundle:
         host, picture = self.hosts[placement], self._camera_picture(placement)
         if picture is None or len(prepared) > 1:  # of a clip, one frame is new each time
             return alone
-        if not is_busy and not self.isolation.is_isolated(runner):
+        if not is_busy and self.isolation.where == "never":
             return lambda: measure_burst(lambda: runner.run((host.prepare(picture), *states)))
 
         def apart() -> list[float]:

@@ -167,6 +167,8 @@ def _search(
             return opened.session(trial, prober.outcomes, prefer=prefer, probe=False)
         opened.start_hosts(prefer=prefer, seconds=seconds)
         trial = opened.find_best(prober, reachable, seconds=seconds)
+        # Before it is loaded here, as to compile may take a minute.
+        prober.keep_compiled(trial)
         while (settled := opened.isolation.settle(prober, trial, engines)) is None:
             failed = trial.reachable.candidate
             tried = (failed, narrowed(failed))
