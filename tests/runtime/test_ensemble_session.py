@@ -276,6 +276,19 @@ def test_members_that_look_back_are_given_streams(
         np.testing.assert_allclose(next(stream).scores[0], 2 / 9, atol=1e-6)
 
 
+def test_what_threads_work_out_is_what_comes_one_by_one(
+    ensemble: Write, fakes: SimpleNamespace, film: Mapping[str, Any], picture: Picture
+) -> None:
+    path = ensemble(film, {**film, "name": "again"}, SURE)
+    pictures = [picture // 10, picture, picture // 3, picture // 2, picture]
+    with edgeprep.open(path, probe=False, registry=fakes.registry(fakes.Right)) as session:
+        one_by_one = [result.scores for result in session.stream(pictures)]
+        with session.stream(pictures, policy="every") as stream:
+            at_once = [answer.result.scores for answer in stream]
+    np.testing.assert_array_equal(at_once, one_by_one)
+    assert len({tuple(scores) for scores in at_once}) > 1
+
+
 def test_a_picture_is_prepared_once_for_streams_too(
     ensemble: Write,
     fakes: SimpleNamespace,

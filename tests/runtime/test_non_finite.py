@@ -214,6 +214,19 @@ def test_in_a_batch_the_picture_is_named(session: Session) -> None:
         session.batch(pictures)
 
 
+def test_in_a_stream_the_picture_is_named_and_the_next_one_is_answered(session: Session) -> None:
+    pictures = [picture_of(50, 60, 70), picture_of(50, 60, 10), picture_of(70, 60, 50)]
+    with session.stream(pictures, policy="every") as stream:
+        assert next(stream).index == 0
+        with pytest.raises(
+            NonFiniteOutput,
+            match=r"^session 'means': pictures\[1\]: output 'logits' of .* got 0 NaN",
+        ):
+            next(stream)
+        assert next(stream).index == 2
+        assert list(stream) == []
+
+
 def test_outputs_are_there_to_be_looked_at_whatever_they_are(session: Session) -> None:
     (logits,) = session.outputs(picture_of(9, 10, 20))
     np.testing.assert_array_equal(logits, np.array([[np.nan, -np.inf, np.log(10)]], np.float32))
