@@ -64,6 +64,7 @@ def check_task(
         _check_places(task, outputs, frame, said, what)
     _check_marks(first, frame, what)
     _check_compared(task, outputs, what)
+    _check_decided(task, outputs, what)
     _check_tiling(task, outputs, what)
     _check_blending(task, first, what)
 
@@ -144,6 +145,14 @@ def _check_compared(task: Task, outputs: Mapping[str, NDArray[Any]], what: str) 
         count = sum(part.values.size for part in parts if part.output == number)
         rule = f"{what}: compared() must give all numbers of output {name!r}, {output.size}"
         require(count >= output.size, f"{rule}, got {count}")
+
+
+def _check_decided(task: Task, outputs: Mapping[str, NDArray[Any]], what: str) -> None:
+    """What decides which samples become golden ones."""
+    with forbid_errors(f"{what}: decided() must work on what is decoded here"):
+        margin = task.decided(tuple(outputs.values()))
+    rule = f"{what}: decided() must give None, or a number from 0"
+    require(margin is None or (isinstance(margin, float) and margin >= 0), f"{rule}, got {margin}")
 
 
 def _check_places(

@@ -119,6 +119,12 @@ class ComparesTheFirst(Fine):
 
 
 @dataclass(frozen=True, kw_only=True)
+class IsLessThanUndecided(Fine):
+    def decided(self, outputs):
+        return -1.0
+
+
+@dataclass(frozen=True, kw_only=True)
 class SortsInPlace(Fine):
     def decode(self, outputs, frame=None):
         outputs[0].sort(axis=1)
@@ -297,6 +303,7 @@ class JoinsAnotherKind(Joined):
 
 
 BROKEN = {
+    IsLessThanUndecided: "decided() must give None, or a number from 0, got -1.0",
     ComparesTheFirst: "compared() must give all numbers of output 'scores', 3, got 1",
     JoinsNumbers: "its blending must give results like decode(), of 'Answer', got 'float'",
     CannotBeTakenApart: (
