@@ -18,6 +18,7 @@ from edgeprep.monitor.process import resident_bytes
 from edgeprep.monitor.watch import Watch
 from edgeprep.runtime.candidates import Candidate, Outcome
 from edgeprep.runtime.choose import close
+from edgeprep.runtime.ending import UNDER_WAY
 from edgeprep.runtime.explain import explain
 from edgeprep.runtime.fallback import FallbackRunner
 from edgeprep.runtime.forks import keep_in_forks
@@ -158,7 +159,8 @@ class NetworkSession(Session):
             )
         if self._is_clip:
             return self._prepare_clip(check_clip(picture, self.input))
-        return self.host.prepare(picture, self._primitives)
+        with UNDER_WAY:
+            return self.host.prepare(picture, self._primitives)
 
     def take(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """As `prepare`; how long it takes is counted, and what goes wrong."""
@@ -293,7 +295,8 @@ class NetworkSession(Session):
         watched = self._guard.before()
         began = perf_counter()
         try:
-            outputs = run()
+            with UNDER_WAY:
+                outputs = run()
         except EdgePrepError:
             raise
         except Exception as error:  # a backend is a plugin's code and may raise anything

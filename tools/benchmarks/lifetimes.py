@@ -1,0 +1,146 @@
+"""How often a fork of a process with a live session, or the process itself, ends as it should.
+
+python tools/benchmarks/lifetimes.py forks|ends BUNDLE PREFER ROUNDS     prints "N of ROUNDS"
+"""
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+from itertools import cycle, islice
+from threading import Thread
+from time import monotonic, sleep
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import edgeprep
+from edgeprep.errors import ClosedError, ForkedRunnerError
+from edgeprep.runtime import Session
+
+__all__ = ["measure"]
+
+MODEL = "digits-mobilenet"
+ENGINES = {"onnxruntime": "onnx-fp32", "openvino": "openvino-fp32", "litert": "tflite-fp32"}
+FORKS, ENDS = 100, 200
+LIMIT_S = 3.0
+PICTURE: NDArray[np.uint8] = np.zeros((48, 40, 3), np.uint8)
+# What holds a session as the program ends, or drops it.
+WAYS = ("open", "closed", "in use", "in a cycle", "streaming", "closed while in use")
+
+
+def measure() -> Any:
+    """For each engine, forks and ends of the program that are as they should be."""
+    from benchmarks.bundles import bundle
+    from benchmarks.figures import Figure, Report
+
+    path, figures = str(bundle(MODEL)), []
+    for engine, variant in ENGINES.items():
+        for what, rounds in (("forks", FORKS), ("ends", ENDS)):
+            command = [sys.executable, __file__, what, path, variant, str(rounds)]
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+            good = int(done.stdout.partition(" ")[0] or 0)
+            name = f"{what} of {engine} that end in {LIMIT_S:g} s"
+            figures.append(Figure(name=name, value=good, limit=rounds, rule="at least"))
+    return Report(title="lifetimes: forks, and ends of the program", figures=tuple(figures))
+
+
+def forks(path: str, prefer: str, rounds: int) -> int:
+    """How many forks of this process, which has a live session, end as they should."""
+    session = edgeprep.open(path, prefer=prefer, probe=False)
+    session(PICTURE)
+    good = 0
+    for number in range(rounds):
+        child = os.fork()
+        if child == 0:
+            use_in_fork(session, number)
+            sys.exit(0)
+        good += ends(child)
+        session(PICTURE)
+    return good
+
+
+def use_in_fork(session: Session, number: int) -> None:
+    """Whatever is asked of it is refused at once; it may be closed, and dropped."""
+    for ask in (lambda: session(PICTURE), session.health):
+        try:
+            ask()
+        except ForkedRunnerError:
+            continue
+        os._exit(3)
+    if number % 2:
+        session.close()
+    gc.collect()
+
+
+def ends(child: int) -> bool:
+    """Whether the process ends well, and in time."""
+    end = monotonic() + LIMIT_S
+    while monotonic() < end:
+        found, status = os.waitpid(child, os.WNOHANG)
+        if found:
+            return status == 0
+        sleep(0.002)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return False
+
+
+def programs(path: str, prefer: str, rounds: int) -> int:
+    """How many programs end as they should, with a session in each of `WAYS`."""
+    good = 0
+    for way in islice(cycle(WAYS), rounds):
+        command = [sys.executable, __file__, "one", path, prefer, way]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        took_s = float(done.stdout or "inf")
+        is_good = not done.returncode and "terminate called" not in done.stderr
+        good += is_good and monotonic() - took_s <= LIMIT_S
+    return good
+
+
+def one(path: str, prefer: str, way: str) -> None:
+    """A program whose end comes while its session is in a state that `way` names."""
+    session = edgeprep.open(path, prefer=prefer, probe=False)
+    session(PICTURE)
+    if "in use" in way:
+        for _ in range(3):
+            Thread(target=use, args=(session,), daemon=True).start()
+        sleep(0.01)
+    if "closed" in way:
+        session.close()
+        session.close()
+    if way == "streaming":
+        stream = session.stream([PICTURE] * 1000, policy="every")
+        next(stream)
+        session.__dict__["kept"] = stream
+    if way == "in a cycle":
+        session.__dict__["itself"] = session
+        del session
+        gc.collect()
+    # The program ends from here on; monotonic time is that of all processes.
+    print(monotonic(), flush=True)
+
+
+def use(session: Session) -> None:
+    """Call it for ever, or until it is closed."""
+    try:
+        while True:
+            session(PICTURE)
+    except ClosedError:
+        pass
+
+
+def main() -> None:
+    """As the module says."""
+    what, path, prefer, last = sys.argv[1:]
+    if what == "one":
+        one(path, prefer, last)
+        return
+    good = (forks if what == "forks" else programs)(path, prefer, int(last))
+    print(f"{good} of {last}")
+
+
+if __name__ == "__main__":
+    main()
