@@ -92,6 +92,14 @@ def test_a_hang_is_a_verdict_at_its_limit(open_faulty, how):
     assert time.monotonic() - start < 5
 
 
+def test_an_import_that_hangs_holds_up_nobody_else(open_faulty, monkeypatch):
+    monkeypatch.setenv("FAULT_AT_IMPORT", "hang:holding")
+    with open_faulty({}, limits=Limits(start_s=3.0)) as session:
+        assert session(PICTURE).label == "green"
+        reason = "backend 'alone': must start in its worker within 3 s, got no answer"
+        assert verdict_on(session) == ("unavailable", reason)
+
+
 def test_memory_beyond_the_limit_is_a_verdict(open_faulty):
     with open_faulty({"load": "eat:3"}, limits=Limits(memory_bytes=2 * 2**30)) as session:
         assert session(PICTURE).label == "green"

@@ -207,12 +207,12 @@ def test_a_hang_at_the_end_holds_up_neither_closing_nor_the_exit_of_a_program(fa
 
 
 def test_closing_a_runner_that_hangs_in_it_ends_its_worker_at_the_limit(backends, faulty):
-    backend = backends(run_s=0.3)
+    backend = backends(run_s=1.0)
     device = backend.devices()[0]
     innocent = backend.load(faulty.model_of(), device, {})
     hanging = backend.load(faulty.model_of(close="hang:holding"), device, {})
     before = innocent.worker_pid
-    with pytest.raises(BackendTimeout, match=r"must close a model in its worker within 0\.3 s"):
+    with pytest.raises(BackendTimeout, match="must close a model in its worker within 1 s"):
         hanging.close()
     assert not is_alive(before)
     # The other one is loaded again when it is needed, and answers.

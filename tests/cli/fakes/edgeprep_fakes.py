@@ -4,7 +4,8 @@ It is installed for real, so that commands in other processes find it too. Envir
 say what goes wrong: `FAKES_FAULT` is added to int8 outputs, relative to the largest;
 `FAKES_PAUSE` names the moment at which a file `paused` appears in the working directory, and
 everything waits; `FAKES_SWALLOW` the one at which a signal, `FAKES_SIGNAL`, comes and is swallowed,
-or becomes an ImportError where `FAKES_SWALLOW_AS` says so.
+or becomes an ImportError where `FAKES_SWALLOW_AS` says so; `FAKES_CRASH` the one at which the
+process dies.
 """
 
 import os
@@ -40,6 +41,8 @@ SCORES = TensorSpec(name="output", shape=(1, 3), dtype="float32")
 
 def pause(moment: str) -> None:
     """Wait here, or swallow a signal, if this is the moment that the test asks for."""
+    if os.environ.get("FAKES_CRASH") == moment:
+        signal.raise_signal(signal.SIGSEGV)
     if os.environ.get("FAKES_PAUSE") == moment:
         Path("paused").touch()
         time.sleep(SECONDS)
@@ -160,6 +163,7 @@ class FakeBackend(Backend):
     install = "edgeprep-fakes[runtime]"
 
     def devices(self) -> tuple[Device, ...]:
+        pause("devices")
         return (Device(name="cpu", kind="cpu"),)
 
     def options(self, device: Device, precision: Precision) -> tuple[Options, ...]:
