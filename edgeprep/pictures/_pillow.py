@@ -23,6 +23,12 @@ from edgeprep.pictures import Orientation
 _PNG = b"\x89PNG\r\n\x1a\n"
 _TOO_EARLY = "the file ends too early"
 _ORIENTATION = 0x0112
+# What may come before the pixels of a JPEG. Profiles have a few MB, and EXIF 64 kB; Pillow's time
+# grows with the square of the number of parts that EXIF is in, and with that of all segments.
+_BESIDE_PIXELS = 8 * 1024 * 1024
+_TOO_MUCH = "more than 8 MiB come before its pixels"
+# A read, in bytes that it takes as long as.
+_READ_COST = 64
 # How far apart, by the name of the layout, Pillow puts levels that have few bits.
 _SPREAD = {"L;2": 85, "L;4": 17}
 _ENCODERS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
@@ -35,10 +41,19 @@ class _EndIsAnError(io.BufferedReader):
 
     Pillow refuses what is cut short only as long as nobody sets its `LOAD_TRUNCATED_IMAGES`, and
     its decoder of run-length coded BMP fills up with black even then.
+
+    Attributes:
+        left: how many bytes may still be read; None: any number.
     """
+
+    left: int | None = None
 
     def read(self, size: int | None = -1, /) -> bytes:
         content = super().read(size)
+        if self.left is not None:
+            self.left -= len(content) + _READ_COST
+            if self.left < 0:
+                raise OSError(_TOO_MUCH)
         # Not EOFError, which Pillow's PNG reader takes for one of its own signals.
         if not content and size != 0:
             raise OSError(_TOO_EARLY)
@@ -90,7 +105,7 @@ def write(path: Path, picture: NDArray[np.uint8], *, overwrite: bool) -> None:
 
 
 def _decode(
-    stream: io.BufferedReader,
+    stream: _EndIsAnError,
     path: Path,
     max_pixels: int,
     convert: Convert,
@@ -108,7 +123,9 @@ def _decode(
     if reader is WebPImageFile:
         # Opening it takes memory for the whole picture.
         _check_size(*_webp_size(start), path, max_pixels)
+    stream.left = _BESIDE_PIXELS if reader is JpegImageFile else None
     image = reader(stream)
+    stream.left = None
     _check_size(image.width, image.height, path, max_pixels)
     if reader is PngImageFile:
         _check_chunks(stream)
