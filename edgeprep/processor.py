@@ -4,10 +4,15 @@ import platform
 from functools import cache
 from os import PathLike
 
-__all__ = ["sums_saturate"]
+__all__ = ["is_x86", "sums_saturate"]
 
 _X86 = ("x86_64", "amd64", "i386", "i686")
 _VNNI = {"avx512_vnni", "avx_vnni"}
+
+
+def is_x86() -> bool:
+    """Whether this is the kind of processor on which bundles are made."""
+    return platform.machine().lower() in _X86
 
 
 @cache
@@ -22,7 +27,7 @@ def sums_saturate(cpuinfo: str | PathLike[str] = "/proc/cpuinfo") -> bool:
         2; "When and why do I need to try U8U8?" in
         https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html.
     """
-    if platform.machine().lower() not in _X86:
+    if not is_x86():
         return False
     try:
         # Importing pathlib takes a device longer than all of this.

@@ -124,7 +124,7 @@ class Environment:
             fresh = not stamp.is_file() or stamp.read_text() != self._digest()
             if fresh:
                 shutil.rmtree(self.path, ignore_errors=True)
-                run(self._python(), "-m", "venv", self.path)
+                self._create()
                 self._install()
                 half = stamp.with_suffix(".half")
                 half.write_text(self._digest())
@@ -132,6 +132,9 @@ class Environment:
             elif not self.editable:
                 self._pip("--force-reinstall", "--no-deps", *self._projects())
         return fresh
+
+    def _create(self) -> None:
+        run(self._python(), "-m", "venv", self.path)
 
     def _install(self) -> None:
         constraints = self.path / "constraints.txt"

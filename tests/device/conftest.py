@@ -12,6 +12,8 @@ import edgeprep
 BUNDLE = os.environ.get("EDGEPREP_TEST_BUNDLE")
 # Elsewhere they are not even collected: a checkout's environment has every engine.
 collect_ignore_glob = [] if BUNDLE else ["test_*.py"]
+# Answers of another machine: only where there are some to compare with.
+collect_ignore = [] if os.environ.get("EDGEPREP_TEST_ANSWERS") else ["test_device_answers.py"]
 
 SAMPLES = Path(__file__).parents[2] / "model_zoo" / "digits-mobilenet" / "samples"
 

@@ -378,6 +378,27 @@ def test_an_accelerator_may_round_integers_otherwise_and_nothing_else(manifest: 
     }
 
 
+@pytest.mark.parametrize(
+    ("machine", "options", "error"),
+    [
+        ("x86_64", {"threads": 1}, 0.001),
+        ("x86_64", {"rounding": "own"}, 0.1),
+        ("aarch64", {"threads": 1}, 0.1),
+    ],
+)
+def test_other_processors_and_kernels_may_round_integers_otherwise_and_nothing_else(
+    manifest: Manifest,
+    monkeypatch: pytest.MonkeyPatch,
+    machine: str,
+    options: dict[str, str | int],
+    error: float,
+) -> None:
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    exact, quantized = (replace(manifest.variants[0], precision=p) for p in ("fp32", "int8"))
+    assert allowed_error(exact, options) == 0.001
+    assert allowed_error(quantized, options) == error
+
+
 def test_benchmark_measures_all_that_are_right_and_keeps_the_reasons_of_the_others(
     bundle: Path, fakes: SimpleNamespace
 ) -> None:

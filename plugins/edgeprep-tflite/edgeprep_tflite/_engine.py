@@ -38,6 +38,7 @@ _LIBRARY = next(name for name in _LIBRARIES if find_spec(name) is not None)
 library: Any = import_module(f"{_LIBRARY}.interpreter")
 _Interpreter: Any = library.Interpreter
 
+_INTEGER = ("int8", "int8-int16")
 _DTYPES: Mapping[np.dtype[Any], DType] = {
     np.dtype(name): name for name in ("uint8", "int8", "int32", "int64", "float16", "float32")
 }
@@ -56,7 +57,8 @@ def options(device: Device, precision: Precision) -> tuple[Options, ...]:
     """On the CPU, one thread, half of the processors, all of them; without doubles.
 
     Half is for processors whose other half is slow, or is the same cores once more. The GPU
-    computes in half precision only where the weights have no more.
+    computes in half precision only where the weights have no more. Kernels of tflite-runtime round
+    integers in a way of their own, which `rounding` says: golden samples are LiteRT's.
     """
     if device.name == "gpu":
         return ({"precision": "f32"}, {"precision": "f16"})[: 2 if precision == "fp16" else 1]
@@ -64,7 +66,9 @@ def options(device: Device, precision: Precision) -> tuple[Options, ...]:
         return ({},)
     count = _processors()
     counts = sorted({1, max(1, count // 2), count})
-    return tuple({"threads": threads} for threads in counts)
+    own = _LIBRARY == "tflite_runtime" and precision in _INTEGER
+    rounding: Options = {"rounding": "own"} if own else {}
+    return tuple({"threads": threads, **rounding} for threads in counts)
 
 
 def load(model: Model, device: Device, options: Options) -> Runner:
@@ -80,7 +84,9 @@ def load(model: Model, device: Device, options: Options) -> Runner:
     names = [known.name for known in devices()]
     if device.name not in names:
         raise BackendError(f"{WHERE}: device must be one of {names!r}, got {device.name!r}")
-    known = {"cpu": ("threads", "batch", "calls"), "gpu": ("precision",)}.get(device.name, ())
+    known = {"cpu": ("threads", "batch", "calls", "rounding"), "gpu": ("precision",)}.get(
+        device.name, ()
+    )
     unknown = sorted(set(options) - set(known))
     if unknown:
         raise BackendError(f"{WHERE}: options must be among {known!r}, got {unknown[0]!r}")

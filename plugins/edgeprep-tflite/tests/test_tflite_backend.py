@@ -140,7 +140,7 @@ def test_the_version_is_that_of_the_library(backend: LiteRTBackend) -> None:
             with_content(b""),
             CPU,
             {"threads": 1, "precision": "bf16"},
-            "options must be among ('threads', 'batch', 'calls'), got 'precision'",
+            "options must be among ('threads', 'batch', 'calls', 'rounding'), got 'precision'",
             id="unknown option",
         ),
         pytest.param(
