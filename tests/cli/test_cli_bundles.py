@@ -106,6 +106,29 @@ def test_benchmark_shows_people_a_table(edgeprep: Run, bundle: Path) -> None:
     assert slower.endswith("times the chosen one")
 
 
+def test_benchmark_for_throughput_shows_pictures_a_second(edgeprep: Run, bundle: Path) -> None:
+    ended = edgeprep("benchmark", bundle, "--goal", "throughput", "--rounds", "2")
+    first, head, chosen, *_ = ended.stdout.splitlines()
+    assert first.endswith("measured now for throughput, times are a picture's share")
+    assert "  per second  median ms  " in head
+    assert chosen.endswith("the most pictures a second, with the right numbers")
+
+
+def test_benchmark_for_throughput_gives_machines_the_figure(edgeprep: Run, bundle: Path) -> None:
+    ended = edgeprep(
+        "benchmark", bundle, "--goal", "throughput", "--rounds", "2", "--format", "json"
+    )
+    for candidate in json.loads(ended.stdout)["candidates"]:
+        if candidate["median_ms"] is not None:
+            assert candidate["per_second"] == pytest.approx(1e3 / candidate["median_ms"], rel=0.1)
+
+
+def test_a_goal_that_is_none_is_wrong_usage(edgeprep: Run, bundle: Path) -> None:
+    ended = edgeprep("benchmark", bundle, "--goal", "speed")
+    assert ended.code == 2
+    assert "'speed' is not one of 'latency', 'throughput', 'memory'" in ended.stderr
+
+
 COMMANDS = {
     "inspect": ("inspect", "BUNDLE"),
     "run": ("run", "BUNDLE", "picture.png"),

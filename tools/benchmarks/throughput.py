@@ -1,5 +1,6 @@
 """Pictures a second: one runner, several calls at once and several pictures a call, in turns."""
 
+import logging
 import os
 from collections.abc import Callable
 from statistics import median
@@ -18,6 +19,7 @@ from edgeprep.bundle import open_bundle
 from edgeprep.interfaces import Options, Runner
 from edgeprep.registry import create, default_registry
 from edgeprep.runtime.machine import available_cpus
+from edgeprep.runtime.timing import summarize
 from edgeprep.runtime.widths import load_wide
 
 __all__ = ["measure"]
@@ -82,13 +84,13 @@ def engine(path: str, variant_name: str) -> tuple[dict[str, float], dict[str, st
             refused[name] = str(error)
             continue
         runners[name] = runner, int(options.get("calls", 1))
-    found: dict[str, list[float]] = {name: [] for name in runners}
+    found: dict[str, list[list[float]]] = {name: [] for name in runners}
     for _ in range(ROUNDS):
         for name, (runner, calls) in runners.items():
-            found[name].append(1e3 / median(runner.measure_busy(feed, calls)))
+            found[name].append(runner.measure_busy(feed, calls))
     for runner, _ in runners.values():
         runner.close()
-    return {name: median(rates) for name, rates in found.items()}, refused
+    return {name: 1e3 / summarize(bursts).median_ms for name, bursts in found.items()}, refused
 
 
 def lines(rates: dict[str, float]) -> list[str]:
@@ -99,6 +101,8 @@ def lines(rates: dict[str, float]) -> list[str]:
 
 def sessions(path: str) -> tuple[dict[str, float], float]:
     """Pictures a second of sessions, by goal; and what throughput gains where threads call."""
+    # The pictures are noise, which sessions tell of.
+    logging.getLogger("edgeprep").setLevel(logging.ERROR)
     with TemporaryDirectory() as cache:
         os.environ["EDGEPREP_CACHE"] = cache
         with (
