@@ -7,8 +7,17 @@ from typing import get_args
 from msgspec.structs import replace
 
 from edgeprep.errors import BackendError
-from edgeprep.interfaces import Backend, Device, DeviceKind, Model, Options, Precision
+from edgeprep.interfaces import (
+    Absent,
+    Backend,
+    Device,
+    DeviceKind,
+    Model,
+    Options,
+    Precision,
+)
 from edgeprep.runtime.golden import relative_error
+from edgeprep.testing.compiled import check_compiled
 from edgeprep.testing.rules import forbid_errors, require, require_instance
 from edgeprep.testing.runner import (
     Arrays,
@@ -63,6 +72,7 @@ def check_backend(
             results = check_runner(runner, samples, where)
             if expected and index == 0:
                 _check_numbers(results, expected, tolerance, where)
+            check_compiled(backend, runner, (model, device, options), samples, results, where)
         finally:
             runner.close()
         check_closed(runner, samples[0], where)
@@ -72,8 +82,10 @@ def check_backend(
 def _check_machine(backend: Backend, precision: Precision, what: str) -> None:
     with forbid_errors(f"{what}: devices(), options() and versions() must not raise"):
         devices = backend.devices()
+        absent = backend.absent()
         versions = backend.versions()
         _check_devices(devices, what)
+        _check_absent(absent, devices, what)
         for device in devices:
             _check_options(backend.options(device, precision), f"{what} on {device.name!r}")
     require(
@@ -97,6 +109,24 @@ def _check_devices(devices: tuple[Device, ...], what: str) -> None:
     kinds = [device.kind for device in devices]
     known = ", ".join(map(repr, get_args(DeviceKind)))
     require({*kinds} <= {*get_args(DeviceKind)}, f"{what}: kinds must be of {known}, got {kinds}")
+
+
+def _check_absent(absent: tuple[Absent, ...], devices: tuple[Device, ...], what: str) -> None:
+    require(
+        isinstance(absent, tuple) and all(isinstance(each, Absent) for each in absent),
+        f"{what}: absent() must be a tuple of Absent, got {absent!r}",
+    )
+    here = {device.name for device in devices}
+    both = sorted(each.name for each in absent if each.name in here)
+    require(not both, f"{what}: absent devices must not be among devices(), got {both}")
+    silent = [each.name for each in absent if not each.reason or "\n" in each.reason]
+    require(not silent, f"{what}: absent devices must have a reason in one line, got {silent}")
+    kinds = [each.kind for each in absent]
+    known = ", ".join(map(repr, get_args(DeviceKind)))
+    require(
+        {*kinds} <= {*get_args(DeviceKind)},
+        f"{what}: kinds of absent devices must be of {known}, got {kinds}",
+    )
 
 
 def _check_options(options: tuple[Options, ...], what: str) -> None:
