@@ -78,6 +78,7 @@ class _Crew:
     """Threads that come when there is work, and go when there is none."""
 
     def __init__(self) -> None:
+        self.pid = os.getpid()
         self._waiting: deque[_Work] = deque()
         self._changed = Condition()
         self._threads: set[Thread] = set()
@@ -153,7 +154,8 @@ def _tell(loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> No
 @atexit.register
 def _end_all() -> None:
     """At the end of the process: threads that are inside an engine would die there."""
-    crews = list(_ALL)
+    # NOTE: a fork has none of them, and locks may be held by those that it has not.
+    crews = [crew for crew in _ALL if crew.pid == os.getpid()]
     for crew in crews:
         crew.end()
     until_s = monotonic() + _GOODBYE_S

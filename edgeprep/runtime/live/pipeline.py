@@ -1,5 +1,6 @@
 """The threads of one stream: one prepares what another one answers."""
 
+import os
 from collections.abc import Callable
 from threading import Thread
 from time import monotonic
@@ -82,6 +83,7 @@ class Pipeline:
         self._convert = convert
         self._name = name
         self._watched = watched
+        self._pid = os.getpid()
         self._film = begin()
         self._shape: tuple[int, ...] | None = None
         self._forgets = False
@@ -116,18 +118,33 @@ class Pipeline:
         """How many pictures and answers wait between two steps."""
         return self._capture.waiting + self._ready.waiting + self.answers.waiting
 
+    def check_process(self) -> None:
+        """Refuse a fork, which has none of the threads.
+
+        Raises:
+            ForkedRunnerError: this process is one of that which opened the stream.
+        """
+        if os.getpid() != self._pid:
+            rule = "must be used in the process that opened it"
+            raise ForkedRunnerError(f"stream of {self._name}: {rule}, got a fork")
+
     def reset(self) -> None:
         """Let the next picture be the first of another film."""
         self._forgets = True
 
     def stop(self, fault: BaseException | None = None) -> None:
         """Let the threads end as soon as they can; whoever waits for an answer gets `fault`."""
+        # NOTE: a fork has none of them, and locks may be held by those that it has not.
+        if os.getpid() != self._pid:
+            return
         self._capture.stop()
         self._ready.clear()
         self.answers.clear(fault)
 
     def join(self, patience_s: float) -> None:
         """After `stop`: wait for a moment until they have ended."""
+        if os.getpid() != self._pid:
+            return
         self._capture.join(patience_s)
         for thread in self._threads:
             thread.join(patience_s)

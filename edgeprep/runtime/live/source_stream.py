@@ -51,7 +51,9 @@ class SourceStream(Iterator[Answer]):
                 sends nothing.
             InputError, OutputError, BackendError: as for one picture. The next call goes on.
             ClosedError: the session was closed; it is the end.
+            ForkedRunnerError: this process is a fork of the one that opened the stream.
         """
+        self._pipeline.check_process()
         outcome = self._pipeline.answers.take()
         if outcome is None:
             raise StopIteration
@@ -64,6 +66,7 @@ class SourceStream(Iterator[Answer]):
         """See `__next__`; the loop goes on meanwhile."""
         from edgeprep.runtime.live.awaiting import wait_for  # here, as few programs have a loop
 
+        self._pipeline.check_process()
         answers = self._pipeline.answers
         while (outcome := answers.poll()) is None:
             if answers.is_over:
@@ -130,6 +133,7 @@ def _close_all() -> None:
     """At the end of the process: threads that are inside an engine would die there."""
     pipelines = list(_RUNNING)
     for pipeline in pipelines:
+        # Nothing, where this process is a fork.
         pipeline.stop()
     until_s = monotonic() + _GOODBYE_S
     for pipeline in pipelines:

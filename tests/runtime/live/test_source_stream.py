@@ -1,6 +1,7 @@
 """Streams that threads work out: in order, at the same time, bounded, and let go of."""
 
 import gc
+import os
 import subprocess
 import sys
 import threading
@@ -14,8 +15,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgeprep.errors import BackendError, ClosedError, DTypeError, FilmError
+from edgeprep.errors import BackendError, ClosedError, DTypeError, FilmError, ForkedRunnerError
 from edgeprep.runtime import Session
+from edgeprep.runtime.live.source_stream import _close_all
 from edgeprep.stages.frame_difference import FrameDifference
 from edgeprep.stages.frames import Frames
 from edgeprep.stages.stream import Stream
@@ -337,6 +339,36 @@ def test_a_stream_that_nobody_holds_ends(open_session: Open, grey: Grey) -> None
     del stream, holder
     gc.collect()
     wait_until(lambda: running() == [])
+
+
+def test_a_fork_of_a_process_with_streams_is_told_so_and_ends(
+    open_session: Open, grey: Grey
+) -> None:
+    session = open_session()
+    stream = session.stream((grey(1) for _ in range(10**9)), policy="newest")
+    next(stream)
+    for _ in range(20):
+        # Locks may be held by threads that a fork has not.
+        child = os.fork()
+        if child == 0:
+            found = 1
+            try:
+                next(stream)
+            except ForkedRunnerError as error:
+                message = "stream of pictures: must be used in the process that opened it, got a"
+                found = 0 if str(error) == f"{message} fork" else 2
+            finally:
+                stream.close()
+                session.close()
+                _close_all()
+                os._exit(found)
+        until = monotonic() + PATIENCE_S
+        while (ended := os.waitpid(child, os.WNOHANG))[0] == 0:
+            assert monotonic() < until
+            sleep(0.002)
+        assert os.waitstatus_to_exitcode(ended[1]) == 0
+    assert next(stream).result is not None
+    stream.close()
 
 
 def test_a_process_ends_though_streams_run_and_a_driver_hangs(write: Any, manifest: Any) -> None:
