@@ -36,6 +36,7 @@ class Engine:
         self.batches: list[int] = []
         self.wrong_in_batches = False
         self.crossed = False
+        self.lost_in_batches = False
 
 
 def make_backend(
@@ -61,6 +62,8 @@ def make_backend(
             with self._one_call:
                 time.sleep(self._call_s + batch * PICTURE_S)
             engine.batches.append(batch)
+            if batch > 1 and engine.lost_in_batches:
+                raise BackendError("wide: must run, got a lost device")
             (right,) = super().run(inputs)
             if batch > 1 and engine.wrong_in_batches:
                 right = right * np.float32(1.05)
@@ -205,6 +208,40 @@ def test_what_is_wrong_for_several_pictures_alone_is_rejected(
     assert [each.candidate.options["batch"] for each in rejected] == [4, 16]
     for each in rejected:
         assert re.match(r"wrong numbers: relative error [\d.]+, allowed 0.001", each.reason)
+
+
+def test_where_batches_fail_later_each_picture_is_answered_all_the_same(
+    open_for: Callable[..., Session], engine: Engine, picture: Picture
+) -> None:
+    session = open_for("throughput")
+    engine.lost_in_batches = True
+    results = session.batch([picture] * 64)
+    assert [result.label for result in results] == ["green"] * 64
+    assert session.health().state == "degraded"
+    assert "batch" not in session.choice.options
+
+
+def test_requests_together_are_answered_one_by_one_where_a_batch_fails(
+    open_for: Callable[..., Session], engine: Engine, picture: Picture
+) -> None:
+    session: Any = open_for("throughput")
+    runner = session._runner
+    assert runner.batch == 16
+    requests = [(picture[np.newaxis],)] * 16
+    (wanted,) = runner.run(requests[0])
+    for engine.lost_in_batches in (False, True):
+        for (found,) in runner.run_together(requests):
+            np.testing.assert_array_equal(found, wanted)
+
+
+def test_a_golden_check_of_a_link_looks_at_every_place_of_a_batch(
+    open_for: Callable[..., Session], engine: Engine
+) -> None:
+    session: Any = open_for("throughput")
+    held = session._runner._roster.now
+    assert held.engine.error(0) <= 1e-3
+    engine.crossed = True
+    assert held.engine.error(0) > 1e-3
 
 
 def test_a_backend_that_takes_one_picture_a_call_says_so_in_the_table(
