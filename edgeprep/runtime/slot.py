@@ -96,7 +96,7 @@ class Slot:
         self._failures.append(now)
         if at_once or self.failures(now) >= MOST_FAILURES:
             self.state = "out"
-        elif isinstance(fault, _FATAL):
+        elif isinstance(fault, _FATAL) or self._is_lost:
             self.state = "down"
         else:
             return None
@@ -149,6 +149,11 @@ class Slot:
             reason=reason,
             failures=self.failures(now),
         )
+
+    @property
+    def _is_lost(self) -> bool:
+        # As a worker's is that was ended because somebody else had stopped it.
+        return self.held is not None and getattr(self.held.engine.runner, "is_lost", False)
 
     def _drop(self) -> Engine | None:
         held, self.held = self.held, None

@@ -72,6 +72,11 @@ class WorkerRunner(Runner):
         """The number of the process that the model is in."""
         return self._seat.worker.pid
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether every later call would raise, too: it has to be loaded anew."""
+        return self._fault is not None
+
     def run(self, inputs: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], ...]:
         """The outputs for `inputs`; the arrays belong to the caller.
 

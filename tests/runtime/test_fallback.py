@@ -256,6 +256,16 @@ def test_what_died_is_loaded_again_beside_the_calls_and_comes_back_at_once():
     assert chain.fakes[0].checked == [0, 1, 2, 3]
 
 
+def test_a_runner_that_says_that_it_is_lost_is_loaded_again_whatever_it_raised():
+    chain = Chain()
+    chain.fakes[0].behave = failing_in({1}, LOST)
+    chain.runner._roster.now.engine.runner.is_lost = True
+    assert chain.who() == 1
+    chain.rest()
+    assert chain.who() == 0
+    assert chain.kinds() == ["failure", "fallback", "restored"]
+
+
 def test_what_dies_again_soon_comes_back_only_after_ten_minutes():
     chain = Chain()
     chain.fakes[0].behave = failing_in({2, 4}, CRASH)

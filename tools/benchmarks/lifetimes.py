@@ -1,6 +1,6 @@
-"""How often a fork of a process with a live session, or the process itself, ends as it should.
+"""How often forks and ends of programs with a live session, and many opens at once, go well.
 
-python tools/benchmarks/lifetimes.py forks|ends BUNDLE PREFER ROUNDS     prints "N of ROUNDS"
+python tools/benchmarks/lifetimes.py forks|ends|imports BUNDLE PREFER ROUNDS    prints "N of ROUNDS"
 """
 
 import gc
@@ -24,11 +24,28 @@ __all__ = ["measure"]
 
 MODEL = "digits-mobilenet"
 ENGINES = {"onnxruntime": "onnx-fp32", "openvino": "openvino-fp32", "litert": "tflite-fp32"}
-FORKS, ENDS = 100, 200
+ROUNDS = {"forks": 100, "ends": 200, "imports": 100}
+# What begins with nothing loaded: all threads import the package, and the engine, at once.
+THREADS = 32
+IMPORTS = """
+import sys
+import threading
+barrier, labels = threading.Barrier({threads}), []
+def work():
+    barrier.wait()
+    import edgeprep
+    with edgeprep.open(sys.argv[1], prefer=sys.argv[2], probe=False) as session:
+        import numpy
+        labels.append(session(numpy.zeros((48, 40, 3), numpy.uint8)).label)
+threads = [threading.Thread(target=work) for _ in range({threads})]
+[each.start() for each in threads]
+[each.join() for each in threads]
+sys.exit(len(labels) != {threads} or len(set(labels)) != 1)
+"""
 LIMIT_S = 3.0
 PICTURE: NDArray[np.uint8] = np.zeros((48, 40, 3), np.uint8)
 # What holds a session as the program ends, or drops it.
-WAYS = ("open", "closed", "in use", "in a cycle", "streaming", "closed while in use")
+WAYS = ("in use", "closed while in use", "open", "closed", "in a cycle", "streaming")
 
 
 def measure() -> Any:
@@ -38,13 +55,18 @@ def measure() -> Any:
 
     path, figures = str(bundle(MODEL)), []
     for engine, variant in ENGINES.items():
-        for what, rounds in (("forks", FORKS), ("ends", ENDS)):
+        for what, rounds in ROUNDS.items():
+            if what == "imports" and engine != "onnxruntime":  # it is the same for all
+                continue
             command = [sys.executable, __file__, what, path, variant, str(rounds)]
             done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
             good = int(done.stdout.partition(" ")[0] or 0)
-            name = f"{what} of {engine} that end in {LIMIT_S:g} s"
+            name = f"{what} with {engine} that go well"
             figures.append(Figure(name=name, value=good, limit=rounds, rule="at least"))
-    return Report(title="lifetimes: forks, and ends of the program", figures=tuple(figures))
+    return Report(
+        title="lifetimes: forks, ends of the program, and 32 threads that import and open",
+        figures=tuple(figures),
+    )
 
 
 def forks(path: str, prefer: str, rounds: int) -> int:
@@ -100,6 +122,13 @@ def programs(path: str, prefer: str, rounds: int) -> int:
     return good
 
 
+def imports(path: str, prefer: str, rounds: int) -> int:
+    """How many programs of many threads, which all import and open at once, get their answers."""
+    script = IMPORTS.format(threads=THREADS)
+    command = [sys.executable, "-c", script, path, prefer]
+    return sum(subprocess.run(command, timeout=60).returncode == 0 for _ in range(rounds))
+
+
 def one(path: str, prefer: str, way: str) -> None:
     """A program whose end comes while its session is in a state that `way` names."""
     session = edgeprep.open(path, prefer=prefer, probe=False)
@@ -138,7 +167,8 @@ def main() -> None:
     if what == "one":
         one(path, prefer, last)
         return
-    good = (forks if what == "forks" else programs)(path, prefer, int(last))
+    ways = {"forks": forks, "ends": programs, "imports": imports}
+    good = ways[what](path, prefer, int(last))
     print(f"{good} of {last}")
 
 
