@@ -581,3 +581,23 @@ def test_parts_that_do_not_fit_are_refused(
     path = ensemble(*members, **changes)
     with pytest.raises(kind, match=f"^{re.escape(str(path))}: {re.escape(message)}$"):
         edgeprep.open(path, registry=fakes.registry(fakes.Right))
+
+
+def test_members_of_an_ensemble_for_throughput_answer_several_calls_at_once(
+    ensemble: Write, fakes: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgeprep.runtime.busiest.available_cpus", lambda: 3)
+    registry = fakes.registry(fakes.Right)
+    pictures = np.random.default_rng(5).integers(0, 256, (24, 4, 4, 3), dtype=np.uint8)
+    path = ensemble(PLAIN, SURE)
+    with (
+        edgeprep.open(path, registry=registry, goal="throughput", seconds=0.1) as busy,
+        edgeprep.open(path, registry=registry, seconds=0.1) as quick,
+    ):
+        options = [each.candidate.options for each in busy.outcomes if each.timing]
+        assert options == [{"threads": 1, "calls": 3}] * 2
+        assert all(each.per_second for each in busy.outcomes if each.timing)
+        assert busy._crowd == 3
+        assert quick._crowd == 1
+        labels = [result.label for result in busy.batch(pictures)]
+        assert labels == [result.label for result in quick.batch(pictures)]
