@@ -5,6 +5,7 @@ import sys
 import threading
 from importlib import import_module
 from pathlib import Path
+from time import sleep
 from types import SimpleNamespace
 
 import numpy as np
@@ -84,6 +85,28 @@ def test_what_is_let_pass_and_what_is_raised_is_counted(script):
     assert (tally.let_pass, tally.refused) == (tally.answers // 20, 0)
     tally = hammer.hammer(Alone(raises=True), pictures, threads=2, answers=200)
     assert tally.errors == ["RuntimeError: device lost"] * 2
+
+
+def test_who_is_slow_is_told_from_who_does_not_come_back(script, monkeypatch):
+    hammer, released = script("hammer"), threading.Event()
+    monkeypatch.setattr(hammer, "_STUCK_S", 0.3)
+
+    class Late(Alone):
+        def __init__(self, wait):
+            super().__init__()
+            self.wait = wait
+
+        def batch(self, pictures):
+            self.wait()
+            return super().batch(pictures)
+
+    pictures = hammer.mixed((8, 6, 3))
+    # Ten batches a thread take longer than the limit, and each of them less.
+    slow = hammer.hammer(Late(lambda: sleep(0.05)), pictures, threads=2, answers=400)
+    assert (slow.stuck, slow.wrong, slow.answers) == (0, 0, 400)
+    stuck = hammer.hammer(Late(released.wait), pictures, threads=2, answers=400)
+    released.set()
+    assert stuck.stuck == 2
 
 
 def test_memory_grows_by_the_slope_of_a_straight_line(script):

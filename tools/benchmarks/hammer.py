@@ -26,7 +26,7 @@ _EVERY = 16
 # Pools grow with the first calls that overlap.
 _WARM_UP = 0.1
 _LIMIT_MB = 2.0
-# No call takes longer, so that who has not come back by then never will.
+# No call takes longer, so that who has not answered by then never will.
 _STUCK_S = 120.0
 
 
@@ -94,18 +94,16 @@ def hammer(
     labels = [session(picture).label for picture in pictures]
     bad = pictures[0].astype(np.float32)
     start = threading.Barrier(threads)
-    total, lock = Tally(), threading.Lock()
+    tallies = [Tally() for _ in range(threads)]
 
     def call(seed: int, share: int) -> None:
-        mine, rng = Tally(), np.random.default_rng(seed)
+        mine, rng = tallies[seed], np.random.default_rng(seed)
         start.wait()
         try:
             while mine.answers < share:
                 _some_calls(session, pictures, right, labels, bad, rng, mine)
         except Exception as fault:  # noqa: BLE001 -- it is told of, and the others go on
             mine.errors.append(f"{type(fault).__name__}: {fault}")
-        with lock:
-            total.add(mine)
 
     workers = [
         threading.Thread(target=call, args=(seed, -(-answers // threads)), daemon=True)
@@ -115,11 +113,13 @@ def hammer(
         worker.start()
     for worker in workers:
         while worker.is_alive():
-            before = total.answers
+            before = sum(one.answers for one in tallies)
             worker.join(_STUCK_S)
-            if worker.is_alive() and total.answers == before:
+            if sum(one.answers for one in tallies) == before:
                 break
-    total.stuck = sum(worker.is_alive() for worker in workers)
+    total = Tally(stuck=sum(worker.is_alive() for worker in workers))
+    for one in tallies:
+        total.add(one)
     return total
 
 
