@@ -51,15 +51,16 @@ def test_a_bundle_without_one_is_written_and_read_as_it_always_was(read, manifes
         (
             (replace(REFERENCE, features={"contrast": replace(SPREAD, low=0.5)}),),
             (
-                "x.edgeprep: references[0].features.contrast: must rise from low to high, and deviate "
-                "by 0 or more, got Spread(low=0.5, middle=0.4, high=0.8, mean=0.41, deviation=0.2)"
+                "x.edgeprep: references[0].features.contrast: must rise from low to high, and "
+                "deviate by 0 or more, got Spread(low=0.5, middle=0.4, high=0.8, mean=0.41, "
+                "deviation=0.2)"
             ),
         ),
         (
             (replace(REFERENCE, features={"contrast": replace(SPREAD, mean=float("nan"))}),),
             (
-                "x.edgeprep: manifest.references[0].features.contrast.mean must hold finite numbers, "
-                "got nan"
+                "x.edgeprep: manifest.references[0].features.contrast.mean must hold finite "
+                "numbers, got nan"
             ),
         ),
     ],
