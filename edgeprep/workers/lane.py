@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from edgeprep.errors import BackendError
 from edgeprep.tensors import TensorSpec
 from edgeprep.workers import shared, wire
-from edgeprep.workers.process import Patience, Watch, Worker, connect
+from edgeprep.workers.process import Worker, connect
+from edgeprep.workers.waiting import Patience, Watch
 
 __all__ = ["LaneOut", "check_feed"]
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import select
 import signal
 import socket
 import subprocess
@@ -10,7 +9,6 @@ import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from threading import Lock, RLock
-from time import monotonic
 from typing import Any
 from weakref import WeakSet, finalize
 
@@ -28,9 +26,10 @@ from edgeprep.errors import (
 )
 from edgeprep.workers.limits import Limits
 from edgeprep.workers.origin import Origin
+from edgeprep.workers.waiting import Patience, Watch
 from edgeprep.workers.wire import Bring, Reply, Request, Trouble, receive, send
 
-__all__ = ["Patience", "Watch", "Worker", "connect"]
+__all__ = ["Worker", "connect"]
 
 _PROGRAM = """
 import json, sys
@@ -42,8 +41,6 @@ _LAST_WORDS = 4096
 _SHOWN = 200
 # A process that was told to die is dead at once, unless a driver holds it inside the system.
 _DYING_S = 1.0
-_GRACE_S = 1.0
-_STEP_S = 1.0
 
 # What a fork must not hold: a worker lives as long as the other end of its sockets.
 _SOCKETS: "WeakSet[socket.socket]" = WeakSet()
@@ -238,7 +235,7 @@ class Worker:
             error = BackendCrashed(f"{self._where}: {rule}{self._last_words()}")
             return self._bury(error, runner)
 
-    def give_up(self, patience: "Patience") -> EdgePrepError:
+    def give_up(self, patience: Patience) -> EdgePrepError:
         """End the worker, which did not answer in time: why, as `mourn`."""
         runner = patience.runner
         with self._dying:
@@ -300,64 +297,6 @@ class Worker:
         self.drain()
         lines = self._words.decode(errors="replace").strip().splitlines()
         return f"; its last words: {lines[-1].strip()[:_SHOWN]!r}" if lines else ""
-
-
-class Watch:
-    """What waits for an answer of a worker, and notices its death. One thread uses it at a time."""
-
-    def __init__(self, worker: Worker, connection: socket.socket) -> None:
-        self._worker = worker
-        self._connection = connection.fileno()
-        self._poll = select.poll()
-        self._poll.register(self._connection, select.POLLIN)
-        self._poll.register(worker.errors, select.POLLIN)
-        if worker.handle >= 0:
-            self._poll.register(worker.handle, select.POLLIN)
-
-    def wait(self, patience: "Patience") -> None:
-        """Return when there is something to receive.
-
-        Raises:
-            EOFError: the worker is dead.
-            BackendError: it is too late; the worker was ended.
-        """
-        while True:
-            step_s = min(patience.left_s, _STEP_S)
-            ready = {file for file, _ in self._poll.poll(step_s * 1e3)}
-            if self._connection in ready:
-                return
-            if self._worker.handle in ready:
-                raise EOFError
-            if self._worker.errors in ready and not self._worker.drain():
-                self._poll.unregister(self._worker.errors)
-            if patience.is_over_after(step_s):
-                raise self._worker.give_up(patience)
-
-
-class Patience:
-    """How long an answer is still waited for. Time in which this process was stopped is no waiting.
-
-    Args:
-        task: what is waited for, for messages, such as "load a model".
-        within_s: how long it may take.
-        runner: the number of the runner that it is done for; None: of none.
-    """
-
-    def __init__(self, task: str, within_s: float, runner: int | None) -> None:
-        self.task = task
-        self.within_s = within_s
-        self.runner = runner
-        self.left_s = within_s
-        self._last = monotonic()
-
-    def is_over_after(self, step_s: float) -> bool:
-        """Whether it is over; at most `step_s` seconds were to be waited since the last look."""
-        now = monotonic()
-        waited_s, self._last = now - self._last, now
-        # NOTE: where it was much longer, this process was stopped, and perhaps the worker with it.
-        if waited_s <= step_s + _GRACE_S:
-            self.left_s = max(self.left_s - waited_s, 0.0)
-        return not self.left_s
 
 
 def _open_handle(pid: int) -> int:
