@@ -99,7 +99,8 @@ def _measure_by(
             close(opened.find_best(prober, reachable, seconds=0.0).runner)
         else:
             close(prober.rank(_all(prober, reachable, opened.goal, rounds)).runner)
-    return tuple(opened.outcomes(prober))
+    # Devices that are not here are no candidates; `explain` and `doctor` tell of them.
+    return tuple(each for each in opened.outcomes(prober) if each.candidate.variant)
 
 
 def _all(
