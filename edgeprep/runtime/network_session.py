@@ -260,7 +260,9 @@ class NetworkSession(Session):
 
     @property
     def _crowd(self) -> int:
-        options = {} if self._remembers else self.choice.options
+        if self._remembers or not isinstance(self._runner, FallbackRunner):
+            return 1
+        options = self.choice.options
         return width_of(options, "calls") * width_of(options, "batch")
 
     def _answering(self) -> Candidate:
