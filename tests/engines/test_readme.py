@@ -1,5 +1,7 @@
-"""The README's Python runs as it stands."""
+"""The README's Python runs as it stands, and what it calls is there to be called."""
 
+import ast
+import inspect
 import re
 from pathlib import Path
 from typing import Any
@@ -8,10 +10,13 @@ import numpy as np
 import pytest
 import torch
 
+import edgeprep
 from edgeprep.conversion import Result
 
 ROOT = Path(__file__).parents[2]
 CODE = re.compile(r"(?<!-->\n)```python\n(.*?)```", re.DOTALL)
+# What the README shows of calls that need a camera, an accelerator or a server to end well.
+CALLS = re.compile(r"<!-- calls -->\n```python\n(.*?)```", re.DOTALL)
 
 
 def programs() -> list[str]:
@@ -48,3 +53,41 @@ def test_the_training_of_the_readme_prepares_its_digit(monkeypatch: pytest.Monke
     plain = names["preprocess"](torch.from_numpy(names["host"].prepare(names["picture"])))
     assert varied.shape == plain.shape == (1, 3, 64, 64)
     assert 0.01 < (varied - plain).abs().mean() < 2
+
+
+def calls() -> list[ast.AST]:
+    """All that stands in the blocks of calls."""
+    found = CALLS.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert len(found) >= 5
+    return [node for code in found for node in ast.walk(ast.parse(code))]
+
+
+def test_what_the_readme_gives_to_open_is_taken() -> None:
+    opened = [
+        node
+        for node in calls()
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "edgeprep.open"
+    ]
+    assert len(opened) >= 9
+    for call in opened:
+        keywords = {str(each.arg): each.value for each in call.keywords}
+        inspect.signature(edgeprep.open).bind(*call.args, **keywords)
+
+
+def test_what_the_readme_asks_a_session_for_is_there() -> None:
+    asked = {
+        node.attr
+        for node in calls()
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "session"
+    }
+    assert {"health", "choice", "events", "metrics", "batch"} <= asked
+    there = {*dir(edgeprep.Session), *edgeprep.Session.__annotations__}
+    assert asked <= there
+
+
+def test_what_the_readme_imports_is_there() -> None:
+    imported = [node for node in calls() if isinstance(node, ast.ImportFrom)]
+    assert len(imported) >= 2
+    for node in imported:
+        module = __import__(str(node.module), fromlist=[""])
+        assert {alias.name for alias in node.names} <= set(dir(module))
