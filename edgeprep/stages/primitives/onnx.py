@@ -263,7 +263,8 @@ class OnnxPrimitives:
         self.nodes += graph.node
         self.initializers += graph.initializer
         output = graph.output[0]
-        shape = tuple(length.dim_value for length in output.type.tensor_type.shape.dim)
+        # How many pictures there are is left open in it; here it is one.
+        shape = tuple(length.dim_value or 1 for length in output.type.tensor_type.shape.dim)
         return Value(output.name, shape, "float32")
 
     def _binary(self, operator: str, a: Value, b: Value | Constant) -> Value:

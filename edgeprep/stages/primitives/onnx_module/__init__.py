@@ -121,13 +121,21 @@ def _need_known_opset(proto: ModelProto) -> None:
             raise refusal(f"the opset must be {OPSETS[0]} to {OPSETS[-1]}", str(opset))
 
 
+# How variants of bundles call the number of pictures, which they leave open: here it is one.
+_PICTURES = "edgeprep.batch"
+
+
 def _example(value: ValueInfoProto) -> torch.Tensor:
     where = f"input {value.name!r}"
     if not value.type.HasField("tensor_type"):
         raise refusal("inputs must be tensors", f"{value.type.WhichOneof('value')} ({where})")
     taken = value.type.tensor_type
     shape = tuple(
-        axis.dim_value if axis.HasField("dim_value") else axis.dim_param or "?"
+        1
+        if axis.dim_param == _PICTURES
+        else axis.dim_value
+        if axis.HasField("dim_value")
+        else axis.dim_param or "?"
         for axis in taken.shape.dim
     )
     if not all(isinstance(length, int) for length in shape):
