@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from math import inf
 from os import PathLike
+from threading import Lock
 from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, overload
@@ -18,6 +19,7 @@ from edgeprep.geometry import Affine
 from edgeprep.interfaces import Task
 from edgeprep.monitor import Events, Meter
 from edgeprep.runtime.candidates import Candidate, Outcome
+from edgeprep.runtime.following import Following, Playlists, Policy, Reconnect
 from edgeprep.runtime.inputs import check_batch, check_clip
 from edgeprep.runtime.stream import FilmStream, Pace, ResultStream
 from edgeprep.stages.picture import check_picture
@@ -28,8 +30,7 @@ if TYPE_CHECKING:  # imported where it is asked for, as most sessions never are
     from edgeprep.monitor.metrics import Metrics
     from edgeprep.runtime.health import Health
     from edgeprep.runtime.live import SourceStream
-    from edgeprep.runtime.live.following import Playlists, Policy, Reconnect
-    from edgeprep.runtime.live.watched import Watched
+    from edgeprep.runtime.live.streams import Streams
 
 __all__ = ["Session"]
 
@@ -59,7 +60,8 @@ class Session(ABC):
         self.name = name
         self.meter = Meter()
         self._events = Events(name) if events is None else events
-        self._streams: Watched | None = None
+        self._streams: Streams | None = None
+        self._first_stream = Lock()
 
     @property
     def choice(self) -> Candidate:
@@ -172,7 +174,7 @@ class Session(ABC):
         fps: float | None = None,
         every: int = 1,
         clock: Callable[[], float] | None = None,
-        policy: "Policy",
+        policy: Policy,
         queue: int = 4,
     ) -> "SourceStream": ...
 
@@ -182,11 +184,11 @@ class Session(ABC):
         source: int | str | PathLike[str],
         *,
         every: int = 1,
-        policy: "Policy | None" = None,
+        policy: Policy | None = None,
         queue: int = 4,
         timeout_s: float = 10.0,
-        reconnect: "Reconnect" = None,
-        playlists: "Playlists" = "refuse",
+        reconnect: Reconnect = None,
+        playlists: Playlists = "refuse",
     ) -> "SourceStream": ...
 
     def stream(
@@ -196,11 +198,11 @@ class Session(ABC):
         fps: float | None = None,
         every: int = 1,
         clock: Callable[[], float] | None = None,
-        policy: "Policy | None" = None,
+        policy: Policy | None = None,
         queue: int = 4,
         timeout_s: float = 10.0,
-        reconnect: "Reconnect" = None,
-        playlists: "Playlists" = "refuse",
+        reconnect: Reconnect = None,
+        playlists: Playlists = "refuse",
     ) -> "ResultStream | SourceStream":
         """What the session answers to one camera, address, film or row of pictures, in order.
 
@@ -254,13 +256,6 @@ class Session(ABC):
             remedy = "the stage 'frames' drops pictures"
             rule = "must be 1 where the network takes one picture at a time"
             raise InputError(f"every: {rule}, got {every!r}; {remedy}")
-        pace = fps or clock
-        if policy is None and not isinstance(source, (int, str, PathLike)):
-            return self._stream(check_batch(source), pace, every)  # type: ignore[arg-type]  # each is checked when it comes
-        # Here, as most sessions follow nothing.
-        from edgeprep.runtime.live.follow import follow
-        from edgeprep.runtime.live.following import Following
-
         following = Following(
             policy=policy,
             queue=queue,
@@ -268,12 +263,19 @@ class Session(ABC):
             reconnect=reconnect,
             playlists=playlists,
         )
+        following.check()
+        pace = fps or clock
+        if policy is None and not isinstance(source, (int, str, PathLike)):
+            return self._stream(check_batch(source), pace, every)  # type: ignore[arg-type]  # each is checked when it comes
+        # Here, as most sessions follow nothing.
+        from edgeprep.runtime.live.follow import follow
+
         return follow(
             source,
             following,
             begin=lambda: self._stream((), None, every),
             image=self.input,
-            watched=self._watched(),
+            streams=self._followed(),
             pace=pace,
         )
 
@@ -359,12 +361,15 @@ class Session(ABC):
     def _is_clip(self) -> bool:
         return self.input.batch > 1
 
-    def _watched(self) -> "Watched":
-        from edgeprep.runtime.live.watched import Watched
+    def _followed(self) -> "Streams":
+        from edgeprep.runtime.live.streams import Streams
 
-        if self._streams is None:
-            self._streams = Watched(self.meter, self._events)
-        return self._streams
+        # NOTE: of two threads that begin a stream at once, one would have streams that no `close`
+        # knows of.
+        with self._first_stream:
+            if self._streams is None:
+                self._streams = Streams(self.meter, self._events)
+            return self._streams
 
     def _stop_streams(self) -> None:
         """Let the threads of all streams end, as the session is closed."""

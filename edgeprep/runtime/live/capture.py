@@ -13,7 +13,7 @@ from edgeprep.films.reading import Reading
 from edgeprep.films.stamps import Stamps
 from edgeprep.monitor import Event
 from edgeprep.runtime.live.back_off import BackOff
-from edgeprep.runtime.live.following import Following
+from edgeprep.runtime.following import Following
 from edgeprep.runtime.live.sources import Source
 
 __all__ = ["Capture", "Taken"]

@@ -6,11 +6,11 @@ from functools import partial
 from edgeprep.errors import InputError
 from edgeprep.runtime.inputs import from_rgb
 from edgeprep.runtime.live.capture import Capture
-from edgeprep.runtime.live.following import Following
+from edgeprep.runtime.following import Following
 from edgeprep.runtime.live.pipeline import Pipeline
 from edgeprep.runtime.live.source_stream import SourceStream
 from edgeprep.runtime.live.sources import find_source
-from edgeprep.runtime.live.watched import Watched
+from edgeprep.runtime.live.streams import Streams
 from edgeprep.runtime.stream import FilmStream, Pace
 from edgeprep.tensors import ImageSpec
 
@@ -23,35 +23,34 @@ def follow(
     *,
     begin: Callable[[], FilmStream],
     image: ImageSpec,
-    watched: Watched,
+    streams: Streams,
     pace: Pace,
 ) -> SourceStream:
     """The answers to what `source` sends; see `Session.stream`.
 
     Args:
         source: what to follow.
-        following: how.
+        following: how; it was checked.
         begin: a film of the session that has seen nothing yet.
         image: what the session takes.
-        watched: the session's counters and events.
+        streams: the session's counters and events.
         pace: when pictures of the caller were taken.
 
     Raises:
         InputError: `source` cannot be followed so.
         BackendUnavailable: PyAV is not installed.
     """
-    following.check()
     found = find_source(source, following, partial(_time_of, pace))
     if pace is not None and found.is_rgb:
         rule = "must be absent for a camera, an address or a film, which have times of their own"
         raise InputError(f"{'clock' if callable(pace) else 'fps'}: {rule}, got {pace!r}")
     pipeline = Pipeline(
-        Capture(found, following, watched.tell),
+        Capture(found, following, streams.tell),
         begin=begin,
         convert=partial(from_rgb, image=image) if found.is_rgb else lambda picture: picture,
         name=found.name,
         most=None if found.policy == "newest" else following.queue,
-        watched=watched,
+        streams=streams,
     )
     return SourceStream(pipeline, found.name)
 

@@ -15,7 +15,7 @@ from edgeprep.monitor import Event
 from edgeprep.runtime.live.answer import Answer, StreamCounts
 from edgeprep.runtime.live.capture import Capture, Taken
 from edgeprep.runtime.live.hand_off import HandOff
-from edgeprep.runtime.live.watched import Watched
+from edgeprep.runtime.live.streams import Streams
 from edgeprep.runtime.stream import FilmStream
 
 __all__ = ["Failed", "Pipeline"]
@@ -58,7 +58,7 @@ class Pipeline:
         name: of the source.
         most: how many may wait between two steps; None: what nobody takes in time gives way to
             what is newer.
-        watched: the session's counters and events.
+        streams: the session's counters and events.
 
     Attributes:
         answers: what came of it.
@@ -72,7 +72,7 @@ class Pipeline:
         convert: Callable[[NDArray[np.uint8]], NDArray[np.uint8]],
         name: str,
         most: int | None,
-        watched: Watched,
+        streams: Streams,
     ) -> None:
         # NOTE: of prepared pictures none gives way: the next one is taken when there is room, and
         # is the newest then. That costs no work in vain, and hardly any time.
@@ -82,7 +82,7 @@ class Pipeline:
         self._begin = begin
         self._convert = convert
         self._name = name
-        self._watched = watched
+        self._streams = streams
         self._pid = os.getpid()
         self._film = begin()
         self._shape: tuple[int, ...] | None = None
@@ -95,7 +95,7 @@ class Pipeline:
 
     def start(self) -> None:
         """Begin."""
-        self._watched.add(self)
+        self._streams.add(self)
         for thread in self._threads:
             thread.start()
 
@@ -191,26 +191,26 @@ class Pipeline:
                 details = {"source": self._name, "state": "over"}
                 is_ours = isinstance(fault, EdgePrepError)
                 message = str(fault) if is_ours else f"{type(fault).__name__}: {fault}"
-                self._watched.tell(Event(kind="stream", message=message, details=details))
+                self._streams.tell(Event(kind="stream", message=message, details=details))
             self.answers.end(fault)
         else:
             self.answers.end()
         finally:
             self._ready.clear()
             self._capture.stop()
-            self._watched.remove(self)
+            self._streams.remove(self)
 
     def _count(self, ready: _Ready, outcome: Outcome, began_s: float) -> None:
         self._answered += 1
         self._failed += isinstance(outcome, Failed)
-        meter, arrived_s = self._watched.meter, ready.taken.arrived.at_s
+        meter, arrived_s = self._streams.meter, ready.taken.arrived.at_s
         meter.took("wait", ready.began_s - arrived_s + began_s - ready.ready_s)
         meter.took("total", monotonic() - arrived_s)
         dropped = self._capture.dropped + self.answers.dropped
         if dropped > self._told:
             meter.dropped(dropped - self._told)
             self._told = dropped
-        self._watched.count()
+        self._streams.count()
 
     def _outcome(self, ready: _Ready) -> Outcome:
         if ready.error is not None:

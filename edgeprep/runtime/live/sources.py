@@ -14,7 +14,7 @@ from edgeprep.films.names import check_address, without_password
 from edgeprep.films.played import Played, Whole
 from edgeprep.films.reading import LiveSource
 from edgeprep.runtime.inputs import check_batch
-from edgeprep.runtime.live.following import Following, Policy
+from edgeprep.runtime.following import Following, Policy
 
 __all__ = ["Given", "Source", "find_source"]
 

@@ -1,5 +1,6 @@
 """Sources that are lost and come back: when they are tried again, and what is told of it."""
 
+import re
 from collections.abc import Callable
 from threading import Event
 from time import monotonic, sleep
@@ -275,6 +276,25 @@ def test_what_cannot_be_followed_is_refused_before_any_thread(
     with pytest.raises(error) as refused:
         open_session().stream(source, **given)
     assert str(refused.value) == message
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"queue": -1}, "queue: must be a whole number from 1, got -1"),
+        ({"timeout_s": -1}, "timeout_s: must be above 0 and finite, got -1"),
+        (
+            {"reconnect": "x"},
+            "reconnect: must be a whole number from 0, 'always' or None, got 'x'",
+        ),
+        ({"playlists": "yes"}, "playlists: must be one of 'refuse', 'follow', got 'yes'"),
+    ],
+)
+def test_arguments_are_checked_where_nothing_is_followed_too(
+    open_session: Open, given: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+        open_session().stream([np.zeros((4, 4, 3), np.uint8)], **given)
 
 
 def test_without_pyav_the_extra_is_named(

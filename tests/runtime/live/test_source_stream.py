@@ -1,5 +1,6 @@
 """Streams that threads work out: in order, at the same time, bounded, and let go of."""
 
+import contextlib
 import gc
 import os
 import subprocess
@@ -303,6 +304,48 @@ def test_a_session_that_is_closed_ends_its_streams(open_session: Open, grey: Gre
     assert list(stream) == []
     forever.set()
     wait_until(lambda: running() == [])
+
+
+def test_streams_that_begin_at_once_all_end_with_their_session(
+    open_session: Open, grey: Grey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from edgeprep.runtime.live import streams as room
+
+    # Both threads are here before the first of them has gone on.
+    both = threading.Barrier(2)
+    real = room.Streams.__init__
+
+    def slowly(self: Any, *given: Any) -> None:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait(0.2)
+        real(self, *given)
+
+    monkeypatch.setattr(room.Streams, "__init__", slowly)
+    forever, session = threading.Event(), open_session()
+
+    def camera() -> Iterator[Pixels]:
+        yield grey(1)
+        forever.wait(PATIENCE_S)
+
+    opened: list[Any] = []
+    begin = [
+        threading.Thread(target=lambda: opened.append(session.stream(camera(), policy="newest")))
+        for _ in range(2)
+    ]
+    for thread in begin:
+        thread.start()
+    for thread in begin:
+        thread.join()
+    for stream in opened:
+        next(stream)
+    session.close()
+    for stream in opened:
+        stopped = threading.Timer(PATIENCE_S, stream.close)
+        stopped.start()
+        with pytest.raises(ClosedError, match=r"^session 'means': must be open, got a call after"):
+            next(stream)
+        stopped.cancel()
+    forever.set()
 
 
 def test_a_stream_that_is_closed_gives_nothing_and_leaves_no_thread(

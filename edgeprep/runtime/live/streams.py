@@ -6,7 +6,7 @@ from weakref import WeakSet
 
 from edgeprep.monitor import Events, Meter
 
-__all__ = ["Stoppable", "Watched"]
+__all__ = ["Stoppable", "Streams"]
 
 
 class Stoppable(Protocol):
@@ -20,7 +20,7 @@ class Stoppable(Protocol):
         """Let them end."""
 
 
-class Watched:
+class Streams:
     """The streams of one session. Any thread may use it.
 
     Args:
@@ -33,11 +33,15 @@ class Watched:
         self.tell = events.tell
         self._streams: WeakSet[Stoppable] = WeakSet()
         self._lock = Lock()
+        self._fault: BaseException | None = None
 
     def add(self, stream: Stoppable) -> None:
-        """A stream begins."""
+        """A stream begins; after `stop` it ends at once."""
         with self._lock:
             self._streams.add(stream)
+            fault = self._fault
+        if fault is not None:
+            stream.stop(fault)
 
     def remove(self, stream: Stoppable) -> None:
         """It has ended."""
@@ -54,6 +58,6 @@ class Watched:
     def stop(self, fault: BaseException) -> None:
         """Let all streams end with `fault`."""
         with self._lock:
-            streams = list(self._streams)
+            streams, self._fault = list(self._streams), fault
         for stream in streams:
             stream.stop(fault)
