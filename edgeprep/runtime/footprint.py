@@ -14,19 +14,13 @@ from numpy.typing import NDArray
 
 from edgeprep.errors import BackendError
 from edgeprep.interfaces import Backend, Device, Model, Options
+from edgeprep.workers.interpreter import command
 
 __all__ = ["measure_footprint", "measure_process"]
 
 _CALLS = 10
 _TIMEOUT_S = 300
 _ORDER, _INPUT = "order.json", "input-{}.npy"
-_PROGRAM = """
-import json, sys
-with open(sys.argv[1] + "/order.json") as file:
-    sys.path[:] = json.load(file)["path"]
-from edgeprep.runtime import footprint
-footprint.main(sys.argv[1])
-"""
 
 
 def measure_footprint(
@@ -90,7 +84,6 @@ def _measure(
         "files": list(model.files),
         "inputs": len(feed),
         "with_library": with_library,
-        "path": sys.path,
     }
     with TemporaryDirectory(prefix="edgeprep-") as directory:
         for name, content in model.files.items():
@@ -102,7 +95,7 @@ def _measure(
             json.dump(order, text)
         try:
             done = subprocess.run(  # noqa: S603 -- this very Python, on a program of ours
-                [sys.executable, "-c", _PROGRAM, directory],
+                command(__name__, directory),
                 capture_output=True,
                 text=True,
                 timeout=_TIMEOUT_S,

@@ -32,30 +32,26 @@ _LONGEST = 2000
 _FIRST_TO_DIE = "1000"
 
 
-def main(connection: int, lifeline: int, memory_bytes: int) -> None:
+def main(connection: str, lifeline: str, memory_bytes: str) -> None:
     """Serve the process at the other end of `connection`, and die with `lifeline`.
 
     Args:
-        connection: the number of an open socket.
+        connection: the number of an open socket, as text, as all arguments of a program are.
         lifeline: of another one, whose other end is closed when the parent is gone.
         memory_bytes: of addresses, that models on CPUs may take.
     """
-    _die_with(socket.socket(fileno=lifeline))
+    _die_with(_socket(lifeline))
     # A core file of an engine would fill the memory card of a device.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # Where memory runs out, the system shall end this and not the application.
     with suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
         file.write(_FIRST_TO_DIE)
-    host = _Host(memory_bytes)
-    with socket.socket(fileno=connection) as control:
+    host = _Host(int(memory_bytes))
+    with suppress(EOFError, OSError), _socket(connection) as control:
         while True:
-            try:
-                body, files = wire.receive_with_files(control)
-            except (EOFError, OSError):
-                break
+            body, files = wire.receive_with_files(control)
             wire.send(control, host.answer(body, files))
-    # NOTE: not by returning, as what engines do at the end of a process may hang.
-    os._exit(0)
+    _die()
 
 
 class _Host:
@@ -189,8 +185,23 @@ class _Lane:
         )
 
 
+def _socket(number: str) -> socket.socket:
+    """The open socket `number`, which is nothing for the processes that engines start."""
+    found = socket.socket(fileno=int(number))
+    found.set_inheritable(False)
+    return found
+
+
+def _die() -> None:
+    """End this process and what an engine has started in it.
+
+    NOTE: not by returning, as what engines do at the end of a process may hang.
+    """
+    os.killpg(os.getpgrp(), signal.SIGKILL)
+
+
 def _die_with(lifeline: socket.socket) -> None:
-    """End this process when the other end of `lifeline` is closed, whatever it is doing then.
+    """As `_die`, when the other end of `lifeline` is closed, whatever is being done then.
 
     NOTE: not by PR_SET_PDEATHSIG, which takes the end of the thread that started this process for
     the end of the process.
@@ -198,7 +209,8 @@ def _die_with(lifeline: socket.socket) -> None:
     try:
         import fcntl
 
-        fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
+        # All that is started here, too.
+        fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())
         # Linux alone; SIGKILL, as engines may hold the interpreter or catch all else.
         fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
         flags = fcntl.fcntl(lifeline, fcntl.F_GETFL)
@@ -211,7 +223,7 @@ def _die_with(lifeline: socket.socket) -> None:
         poll = select.poll()
         poll.register(lifeline, select.POLLIN)
         poll.poll()
-        os._exit(0)
+        _die()
 
     # It also sees what had happened before.
     Thread(target=wait, daemon=True).start()

@@ -18,7 +18,7 @@ class Limits(Struct, frozen=True, kw_only=True):
         start_s: to start, import the engine and list its devices. Engines take seconds to be read
             from a memory card.
         load_s: to load a model; engines of GPUs compile for a minute.
-        run_s: for one run.
+        run_s: for one run; where several are timed together, for each of them.
         memory_bytes: of addresses, which is what the system can limit, where the device is a CPU;
             None: as much as the machine has, and never less than 4 GiB. What drives other devices
             reserves many times what it uses.

@@ -1,11 +1,9 @@
 """A process with one backend in it, and what this side knows of its life."""
 
-import json
 import os
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from threading import Lock, RLock
@@ -24,6 +22,7 @@ from edgeprep.errors import (
     EdgePrepError,
     ForkedRunnerError,
 )
+from edgeprep.workers.interpreter import command
 from edgeprep.workers.limits import Limits
 from edgeprep.workers.origin import Origin
 from edgeprep.workers.waiting import Patience, Watch
@@ -31,12 +30,7 @@ from edgeprep.workers.wire import Bring, Reply, Request, Trouble, receive, send
 
 __all__ = ["Worker", "connect"]
 
-_PROGRAM = """
-import json, sys
-sys.path[:] = json.loads(sys.argv[1])
-from edgeprep.workers.child import main
-main(*map(int, sys.argv[2:]))
-"""
+_CHILD = "edgeprep.workers.child"
 _LAST_WORDS = 4096
 _SHOWN = 200
 # A process that was told to die is dead at once, unless a driver holds it inside the system.
@@ -90,15 +84,13 @@ class Worker:
         self.errors, errors = os.pipe()
         with theirs, lifeline, os.fdopen(errors):
             self._process = subprocess.Popen(  # noqa: S603 -- this very Python, on a program of ours
-                [
-                    *(sys.executable, "-c", _PROGRAM, json.dumps(sys.path)),
-                    *map(str, (theirs.fileno(), lifeline.fileno(), limits.address_bytes)),
-                ],
+                command(_CHILD, theirs.fileno(), lifeline.fileno(), limits.address_bytes),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=errors,
                 pass_fds=(theirs.fileno(), lifeline.fileno()),
-                # What is typed at a terminal to stop the program is for the program alone.
+                # What is typed at a terminal to stop the program is for the program alone; and what
+                # the engine starts, such as compilers, can be ended with it.
                 start_new_session=True,
             )
         os.set_blocking(self.errors, False)
@@ -322,6 +314,9 @@ def _is_stopped(pid: int) -> bool:
 
 
 def _kill(process: "subprocess.Popen[bytes]") -> None:
+    """End it and what it has started, which may outlive it."""
+    with suppress(OSError):  # then nothing of it is left
+        os.killpg(process.pid, signal.SIGKILL)
     process.kill()
     try:
         process.wait(_DYING_S)
@@ -338,7 +333,9 @@ def _let_go(
 ) -> None:
     """What is due when nobody has a worker any more, or Python ends; a fork leaves it alone."""
     if os.getpid() == parent:
-        _kill(process)
+        # NOTE: not twice, as its number may be somebody else's by now.
+        if process.returncode is None:
+            _kill(process)
         for connection in connections:
             connection.close()
         for file in files:

@@ -132,7 +132,10 @@ class WorkerRunner(Runner):
             for room, given in zip(shared.views(memory, specs), inputs, strict=True):
                 room[...] = given
             request = wire.Burst(seat.number, len(memory.bytes), callers)
-            return [float(ms) for ms in self._ask(seat, request, [memory.file], "time a model")]
+            # Each caller runs twice at least, and those of some engines take turns.
+            limit = seat.worker.limits.run_s * 2 * max(callers, 1)
+            given = self._ask(seat, request, [memory.file], "time a model", limit)
+            return [float(ms) for ms in given]
         finally:
             memory.close_file()
 

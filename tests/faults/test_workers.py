@@ -1,6 +1,7 @@
 """What dies, hangs or misbehaves in a worker is an error here, and nothing else."""
 
 import gc
+import json
 import os
 import re
 import signal
@@ -243,6 +244,84 @@ def test_a_worker_dies_with_its_parent_even_while_it_hangs(faulty, state):
         assert is_alive(worker)
         parent.kill()
     assert wait_until(lambda: not is_alive(worker))
+
+
+@pytest.mark.parametrize("how", ["closed", "killed"])
+def test_what_an_engine_has_started_ends_with_its_worker(backends, faulty, tmp_path, how):
+    backend = backends()
+    model = faulty.model_of(load=f"start:{tmp_path / 'pid'}")
+    runner = backend.load(model, backend.devices()[0], {})
+    started = int((tmp_path / "pid").read_text())
+    assert is_alive(started)
+    # What a program holds of the way to this process would keep that from telling of its end.
+    files = [file.readlink().name for file in Path(f"/proc/{started}/fd").iterdir()]
+    assert not [name for name in files if name.startswith("socket:")]
+    if how == "closed":
+        runner.close()
+        backend.close()
+    else:
+        os.kill(runner.worker_pid, signal.SIGKILL)
+        with pytest.raises(BackendCrashed, match=r"got the worker's death by SIGKILL$"):
+            runner.run((PICTURE,))
+    assert wait_until(lambda: not is_alive(started))
+
+
+def test_what_an_engine_has_started_ends_with_the_parent(faulty, tmp_path):
+    program = (
+        "import sys, time; sys.path.insert(0, sys.argv[1])\n"
+        "import faulty_backends as f\n"
+        "from edgeprep.workers import IsolatedBackend\n"
+        "backend = IsolatedBackend(f.Faulty)\n"
+        "runner = backend.load(f.model_of(load=sys.argv[2]), backend.devices()[0], {})\n"
+        "print(runner.worker_pid, flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    fakes, fault = str(Path(faulty.__file__).parent), f"start:{tmp_path / 'pid'}"
+    command = [sys.executable, "-c", program, fakes, fault]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        worker = int(parent.stdout.readline())
+        started = int((tmp_path / "pid").read_text())
+        assert is_alive(started)
+        parent.kill()
+    assert wait_until(lambda: not is_alive(worker))
+    assert wait_until(lambda: not is_alive(started))
+
+
+def test_a_worker_takes_no_code_from_the_directory_that_it_is_started_in(
+    backends, tmp_path, monkeypatch
+):
+    (tmp_path / "json.py").write_text("raise SystemExit('json.py of strangers')")
+    monkeypatch.chdir(tmp_path)
+    assert [device.name for device in backends().devices()] == ["cpu", "second"]
+
+
+def test_a_worker_takes_no_code_from_where_its_parent_was_told_to_take_none(faulty, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text("open(__file__ + '-was-run', 'w').close()")
+    program = (
+        "import json, sys; sys.path[:] = json.loads(sys.argv[1])\n"
+        "import faulty_backends as f\n"
+        "from edgeprep.workers import IsolatedBackend\n"
+        "backend = IsolatedBackend(f.Faulty)\n"
+        "print(backend.devices()[0].name)\n"
+        "backend.close()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", program, json.dumps(sys.path)],
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "cpu\n", "")
+    assert not (tmp_path / "sitecustomize.py-was-run").exists()
+
+
+def test_to_time_a_model_takes_several_times_as_long_as_to_run_it(backends, faulty):
+    backend = backends(run_s=0.5)
+    runner = backend.load(faulty.model_of(slow=0.3, turns=True), backend.devices()[0], {})
+    assert all(ms > 290 for ms in runner.measure_burst((PICTURE,)))
+    # Three that take turns: each waits for the other two.
+    assert len(runner.measure_busy((PICTURE,), 3)) == 3
 
 
 def test_threads_run_at_once_and_each_gets_its_own_answer(backends, faulty):

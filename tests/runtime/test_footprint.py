@@ -69,3 +69,9 @@ def test_an_engine_that_fails_there_is_told_of_with_its_last_words():
         "backend 'hungry': must run in a process of its own, for its memory to be measured, got "
         "'edgeprep.errors.BackendError: must be fed'"
     )
+
+
+def test_no_code_is_taken_from_the_directory_that_the_program_was_started_in(tmp_path, monkeypatch):
+    (tmp_path / "json.py").write_text("raise SystemExit('json.py of strangers')")
+    monkeypatch.chdir(tmp_path)
+    assert footprint(1024) < 8 * MIB

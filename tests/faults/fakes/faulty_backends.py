@@ -2,8 +2,8 @@
 
 A model is JSON: a fault for "load", "run", "close", and at which run, counted from 0, it comes;
 for "load_at_home", where it is not in a worker; for "load_if_set", the environment variable that
-holds one. "wrong" is a factor, "slow" in seconds, "hold" and "leak", of each run, in megabytes, and
-"trace" notes which process runs.
+holds one. "wrong" is a factor, "slow" in seconds, with "turns" one run after another, "hold" and
+"leak", of each run, in megabytes, and "trace" notes which process runs.
 What is committed before there is a model comes from the environment, which workers inherit.
 """
 
@@ -12,11 +12,14 @@ import ctypes
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from itertools import count
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -63,6 +66,12 @@ def commit(fault: str) -> None:
                     os.write(file, b"W" * (MEGABYTE - 1) + b"\n")
         case "disturb", _:
             disturb()
+        case "start", path:
+            # As shader compilers are, with whatever is open here and may be handed on.
+            program = subprocess.Popen(
+                [sys.executable, "-c", "import time; time.sleep(600)"], close_fds=False
+            )
+            Path(path).write_text(str(program.pid), encoding="ascii")
         case other, _:
             raise AssertionError(f"no such fault: {other!r}")
 
@@ -102,6 +111,7 @@ class FaultyRunner(Runner):
         # Of ones, as the system gives pages of zeros away for nothing.
         self._held = np.ones(int(faults.get("hold", 0)) * MEGABYTE, np.uint8)
         self._leaked: list[NDArray[np.uint8]] = []
+        self._turns = Lock() if faults.get("turns") else nullcontext()
         self._is_closed = False
 
     def run(self, inputs: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], ...]:
@@ -114,7 +124,8 @@ class FaultyRunner(Runner):
                 file.write(f"{os.getpid()}\n")
         if megabytes := self._faults.get("leak", 0):
             self._leaked.append(np.ones(megabytes * MEGABYTE, np.uint8))
-        time.sleep(self._faults.get("slow", 0.0))
+        with self._turns:
+            time.sleep(self._faults.get("slow", 0.0))
         means = inputs[0].mean(axis=(1, 2), dtype=np.float32)
         return (means * np.float32(self._faults.get("wrong", 1.0)),)
 
