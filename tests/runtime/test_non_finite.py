@@ -72,6 +72,13 @@ def session(
         yield session
 
 
+@pytest.fixture
+def engine(request: pytest.FixtureRequest) -> str:
+    """What messages call what runs the session."""
+    form: str = request.node.callspec.params["session"][1]
+    return CHOSEN[form]
+
+
 def log_of_means() -> bytes:
     nodes = [
         helper.make_node("Cast", ["image"], ["pixels"], to=TensorProto.FLOAT),
@@ -173,6 +180,13 @@ ENGINES: dict[str, tuple[Callable[[], dict[str, bytes]], type[Backend]]] = {
 }
 
 
+CHOSEN = {
+    "onnx": "onnxruntime cpu threads=1",
+    "openvino": "openvino CPU threads=1 precision=f32",
+    "tflite": "litert cpu threads=1",
+}
+
+
 def picture_of(*channels: int) -> Picture:
     return np.broadcast_to(np.array(channels, np.uint8), (4, 4, 3)).copy()
 
@@ -194,10 +208,10 @@ def test_numbers_make_an_answer(session: Session) -> None:
     ids=["NaN", "infinite", "both"],
 )
 def test_what_is_no_number_is_refused_with_where_how_many_and_what_to_do(
-    session: Session, picture: tuple[int, ...], found: str
+    session: Session, engine: str, picture: tuple[int, ...], found: str
 ) -> None:
     message = (
-        f"session 'means': output 'logits' of {session.choice} must be finite, "
+        f"session 'means': output 'logits' of fake-fp32 {engine} must be finite, "
         f"got {found} of 3 numbers; outputs() gives them as they are, and another prefer= at open "
         "tells whether the network or this candidate is at fault"
     )

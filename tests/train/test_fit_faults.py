@@ -1,6 +1,7 @@
 """What can go wrong in a training, in whole messages."""
 
 import os
+import time
 from multiprocessing import get_context
 
 import pytest
@@ -237,8 +238,10 @@ def test_a_child_that_outlives_a_training_does_not_keep_others_out(storage):
     started, ended = (get_context("fork").Event() for _ in range(2))
     process = get_context("fork").Process(target=trainer)
     process.start()
-    # NOTE: without a time limit, by which it would wait for the end of a pipe that the child has.
-    process.join()
+    # NOTE: not by join(30), which waits for the end of a pipe that the child has, too.
+    limit = time.monotonic() + 30
+    while process.exitcode is None and time.monotonic() < limit:
+        time.sleep(0.01)
     assert process.exitcode == 9
     try:
         with alone_in(storage, "training"):
