@@ -140,4 +140,11 @@ def test_the_share_is_of_what_changes_answers(script):
 
     mutations = [found(3, 1.0), found(1, 0.5), found(1, 0.001), found(0, 0.0), found(0, 1.0)]
     assert script("report").share_caught(mutations) == pytest.approx(2 / 3)
-    assert script("report").share_caught([found(0, 0.0)]) == 1.0
+
+
+def test_where_no_damage_changes_answers_nothing_is_shown(script):
+    harmless = script("catch").Mutation(
+        damage="flip bit", weight="W", changed=0, error=1.0, allowed=0.01
+    )
+    share = script("report").share_caught([harmless])
+    assert share < script("report").CAUGHT

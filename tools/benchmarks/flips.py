@@ -1,6 +1,7 @@
 """Models with one bit turned over, loaded and run in workers: what becomes of them, and of us."""
 
 from collections import Counter
+from collections.abc import Sequence
 from time import perf_counter
 
 import numpy as np
@@ -16,7 +17,7 @@ from edgeprep.runtime.golden import allowed_error, golden_error
 from edgeprep.runtime.opened import OpenedBundle
 from edgeprep.workers import IsolatedBackend, Limits
 
-__all__ = ["LIMITS", "flip", "judge", "measure"]
+__all__ = ["LIMITS", "flip", "judge", "measure", "summarize"]
 
 LIMITS = Limits(load_s=10.0, run_s=5.0)
 # What is right takes a tenth of a second; ending a worker, and starting the next one, as long.
@@ -38,7 +39,8 @@ def judge(
 ) -> tuple[str, float]:
     """What became of `model`, and how many seconds it took.
 
-    "right" or "wrong" numbers by the golden samples, "refused" by the engine, "crashed", "timeout".
+    "right" or "wrong" numbers by the golden samples, "refused" by the engine, "crashed", "timeout",
+    or "foreign": an error that is none of edgeprep's.
     """
     device = backend.devices()[0]
     options = backend.options(device, variant.precision)[0]
@@ -56,6 +58,8 @@ def judge(
         verdict = "timeout"
     except EdgePrepError:
         verdict = "refused"
+    except Exception:  # noqa: BLE001 -- it is what is looked for
+        verdict = "foreign"
     return verdict, perf_counter() - start
 
 
@@ -72,19 +76,27 @@ def measure(engine: str, path: str | None = None, *, models: int = 2000, seed: i
     ]
     variant, rng = variants[0], np.random.default_rng(seed)
     backend = IsolatedBackend(cls, limits=LIMITS)
-    verdicts: Counter[str] = Counter()
-    slowest = 0.0
+    found = []
     for _ in range(models):
         model = flip(opened.bundle.model(variant), rng)
-        verdict, seconds = judge(backend, model, opened.bundle, variant, opened.task)
-        verdicts[verdict] += 1
-        slowest = max(slowest, seconds)
+        found.append(judge(backend, model, opened.bundle, variant, opened.task))
     backend.close()
+    return summarize(f"{engine}, {models} models of {variant.name} with one bit turned over", found)
+
+
+def summarize(title: str, found: Sequence[tuple[str, float]]) -> Report:
+    """Verdicts and their seconds as a report.
+
+    NOTE: that the process that asks lives on is no figure: where it dies there is no report, and
+    the program ends with its exit status.
+    """
+    verdicts = Counter(verdict for verdict, _ in found)
+    slowest = max(seconds for _, seconds in found)
     limit = LIMITS.load_s + LIMITS.run_s + _GRACE_S
     return Report(
-        title=f"flips: {engine}, {models} models of {variant.name} with one bit turned over",
+        title=f"flips: {title}",
         figures=(
-            Figure(name="without a verdict", value=models - verdicts.total(), limit=0.0),
+            Figure(name="errors that are not ours", value=verdicts["foreign"], limit=0.0),
             Figure(name="slowest verdict", value=slowest, limit=limit, unit="s"),
         ),
         notes=(", ".join(f"{count} {name}" for name, count in sorted(verdicts.items())),),

@@ -58,9 +58,9 @@ def measure(model: str, bundles: str | None, *, count: int) -> Report:
 
 
 def share_caught(found: Sequence[Mutation]) -> float:
-    """Of those that change answers, the share that is caught; 1 where there are none."""
+    """Of those that change answers, the share that is caught; 0 where there are none to show it."""
     changing = [one for one in found if one.changed]
-    return sum(one.caught for one in changing) / len(changing) if changing else 1.0
+    return sum(one.caught for one in changing) / len(changing) if changing else 0.0
 
 
 def _describe(
