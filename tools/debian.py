@@ -55,6 +55,8 @@ TRIES = 4
 MERGED = ("bin", "sbin", "lib", "lib64")
 # https://wiki.debian.org/Multiarch/Tuples
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+# Addresses of mirrors and proxies may have passwords in them.
+SECRETS = ("apt.conf", "sources.list")
 URI = re.compile(
     r"^'(?P<uri>\S+)' (?P<file>\S+) \d+ SHA256:(?P<sha256>[0-9a-f]{64})$", re.MULTILINE
 )
@@ -171,17 +173,21 @@ def fetch(
     apt = shutil.which("apt-get")
     if apt is None:
         raise Failed("apt-get: not found; packages of Debian are fetched by it")
-    configuration = configure(state, suite, architecture)
 
     def ask(*arguments: str) -> str:
         return patiently(
             apt, *arguments, APT_CONFIG=str(configuration), TMPDIR=str(state), LC_ALL="C"
         )
 
-    ask("update", "--error-on=any")
-    install = ("install", "--yes", "--target-release", suite)
-    listed = ask(*install, "--print-uris", *packages)
-    ask(*install, "--download-only", *packages)
+    try:
+        configuration = configure(state, suite, architecture)
+        ask("update", "--error-on=any")
+        install = ("install", "--yes", "--target-release", suite)
+        listed = ask(*install, "--print-uris", *packages)
+        ask(*install, "--download-only", *packages)
+    finally:
+        for name in SECRETS:
+            (state / name).unlink(missing_ok=True)
     found = list(URI.finditer(listed))
     if not found:
         raise Failed(f"packages: apt must name what to fetch, got {listed!r}")
@@ -211,7 +217,7 @@ def configure(state: Path, suite: str, architecture: str) -> Path:
     suites = dict.fromkeys((suite.partition("-")[0], suite))
     mirror = find_mirror()
     sources = state / "sources.list"
-    sources.write_text("".join(f"deb {signed}{mirror} {name} main\n" for name in suites))
+    write_private(sources, "".join(f"deb {signed}{mirror} {name} main\n" for name in suites))
     settings = {
         "Dir::Etc::SourceList": sources,
         "Dir::Etc::SourceParts": state / "none",
@@ -236,8 +242,15 @@ def configure(state: Path, suite: str, architecture: str) -> Path:
     }
     file = state / "apt.conf"
     lines = [f'{name} "{value}";\n' for name, value in settings.items()]
-    file.write_text("".join([*own_connection(), *lines]))
+    write_private(file, "".join([*own_connection(), *lines]))
     return file
+
+
+def write_private(file: Path, text: str) -> None:
+    """Write a file that is nobody else's to read, from its first byte on."""
+    file.unlink(missing_ok=True)
+    file.touch(mode=0o600, exist_ok=False)
+    file.write_text(text, encoding="utf-8")
 
 
 def own_connection() -> Iterator[str]:

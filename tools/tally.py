@@ -41,7 +41,11 @@ class Tally:
         print(f"{perf_counter() - start:6.1f} s  {result}".rstrip(), flush=True)
 
     def pytest(self, environment: Environment, *arguments: str | Path, **variables: str) -> str:
-        """Run pytest, count its tests, and give its last line."""
+        """Run pytest, count its tests, and give its last line.
+
+        Raises:
+            Failed: a test failed, or pytest has left no report of them.
+        """
         report = OUTPUT / f"{environment.name}.xml"
         report.unlink(missing_ok=True)
         before = self.passed
@@ -57,6 +61,8 @@ class Tally:
             )
         finally:
             self._count(report)
+        if not report.is_file():
+            raise Failed(f"pytest: must leave a report, got no {report.name}")
         return ", ".join((f"{self.passed - before} passed", *figures(report)))
 
     def _count(self, report: Path) -> None:

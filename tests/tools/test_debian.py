@@ -186,3 +186,27 @@ def test_a_package_with_another_digest_than_the_index_says_is_not_unpacked(
             architecture="arm64",
         )
     assert not (tmp_path / "tree" / "usr" / "bin" / "tool").exists()
+
+
+def test_settings_of_apt_are_private_while_it_runs_and_gone_when_it_fails(
+    debian, environment, tmp_path, monkeypatch
+):
+    seen, state = {}, tmp_path / "state"
+
+    def failing(*command, **_):
+        if command[1] == "dump":
+            return 'Acquire::http::Proxy "http://me:secret@proxy.example";\n'
+        for name in ("apt.conf", "sources.list"):
+            file = state / name
+            seen[name] = (file.stat().st_mode & 0o777, "secret" in file.read_text())
+        raise environment.Failed("no route to the mirror")
+
+    monkeypatch.setattr(debian, "run", failing)
+    monkeypatch.setattr(debian, "TRIES", 1)
+    monkeypatch.setattr(debian.shutil, "which", lambda name: name)
+    monkeypatch.setenv(debian.MIRROR_VARIABLE, "https://me:secret@mine.example/debian")
+    with pytest.raises(environment.Failed, match=r"^no route to the mirror$"):
+        list(debian.fetch(state, ("tool",), "bookworm", "arm64"))
+    assert seen == {"apt.conf": (0o600, True), "sources.list": (0o600, True)}
+    kept = [file for file in state.rglob("*") if file.is_file()]
+    assert not any("secret" in file.read_text() for file in kept)
