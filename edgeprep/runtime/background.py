@@ -2,17 +2,15 @@
 
 import atexit
 from collections.abc import Callable
+from contextlib import suppress
 from threading import Lock, Thread
-from time import monotonic
 from weakref import WeakMethod, WeakSet
 
 from edgeprep.errors import ClosedError
+from edgeprep.last_moment import THE_END
 
 __all__ = ["Background"]
 
-# How long the end of the program waits for what is under way: an engine that is stopped in the
-# midst of a run may take the process down with it.
-_LAST_S = 2.0
 _under_way: WeakSet[Thread] = WeakSet()
 
 
@@ -62,6 +60,7 @@ class Background:
 
 @atexit.register
 def _wait_for_the_last() -> None:
-    end = monotonic() + _LAST_S
+    THE_END.begin()
     for thread in list(_under_way):
-        thread.join(max(0.0, end - monotonic()))
+        with suppress(RuntimeError):  # it was just about to be started
+            thread.join(THE_END.left_s())

@@ -4,12 +4,11 @@ import atexit
 import os
 from collections import deque
 from threading import current_thread
-from time import monotonic, sleep
+from time import sleep
+
+from edgeprep.last_moment import LAST_S, THE_END
 
 __all__ = ["UNDER_WAY"]
-
-# How long the end of the program waits for calls that are under way.
-_LAST_S = 2.0
 
 
 class _UnderWay:
@@ -31,7 +30,7 @@ class _UnderWay:
         if self._is_ending and current_thread().daemon:
             self._leave()
             while True:
-                sleep(_LAST_S)
+                sleep(LAST_S)
 
     def __exit__(self, *fault: object) -> None:
         self._leave()
@@ -39,8 +38,8 @@ class _UnderWay:
     def end(self) -> None:
         """Let no more daemon threads in, and wait for those that are inside."""
         self._is_ending = True
-        end = monotonic() + _LAST_S
-        while self._inside and monotonic() < end:
+        THE_END.begin()
+        while self._inside and THE_END.left_s():
             sleep(0.001)
 
     def forget(self) -> None:

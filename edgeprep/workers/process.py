@@ -22,6 +22,7 @@ from edgeprep.errors import (
     EdgePrepError,
     ForkedRunnerError,
 )
+from edgeprep.last_moment import THE_END
 from edgeprep.workers.interpreter import command
 from edgeprep.workers.limits import Limits
 from edgeprep.workers.origin import Origin
@@ -319,7 +320,7 @@ def _kill(process: "subprocess.Popen[bytes]") -> None:
         os.killpg(process.pid, signal.SIGKILL)
     process.kill()
     try:
-        process.wait(_DYING_S)
+        process.wait(THE_END.left_s(_DYING_S))
     except subprocess.TimeoutExpired:
         # A driver holds it: it will die when that lets go, and is waited for by nobody.
         process.returncode = -signal.SIGKILL

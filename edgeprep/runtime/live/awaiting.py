@@ -12,6 +12,8 @@ from time import monotonic
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
+from edgeprep.last_moment import THE_END
+
 __all__ = ["run", "wait_for"]
 
 Listener = Callable[[], object]
@@ -158,6 +160,7 @@ def _end_all() -> None:
     crews = [crew for crew in _ALL if crew.pid == os.getpid()]
     for crew in crews:
         crew.end()
-    until_s = monotonic() + _GOODBYE_S
+    THE_END.begin()
+    until_s = monotonic() + THE_END.left_s(_GOODBYE_S)
     for crew in crews:
         crew.join(until_s)

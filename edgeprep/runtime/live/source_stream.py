@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from edgeprep.errors import EdgePrepError
+from edgeprep.last_moment import THE_END
 from edgeprep.runtime.live.answer import Answer, StreamCounts
 from edgeprep.runtime.live.pipeline import Failed, Pipeline
 
@@ -135,7 +136,8 @@ def _close_all() -> None:
     for pipeline in pipelines:
         # Nothing, where this process is a fork.
         pipeline.stop()
-    until_s = monotonic() + _GOODBYE_S
+    THE_END.begin()
+    until_s = monotonic() + THE_END.left_s(_GOODBYE_S)
     for pipeline in pipelines:
         pipeline.join(max(until_s - monotonic(), 0.0))
 
