@@ -53,7 +53,8 @@ class Registry:
         builtin: whether the built-ins are there.
 
     Raises:
-        PluginError: `allow` is one string, whose letters would be taken for names.
+        PluginError: `allow` is no list of names; one string is none, whose letters would be taken
+            for names.
     """
 
     def __init__(
@@ -65,6 +66,8 @@ class Registry:
     ) -> None:
         if isinstance(allow, str):
             raise PluginError(f"plugins: must be a list of names, got {allow!r}; write [{allow!r}]")
+        if allow is not None and not _are_names(allow):
+            raise PluginError(f"plugins: must be a list of names, got {allow!r}")
         self._allow = _names_in("EDGEPREP_PLUGINS") if allow is None else frozenset(allow)
         self._disable = _names_in("EDGEPREP_DISABLE_PLUGINS") or frozenset()
         self._lock = RLock()
@@ -246,6 +249,10 @@ def _import(plugin: Installed) -> object:
         raise
     except BaseException as fault:  # SystemExit too: a plugin does not end the process.
         raise PluginError(f"must be importable, got {in_one_line(fault)}") from fault
+
+
+def _are_names(value: object) -> bool:
+    return isinstance(value, Collection) and all(isinstance(name, str) for name in value)
 
 
 def _names_in(variable: str) -> frozenset[str] | None:

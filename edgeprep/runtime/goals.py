@@ -17,6 +17,6 @@ def check_goal(goal: object) -> Goal:
         InputError: it is none.
     """
     for known in GOALS:
-        if goal == known:
+        if isinstance(goal, str) and goal == known:
             return known
     raise InputError(f"goal: must be one of {[*GOALS]!r}, got {goal!r}")

@@ -11,9 +11,10 @@ from msgspec.structs import replace
 
 from edgeprep.bundle import EnsembleBundle
 from edgeprep.collector import paused_collector
-from edgeprep.errors import InputError, NoUsableBackend, PluginError
+from edgeprep.errors import NoUsableBackend, PluginError
 from edgeprep.monitor import Event
 from edgeprep.registry import Registry, default_registry
+from edgeprep.runtime.arguments import check_arguments
 from edgeprep.runtime.candidates import (
     Candidate,
     Outcome,
@@ -89,14 +90,18 @@ def open(  # noqa: A001 -- `edgeprep.open` is the public name
         on_event: called with each event, in the thread in which it happens; it may use the session.
 
     Raises:
-        InputError: `goal`, `isolate`, `limits`, `recheck` or `on_event` is not what it should be.
+        InputError: `strict`, `goal`, `isolate`, `limits`, `probe`, `recheck`, `seconds` or
+            `on_event` is not what it should be.
         StorageError: the file cannot be read.
         BundleError: it is not a whole, unchanged bundle; `IncompatibleBundle` where a stage or the
             task is not installed here.
         PreferenceError: `prefer` is no word that a candidate could answer to.
         NoUsableBackend: no candidate can run here; the message names each with its reason.
-        PluginError: `plugins` is no list of names, or is given beside `registry`.
+        PluginError: `plugins` is no list of names, or is given beside `registry`, or that is none.
     """
+    check_arguments(
+        strict=strict, probe=probe, seconds=seconds, registry=registry, on_event=on_event
+    )
     if registry is not None and plugins is not None:
         raise PluginError("plugins: must not be given beside a registry, got both")
     if registry is None:
@@ -104,8 +109,6 @@ def open(  # noqa: A001 -- `edgeprep.open` is the public name
     goal = check_goal(goal)
     where = check_isolate(isolate, limits)
     recheck = check_recheck(recheck)
-    if on_event is not None and not callable(on_event):
-        raise InputError(f"on_event: must be called with an event, got {on_event!r}")
     with paused_collector():
         bundle = read_path(path)
         if isinstance(bundle, EnsembleBundle):
@@ -178,16 +181,18 @@ def _search(
             trial = opened.find_best(prober, reachable, seconds=seconds)
         prober.keep_compiled(settled)
         outcomes = [_noted(each, engines.notes) for each in opened.outcomes(prober)]
-        ChoiceCache(key=_key(opened, prefer)).store([each.to_json() for each in outcomes])
+        records = [each.to_json() for each in outcomes]
+        _cache(opened, prefer).store(records, opened.isolation.verdicts_at())
         return opened.session(settled, outcomes, prefer=prefer, seconds=seconds)
 
 
 def recall(opened: OpenedBundle, *, prefer: str | None, seconds: float) -> NetworkSession | None:
     """A session on the choice of an earlier `choose`, if there is one and it is still right.
 
-    There is none, either, where a process has died while it loaded that.
+    There is none, either, where a process has died while it loaded that, nor where a verdict
+    that it was made with counts no longer: the candidate is tried again.
     """
-    records = ChoiceCache(key=_key(opened, prefer)).load()
+    records = _cache(opened, prefer).load()
     isolation = opened.isolation
     if records is None or isolation.has_died():
         return None
@@ -228,6 +233,10 @@ def _noted(outcome: Outcome, notes: Mapping[str, str]) -> Outcome:
         return outcome
     reason = "; ".join(filter(None, (outcome.reason, f"tried in this process, as {note}")))
     return replace(outcome, reason=reason)
+
+
+def _cache(opened: OpenedBundle, prefer: str | None) -> ChoiceCache:
+    return ChoiceCache(key=_key(opened, prefer), tell=opened.events.tell)
 
 
 def _key(opened: OpenedBundle, prefer: str | None) -> str:
