@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Sequence
+from contextlib import ExitStack
 from copy import copy
 from threading import Condition, Event
 from time import perf_counter
@@ -120,8 +121,9 @@ class BatchingRunner(Runner):
 
     def close(self) -> None:
         """See `Runner.close`. Calls that wait raise ClosedError."""
-        self._single.close()
-        self._many.close()
+        with ExitStack() as closing:
+            closing.callback(self._many.close)
+            closing.callback(self._single.close)
 
     def _enter(self, inputs: Request) -> "_Waiting | None":
         """None where the engine is free, which it then is no longer; or a place in the queue."""
@@ -214,9 +216,17 @@ class _Waiting:
 
     def take(self) -> Arrays:
         if self.error is not None:
-            # Its own, as tracebacks grow in each thread that raises one.
-            raise copy(self.error) from self.error
+            raise _own(self.error) from self.error
         return self.outputs
+
+
+def _own(error: Exception) -> Exception:
+    """One like `error`, as tracebacks grow in each thread that raises one."""
+    try:
+        return copy(error)
+    except Exception:  # noqa: BLE001 -- a foreign class, which is made of something else
+        rule = "batch: the call that computes it must run"
+        return BackendError(f"{rule}, got {type(error).__name__}: {error}")
 
 
 def _check_rows(

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Sequence
+from contextlib import ExitStack
 from threading import Semaphore
 from typing import Any
 
@@ -46,6 +47,7 @@ class Pool(Runner):
                 self._idle.append(runner)
 
     def close(self) -> None:
-        """See `Runner.close`."""
-        for runner in self._runners:
-            runner.close()
+        """See `Runner.close`. All are closed, whatever closing one raises."""
+        with ExitStack() as closing:
+            for runner in self._runners:
+                closing.callback(runner.close)

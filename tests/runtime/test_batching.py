@@ -199,6 +199,35 @@ def test_an_error_of_a_batch_is_that_of_each_in_it(gate: threading.Event) -> Non
     assert runner.run(request(5))[0].tolist() == [[10.0, 10.0]]
 
 
+class Coded(Exception):
+    """As those of many libraries: made of something else than what it says."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(f"{text} ({code})")
+
+
+def test_an_error_that_cannot_be_copied_is_told_as_it_is(gate: threading.Event) -> None:
+    def fail() -> None:
+        raise Coded(7, "lost device")
+
+    single, many = Doubling(1, gate.wait), Doubling(2, fail)
+    runner = BatchingRunner(single, many, batch=2)
+    first = Callers(runner, [7])
+    wait_for(lambda: single.calls == [[7]])
+    others = Callers(runner, [1, 2])
+    wait_for(lambda: queued(runner) == 2)
+    gate.set()
+    first.join()
+    others.join()
+    said = sorted(f"{type(error).__name__}: {error}" for error in others.answers.values())
+    assert said == [
+        ("BackendError: batch: the call that computes it must run, got Coded: lost device (7)"),
+        "Coded: lost device (7)",
+    ]
+    causes = {error.__cause__ for error in others.answers.values()}
+    assert {type(cause) for cause in causes} == {type(None), Coded}
+
+
 def test_an_interruption_of_the_thread_that_computes_frees_the_others(
     gate: threading.Event,
 ) -> None:
@@ -357,6 +386,28 @@ def test_a_pool_gives_each_call_a_runner_of_its_own(gate: threading.Event) -> No
     assert [runner.closed for runner in runners] == [True, True]
     with pytest.raises(ClosedError, match=r"^runner: must be open, got a call after close\(\)$"):
         pool.run(request(1))
+
+
+class Stuck(Doubling):
+    """Cannot be closed."""
+
+    def close(self) -> None:
+        raise BackendError("engine: must close, got a lost device")
+
+
+@pytest.mark.parametrize("stuck", range(3))
+def test_all_of_a_pool_are_closed_where_one_cannot_be(stuck: int) -> None:
+    runners = [(Stuck if index == stuck else Doubling)(1) for index in range(3)]
+    with pytest.raises(BackendError, match=r"^engine: must close, got a lost device$"):
+        Pool(runners).close()
+    assert [runner.closed for runner in runners] == [index != stuck for index in range(3)]
+
+
+def test_batches_are_closed_where_single_pictures_cannot_be() -> None:
+    many = Doubling(2)
+    with pytest.raises(BackendError, match=r"^engine: must close, got a lost device$"):
+        BatchingRunner(Stuck(1), many, batch=2).close()
+    assert many.closed
 
 
 def test_a_runner_that_fails_stays_in_its_pool() -> None:
