@@ -56,6 +56,15 @@ def observe(sessions: Sequence[Tells], provider: api.MeterProvider | None) -> No
     )
     gauge("edgeprep.process.memory", [partial(_process, "rss_bytes")], "By", "Memory.")
     counter("edgeprep.process.cpu.time", [partial(_process, "cpu_s")], "s", "Processors' time.")
+    gauge(
+        "edgeprep.worker.memory", [called(partial(_worker, "rss_bytes"))], "By", "Engine's memory."
+    )
+    counter(
+        "edgeprep.worker.cpu.time",
+        [called(partial(_worker, "cpu_s"))],
+        "s",
+        "Processors' time for the engine's process.",
+    )
     gauge("edgeprep.temperature", [partial(_process, "temperature_c")], "Cel", "Hottest sensor.")
 
 
@@ -75,6 +84,12 @@ def _drift(named: Named) -> Points:
         (int(fault in found.drift.faults), {"session": name, "fault": fault})
         for fault in found.drift.watched
     ]
+
+
+def _worker(fact: str, named: Named) -> Points:
+    name, found = named
+    value = None if found.worker is None else getattr(found.worker, fact)
+    return [] if value is None else [(value, {"session": name})]
 
 
 def _process(fact: str, _: CallbackOptions) -> list[Observation]:

@@ -33,6 +33,7 @@ class SessionCollector(Collector):
         yield _steps(found)
         yield from _counters(found)
         yield from _gauges(found)
+        yield from _workers(found)
         yield from _process(read_process())
 
 
@@ -97,6 +98,24 @@ def _gauges(found: Named) -> Iterator[Metric]:
         answers.add_metric((name, metrics.candidate), 1)
         up.add_metric((name,), metrics.up_s)
     yield from (queued, drift, answers, up)
+
+
+def _workers(found: Named) -> Iterator[Metric]:
+    memory = GaugeMetricFamily(
+        "edgeprep_worker_resident_bytes", "Memory of the engine's process.", labels=("session",)
+    )
+    cpu = CounterMetricFamily(
+        "edgeprep_worker_cpu_seconds",
+        "Time of all processors for the engine's process.",
+        labels=("session",),
+    )
+    for name, metrics in found:
+        worker = metrics.worker
+        if worker is not None and worker.rss_bytes is not None:
+            memory.add_metric((name,), worker.rss_bytes)
+        if worker is not None and worker.cpu_s is not None:
+            cpu.add_metric((name,), worker.cpu_s)
+    yield from (memory, cpu)
 
 
 def _process(process: Process) -> Iterator[Metric]:

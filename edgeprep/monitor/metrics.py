@@ -11,7 +11,7 @@ from edgeprep.monitor.drift import DriftReport
 from edgeprep.monitor.events import EventKind, Events
 from edgeprep.monitor.histogram import BOUNDS_MS, Histogram
 from edgeprep.monitor.meter import Meter, Step
-from edgeprep.monitor.process import Process, read_process
+from edgeprep.monitor.process import Process, Worker, read_process
 
 __all__ = ["METRICS_VERSION", "Metrics"]
 
@@ -36,6 +36,7 @@ class Metrics(Struct, frozen=True, kw_only=True):
         events: how many events there were of each kind; see `Event`.
         drift: whether pictures and answers are as they were at calibration.
         process: this process, with all of its sessions.
+        worker: the process that what answers runs in; None: this one.
         members: of an ensemble, those of its members, by their names.
     """
 
@@ -51,6 +52,7 @@ class Metrics(Struct, frozen=True, kw_only=True):
     events: Mapping[EventKind, int]
     drift: DriftReport
     process: Process
+    worker: Worker | None = None
     members: "Mapping[str, Metrics]" = {}
 
     @classmethod
@@ -62,6 +64,7 @@ class Metrics(Struct, frozen=True, kw_only=True):
         session: str,
         candidate: str,
         drift: DriftReport,
+        worker: Worker | None = None,
         members: "Mapping[str, Metrics] | None" = None,
     ) -> Self:
         """Those of now.
@@ -72,6 +75,7 @@ class Metrics(Struct, frozen=True, kw_only=True):
             session: its name.
             candidate: which one answers.
             drift: whether pictures and answers are as they were at calibration.
+            worker: the process of what answers; None: this one.
             members: of an ensemble.
         """
         queued, most_queued = meter.pictures_queued
@@ -87,6 +91,7 @@ class Metrics(Struct, frozen=True, kw_only=True):
             events=events.counts,
             drift=drift,
             process=read_process(),
+            worker=worker,
             members=members or {},
         )
 

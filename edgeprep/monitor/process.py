@@ -6,7 +6,14 @@ from contextlib import suppress
 
 from msgspec import Struct
 
-__all__ = ["Process", "read_process", "resident_bytes", "temperature_c"]
+__all__ = [
+    "Process",
+    "Worker",
+    "read_process",
+    "read_worker",
+    "resident_bytes",
+    "temperature_c",
+]
 
 _ZONES = "/sys/class/thermal"
 # Of what drivers say: above are sensors that are not there, below is a machine that is off.
@@ -27,6 +34,32 @@ class Process(Struct, frozen=True, kw_only=True):
     rss_bytes: int | None
     cpu_s: float
     temperature_c: float | None
+
+
+class Worker(Struct, frozen=True, kw_only=True):
+    """The process that an engine is in, where that is another one, at one moment.
+
+    Attributes:
+        rss_bytes: as of `Process`.
+        cpu_s: as of `Process`; it begins anew with another worker. None where the system does not
+            say, or the worker has ended.
+    """
+
+    rss_bytes: int | None
+    cpu_s: float | None
+
+
+def read_worker(pid: int) -> Worker:
+    """What the system says now of the process `pid`."""
+    return Worker(rss_bytes=resident_bytes(pid), cpu_s=_cpu_s(pid))
+
+
+def _cpu_s(pid: int) -> float | None:
+    with suppress(OSError, ValueError, IndexError), open(f"/proc/{pid}/stat", "rb") as file:
+        # After the name, which may have blanks and brackets in it: utime and stime (proc(5)).
+        fields = file.read().rpartition(b")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return None
 
 
 def read_process() -> Process:

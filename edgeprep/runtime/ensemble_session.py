@@ -189,6 +189,7 @@ class EnsembleSession(Session):
             sharing=self._sharing,
             check=self._check_usable,
             join=self.join,
+            failed=self.meter.failed,
             pace=pace,
             every=every,
         )

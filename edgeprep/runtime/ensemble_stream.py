@@ -25,6 +25,7 @@ class EnsembleStream(FilmStream):
         sharing: for each member the number of the one that prepares for it.
         check: raises where the session cannot answer any more.
         join: one result of those of the members.
+        failed: told each error that is raised in the place of a result.
         pace: when they were taken, in seconds.
         every: see `Session.stream`.
     """
@@ -37,12 +38,14 @@ class EnsembleStream(FilmStream):
         sharing: Sequence[int],
         check: Callable[[], object],
         join: Callable[[Sequence[Any]], Any],
+        failed: Callable[[EdgePrepError], object],
         pace: Pace,
         every: int,
     ) -> None:
         self._pictures = iter(pictures)
         self._check = check
         self._join = join
+        self._failed = failed
         self._pace = pace
         self._index = 0
         self._shared = {one: _Shared(members[one]) for one in sharing}
@@ -76,7 +79,11 @@ class EnsembleStream(FilmStream):
         self, picture: NDArray[np.uint8], index: int, time_s: float | None
     ) -> "list[Prepared | EdgePrepError | None]":
         """See `FilmStream.prepare`; what each member looks at, or why it cannot."""
-        self._check()
+        try:
+            self._check()
+        except EdgePrepError as error:
+            self._failed(error)
+            raise
         for shared in self._shared.values():
             shared.forget()
         prepared: list[Prepared | EdgePrepError | None] = []
@@ -90,6 +97,13 @@ class EnsembleStream(FilmStream):
 
     def answer(self, prepared: "list[Prepared | EdgePrepError | None]") -> Any:
         """See `FilmStream.answer`."""
+        try:
+            return self._joined(prepared)
+        except EdgePrepError as error:
+            self._failed(error)
+            raise
+
+    def _joined(self, prepared: "list[Prepared | EdgePrepError | None]") -> Any:
         results: list[Any] = []
         fault: EdgePrepError | None = None
         for stream, one in zip(self._streams, prepared, strict=True):

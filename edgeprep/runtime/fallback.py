@@ -1,6 +1,6 @@
 """A runner that goes on answering: where one candidate fails, the next one does."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from time import monotonic
 from typing import Any
 
@@ -124,10 +124,11 @@ class FallbackRunner(Runner):
         held = self._roster.now
         if held is None:
             return self._rescue(inputs, None, None)
+        failed = held.slot.failed
         try:
             outputs = held.engine.runner.run(inputs)
         except Exception as fault:  # noqa: BLE001 -- an engine's fault, which the next one mends
-            return self._rescue(inputs, held, fault)
+            return self._rescue(inputs, held, fault, failed)
         self._runs += 1
         # NOTE: not `>= self._plan_s` alone: a clock that was put back makes all of it due.
         if (
@@ -172,10 +173,22 @@ class FallbackRunner(Runner):
         pid: int | None = getattr(held and held.engine.runner, "worker_pid", None)
         return pid
 
+    @property
+    def loaded(self) -> Hashable:
+        """Another value each time that another process answers, or something was loaded."""
+        return self.worker_pid, self._roster.loads
+
     def abandon(self, reason: str) -> None:
-        """What answers now may not do so any more, such as where it takes ever more memory."""
+        """What answers now takes ever more memory: the next link answers, if there is one.
+
+        NOTE: only what is in a worker, where nothing else takes memory. In this process it may be
+        the application's, and what a link there has taken is not given back with it.
+        """
         held = self._roster.now
-        if held is not None:
+        if held is None or self.worker_pid is None:
+            return
+        # Calls were answered: it is left only for what is loaded already.
+        if next(self._roster.others({held.slot}), None) is not None:
             self._roster.leave(held, BackendError(reason), "failure")
             self._plan()
 
@@ -186,28 +199,45 @@ class FallbackRunner(Runner):
             self._release()
 
     def _rescue(
-        self, inputs: Sequence[NDArray[Any]], held: Held | None, fault: Exception | None
+        self,
+        inputs: Sequence[NDArray[Any]],
+        held: Held | None,
+        fault: Exception | None,
+        failed: int = 0,
     ) -> Arrays:
-        """The answer of another link than `held`, which failed with `fault`."""
+        """The answer of another link than `held`, which failed with `fault`.
+
+        Args:
+            inputs: of the call.
+            held: what has failed; None: nothing was there.
+            fault: with what.
+            failed: how often it had when the call began.
+        """
         faults: list[tuple[Slot, Exception]] = []
         if held is not None and fault is not None:
+            self._roster.blame(held, fault, failed)
             faults.append((held.slot, fault))
-            self._roster.blame(held, fault)
-        for other in self._roster.others({slot for slot, _ in faults}):
-            try:
-                outputs = other.engine.runner.run(inputs)
-            except Exception as error:  # noqa: BLE001 -- as above
-                faults.append((other.slot, error))
-                self._roster.blame(other, error)
-                continue
-            self._roster.answered(faults, other.slot)
-            self._plan()
-            if self._is_warm:
-                self._background.start()
-            return outputs
-        self._roster.answered(faults, None)
+        by: Slot | None = None
+        try:
+            for other in self._roster.others({slot for slot, _ in faults}):
+                failed = other.slot.failed
+                try:
+                    outputs = other.engine.runner.run(inputs)
+                except Exception as error:  # noqa: BLE001 -- as above
+                    self._roster.blame(other, error, failed)
+                    faults.append((other.slot, error))
+                    continue
+                by = other.slot
+                break
+        finally:
+            # Whatever ends the search: what has failed is told.
+            self._roster.answered(faults, by)
         self._plan()
-        raise self._unanswered(faults)
+        if by is None:
+            raise self._unanswered(faults)
+        if self._is_warm:
+            self._background.start()
+        return outputs
 
     def _unanswered(self, faults: Sequence[tuple[Slot, Exception]]) -> Exception:
         """What a call raises that no link could answer."""
@@ -259,13 +289,14 @@ class FallbackRunner(Runner):
         """Whether `held` reproduces the next golden samples; if not, it may not answer any more."""
         slot, engine = held.slot, held.engine
         errors = []
+        failed = slot.failed
         self._checked()
         try:
             for _ in range(min(samples, engine.samples)):
                 slot.sample = (slot.sample + 1) % engine.samples
                 errors.append(engine.error(slot.sample))
         except Exception as fault:  # noqa: BLE001 -- an engine's fault, which is told
-            self._roster.failed_check(held, fault)
+            self._roster.failed_check(held, fault, failed)
             return False
         error = max(errors)
         if self._roster.checked(held, error):

@@ -1,7 +1,7 @@
 """A session of one network: preprocessing, one loaded candidate, the meaning of its outputs."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from edgeprep.geometry import Affine
 from edgeprep.interfaces import Runner, Task
 from edgeprep.monitor import Event, Events
 from edgeprep.monitor.memory_guard import Growth, MemoryGuard
-from edgeprep.monitor.process import resident_bytes
+from edgeprep.monitor.process import read_worker, resident_bytes
 from edgeprep.monitor.watch import Watch
 from edgeprep.runtime.candidates import Candidate, Outcome
 from edgeprep.runtime.choose import close
@@ -86,7 +86,7 @@ class NetworkSession(Session):
         keep_in_forks(runner)
         self._output_names = tuple(output.name for output in runner.outputs)
         self._watch = Watch(reference, host.output.color, task, self._events)
-        self._guard = MemoryGuard(self._resident_bytes)
+        self._guard = MemoryGuard(self._resident_bytes, engine=self._loaded)
 
     @property
     def streams_only(self) -> bool:
@@ -123,6 +123,7 @@ class NetworkSession(Session):
             session=self.name,
             candidate=str(self.choice),
             drift=self.drift(),
+            worker=None if (pid := self._worker_pid()) is None else read_worker(pid),
         )
 
     def drift(self) -> "DriftReport":
@@ -296,6 +297,7 @@ class NetworkSession(Session):
     def _call(self, run: Callable[[], tuple[NDArray[Any], ...]]) -> tuple[NDArray[Any], ...]:
         watched = self._guard.before()
         began = perf_counter()
+        growth: Growth | None = None
         try:
             with UNDER_WAY:
                 outputs = run()
@@ -306,15 +308,24 @@ class NetworkSession(Session):
                 f"session {self.name!r}: {self.choice} must run, "
                 f"got {type(error).__name__}: {error}"
             ) from error
+        finally:
+            growth = self._guard.after(watched)
         self.meter.took("run", perf_counter() - began)
-        if watched is not None and (growth := self._guard.after(watched)) is not None:
+        if growth is not None:
             self._tell_growth(growth)
         return outputs
 
+    def _worker_pid(self) -> int | None:
+        runner = self._runner
+        return runner.worker_pid if isinstance(runner, FallbackRunner) else None
+
+    def _loaded(self) -> Hashable:
+        runner = self._runner
+        return runner.loaded if isinstance(runner, FallbackRunner) else ()
+
     def _resident_bytes(self) -> int | None:
         """Memory of the process that the engine is in."""
-        runner = self._runner
-        return resident_bytes(runner.worker_pid if isinstance(runner, FallbackRunner) else None)
+        return resident_bytes(self._worker_pid())
 
     def _tell_growth(self, growth: Growth) -> None:
         candidate, runner = str(self.choice), self._runner

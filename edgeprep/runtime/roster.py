@@ -11,7 +11,7 @@ from edgeprep.runtime.candidates import Candidate
 from edgeprep.runtime.choose import close
 from edgeprep.runtime.health import GoldenCheck, Health, State
 from edgeprep.runtime.links import Engine, Link
-from edgeprep.runtime.slot import INTERVAL_S, Held, Slot, reason_of
+from edgeprep.runtime.slot import INTERVAL_S, Held, Slot, has_waited, reason_of
 
 __all__ = ["Roster", "wrong_numbers"]
 
@@ -36,6 +36,7 @@ class Roster:
     Attributes:
         now: what answers; None: nothing is loaded that may.
         answering: the link that answers; where none does, the one that did so last.
+        loads: how often a link was loaded.
     """
 
     def __init__(
@@ -53,12 +54,15 @@ class Roster:
         self._chosen = Slot(link, engine)
         self._slots = [self._chosen, *map(Slot, others)]
         self._more = more
+        self._more_tries = 0
+        self._more_at = clock()
         self._where = where
         self._label = label
         self._events = events
         self._clock = clock
         self.now: Held | None = self._chosen.held
         self.answering = self._chosen
+        self.loads = 0
         self._is_closed = False
         self._lock = Lock()
         self._extending = Lock()
@@ -123,8 +127,13 @@ class Roster:
             close(engine.runner)
             raise self._closed()
 
-    def blame(self, held: Held, fault: Exception) -> None:
+    def blame(self, held: Held, fault: Exception, failed: int) -> None:
         """A call on `held` failed with `fault`.
+
+        Args:
+            held: what did.
+            fault: with what.
+            failed: what `held.slot.failed` was when the call began.
 
         Raises:
             ClosedError: the chain was closed.
@@ -134,7 +143,7 @@ class Roster:
                 raise self._closed() from fault
             if held.slot.held is not held:  # others have seen it die, too
                 return
-            engine = held.slot.fail(fault, self._clock())
+            engine = held.slot.fail(fault, self._clock(), began=failed)
             if engine is not None and self.now is held:
                 self.now = None
         if engine is not None:
@@ -149,13 +158,13 @@ class Roster:
             self._settle()
         self.tell()
 
-    def failed_check(self, held: Held, fault: Exception) -> None:
+    def failed_check(self, held: Held, fault: Exception, failed: int) -> None:
         """`held` failed with `fault` when golden samples were reproduced; another one is ready.
 
         Raises:
             ClosedError: the chain was closed.
         """
-        self.blame(held, fault)
+        self.blame(held, fault, failed)
         with self._lock:
             self._note_failure(held.slot, fault, "no call was lost", "")
             lost = self.now is None
@@ -304,9 +313,26 @@ class Roster:
             return able[0] if able else None
 
     def _extend(self) -> None:
+        """Find what else there is; where that fails, again after a while, as links are."""
         with self._extending:
-            more, self._more = self._more, None
-            links = more() if more is not None else ()
+            waits = self._more_tries and not has_waited(
+                self._more_at, self._clock(), self._more_tries - 1
+            )
+            if self._more is None or waits:
+                return
+            try:
+                links = self._more()
+            except Exception as fault:  # noqa: BLE001 -- of backends and files, which is told
+                self._more_tries += 1
+                self._more_at = self._clock()
+                message = f"{self._where}: no further candidates were found: {reason_of(fault)}"
+                error = type(fault).__name__
+                event = Event(kind="failure", message=message, details={"error": error})
+                with self._lock:
+                    if not self._is_closed:  # else it failed because of that
+                        self._untold.append(event)
+                return
+            self._more = None
             with self._lock:
                 self._slots += map(Slot, links)
 
@@ -315,6 +341,7 @@ class Roster:
             message = f"{self._name(slot)} computes the right numbers again"
             self._note("golden", slot, message, right=True)
         slot.fault = None
+        self.loads += 1
         return slot.take(engine, self._clock())
 
     def _refuse(self, slot: Slot, fault: Exception) -> None:

@@ -17,7 +17,7 @@ from edgeprep.errors import (
 from edgeprep.runtime.health import LinkHealth, LinkState
 from edgeprep.runtime.links import Engine, Link
 
-__all__ = ["INTERVAL_S", "MOST_FAILURES", "Held", "Slot", "reason_of"]
+__all__ = ["INTERVAL_S", "MOST_FAILURES", "Held", "Slot", "has_waited", "reason_of"]
 
 # A link that fails three times in ten minutes may not answer for ten minutes; and however it has
 # recovered, it comes back at most once in ten minutes.
@@ -63,6 +63,7 @@ class Slot:
         fault: the last thing that went wrong.
         sample: the golden sample that comes next.
         attempts: how often it could not be loaded.
+        failed: how often it has failed; calls that were under way at once count together.
     """
 
     def __init__(self, link: Link, engine: Engine | None = None) -> None:
@@ -73,6 +74,7 @@ class Slot:
         self.fault: Exception | None = None
         self.sample = 0
         self.attempts = 0
+        self.failed = 0
         self._failures: deque[float] = deque()
         self._since = 0.0
         self._returned: float | None = None
@@ -84,16 +86,22 @@ class Slot:
             self._failures.popleft()
         return len(self._failures)
 
-    def fail(self, fault: Exception, now: float, *, at_once: bool = False) -> Engine | None:
+    def fail(
+        self, fault: Exception, now: float, *, at_once: bool = False, began: int | None = None
+    ) -> Engine | None:
         """It failed; what is to be closed, as it may not be used again.
 
         Args:
             fault: what went wrong.
             now: by the clock of the chain.
             at_once: whether it may not answer any more, however few failures there were.
+            began: what `failed` was when the call began that failed. One fault of a device or of a
+                batch ends all calls that are under way: only the first of them counts.
         """
         self.fault = fault
-        self._failures.append(now)
+        if began is None or began == self.failed:
+            self.failed += 1
+            self._failures.append(now)
         if at_once or self.failures(now) >= MOST_FAILURES:
             self.state = "out"
         elif isinstance(fault, _FATAL) or self._is_lost:
@@ -137,8 +145,7 @@ class Slot:
             return self.wait_s(now) == 0.0
         if self.state == "down":
             return True
-        patience = _LAST_RESORT_S * 2.0 ** max(self.failures(now) - MOST_FAILURES, 0)
-        return _since(self._since, now) >= min(patience, INTERVAL_S)
+        return has_waited(self._since, now, max(self.failures(now) - MOST_FAILURES, 0))
 
     def health(self, now: float) -> LinkHealth:
         """How it is, for people."""
@@ -171,6 +178,11 @@ class Slot:
             if isinstance(self.fault, kind):
                 return kind(str(self.fault))
         return BackendError(self.reason)
+
+
+def has_waited(then: float, now: float, tries: int) -> bool:
+    """Whether what is tried as the last resort, and was in vain so often, may be tried again."""
+    return _since(then, now) >= min(_LAST_RESORT_S * 2.0 ** min(tries, 10), INTERVAL_S)
 
 
 def reason_of(fault: Exception) -> str:

@@ -18,6 +18,7 @@ from edgeprep.monitor.drift import DriftReport
 from edgeprep.monitor.histogram import BOUNDS_MS
 from edgeprep.monitor.metrics import Metrics
 from edgeprep.monitor.opentelemetry import observe
+from edgeprep.monitor.process import Worker
 from edgeprep.monitor.prometheus import collector, text
 
 DURATIONS_MS = (0.003, 0.3, 2.0, 2.5, 40.0, 41.0, 44.0, 80_000.0)
@@ -27,7 +28,7 @@ class Counted:
     """A session that has counted."""
 
     def __init__(self, name="digits", members=()):
-        self.name, self.members = name, members
+        self.name, self.members, self.worker = name, members, None
         self.meter, self.events = Meter(), Events(name)
         for duration in DURATIONS_MS:
             self.meter.took("run", duration / 1e3)
@@ -43,6 +44,7 @@ class Counted:
             session=self.name,
             candidate='onnx-int8 onnxruntime cpu "{threads: 1}"',
             drift=DriftReport(faults=("black",), watched=("frozen", "black")),
+            worker=self.worker,
             members={member.name: member.metrics() for member in self.members},
         )
 
@@ -72,6 +74,30 @@ def test_prometheus_reads_what_was_counted():
     assert found["edgeprep_answering", candidate, session] == 1
     assert found["edgeprep_process_resident_bytes",] > 2**20
     assert found["edgeprep_process_cpu_seconds_total",] > 0
+
+
+WORKER = Worker(rss_bytes=5 * 2**20, cpu_s=1.5)
+ENDED = Worker(rss_bytes=None, cpu_s=None)
+
+
+def test_engines_in_processes_of_their_own_have_memory_and_time_of_their_own():
+    alone, ended, here = Counted("alone"), Counted("ended"), Counted("here")
+    alone.worker, ended.worker = WORKER, ENDED
+    found = samples_of(text(alone, ended, here))
+    workers = {key: value for key, value in found.items() if "worker" in key[0]}
+    assert workers == {
+        ("edgeprep_worker_resident_bytes", ("session", "alone")): 5 * 2**20,
+        ("edgeprep_worker_cpu_seconds_total", ("session", "alone")): 1.5,
+    }
+    reader = InMemoryMetricReader()
+    provider = MeterProvider([reader])
+    observe(alone, ended, here, provider=provider)
+    points = collected(reader)
+    (memory,) = points["edgeprep.worker.memory"].items()
+    (cpu,) = points["edgeprep.worker.cpu.time"].items()
+    assert (memory[0], memory[1].value) == ((("session", "alone"),), 5 * 2**20)
+    assert (cpu[0], cpu[1].value) == ((("session", "alone"),), 1.5)
+    provider.shutdown()
 
 
 def test_buckets_of_prometheus_count_all_that_is_not_above_them():

@@ -1,6 +1,8 @@
 """The memory guard, on numbers that were thought up and on memory that is really held."""
 
 import itertools
+import subprocess
+import sys
 
 import pytest
 
@@ -27,7 +29,7 @@ class Machine:
             self.held += self.between
             began = guard.before()
             self.held += self.call + (self.noise if number % 2 else -self.noise)
-            growth = None if began is None else guard.after(began)
+            growth = guard.after(began)
             if growth is not None:
                 found.append((number, growth))
         return found
@@ -73,7 +75,72 @@ def test_the_first_calls_may_take_what_they_need():
     for number in range(1, 200):
         began = guard.before()
         machine.held += 300 * MB if number <= 16 else 0
-        assert began is None or guard.after(began) is None
+        assert guard.after(began) is None
+
+
+class Together:
+    """Four callers whose calls begin and end together, and a guard of their process."""
+
+    def __init__(self):
+        self.machine = Machine()
+        self.engine = 0
+        self.guard = MemoryGuard(self.machine.read, engine=lambda: self.engine)
+
+    def told(self, rounds, *, during, between=0):
+        found = []
+        for _ in range(rounds):
+            began = [self.guard.before() for _ in range(4)]
+            self.machine.held += during
+            found += [self.guard.after(one) for one in began]
+            self.machine.held += between
+        return [one for one in found if one is not None]
+
+
+def test_calls_at_the_same_time_share_what_they_leave():
+    growth = Together().told(100, during=4 * MB)[0]
+    assert growth.call_bytes == 1 * MB
+    assert growth.bytes >= 256 * MB
+    # A fifth of it is left by calls. Had each of the four counted all of it, that would be 80 %.
+    assert Together().told(2000, during=2 * MB, between=8 * MB) == []
+
+
+def test_calls_in_the_midst_of_a_long_one_share_what_it_is_held_to():
+    machine = Machine()
+    guard = MemoryGuard(machine.read)
+    for _ in range(200):
+        long = guard.before()
+        for _ in range(7):
+            short = guard.before()
+            machine.held += MB // 8
+            assert guard.after(short) is None
+        guard.after(long)
+        machine.held += 7 * MB  # what calls leave is an eighth of that
+    assert guard._left <= guard._watched * MB // 8
+
+
+def test_calls_that_fail_are_not_under_way_for_ever():
+    machine = Machine()
+    guard = MemoryGuard(machine.read)
+    for _ in range(100):
+        guard.before()
+        guard.after(None)
+    began = [guard.before() for _ in range(8)]
+    assert next(ended for _, ended, *_ in filter(None, began)) == 100
+
+
+def test_what_another_engine_takes_to_be_loaded_is_no_growth():
+    together = Together()
+    assert together.told(20, during=0) == []
+    # It is loaded in the midst of a call, takes room in its first ones, and then no more.
+    (*_, watched) = [together.guard.before() for _ in range(8)]
+    together.engine = 1
+    together.machine.held += 500 * MB
+    assert watched is not None
+    assert [together.guard.after(watched) for _ in range(8)] == [None] * 8
+    assert together.told(4, during=300 * MB) == []
+    assert together.told(100, during=0) == []
+    # And what that one leaves is counted again.
+    assert together.told(300, during=8 * MB) != []
 
 
 def test_where_the_system_does_not_say_nothing_is_told():
@@ -96,6 +163,24 @@ def test_the_process_says_what_it_has_used():
     assert 0 < second.cpu_s - first.cpu_s < 60
     assert 1 * MB < first.rss_bytes < 2**40
     assert first.temperature_c is None or -40 < first.temperature_c < 150
+
+
+def test_a_worker_says_what_it_has_used():
+    from edgeprep.monitor.process import Worker, read_worker
+
+    # Blanks and brackets in its name are no fields.
+    work = (
+        "open('/proc/self/comm', 'w').write('a) b (c'); held = b'x' * 2**26; "
+        "sum(range(20_000_000)); print(flush=True); input()"
+    )
+    command = [sys.executable, "-c", work]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as worker:
+        worker.stdout.readline()
+        found = read_worker(worker.pid)
+        worker.communicate(b"\n")
+    assert 2**26 < found.rss_bytes < 2**27
+    assert 0.1 < found.cpu_s < 60
+    assert read_worker(2**22 + 1) == Worker(rss_bytes=None, cpu_s=None)
 
 
 def test_the_hottest_sensor_that_can_be_is_the_temperature(tmp_path):

@@ -391,6 +391,26 @@ def test_a_member_without_a_finite_answer_is_named_and_the_stream_goes_on(
         np.testing.assert_allclose(next(stream).scores[0], 0.5, atol=1e-6)
 
 
+def test_an_ensemble_counts_the_errors_of_its_streams_as_those_of_its_calls(
+    ensemble: Write, fakes: SimpleNamespace, picture: Picture
+) -> None:
+    white = np.full((4, 4, 3), 255, np.uint8)
+    registry = fakes.registry(Spoiling.of(fakes.Right))
+    with edgeprep.open(ensemble(PLAIN, PLAIN), probe=False, registry=registry) as session:
+        stream = session.stream([picture, white, picture.astype(np.float32), picture])
+        next(stream)
+        with pytest.raises(NonFiniteOutput, match=r"pictures\[1\]"):
+            next(stream)
+        with pytest.raises(DTypeError, match="float32"):
+            next(stream)
+        assert session.metrics().errors == {"NonFiniteOutput": 1, "DTypeError": 1}
+        with pytest.raises(NonFiniteOutput, match="session 'plain'"):
+            session(white)
+    with pytest.raises(ClosedError, match="must be open"):
+        next(stream)
+    assert session.metrics().errors == {"NonFiniteOutput": 2, "DTypeError": 1, "ClosedError": 1}
+
+
 def test_what_is_preferred_is_heard_by_members_that_have_it(
     ensemble: Write, fakes: SimpleNamespace, manifest: Manifest
 ) -> None:

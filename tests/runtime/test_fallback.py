@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Callable, Sequence
+from threading import Barrier, Thread
 from threading import Event as Signal
-from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from edgeprep.errors import (
     BackendWrongOutput,
     ClosedError,
     NoUsableBackend,
+    StorageError,
 )
 from edgeprep.interfaces import Runner
 from edgeprep.monitor import Event, Events
@@ -524,14 +525,131 @@ def test_outputs_that_are_not_finite_are_answered_by_the_next_link_where_they_ar
     assert chain.kinds() == ["golden", "fallback"]
 
 
-def test_what_is_abandoned_does_not_answer_any_more():
+GROWS = "memory: must not grow, got 110 MB in 10 calls"
+
+
+def test_a_worker_that_grows_does_not_answer_any_more():
     chain = Chain()
-    chain.runner.abandon("memory: must not grow, got 110 MB in 10 calls")
+    chain.runner._roster.now.engine.runner.worker_pid = 2**22
+    chain.runner.abandon(GROWS)
     assert chain.who() == 1
     assert chain.kinds() == ["failure", "fallback"]
-    assert chain.told[0].message == (
-        "v0 engine0 cpu may not answer: memory: must not grow, got 110 MB in 10 calls"
-    )
+    assert chain.told[0].message == f"v0 engine0 cpu may not answer: {GROWS}"
+
+
+@pytest.mark.parametrize("given", [{"count": 1}, {"strict": True}], ids=["alone", "strict"])
+def test_what_grows_goes_on_where_nothing_else_can_answer(given):
+    chain = Chain(**given)
+    chain.runner._roster.now.engine.runner.worker_pid = 2**22
+    chain.runner.abandon(GROWS)
+    assert [chain.who() for _ in range(3)] == [0, 0, 0]
+    assert chain.fakes[0].closed == 0
+    assert chain.told == []
+
+
+def test_what_grows_goes_on_where_the_others_cannot_be_loaded():
+    chain = Chain(2)
+    chain.fakes[1].load_fault = LOST
+    chain.runner._roster.now.engine.runner.worker_pid = 2**22
+    chain.runner.abandon(GROWS)
+    assert [chain.who() for _ in range(3)] == [0, 0, 0]
+    assert chain.runner.health().state == "ok"
+
+
+def test_in_this_process_what_grows_may_be_the_application_and_goes_on():
+    chain = Chain()
+    chain.runner.abandon(GROWS)
+    assert [chain.who() for _ in range(3)] == [0, 0, 0]
+    assert [fake.loads for fake in chain.fakes] == [1, 0, 0]
+    assert chain.told == []
+
+
+def test_calls_that_one_fault_ends_together_are_one_failure():
+    chain = Chain()
+    together = Barrier(5)
+
+    def fail() -> None:
+        together.wait(10)
+        raise LOST
+
+    chain.fakes[0].behave = fail
+    answers: list[int] = []
+    threads = [Thread(target=lambda: answers.append(chain.who())) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert answers == [1] * 5
+    health = chain.runner.health()
+    assert (health.state, health.failures) == ("ok", 1)
+    # That each was answered by another is told all the same.
+    assert chain.kinds() == ["failure"] * 5
+    chain.fakes[0].behave = lambda: None
+    assert chain.who() == 0
+    # Those that begin later count for themselves.
+    chain.fakes[0].behave = failing(LOST)
+    assert [chain.who() for _ in range(3)] == [1, 1, 1]
+    assert chain.state(0) == "out"
+    assert chain.fakes[0].runs == 5 + 1 + 2
+
+
+def test_a_process_that_dies_in_one_of_many_calls_is_loaded_anew():
+    chain = Chain()
+    together = Barrier(2)
+    faults = [LOST, CRASH]
+
+    def fail() -> None:
+        together.wait(10)
+        raise faults.pop(0)
+
+    chain.fakes[0].behave = fail
+    threads = [Thread(target=chain.who) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    chain.fakes[0].behave = lambda: None
+    chain.rest()
+    assert chain.fakes[0].closed == 1
+
+
+def test_further_candidates_that_cannot_be_found_are_told_and_looked_for_again():
+    chain = Chain(1, more=lambda: more())
+    spare = Fake(7)
+    found: list[Callable[[], Sequence[Link]]] = [
+        failing(StorageError("means.edgeprep: must be open to be read again, got none")),
+        lambda: [spare.link()],
+    ]
+
+    def more() -> Sequence[Link]:
+        return found.pop(0)()
+
+    chain.fakes[0].behave = failing(LOST)
+    with pytest.raises(RuntimeError, match=r"^device lost$"):  # the engine's fault, not the file's
+        chain.who()
+    messages = [event.message for event in chain.told]
+    assert messages == [
+        (
+            "session 'means': no further candidates were found: means.edgeprep: must be open to be "
+            "read again, got none"
+        ),
+        "v0 engine0 cpu failed: RuntimeError('device lost'); nothing answered",
+    ]
+    assert chain.told[0].details == {"error": "StorageError"}
+    # Not with every call, as looking takes long.
+    with pytest.raises(RuntimeError, match=r"^device lost$"):
+        chain.who()
+    assert len(found) == 1
+    chain.clock.now += 1.0
+    assert chain.who() == 7
+
+
+def test_what_failed_is_told_even_where_the_search_is_interrupted():
+    chain = Chain(1, more=failing(KeyboardInterrupt()))
+    chain.fakes[0].behave = failing(LOST)
+    with pytest.raises(KeyboardInterrupt, match=r"^$"):
+        chain.who()
+    assert chain.kinds() == ["failure"]
 
 
 def test_a_stand_in_that_is_not_needed_any_more_is_closed():
