@@ -38,6 +38,7 @@ class HostedEngines:
         self._verdicts = verdicts
         self._tell = tell
         self._ready: dict[type[Backend], Backend | str] = {}
+        self._left_out: list[type[Backend]] = []
         self._refusal = ""
         self.notes: dict[str, str] = {}
 
@@ -60,6 +61,15 @@ class HostedEngines:
                 backend = self._ready[cls] = str(error)
         return backend
 
+    def forgive(self) -> bool:
+        """Whether kept verdicts have left backends out; they are forgotten, and those are tried."""
+        forgiven, self._left_out = self._left_out, []
+        for cls in forgiven:
+            if self._verdicts is not None:
+                self._verdicts.forget(Candidate(variant="", backend=cls.name))
+            del self._ready[cls]
+        return bool(forgiven)
+
     def close(self) -> None:
         """End the workers that hold no model, and the others with their models."""
         for backend in self._ready.values():
@@ -70,6 +80,7 @@ class HostedEngines:
         if missing_requirements(cls):
             return construct(cls)  # which says what to install, and imports nothing
         if kept := self._kept(cls):
+            self._left_out.append(cls)
             return kept
         origin = find_origin(cls)
         if isinstance(origin, str):

@@ -60,6 +60,9 @@ class Engines(Protocol):
     def construct(self, cls: type[Backend]) -> Backend | str:
         """The backend, or the reason why there is none on this machine."""
 
+    def forgive(self) -> bool:
+        """Whether kept verdicts have left backends out; they are forgotten, and those are tried."""
+
     def close(self) -> None:
         """No more candidates will be loaded."""
 
@@ -73,6 +76,10 @@ class _Here:
 
     def start(self, classes: Iterable[type[Backend]]) -> None:
         """There is nothing to get ready."""
+
+    def forgive(self) -> bool:
+        """There are no verdicts here."""
+        return False
 
     def close(self) -> None:
         """There is nothing to end."""

@@ -146,10 +146,12 @@ def choose(
         try:
             return search(reachable, [*rejected, *left_out])
         except NoUsableBackend:
-            if not rejected:
+            if not engines.forgive() and not rejected:
                 raise
         # What was rejected yesterday may work today, and there is nothing else.
         isolation.verdicts.forget()
+        engines.start(opened.backends)
+        found, left_out = list_candidates(variants, opened.registry, rules, engines.construct)
         return search(found, left_out)
 
 

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 
 # Each room may import the rooms above it. Rooms in one row do not import each other.
 ROWS = (
-    ("burst", "collector", "errors", "version"),
+    ("burst", "collector", "errors", "last_moment", "version"),
     ("tensors", "files", "geometry", "processor", "marks"),
     ("truths",),
     ("interfaces",),

@@ -10,6 +10,7 @@ ROOT = Path(__file__).parents[2]
 ROOMS = (
     "burst",
     "errors",
+    "last_moment",
     "tensors",
     "geometry",
     "marks",
