@@ -1,7 +1,7 @@
 """Marks of processes that load an engine: one that outlives its process tells of its death."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from time import time
@@ -9,10 +9,11 @@ from time import time
 import msgspec
 from msgspec import Struct
 
-from edgeprep.errors import EdgePrepError
-from edgeprep.files import open_regular
+from edgeprep.errors import StorageError
+from edgeprep.monitor import Event
 from edgeprep.runtime.candidates import Candidate
 from edgeprep.runtime.choices import cache_directory
+from edgeprep.runtime.private_files import find_folder, find_private, write_private
 from edgeprep.version import __version__
 
 __all__ = ["Attempts"]
@@ -45,9 +46,11 @@ class Attempts:
 
     Args:
         bundle: the digest of the bundle.
+        tell: called with what is there and cannot be used.
     """
 
-    def __init__(self, bundle: str) -> None:
+    def __init__(self, bundle: str, tell: Callable[[Event], object]) -> None:
+        self._tell = tell
         self._prefix = sha256(f"{__version__}\n{bundle}".encode()).hexdigest()[:32]
 
     @contextmanager
@@ -56,14 +59,11 @@ class Attempts:
         mark = _Mark(candidate=candidate, pid=os.getpid(), **_here(os.getpid()))
         path = None
         try:
-            directory = _directory()
-            os.makedirs(directory, mode=0o700, exist_ok=True)
-            path = os.path.join(directory, f"{self._prefix}-{os.urandom(4).hex()}.json")
-            # NOTE: not synchronised to the disk, which takes longer than to load: what counts is
-            # that it outlives the process.
-            with open(path, "xb") as file:
-                file.write(msgspec.json.encode(mark))
-        except (OSError, EdgePrepError):
+            path = os.path.join(_directory(), f"{self._prefix}-{os.urandom(4).hex()}.json")
+            # NOTE: not durable, as to synchronise it takes longer than to load: what counts is that
+            # it outlives the process.
+            write_private(path, self._prefix, msgspec.json.encode(mark), durable=False)
+        except (OSError, StorageError):
             path = None
         try:
             yield
@@ -75,18 +75,20 @@ class Attempts:
     def dead(self) -> list[Candidate]:
         """What processes were loading when they died; each death is told of once."""
         found = []
-        with suppress(OSError, EdgePrepError):
-            for entry in list(os.scandir(_directory())):
-                if entry.name.startswith(self._prefix):
-                    found += self._look(entry.path)
+        with suppress(OSError, StorageError):
+            directory = _directory()
+            if find_folder(directory, self._say):
+                for name in os.listdir(directory):
+                    if name.startswith(self._prefix):
+                        found += self._look(os.path.join(directory, name))
         return found
 
     def _look(self, path: str) -> list[Candidate]:
-        try:
-            with open_regular(path) as file:
-                mark = msgspec.json.decode(file.read(), type=_Mark)
-        except OSError:  # another process has told of it
+        body = find_private(path, self._prefix, self._say)
+        if body is None:  # such as that another process has told of it
             return []
+        try:
+            mark = msgspec.json.decode(body, type=_Mark)
         except msgspec.DecodeError:
             return self._take(path, None)
         now = _here(mark.pid)
@@ -102,6 +104,10 @@ class Attempts:
         except OSError:
             return []
         return [] if candidate is None else [candidate]
+
+    def _say(self, reason: str) -> None:
+        message = f"{reason}, whether a process died is not known"
+        self._tell(Event(kind="cache", message=message))
 
 
 def _directory() -> str:

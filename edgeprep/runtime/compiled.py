@@ -5,19 +5,24 @@ Hence a digest of each, files that are this user's alone, and golden samples aft
 """
 
 import os
-import stat
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from hashlib import sha256
-from time import time
 
 from edgeprep.errors import EdgePrepError
 from edgeprep.interfaces import Runner
 from edgeprep.monitor import Event
 from edgeprep.runtime.candidates import Reachable
-from edgeprep.runtime.choices import cache_directory
+from edgeprep.runtime.choices import cache_directory, is_over
 from edgeprep.runtime.machine import fingerprint
+from edgeprep.runtime.private_files import (
+    prepare_folder,
+    read_private,
+    sweep,
+    why,
+    write_private,
+)
 from edgeprep.version import __version__
 
 __all__ = ["CompiledForms", "is_wanted"]
@@ -25,16 +30,16 @@ __all__ = ["CompiledForms", "is_wanted"]
 _VARIABLE = "EDGEPREP_COMPILE_CACHE"
 _FOLDER = "compiled"
 _SUFFIX = ".form"
-_TEMPORARY = ".tmp"
 # Forms of models that were replaced are never asked for again: the longest unused go first.
 _MOST_BYTES = 1 << 30
-# Where files cannot be locked, so old a temporary one belongs to nobody.
-_ABANDONED_S = 3600.0
 
 
 def is_wanted() -> bool:
-    """Whether forms may be kept: EDGEPREP_COMPILE_CACHE=0 says that they may not."""
-    return os.environ.get(_VARIABLE) != "0"
+    """Whether forms may be kept: EDGEPREP_COMPILE_CACHE=0 says that they may not.
+
+    They hold the network's weights: whoever writes "no" or "off" does not want them kept, either.
+    """
+    return os.environ.get(_VARIABLE, "") in ("", "1")
 
 
 class CompiledForms:
@@ -46,13 +51,20 @@ class CompiledForms:
         digest: the bundle's.
         tell: called with an event.
         directory: where files lie; None: `compiled` in the cache directory.
+        plugin_of: gives the package that a backend, by name, is of: another one compiles otherwise.
     """
 
     def __init__(
-        self, digest: str, tell: Callable[[Event], object], directory: str | None = None
+        self,
+        digest: str,
+        tell: Callable[[Event], object],
+        directory: str | None = None,
+        *,
+        plugin_of: Callable[[str], str] = str,
     ) -> None:
         self._digest = digest
         self._tell = tell
+        self._plugin_of = plugin_of
         self._directory = directory
         self._is_swept = False
         self._said: set[str] = set()
@@ -64,15 +76,21 @@ class CompiledForms:
             return None
         path, key = place
         try:
-            body = _read(path, key)
+            body = read_private(path, key)
+            if not body and is_over(os.stat(path).st_mtime):
+                os.unlink(path)
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
-            self._say(reachable, f"{path}: {_why(error)}, the model is compiled again")
+            self._say(reachable, f"{path}: {why(error)}, the model is compiled again")
             with suppress(OSError):
                 os.unlink(path)
             return None
-        return body or None
+        if not body:
+            return None
+        with suppress(OSError):
+            os.utime(path)  # it was used, and is not the first to go
+        return body
 
     def keep(self, reachable: Reachable, runner: Runner) -> None:
         """Keep what the engine compiled for `runner`, which has reproduced the golden samples.
@@ -87,10 +105,13 @@ class CompiledForms:
             if compiled:
                 self._write(*place, compiled)
         except (OSError, EdgePrepError) as error:
-            self._say(reachable, f"the compiled model cannot be kept: {_why(error)}")
+            self._say(reachable, f"the compiled model cannot be kept: {why(error)}")
 
     def refuse(self, reachable: Reachable, reason: str) -> None:
-        """What was found is as it was written, and of no use: this engine's is not kept again."""
+        """What was found is as it was written, and of no use: none is kept for a day.
+
+        By then it may do: a busy machine is free, or the memory is not that of others.
+        """
         self._say(reachable, f"its compiled model is of no use, it is compiled again: {reason}")
         place = self._place(reachable)
         if place is not None:
@@ -108,12 +129,12 @@ class CompiledForms:
             folder = self._directory or os.path.join(cache_directory(), _FOLDER)
             self._prepare(folder)
         except Exception as error:  # noqa: BLE001 -- an engine may fail in any way
-            self._say(reachable, f"compiled models are not kept: {_why(error)}")
+            self._say(reachable, f"compiled models are not kept: {why(error)}")
             return None
         candidate = reachable.candidate
         words = (
             __version__,
-            _machine(),
+            _machine(self._plugin_of(candidate.backend)),
             self._digest,
             candidate.variant,
             candidate.backend,
@@ -130,29 +151,15 @@ class CompiledForms:
         """Make the directory, refuse one that is another user's, clear away what was left.
 
         Raises:
-            OSError: it cannot be made.
-            PermissionError: somebody else may write to it.
+            OSError: it cannot be made, or somebody else may write to it.
         """
-        with suppress(FileExistsError):
-            os.makedirs(os.path.dirname(folder), exist_ok=True)
-            os.mkdir(folder, 0o700)
-        found = os.lstat(folder)
-        if not stat.S_ISDIR(found.st_mode):
-            raise NotADirectoryError(f"{folder}: must be a directory, got something else")
-        if found.st_uid != os.geteuid() or found.st_mode & 0o077:
-            raise PermissionError(f"{folder}: must be a directory of this user alone")
+        prepare_folder(folder)
         if not self._is_swept:
             self._is_swept = True
-            _sweep(folder)
+            sweep(folder)
 
     def _write(self, path: str, key: str, compiled: bytes) -> None:
-        with _temporary(os.path.dirname(path)) as (descriptor, temporary):
-            with os.fdopen(descriptor, "wb", closefd=False) as file:
-                file.write(_digest(key, compiled).encode() + b"\n")
-                file.write(compiled)
-            # Not synchronised to the disk, which takes long: what a power cut leaves of it is
-            # found out by the digest.
-            os.replace(temporary, path)
+        write_private(path, key, compiled, durable=False)
         _shrink(os.path.dirname(path))
 
     def _say(self, reachable: Reachable, message: str) -> None:
@@ -161,84 +168,6 @@ class CompiledForms:
             return
         self._said.add(message)
         self._tell(Event(kind="cache", message=f"{candidate}: {message}", candidate=candidate))
-
-
-def _read(path: str, key: str) -> bytes:
-    """The compiled form in the file at `path`.
-
-    Raises:
-        FileNotFoundError: there is none.
-        OSError: it cannot be read.
-        ValueError: it is not this user's alone, or not as it was written.
-    """
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-    with open(os.open(path, flags | getattr(os, "O_CLOEXEC", 0)), "rb") as file:
-        found = os.fstat(file.fileno())
-        if not stat.S_ISREG(found.st_mode):
-            raise ValueError("it is no regular file")
-        if found.st_uid != os.geteuid() or found.st_mode & 0o077:
-            raise ValueError("it is not a file of this user alone")
-        digest, _, body = file.read().partition(b"\n")
-        if digest != _digest(key, body).encode():
-            raise ValueError("it is damaged")
-        with suppress(OSError):
-            os.utime(file.fileno())  # it was used, and is not the first to go
-        return body
-
-
-def _digest(key: str, body: bytes) -> str:
-    hashed = sha256(key.encode())
-    hashed.update(body)
-    return hashed.hexdigest()
-
-
-@contextmanager
-def _temporary(folder: str) -> Iterator[tuple[int, str]]:
-    """A file for this user alone, open and locked until the block ends; gone if not renamed."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
-    while True:
-        path = os.path.join(folder, f".{os.urandom(8).hex()}{_TEMPORARY}")
-        descriptor = os.open(path, flags, 0o600)
-        if _lock(descriptor) is not False and os.fstat(descriptor).st_nlink:
-            break
-        os.close(descriptor)  # before it was locked, another process took it for abandoned
-    try:
-        yield descriptor, path
-    finally:
-        with suppress(FileNotFoundError):
-            os.unlink(path)
-        os.close(descriptor)
-
-
-def _sweep(folder: str) -> None:
-    """Remove the temporary files of processes that were killed."""
-    with os.scandir(folder) as entries:
-        found = [entry.path for entry in entries if entry.name.endswith(_TEMPORARY)]
-    for path in found:
-        with suppress(OSError):
-            descriptor = os.open(path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))
-            try:
-                locked = _lock(descriptor)
-                age = time() - os.fstat(descriptor).st_mtime
-                if locked or (locked is None and age > _ABANDONED_S):
-                    os.unlink(path)
-            finally:
-                os.close(descriptor)
-
-
-def _lock(descriptor: int) -> bool | None:
-    """Whether the file is this process's now; None where files cannot be locked."""
-    try:
-        import fcntl  # here, as Windows has none
-    except ImportError:
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return None
-    return True
 
 
 def _shrink(folder: str) -> None:
@@ -254,9 +183,5 @@ def _shrink(folder: str) -> None:
 
 
 @cache
-def _machine() -> str:
-    return fingerprint(())
-
-
-def _why(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)
+def _machine(plugin: str) -> str:
+    return fingerprint((), (plugin,))

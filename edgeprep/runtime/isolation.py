@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from time import time
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from edgeprep.errors import InputError, UnknownName
@@ -114,6 +115,8 @@ class Isolation:
         self._registry = registry
         self._tell = tell
         self._verdicts: VerdictCache | None = None
+        self._on_backends: VerdictCache | None = None
+        self._rejected_at: list[float] = []
         self._trusted: set[str] = set()
 
     @property
@@ -135,7 +138,9 @@ class Isolation:
         from edgeprep.runtime.hosted import HostedEngines
         from edgeprep.runtime.verdicts import VerdictCache
 
-        engines = HostedEngines(limits=self.limits, verdicts=VerdictCache(""), tell=self._tell)
+        if self._on_backends is None:
+            self._on_backends = VerdictCache("", self._tell)
+        engines = HostedEngines(limits=self.limits, verdicts=self._on_backends, tell=self._tell)
         try:
             yield engines
         finally:
@@ -159,6 +164,7 @@ class Isolation:
         from edgeprep.runtime.verdicts import kind_of
 
         if kind := kind_of(fault):
+            self._rejected_at.append(time())
             if self.where != "never":
                 self.verdicts.keep(candidate, self._class(candidate), fault)
             details = {"verdict": kind}
@@ -170,13 +176,18 @@ class Isolation:
             )
             self._tell(event)
 
+    def verdicts_at(self) -> list[float]:
+        """When the verdicts were given that a choice of now stands on, in seconds since 1970."""
+        caches = filter(None, (self._verdicts, self._on_backends))
+        return [*self._rejected_at, *(at for cache in caches for at in cache.times())]
+
     def has_died(self) -> bool:
         """Whether a process died while it loaded a candidate of this bundle; told once."""
         if self.where == "never":
             return False
         from edgeprep.runtime.attempts import Attempts
 
-        dead = Attempts(self._digest).dead()
+        dead = Attempts(self._digest, self._tell).dead()
         for candidate in dead:
             with suppress(UnknownName):  # a plugin that is no longer there
                 self.verdicts.died(candidate, self._class(candidate))
@@ -192,7 +203,7 @@ class Isolation:
             return
         from edgeprep.runtime.attempts import Attempts
 
-        with Attempts(self._digest).mark(candidate):
+        with Attempts(self._digest, self._tell).mark(candidate):
             yield
 
     def settle(self, prober: Prober, trial: Trial, engines: Engines) -> Trial | None:
@@ -237,7 +248,7 @@ class Isolation:
         if self._verdicts is None:
             from edgeprep.runtime.verdicts import VerdictCache
 
-            self._verdicts = VerdictCache(self._digest)
+            self._verdicts = VerdictCache(self._digest, self._tell)
         return self._verdicts
 
     def _class(self, candidate: Candidate) -> type[Backend]:

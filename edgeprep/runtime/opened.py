@@ -286,9 +286,13 @@ class OpenedBundle:
             self._request,
             left_out,
             rejected=self.isolation.reject,
-            forms=CompiledForms(self.bundle.digest, self.events.tell),
+            forms=CompiledForms(self.bundle.digest, self.events.tell, plugin_of=self._plugin_of),
             goal=self.goal,
         )
+
+    def _plugin_of(self, backend: str) -> str:
+        module = self.registry.get("backend", backend).__module__
+        return module.partition(".")[0]
 
     def find_best(
         self, prober: Prober, candidates: Sequence[Reachable], *, seconds: float

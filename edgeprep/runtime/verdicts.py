@@ -2,7 +2,8 @@
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from hashlib import sha256
 from typing import Literal
 
@@ -14,13 +15,14 @@ from edgeprep.errors import (
     BackendOutOfMemory,
     BackendTimeout,
     BackendWrongOutput,
-    EdgePrepError,
+    StorageError,
 )
-from edgeprep.files import atomic_write, open_regular
 from edgeprep.interfaces import Backend
+from edgeprep.monitor import Event
 from edgeprep.runtime.candidates import Candidate
-from edgeprep.runtime.choices import cache_directory
+from edgeprep.runtime.choices import cache_directory, is_over
 from edgeprep.runtime.machine import fingerprint
+from edgeprep.runtime.private_files import find_private, write_private
 from edgeprep.version import __version__
 
 __all__ = ["Kind", "VerdictCache", "kind_of"]
@@ -34,8 +36,6 @@ _KINDS: Mapping[type[Exception], Kind] = {
     BackendWrongOutput: "wrong",
 }
 _SCHEMA_VERSION = 1
-# A driver may have been updated, or a device that was busy is free.
-_KEPT_S = 24 * 3600.0
 # One death may be a power cut, or somebody who was in a hurry.
 _DEATHS = 2
 
@@ -55,8 +55,11 @@ class _Verdict(Struct, frozen=True, kw_only=True):
 
     @property
     def is_over(self) -> bool:
-        # NOTE: a clock that was set back makes what lies in the future no verdict of today.
-        return not 0 <= time.time() - self.at < _KEPT_S
+        return is_over(self.at)
+
+    @property
+    def is_first_death(self) -> bool:
+        return self.kind == "died" and self.times < _DEATHS
 
     def __str__(self) -> str:
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(self.at))
@@ -78,10 +81,13 @@ class VerdictCache:
 
     Args:
         bundle: the digest of the bundle; "" for backends.
+        tell: called with what is there and cannot be used.
     """
 
-    def __init__(self, bundle: str) -> None:
+    def __init__(self, bundle: str, tell: Callable[[Event], object]) -> None:
         self._bundle = bundle
+        self._tell = tell
+        self._said: set[str] = set()
         self._engines: dict[type[Backend], str] = {}
         self._kept: tuple[_Verdict, ...] | None = None
 
@@ -91,6 +97,10 @@ class VerdictCache:
             if verdict.candidate == candidate and self._counts(verdict, backend):
                 return str(verdict)
         return None
+
+    def times(self) -> list[float]:
+        """When those that count were given, in seconds since 1970."""
+        return [one.at for one in self._load() if not one.is_over and not one.is_first_death]
 
     def keep(self, candidate: Candidate, backend: type[Backend], fault: Exception) -> None:
         """Keep what `fault` says of `candidate`, if it is of a kind that is kept."""
@@ -125,7 +135,7 @@ class VerdictCache:
         self._store((*(one for one in kept if one.candidate != candidate), fresh))
 
     def _counts(self, verdict: _Verdict, backend: type[Backend]) -> bool:
-        if verdict.is_over or (verdict.kind == "died" and verdict.times < _DEATHS):
+        if verdict.is_over or verdict.is_first_death:
             return False
         return verdict.engine == self._engine(backend)
 
@@ -136,9 +146,12 @@ class VerdictCache:
         return self._engines[backend]
 
     @property
+    def _key(self) -> str:
+        return sha256(f"{__version__}\n{self._bundle}".encode()).hexdigest()
+
+    @property
     def _path(self) -> str:
-        key = sha256(f"{__version__}\n{self._bundle}".encode()).hexdigest()
-        return os.path.join(cache_directory(), "verdicts", f"{key[:32]}.json")
+        return os.path.join(cache_directory(), "verdicts", f"{self._key[:32]}.json")
 
     def _load(self) -> tuple[_Verdict, ...]:
         if self._kept is None:
@@ -147,12 +160,11 @@ class VerdictCache:
 
     def _read(self) -> tuple[_Verdict, ...]:
         try:
-            with open_regular(self._path) as file:
-                digest, _, body = file.read().partition(b"\n")
-            if sha256(body).hexdigest().encode() != digest:
+            body = find_private(self._path, self._key, self._say)
+            if body is None:
                 return ()
             record = msgspec.json.decode(body, type=_Record)
-        except (OSError, msgspec.DecodeError):
+        except (StorageError, msgspec.DecodeError):
             return ()
         wanted = (_SCHEMA_VERSION, __version__, self._bundle)
         found = (record.schema_version, record.edgeprep, record.bundle)
@@ -161,11 +173,11 @@ class VerdictCache:
     def _store(self, verdicts: tuple[_Verdict, ...]) -> None:
         self._kept = verdicts
         record = _Record(edgeprep=__version__, bundle=self._bundle, verdicts=verdicts)
-        body = msgspec.json.encode(record)
-        content = sha256(body).hexdigest().encode() + b"\n" + body
-        try:
-            os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
-            atomic_write(self._path, [content], overwrite=True)
-        except (OSError, EdgePrepError):
-            # The choice that is stored next says so, in one place for all.
-            return
+        # What cannot be written is said of the choice that is stored next, in one place for all.
+        with suppress(OSError, StorageError):
+            write_private(self._path, self._key, msgspec.json.encode(record), durable=True)
+
+    def _say(self, reason: str) -> None:
+        if reason not in self._said:
+            self._said.add(reason)
+            self._tell(Event(kind="cache", message=f"{reason}, its verdicts do not count"))

@@ -14,6 +14,7 @@ import pytest
 
 import edgeprep
 from edgeprep.errors import InputError, NoUsableBackend
+from edgeprep.runtime.private_files import write_private
 from edgeprep.workers import Limits
 
 PICTURE = np.broadcast_to(np.array([10, 200, 30], np.uint8), (4, 4, 3)).copy()
@@ -78,6 +79,36 @@ def test_a_crash_of_one_engine_is_a_verdict_and_the_next_one_answers(
     assert verdict == ("unavailable" if point == "import" else "rejected")
     assert f"got the worker's death by {name}" in reason
     assert [(event.kind, event.details) for event in told] == [("verdict", {"verdict": "crashed"})]
+
+
+@pytest.mark.parametrize("question", ["options", "refuse"])
+def test_a_crash_where_an_engine_is_asked_is_a_verdict_and_the_next_one_answers(
+    open_faulty, monkeypatch, question
+):
+    monkeypatch.setenv(f"FAULT_OF_ALONE_AT_{question.upper()}", "signal:SIGSEGV")
+    told = []
+    with open_faulty({}, on_event=told.append) as session:
+        assert session(PICTURE).label == "green"
+        assert session.choice.backend == "safe"
+        rule = f"backend 'alone': must answer {question}() in its worker"
+        reason = f"{rule}, got the worker's death by SIGSEGV"
+        assert verdict_on(session) == ("unavailable", f"BackendCrashed: {reason}")
+    assert [(event.kind, event.message) for event in told] == [("verdict", reason)]
+    monkeypatch.delenv(f"FAULT_OF_ALONE_AT_{question.upper()}")
+    # Of another wish, so that no choice is remembered.
+    with open_faulty({}, prefer="fp32") as session:
+        verdict, kept = verdict_on(session)
+    assert (verdict, kept.partition(" (kept from ")[0]) == ("unavailable", reason)
+
+
+@pytest.mark.parametrize("question", ["options", "refuse"])
+def test_what_an_engine_of_this_process_raises_where_it_is_asked_is_a_reason(
+    open_faulty, monkeypatch, question
+):
+    monkeypatch.setenv(f"FAULT_OF_ALONE_AT_{question.upper()}", "raise:RuntimeError")
+    with open_faulty({}, isolate=False) as session:
+        assert session(PICTURE).label == "green"
+        assert verdict_on(session) == ("unavailable", "RuntimeError: device lost")
 
 
 @pytest.mark.parametrize("name", SIGNALS)
@@ -191,6 +222,58 @@ def test_a_kept_verdict_is_not_tried_again_until_it_is_a_day_old(
         assert verdict_on(session)[1].endswith("by SIGSEGV")
 
 
+def test_a_remembered_choice_ends_with_the_verdicts_in_it(bundles, tmp_path, monkeypatch):
+    # `alone` is the faster one, unless its driver is broken.
+    variants = {"fake-fp32": {"load_if_set": "BAD"}, "safe-slow": {"slow": 0.003}}
+    path = bundles.write_faulty(tmp_path / "day.edgeprep", variants)
+    registry = bundles.registry_of(bundles.Alone, bundles.Safe)
+
+    def opened():
+        with edgeprep.open(path, registry=registry, seconds=0.0) as session:
+            return session.choice.backend, session.remembered
+
+    monkeypatch.setenv("BAD", "signal:SIGSEGV")
+    assert opened() == ("safe", False)
+    monkeypatch.delenv("BAD")
+    now = time.time()
+    assert opened() == ("safe", True)
+    monkeypatch.setattr("time.time", lambda: now + 24 * 3600 - 60)
+    assert opened() == ("safe", True)
+    monkeypatch.setattr("time.time", lambda: now + 24 * 3600 + 60)
+    assert opened() == ("alone", False)
+    monkeypatch.setattr("time.time", lambda: now + 30 * 24 * 3600)
+    assert opened() == ("alone", True)  # there is no verdict in it any more
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o666])
+def test_a_verdict_that_others_may_open_does_not_count_and_is_told(open_faulty, tmp_path, mode):
+    with open_faulty({"load": "signal:SIGSEGV"}):
+        pass
+    (kept,) = (tmp_path / "cache" / "verdicts").iterdir()
+    kept.chmod(mode)
+    with open_faulty({"load": "signal:SIGSEGV"}, prefer="fp32") as session:
+        assert verdict_on(session)[1].endswith("by SIGSEGV")  # tried again
+        messages = [event.message for event in session.events.kept if event.kind == "cache"]
+    assert messages == [f"{kept}: it is not a file of this user alone, its verdicts do not count"]
+    assert kept.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_backend_that_crashed_when_it_was_imported_is_tried_again_after_a_day(
+    open_faulty, monkeypatch
+):
+    monkeypatch.setenv("FAULT_AT_IMPORT", "signal:SIGILL")
+    with open_faulty({}) as session:
+        assert verdict_on(session)[0] == "unavailable"
+    monkeypatch.delenv("FAULT_AT_IMPORT")
+    with open_faulty({}) as session:
+        assert session.remembered
+    now = time.time()
+    monkeypatch.setattr("time.time", lambda: now + 24 * 3600 + 60)
+    with open_faulty({}) as session:
+        assert not session.remembered
+        assert verdict_on(session)[0] in ("chosen", "slower")
+
+
 def test_a_kept_verdict_ends_with_an_upgrade_of_the_engine(open_faulty, bundles, monkeypatch):
     with open_faulty({"load": "signal:SIGSEGV"}):
         pass
@@ -227,6 +310,8 @@ def test_a_damaged_verdict_file_is_as_none(open_faulty, tmp_path):
     kept.write_bytes(kept.read_bytes()[:-3])
     with open_faulty({"load": "signal:SIGSEGV"}, prefer="fp32") as session:
         assert verdict_on(session)[1].endswith("by SIGSEGV")
+        messages = [event.message for event in session.events.kept if event.kind == "cache"]
+    assert messages == [f"{kept}: it is damaged, its verdicts do not count"]
 
 
 PROGRAM = """
@@ -274,18 +359,42 @@ def test_a_mark_of_a_living_process_says_nothing(tmp_path):
     from edgeprep.runtime.candidates import Candidate
 
     candidate = Candidate(variant="onnx-fp32", backend="onnxruntime", device="cpu")
-    attempts = Attempts("ab" * 32)
+    told = []
+    attempts = Attempts("ab" * 32, told.append)
+    folder = tmp_path / "cache" / "attempts"
     with attempts.mark(candidate):
         assert attempts.dead() == []
-        assert Attempts("cd" * 32).dead() == []
-        (mark,) = (tmp_path / "cache" / "attempts").iterdir()
-        content = json.loads(mark.read_text())
+        assert Attempts("cd" * 32, told.append).dead() == []
+        (mark,) = folder.iterdir()
+        assert mark.stat().st_mode & 0o777 == 0o600
+        content = json.loads(mark.read_bytes().partition(b"\n")[2])
     assert not mark.exists()
-    mark.write_text(json.dumps({**content, "started": "1"}))  # the number was used again
+
+    def write(**changes):
+        body = json.dumps({**content, **changes}).encode()
+        write_private(str(mark), mark.name[:32], body, durable=False)
+
+    write(started="1")  # the number was used again
     assert attempts.dead() == [candidate]
     assert attempts.dead() == []
-    mark.write_text(json.dumps({**content, "started": "1", "room": "pid:[1]"}))
+    assert told == []
+    write(started="1")
+    mark.chmod(0o666)
+    assert attempts.dead() == []  # anybody may have written it
+    assert not mark.exists()
+    rule = "it is not a file of this user alone, whether a process died is not known"
+    assert [(event.kind, event.message) for event in told] == [("cache", f"{mark}: {rule}")]
+    (folder / ".0123456789abcdef.tmp").write_bytes(b"half")
+    assert attempts.dead() == []
+    assert [*folder.iterdir()] == []  # of a process that was killed
+    write(started="1", room="pid:[1]")
     assert attempts.dead() == []  # of another container, whose processes nobody here knows
+    old = time.time() - 25 * 3600
+    os.utime(mark, (old + 2 * 3600, old + 2 * 3600))
+    assert attempts.dead() == []
+    os.utime(mark, (old, old))
+    assert attempts.dead() == []
+    assert not mark.exists()
 
 
 def test_a_class_that_no_worker_can_import_runs_here_and_says_so(open_faulty, bundles, faulty):

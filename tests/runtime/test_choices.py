@@ -1,5 +1,6 @@
 """The remembered choice: used when nothing changed, and only if every byte is as it was."""
 
+import fcntl
 import logging
 import os
 import sys
@@ -12,6 +13,7 @@ from msgspec.structs import replace
 
 import edgeprep
 from edgeprep.bundle import Manifest
+from edgeprep.monitor import Event
 from edgeprep.runtime import Session
 from edgeprep.runtime.choices import ChoiceCache, cache_directory
 
@@ -32,6 +34,10 @@ def open_again(bundle: Path, fakes: SimpleNamespace) -> Open:
 def the_file() -> Path:
     (path,) = (Path(cache_directory()) / "choices").iterdir()
     return path
+
+
+def messages(session: Session) -> list[str]:
+    return [event.message for event in session.events.kept if event.kind == "cache"]
 
 
 def test_a_second_open_remembers_the_choice_and_loads_nothing_else(
@@ -76,7 +82,8 @@ def test_an_engine_that_changed_on_disk_is_measured_anew(
 
 
 def test_every_flipped_bit_of_the_file_is_noticed(tmp_path: Path) -> None:
-    cache = ChoiceCache(key="ab" * 32, directory=tmp_path)
+    told: list[Event] = []
+    cache = ChoiceCache(key="ab" * 32, tell=told.append, directory=str(tmp_path))
     cache.store([{"variant": "fake-fp32", "reason": "the fastest"}])
     content = Path(cache.path).read_bytes()
     assert cache.load() == [{"variant": "fake-fp32", "reason": "the fastest"}]
@@ -86,6 +93,9 @@ def test_every_flipped_bit_of_the_file_is_noticed(tmp_path: Path) -> None:
             damaged[index] ^= 1 << bit
             Path(cache.path).write_bytes(damaged)
             assert cache.load() is None, (index, bit)
+            cache.store([])
+    said = f"{cache.path}: it is damaged, the choice is measured again"
+    assert [(event.kind, event.message) for event in told] == [("cache", said)] * 8 * len(content)
 
 
 def test_a_damaged_choice_is_said_and_made_anew(
@@ -94,10 +104,96 @@ def test_a_damaged_choice_is_said_and_made_anew(
     open_again()
     path = the_file()
     path.write_bytes(path.read_bytes()[:-1])
+    said = f"{path}: it is damaged, the choice is measured again"
     with caplog.at_level(logging.WARNING, "edgeprep"):
-        assert not open_again().remembered
-    assert caplog.messages == [f"{path}: damaged, the choice is measured again"]
+        session = open_again()
+    assert not session.remembered
+    assert [(event.kind, event.message) for event in session.events.kept] == [("cache", said)]
+    assert caplog.messages == [f"session 'means': {said}"]
     assert open_again().remembered
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o666])
+def test_a_choice_that_others_may_open_is_not_used(open_again: Open, mode: int) -> None:
+    open_again()
+    assert the_file().stat().st_mode & 0o777 == 0o600
+    the_file().chmod(mode)
+    session = open_again()
+    assert not session.remembered
+    said = f"{the_file()}: it is not a file of this user alone, the choice is measured again"
+    assert messages(session) == [said]
+    assert the_file().stat().st_mode & 0o777 == 0o600
+    assert open_again().remembered
+
+
+def test_a_choice_of_another_user_is_not_used(
+    open_again: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_again()
+    real, size = os.fstat, the_file().stat().st_size
+
+    def another_owner(descriptor: int) -> os.stat_result:
+        found = real(descriptor)
+        values = list(found)
+        values[4] += int(found.st_size == size)
+        return os.stat_result(values)
+
+    with monkeypatch.context() as patch:
+        # Only root could give it away.
+        patch.setattr(os, "fstat", another_owner)
+        session = open_again()
+    assert not session.remembered
+    said = f"{the_file()}: it is not a file of this user alone, the choice is measured again"
+    assert messages(session) == [said]
+
+
+def test_a_directory_that_others_may_write_to_is_neither_read_nor_written(
+    open_again: Open,
+) -> None:
+    open_again()
+    path = the_file()
+    path.parent.chmod(0o777)
+    before = path.stat()
+    session = open_again()
+    assert not session.remembered
+    rule = f"{path.parent}: must be a directory of this user alone"
+    assert messages(session) == [
+        f"{rule}, the choice is measured again",
+        f"the choice cannot be remembered: {rule}",
+    ]
+    assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_a_link_in_the_place_of_a_choice_is_not_followed(open_again: Open, tmp_path: Path) -> None:
+    open_again()
+    path, target = the_file(), tmp_path / "elsewhere"
+    path.rename(target)
+    path.symlink_to(target)
+    session = open_again()
+    assert not session.remembered
+    (message,) = messages(session)
+    assert message.startswith(f"{path}: ")
+    assert not path.is_symlink()
+    assert target.is_file()
+
+
+def test_what_killed_processes_left_is_removed_at_the_next_open(
+    open_again: Open, tmp_path: Path
+) -> None:
+    open_again()
+    folders = [tmp_path / "cache" / name for name in ("choices", "verdicts")]
+    left = [folder / ".0123456789abcdef.tmp" for folder in folders]
+    written = folders[0] / ".1123456789abcdef.tmp"
+    folders[1].mkdir(mode=0o700)
+    for path in left:
+        path.write_bytes(b"half")
+    with written.open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert open_again().remembered
+        assert [path.exists() for path in left] == [False, False]
+        assert written.exists()
+    assert open_again().remembered
+    assert not written.exists()
 
 
 def test_a_remembered_choice_that_now_computes_wrongly_is_measured_anew(
@@ -134,8 +230,8 @@ def test_a_user_without_a_home_directory_does_without_a_cache(
         assert open_again().choice.backend == "right"
     (message,) = caplog.messages
     assert message == (
-        "the choice cannot be remembered: cache directory: must lie in a home directory, got a "
-        "user who has none; set EDGEPREP_CACHE"
+        "session 'means': the choice cannot be remembered: cache directory: must lie in a home "
+        "directory, got a user who has none; set EDGEPREP_CACHE"
     )
 
 

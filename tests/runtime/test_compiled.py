@@ -4,6 +4,7 @@ import errno
 import fcntl
 import os
 import resource
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -76,7 +77,9 @@ def open_it(
 
 
 def _cache_events(session: Session) -> list[str]:
-    return [event.message for event in session.events.kept if event.kind == "cache"]
+    # Those of a candidate: what is not used of the remembered choice is of none.
+    told = [event for event in session.events.kept if event.kind == "cache"]
+    return [event.message for event in told if event.candidate]
 
 
 Opening = Callable[[], tuple[str, list[str]]]
@@ -244,7 +247,7 @@ def test_another_version_of_the_engine_another_bundle_and_other_settings_compile
     for change in (
         lambda: setattr(engine, "release", "2"),
         lambda: monkeypatch.setattr(compiled_forms, "__version__", "999"),
-        lambda: monkeypatch.setattr(compiled_forms, "_machine", lambda: "another processor"),
+        lambda: monkeypatch.setattr(compiled_forms, "_machine", lambda plugin: "another processor"),
         lambda: monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "SSE41"),
     ):
         assert open_it() == ("form", [])
@@ -263,6 +266,44 @@ def test_a_form_that_the_engine_refuses_is_told_once_and_not_kept_again(
         "again: compiling: must be a form of this engine, got another"
     )
     assert open_it() == ("model", [message])
+    assert open_it() == ("model", [])
+
+
+def test_a_form_that_failed_once_is_kept_again_after_a_day(
+    form: Path, open_it: Opening, engine: Any
+) -> None:
+    works = engine.load_compiled
+
+    def fail(self: Backend, *arguments: object) -> Runner:
+        raise MemoryError("others have it just now")
+
+    engine.load_compiled = fail
+    way, (message,) = open_it()
+    assert way == "model"
+    assert message.endswith("it is compiled again: MemoryError('others have it just now')")
+    engine.load_compiled = works
+    assert open_it() == ("model", [])
+    almost, more = time.time() - 24 * 3600 + 60, time.time() - 24 * 3600 - 60
+    os.utime(form, (almost, almost))
+    assert open_it() == ("model", [])
+    assert form.stat().st_mtime < almost + 1  # to look at it makes it no younger
+    os.utime(form, (more, more))
+    assert open_it() == ("model", [])
+    assert open_it() == ("form", [])
+
+
+def test_another_plugin_compiles_anew(
+    form: Path, open_it: Opening, engine: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugin = tmp_path / "lib" / "plugin_of_this_test.py"
+    plugin.parent.mkdir()
+    plugin.write_text("")
+    monkeypatch.syspath_prepend(plugin.parent)
+    monkeypatch.setattr(engine, "__module__", "plugin_of_this_test.engine")
+    assert open_it() == ("model", [])
+    assert open_it() == ("form", [])
+    plugin.write_text("settings = 2\n")
+    compiled_forms._machine.cache_clear()  # as in the next process
     assert open_it() == ("model", [])
 
 

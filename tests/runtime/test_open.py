@@ -277,7 +277,7 @@ def test_an_interrupt_while_a_choice_is_recalled_leaves_nothing_loaded(
 def test_an_interrupt_while_the_choice_is_stored_leaves_nothing_loaded(
     bundle: Path, fakes: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(self: ChoiceCache, outcomes: object) -> None:
+    def interrupted(self: ChoiceCache, outcomes: object, verdicts_at: object) -> None:
         raise KeyboardInterrupt("control-C")
 
     monkeypatch.setattr(ChoiceCache, "store", interrupted)
