@@ -11,7 +11,7 @@ from typing import Any, Protocol, Self
 from numpy import uint8
 from numpy.typing import NDArray
 
-from edgeprep.errors import StreamStalled
+from edgeprep.errors import FilmError, StreamStalled
 from edgeprep.films.arrived import Arrived
 from edgeprep.films.frame import FilmFrame
 
@@ -45,6 +45,9 @@ class Reading(ABC):
         name: of the source, for messages.
         timeout_s: for how long nothing may come; None: for ever, as of a file.
 
+    Raises:
+        FilmError: the system has no thread left.
+
     Attributes:
         source: what `connect` gave; None until then.
         arrived: how many pictures have come.
@@ -67,7 +70,11 @@ class Reading(ABC):
         self._closed = False
         # NOTE: a daemon, as a driver that hangs must not keep the process from ending.
         self._thread = Thread(target=self._read, name=f"edgeprep reads {name}", daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except (RuntimeError, MemoryError) as error:
+            rule = "must have a thread that reads it"
+            raise FilmError(f"{name}: {rule}, got {str(error)!r}") from error
 
     @property
     def waiting(self) -> int:

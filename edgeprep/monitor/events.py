@@ -2,12 +2,13 @@
 
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from threading import Lock
 from time import monotonic, time
 from typing import Any, Literal
 
 from msgspec import Struct, field
+
+from edgeprep.monitor.log import say
 
 __all__ = ["Event", "EventKind", "Events"]
 
@@ -21,8 +22,10 @@ EventKind = Literal[
     "verdict", "failure", "fallback", "restored", "golden", "cache", "stream", "drift", "memory"
 ]
 _KEPT = 256
-# What goes well again is worth a line; all else, a warning.
-_GOOD = ("restored",)
+# The levels of `logging`, which takes long to import. What goes well again is worth a line.
+_INFO, _WARNING, _ERROR = 20, 30, 40
+# A source that is back, pictures that are as they were, an engine that computes what it should.
+_GOOD = {"stream": ("state", "back"), "drift": ("there", False), "golden": ("right", True)}
 
 
 class Event(Struct, frozen=True, kw_only=True):
@@ -86,17 +89,17 @@ class Events:
             self._kept.append(event)
             self._counts[event.kind] += 1
             listeners = tuple(self._listeners)
-        # Here, as logging takes long to import, and most sessions never have an event.
-        import logging
-
-        logger = logging.getLogger("edgeprep")
-        level = logging.INFO if event.kind in _GOOD else logging.WARNING
         facts = {"edgeprep_event": event, "edgeprep_session": self._session}
-        # What a handler of the log raises is its own fault, and there is nowhere to tell of it.
-        with suppress(Exception):
-            logger.log(level, "session %r: %s", self._session, event.message, extra=facts)
+        level = _INFO if _is_good(event) else _WARNING
+        say(level, "session %r: %s", self._session, event.message, facts=facts)
         for listener in listeners:
             try:
                 listener(event)
-            except Exception:
-                logger.exception("session %r: a listener failed", self._session)
+            except Exception as fault:  # noqa: BLE001 -- it is logged
+                say(_ERROR, "session %r: a listener failed", self._session, fault=fault)
+
+
+def _is_good(event: Event) -> bool:
+    """Whether it says that something goes well again."""
+    fact, value = _GOOD.get(event.kind, ("", None))
+    return event.kind == "restored" or (fact in event.details and event.details[fact] == value)

@@ -60,7 +60,7 @@ class Meter:
             self._dropped += pictures
 
     def queued(self, pictures: int) -> None:
-        """So many pictures wait now."""
+        """So many pictures wait now, of all streams of the session together."""
         with self._lock:
             self._queued = pictures
             self._most_queued = max(self._most_queued, pictures)

@@ -42,7 +42,8 @@ def collector(*sessions: Tells) -> "Collector":
 def text(*sessions: Tells) -> str:
     """The same, as the text that a server answers to `GET /metrics`.
 
-    Raises: as `collector`.
+    Raises:
+        BackendUnavailable: prometheus_client is not installed.
     """
     made = collector(*sessions)
     from prometheus_client import CollectorRegistry, generate_latest

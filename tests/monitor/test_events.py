@@ -2,6 +2,7 @@
 
 import logging
 from threading import Thread
+from typing import Any
 
 import pytest
 
@@ -33,6 +34,28 @@ def test_an_event_is_one_line_of_the_log_that_programs_can_take_apart(caplog):
     assert first.getMessage() == "session 'digits': the 7th"
     assert (first.levelname, second.levelname) == ("WARNING", "INFO")
     assert (first.edgeprep_session, first.edgeprep_event.kind) == ("digits", "failure")
+
+
+@pytest.mark.parametrize(
+    ("kind", "details", "level"),
+    [
+        ("stream", {"state": "back"}, "INFO"),
+        ("stream", {"state": "lost"}, "WARNING"),
+        ("stream", {"state": "over"}, "WARNING"),
+        ("drift", {"fault": "black", "there": False}, "INFO"),
+        ("drift", {"fault": "black", "there": True}, "WARNING"),
+        ("golden", {"right": True}, "INFO"),
+        ("golden", {"right": False}, "WARNING"),
+        ("cache", {}, "WARNING"),
+    ],
+)
+def test_what_goes_well_again_is_no_warning(
+    caplog: pytest.LogCaptureFixture, kind: Any, details: dict[str, Any], level: str
+) -> None:
+    caplog.set_level(logging.INFO, "edgeprep")
+    Events("digits").tell(Event(kind=kind, message="so it is", details=details))
+    (record,) = caplog.records
+    assert record.levelname == level
 
 
 def test_listeners_hear_every_event_and_may_ask_for_the_others():
@@ -68,6 +91,26 @@ def test_a_logging_handler_that_raises_stops_nothing():
     try:
         heard: list[Event] = []
         Events("digits", heard.append).tell(event())
+    finally:
+        logger.removeHandler(handler)
+    assert len(heard) == 1
+
+
+def test_a_listener_and_a_logging_handler_that_both_raise_stop_nothing():
+    class Broken(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            raise OSError("disk full")
+
+    def broken(each: Event) -> None:
+        raise RuntimeError("no network")
+
+    logger, handler = logging.getLogger("edgeprep"), Broken()
+    logger.addHandler(handler)
+    heard: list[Event] = []
+    events = Events("digits", broken)
+    events.listen(heard.append)
+    try:
+        events.tell(event())
     finally:
         logger.removeHandler(handler)
     assert len(heard) == 1

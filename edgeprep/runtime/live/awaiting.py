@@ -12,7 +12,9 @@ from time import monotonic
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
+from edgeprep.errors import BackendError
 from edgeprep.last_moment import THE_END
+from edgeprep.runtime.live.starting import start
 
 __all__ = ["run", "wait_for"]
 
@@ -44,15 +46,21 @@ async def wait_for(listen: Callable[[Listener], None], forget: Callable[[Listene
         forget(listener)
 
 
-async def run(owner: object, call: Callable[[], Any]) -> Any:
+async def run(owner: object, call: Callable[[], Any], *, crowd: int = 1) -> Any:
     """What `call` gives, made by one of the threads of `owner`.
 
+    Args:
+        owner: what they work for.
+        call: may be made in any thread.
+        crowd: how many calls at once keep `owner` busy.
+
     Raises:
+        BackendError: the system has no thread for it.
         BaseException: what it raises.
     """
     crew = _crew_of(owner)
     work = _Work(asyncio.get_running_loop(), call)
-    crew.add(work)
+    crew.add(work, most=max(_MOST_THREADS, crowd))
     try:
         return await work.done
     finally:
@@ -87,13 +95,25 @@ class _Crew:
         self._idle = 0
         self._ended = False
 
-    def add(self, work: _Work) -> None:
+    def add(self, work: _Work, *, most: int) -> None:
+        """Have `work` done by one of at most so many threads.
+
+        Raises:
+            BackendError: there is none, and the system has none left.
+        """
         with self._changed:
             self._waiting.append(work)
-            if len(self._waiting) > self._idle and len(self._threads) < _MOST_THREADS:
+            if len(self._waiting) > self._idle and len(self._threads) < most:
                 thread = Thread(target=self._work, name="edgeprep answers", daemon=True)
-                self._threads.add(thread)
-                thread.start()
+                try:
+                    start(thread, "session.answer")
+                except BackendError:
+                    # Where there are others, one of them comes to it.
+                    if not self._threads:
+                        self._waiting.remove(work)
+                        raise
+                else:
+                    self._threads.add(thread)
             self._changed.notify()
 
     def remove(self, work: _Work) -> None:

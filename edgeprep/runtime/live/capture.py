@@ -1,6 +1,7 @@
 """The pictures of a source over all its connections."""
 
 from collections.abc import Callable
+from math import isfinite, nan
 from threading import Event as Flag
 
 from msgspec import Struct
@@ -12,8 +13,8 @@ from edgeprep.films.newest import Newest
 from edgeprep.films.reading import Reading
 from edgeprep.films.stamps import Stamps
 from edgeprep.monitor import Event
-from edgeprep.runtime.live.back_off import BackOff
 from edgeprep.runtime.following import Following
+from edgeprep.runtime.live.back_off import BackOff
 from edgeprep.runtime.live.sources import Source
 
 __all__ = ["Capture", "Taken"]
@@ -63,29 +64,31 @@ class Capture:
         self._tell = tell
         self._back_off = BackOff()
         self._closed = Flag()
-        self._reading: Reading | None = None
+        # What is read, and how many pictures came, and were dropped, of what was read before. It is
+        # one value, as other threads look: counts must never be less than they were.
+        self._now: tuple[Reading | None, int, int] = (None, 0, 0)
         self._hanging: list[Reading] = []
-        self._arrived = self._dropped = 0
         self._begins = True
-        self._first_s: float | None = None
+        self._first_s = nan
+        self._has_sent = False
         self._stamps = Stamps(_TICK_S)
 
     @property
     def arrived(self) -> int:
         """How many pictures have come."""
-        reading = self._reading
-        return self._arrived + (0 if reading is None else reading.arrived)
+        reading, arrived, _ = self._now
+        return arrived + (0 if reading is None else reading.arrived)
 
     @property
     def dropped(self) -> int:
         """How many of them nobody took in time."""
-        reading = self._reading
-        return self._dropped + (0 if reading is None else reading.dropped)
+        reading, _, dropped = self._now
+        return dropped + (0 if reading is None else reading.dropped)
 
     @property
     def waiting(self) -> int:
         """How many wait to be taken."""
-        reading = self._reading
+        reading = self._now[0]
         return 0 if reading is None else reading.waiting
 
     def take(self) -> Taken | None:
@@ -97,7 +100,7 @@ class Capture:
         """
         while not self._closed.is_set():
             try:
-                arrived = (self._reading or self._connect()).take()
+                arrived = (self._now[0] or self._connect()).take()
             except FilmError as error:
                 self._lose(error)
                 continue
@@ -113,13 +116,13 @@ class Capture:
     def stop(self) -> None:
         """Let `take` end soon; from any thread."""
         self._closed.set()
-        reading = self._reading
+        reading = self._now[0]
         if reading is not None:
             reading.stop()
 
     def join(self, patience_s: float) -> None:
         """After `stop`: wait for a moment until the source is let go of."""
-        reading = self._reading
+        reading = self._now[0]
         if reading is not None:
             reading.close(patience_s)
 
@@ -136,7 +139,7 @@ class Capture:
             reading = Newest(connect, name=name, timeout_s=timeout_s)
         else:
             reading = Every(connect, name=name, timeout_s=timeout_s, most=self._following.queue)
-        self._reading, self._begins = reading, True
+        self._now, self._begins = (reading, *self._now[1:]), True
         self.connected += 1
         if self._closed.is_set():
             reading.stop()
@@ -149,7 +152,7 @@ class Capture:
             FilmError: `fault`, where there is none.
         """
         self.stalled += isinstance(fault, StreamStalled)
-        reading = self._reading
+        reading = self._now[0]
         if reading is not None:
             reading.stop()
         tries = self._back_off.tries
@@ -172,19 +175,19 @@ class Capture:
             return False
         # Whoever gives no number hears of a source that is not there at all.
         return (
-            self._first_s is None
+            not self._has_sent
             if self._following.reconnect is None
             else tries >= self._following.reconnect
         )
 
     def _leave(self) -> None:
-        reading, self._reading = self._reading, None
+        reading, arrived, dropped = self._now
         if reading is None:
             return
         # A camera that is still held cannot be opened anew.
         reading.close()
-        self._arrived += reading.arrived
-        self._dropped += reading.dropped + reading.waiting
+        dropped += reading.dropped + reading.waiting
+        self._now = (None, arrived + reading.arrived, dropped)
         if reading.is_alive:
             self._hanging.append(reading)
 
@@ -196,8 +199,10 @@ class Capture:
             self._back_off.reset()
             self._tell(Event(kind="stream", message=message, details=details))
         time_s = arrived.at_s if arrived.time_s is None else arrived.time_s
-        if self._first_s is None:
+        if not isfinite(self._first_s):
+            # A clock that knows no time yet gives none; what comes meanwhile is numbered on.
             self._first_s = time_s
+        self._has_sent = True
         begins, self._begins = self._begins, False
         stamp_s = self._stamps.next(time_s - self._first_s)
-        return Taken(arrived, self._arrived + arrived.index, stamp_s, begins)
+        return Taken(arrived, self._now[1] + arrived.index, stamp_s, begins)

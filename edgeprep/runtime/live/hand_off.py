@@ -35,6 +35,7 @@ class HandOff(Generic[T]):
     @property
     def waiting(self) -> int:
         """How many wait to be taken."""
+        # NOTE: without the lock, as `dropped`: one number is whole, and is old when it is read.
         return len(self._waiting)
 
     @property

@@ -10,11 +10,12 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from edgeprep.errors import ClosedError, EdgePrepError, ForkedRunnerError
+from edgeprep.errors import BackendError, ClosedError, EdgePrepError, ForkedRunnerError
 from edgeprep.monitor import Event
 from edgeprep.runtime.live.answer import Answer, StreamCounts
 from edgeprep.runtime.live.capture import Capture, Taken
 from edgeprep.runtime.live.hand_off import HandOff
+from edgeprep.runtime.live.starting import start
 from edgeprep.runtime.live.streams import Streams
 from edgeprep.runtime.stream import FilmStream
 
@@ -94,10 +95,19 @@ class Pipeline:
         ]
 
     def start(self) -> None:
-        """Begin."""
+        """Begin.
+
+        Raises:
+            BackendError: the system has not enough threads left; none runs then.
+        """
         self._streams.add(self)
-        for thread in self._threads:
-            thread.start()
+        try:
+            for thread in self._threads:
+                start(thread, f"stream of {self._name}")
+        except BackendError:
+            self.stop()
+            self._streams.remove(self)
+            raise
 
     @property
     def counts(self) -> StreamCounts:
@@ -165,12 +175,18 @@ class Pipeline:
         began_s = monotonic()
         picture = taken.arrived.picture
         shape = getattr(picture, "shape", None)
+        forgets, self._forgets = self._forgets, False
         # Another connection, or another size, is another film: what was before is of no use.
-        if self._shape is not None and (taken.begins or shape != self._shape or self._forgets):
-            self._film, self._forgets = self._begin(), False
+        if self._shape is not None and (taken.begins or shape != self._shape or forgets):
+            self._film = self._begin()
         self._shape = shape
         try:
             converted = self._convert(picture)
+        except EdgePrepError as error:
+            # What comes later the session counts.
+            self._streams.meter.failed(error)
+            return _Ready(taken, self._film, None, error, began_s, monotonic())
+        try:
             prepared = self._film.prepare(converted, taken.index, taken.time_s)
         except _FINAL:
             raise
@@ -188,6 +204,7 @@ class Pipeline:
                     break
         except BaseException as fault:  # noqa: BLE001 -- it is raised where answers are taken
             if not isinstance(fault, _FINAL):
+                self._streams.meter.failed(fault)
                 details = {"source": self._name, "state": "over"}
                 is_ours = isinstance(fault, EdgePrepError)
                 message = str(fault) if is_ours else f"{type(fault).__name__}: {fault}"

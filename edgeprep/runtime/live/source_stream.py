@@ -8,22 +8,26 @@ from time import monotonic
 from types import TracebackType
 from typing import Any, Self
 
-from edgeprep.errors import EdgePrepError
+from edgeprep.errors import EdgePrepError, InputError
 from edgeprep.last_moment import THE_END
+from edgeprep.monitor.log import say
 from edgeprep.runtime.live.answer import Answer, StreamCounts
 from edgeprep.runtime.live.pipeline import Failed, Pipeline
+from edgeprep.runtime.live.starting import start
 
 __all__ = ["SourceStream"]
 
 # A driver that hangs must keep neither `close` nor the end of the process.
 _GOODBYE_S = 1.0
+# That of `logging`, which takes long to import.
+_ERROR = 40
 
 
 class SourceStream(Iterator[Answer]):
     """The answers to the pictures of one source: by iterating, awaiting, or being called.
 
     `Session.stream` makes it; the threads begin at once. It is closed by `close()`, at the end of a
-    `with` block, or when nobody holds it any more.
+    `with` block, or when nobody holds it any more and it calls no listener.
 
     Attributes:
         name: of the source, as it may be shown.
@@ -33,11 +37,11 @@ class SourceStream(Iterator[Answer]):
         self.name = name
         self._pipeline = pipeline
         self._follower: Thread | None = None
+        pipeline.start()
         _RUNNING.add(pipeline)
         # The threads know the pipeline alone, so that a stream that is forgotten ends.
         self._finalizer = weakref.finalize(self, pipeline.stop)
         self._finalizer.atexit = False
-        pipeline.start()
 
     @property
     def counts(self) -> StreamCounts:
@@ -83,17 +87,28 @@ class SourceStream(Iterator[Answer]):
     ) -> None:
         """Have `listener` called with every answer, in a thread of this stream's own.
 
+        The stream goes on though nobody holds it, until it ends, or its session is closed.
+
         Args:
             listener: what it raises is logged, and it is called with the next answer.
             fault: is called where there is an error in the place of an answer; None: it is logged.
+
+        Raises:
+            InputError: there is a listener already.
+            BackendError: the system has no thread left.
         """
-        self._follower = Thread(
+        if self._follower is not None:
+            rule = "must be followed by one listener"
+            raise InputError(f"stream of {self.name}: {rule}, got another one")
+        follower = Thread(
             target=_follow,
-            args=(self._pipeline, self.name, listener, fault),
+            # NOTE: it holds the stream, which nobody else may hold: a listener is enough.
+            args=(self, self._pipeline, listener, fault),
             name=f"edgeprep tells of {self.name}",
             daemon=True,
         )
-        self._follower.start()
+        start(follower, f"stream of {self.name}")
+        self._follower = follower
 
     def join(self, timeout_s: float | None = None) -> bool:
         """Wait until the listener was called for the last time; whether that was in time."""
@@ -149,23 +164,19 @@ def _open(outcome: Answer | Failed) -> Answer:
 
 
 def _follow(
+    stream: SourceStream,
     pipeline: Pipeline,
-    name: str,
     listener: Callable[[Answer], object],
     fault: Callable[[EdgePrepError], object] | None,
 ) -> None:
-    import logging
-
-    logger = logging.getLogger("edgeprep")
-
     def call(function: Callable[[Any], object], argument: object) -> None:
         try:
             function(argument)
-        except Exception:
-            logger.exception("stream of %s: a listener failed", name)
+        except Exception as raised:  # noqa: BLE001 -- it is logged
+            say(_ERROR, "stream of %s: a listener failed", stream.name, fault=raised)
 
     def log(error: EdgePrepError) -> None:
-        logger.error("stream of %s: %s", name, error)
+        say(_ERROR, "stream of %s: %s", stream.name, error)
 
     tell = fault or log
     try:
@@ -176,5 +187,5 @@ def _follow(
                 call(listener, outcome)
     except EdgePrepError as error:
         call(tell, error)
-    except Exception:
-        logger.exception("stream of %s: it failed", name)
+    except Exception as raised:  # noqa: BLE001 -- it is logged
+        say(_ERROR, "stream of %s: it failed", stream.name, fault=raised)

@@ -13,8 +13,8 @@ from edgeprep.films import FilmFrame, check_av, is_address, open_film, open_sour
 from edgeprep.films.names import check_address, without_password
 from edgeprep.films.played import Played, Whole
 from edgeprep.films.reading import LiveSource
-from edgeprep.runtime.inputs import check_batch
 from edgeprep.runtime.following import Following, Policy
+from edgeprep.runtime.inputs import check_batch
 
 __all__ = ["Given", "Source", "find_source"]
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import logging
 import threading
 import weakref
 from collections.abc import Awaitable, Callable, Iterator
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgeprep.errors import ClosedError, DTypeError, FilmError
+from edgeprep.errors import BackendError, ClosedError, DTypeError, FilmError, InputError
 from edgeprep.runtime import Session
 
 Pixels = NDArray[np.uint8]
@@ -225,6 +226,74 @@ def test_a_loop_that_is_closed_while_a_call_is_under_way_does_no_harm(
     assert asyncio.run(again()).arrays[0].ravel()[0] == 8
 
 
+def test_as_many_calls_are_made_at_once_as_keep_a_session_busy(
+    open_session: Open, grey: Grey, fakes: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crowd = 24
+    # Each waits for all others: were they fewer, it would be for ever.
+    meeting = threading.Barrier(crowd, timeout=PATIENCE_S)
+
+    class Wide(fakes.Right):  # type: ignore[misc, name-defined]
+        def compute(self, image: Pixels) -> Any:
+            meeting.wait()
+            return super().compute(image)
+
+    session = open_session(backend=Wide())
+    monkeypatch.setattr(type(session), "_crowd", crowd)
+
+    async def main() -> list[Any]:
+        return await asyncio.gather(*(session.answer(grey(1)) for _ in range(2 * crowd)))
+
+    assert len(asyncio.run(main())) == 2 * crowd
+
+
+def test_where_the_system_has_no_thread_left_a_call_says_so_and_the_next_one_is_made(
+    open_session: Open, grey: Grey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_more(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    session = open_session()
+
+    async def main() -> Any:
+        message = (
+            "^session.answer: must have one more thread of the system, "
+            'got "can\'t start new thread"$'
+        )
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", no_more)
+            for _ in range(40):
+                with pytest.raises(BackendError, match=message):
+                    await session.answer(grey(1))
+        async with asyncio.timeout(PATIENCE_S):
+            return await session.answer(grey(7))
+
+    assert asyncio.run(main()).arrays[0].ravel()[0] == 7
+
+
+def test_where_there_is_one_thread_it_does_the_work_of_those_that_cannot_start(
+    open_session: Open, grey: Grey, gated: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_more(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    session = open_session(backend=gated.backend)
+
+    async def main() -> list[Any]:
+        first = asyncio.create_task(session.answer(grey(1)))
+        while not gated.asked:
+            await asyncio.sleep(0.001)
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", no_more)
+            second = asyncio.create_task(session.answer(grey(2)))
+            await asyncio.sleep(0.01)
+        gated.gate.set()
+        return list(await asyncio.gather(first, second))
+
+    assert len(asyncio.run(main())) == 2
+    assert gated.asked == [1, 2]
+
+
 def test_threads_without_work_end(
     open_session: Open, grey: Grey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -250,6 +319,62 @@ def test_listeners_are_called_with_every_answer(
     stream.follow(lambda answer: heard.append(level(answer)))
     assert stream.join(PATIENCE_S)
     assert heard == [4, 5, 6]
+
+
+def test_a_listener_is_called_though_nobody_holds_the_stream(
+    open_session: Open, grey: Grey, level: Level
+) -> None:
+    go_on, over = threading.Event(), threading.Event()
+    heard: list[float | None] = []
+
+    def camera() -> Iterator[Pixels]:
+        assert go_on.wait(PATIENCE_S)
+        yield grey(4)
+        yield grey(5)
+        raise FilmError("camera: is gone")
+
+    open_session().stream(camera(), policy="every").follow(
+        lambda answer: heard.append(level(answer)), fault=lambda error: over.set()
+    )
+    gc.collect()
+    go_on.set()
+    assert over.wait(PATIENCE_S)
+    assert heard == [4, 5]
+
+
+def test_a_stream_has_one_listener(open_session: Open, grey: Grey) -> None:
+    heard: list[int] = []
+    with open_session().stream([grey(1), grey(2)], policy="every") as stream:
+        stream.follow(lambda answer: heard.append(answer.index))
+        message = r"^stream of pictures: must be followed by one listener, got another one$"
+        with pytest.raises(InputError, match=message):
+            stream.follow(print)
+        assert stream.join(PATIENCE_S)
+    assert heard == [0, 1]
+
+
+def test_a_listener_and_a_logging_handler_that_both_raise_stop_no_stream(
+    open_session: Open, grey: Grey
+) -> None:
+    class Broken(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            raise OSError("disk full")
+
+    heard: list[int] = []
+
+    def listener(answer: Any) -> None:
+        heard.append(answer.index)
+        raise RuntimeError("a bug")
+
+    logger, handler = logging.getLogger("edgeprep"), Broken()
+    logger.addHandler(handler)
+    try:
+        stream = open_session().stream([grey(1), grey(2)], policy="every")
+        stream.follow(listener)
+        assert stream.join(PATIENCE_S)
+    finally:
+        logger.removeHandler(handler)
+    assert heard == [0, 1]
 
 
 def test_listeners_hear_of_errors_and_of_the_end(open_session: Open, grey: Grey) -> None:

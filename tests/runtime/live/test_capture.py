@@ -20,6 +20,7 @@ from edgeprep.errors import (
     ShapeError,
     StreamStalled,
 )
+from edgeprep.films.reading import Reading
 from edgeprep.runtime import Session
 from edgeprep.runtime.live.back_off import BackOff
 from edgeprep.stages.frame_difference import FrameDifference
@@ -148,6 +149,24 @@ def test_drivers_that_hang_are_not_piled_up(
         assert stream.counts.connected == 4
     forever.set()
     assert heard == [0, 1, 2, 3]
+
+
+def test_counts_do_not_go_back_while_a_source_is_let_go_of(
+    open_session: Open, cameras: SimpleNamespace, level: Level, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    real = Reading.close
+
+    def close(self: Reading, patience_s: float | None = None) -> None:
+        real(self, patience_s)
+        seen.append(stream.counts.arrived)
+
+    monkeypatch.setattr(Reading, "close", close)
+    cameras.put(cameras.Script(1, 2, 3), cameras.Script(4, Event()))
+    with open_session().stream(0, policy="every") as stream:
+        assert [level(next(stream)) for _ in range(4)] == [1, 2, 3, 4]
+        assert stream.counts.arrived == 4
+    assert seen[0] == 3
 
 
 def test_faults_that_do_not_pass_are_not_tried_again(

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from itertools import pairwise
+from math import inf, nan
 from time import monotonic, sleep
 from types import SimpleNamespace
 from typing import Any
@@ -269,6 +270,93 @@ def test_reset_begins_another_film(open_session: Open, grey: Grey, level: Level)
         stream.reset()
         go_on.set()
         assert [level(answer) for answer in stream] == [0, 1]
+
+
+def test_reset_before_the_first_picture_forgets_nothing_after_it(
+    open_session: Open, grey: Grey, level: Level
+) -> None:
+    go_on = threading.Event()
+
+    def camera() -> Iterator[Pixels]:
+        assert go_on.wait(PATIENCE_S)
+        yield from (grey(10), grey(30), grey(45))
+
+    with open_session(FrameDifference()).stream(camera(), policy="every") as stream:
+        stream.reset()
+        go_on.set()
+        assert [level(answer) for answer in stream] == [0, 20, 15]
+
+
+def test_errors_of_a_stream_are_counted_by_their_class(open_session: Open, grey: Grey) -> None:
+    def camera() -> Iterator[Any]:
+        yield grey(1)
+        yield "no picture"
+        raise FilmError("camera: is gone")
+
+    session = open_session()
+    stream = session.stream(camera(), policy="every")
+    stream.follow(lambda answer: None, fault=lambda error: None)
+    assert stream.join(PATIENCE_S)
+    assert session.meter.errors == {"DTypeError": 1, "FilmError": 1}
+    with pytest.raises(ZeroDivisionError, match=r"^integer division or modulo by zero$"):
+        list(session.stream((1 // value for value in (0,)), policy="every"))  # type: ignore[misc]  # that is the test
+    assert session.meter.errors == {"DTypeError": 1, "FilmError": 1, "ZeroDivisionError": 1}
+
+
+def test_a_clock_that_knows_no_time_at_first_is_believed_later(
+    open_session: Open, grey: Grey
+) -> None:
+    times = iter([nan, inf, 100.0, 100.5, 101.0])
+    pictures = [grey(value) for value in range(5)]
+    with open_session().stream(pictures, policy="every", clock=lambda: next(times)) as stream:
+        stamps = [answer.time_s for answer in stream]
+    assert stamps == pytest.approx([0, 0, 0, 0.5, 1.0], abs=1e-5)
+    assert all(a < b for a, b in pairwise(stamps))
+
+
+@pytest.mark.parametrize("fails_at", [0, 1], ids=["prepares", "answers"])
+def test_where_the_system_has_no_thread_left_a_stream_is_refused_and_leaves_none(
+    open_session: Open, grey: Grey, monkeypatch: pytest.MonkeyPatch, fails_at: int
+) -> None:
+    session = open_session()
+    real, begun = threading.Thread.start, []
+
+    def start(self: threading.Thread) -> None:
+        begun.append(self)
+        if len(begun) > fails_at:
+            raise RuntimeError("can't start new thread")
+        real(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", start)
+        message = (
+            "^stream of pictures: must have one more thread of the system, "
+            'got "can\'t start new thread"$'
+        )
+        with pytest.raises(BackendError, match=message):
+            session.stream((grey(1) for _ in range(10**9)), policy="every")
+    wait_until(lambda: running() == [])
+    with session.stream([grey(1)], policy="every") as stream:
+        assert len(list(stream)) == 1
+
+
+def test_where_no_thread_can_read_a_source_that_is_its_end(
+    open_session: Open, grey: Grey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = threading.Thread.start
+
+    def start(self: threading.Thread) -> None:
+        if self.name.startswith("edgeprep reads"):
+            raise RuntimeError("can't start new thread")
+        real(self)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    message = '^pictures: must have a thread that reads it, got "can\'t start new thread"$'
+    with (
+        open_session().stream([grey(1)], policy="every") as stream,
+        pytest.raises(FilmError, match=message),
+    ):
+        next(stream)
 
 
 def test_another_size_is_another_film(open_session: Open, grey: Grey, level: Level) -> None:
