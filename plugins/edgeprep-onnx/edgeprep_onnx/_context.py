@@ -12,14 +12,16 @@ __all__ = ["compile_ahead", "facts"]
 
 
 def facts(place: Place) -> str | None:
-    """What a compiled form for `place` depends on; None where there can be none."""
-    if place.provider == "CPUExecutionProvider":
+    """What a compiled form for `place` depends on; None where there can be none, or none is safe.
+
+    Of a provider of the build, nothing tells the chip and its driver, which may be changed.
+    """
+    if place.provider == "CPUExecutionProvider" or place.ep_device is None:
         return None
     words = [onnxruntime.__version__, onnxruntime.get_build_info(), place.device.description]
-    if place.ep_device is not None:
-        words += [f"{key}={value}" for key, value in sorted(place.ep_device.ep_metadata.items())]
-        metadata = place.ep_device.device.metadata
-        words += [f"{key}={value}" for key, value in sorted(metadata.items())]
+    words += [f"{key}={value}" for key, value in sorted(place.ep_device.ep_metadata.items())]
+    metadata = place.ep_device.device.metadata
+    words += [f"{key}={value}" for key, value in sorted(metadata.items())]
     return "\n".join(words)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from edgeprep.interfaces import Device, Model, Precision
 from edgeprep_onnx import OnnxRuntimeBackend, _machine
-from edgeprep_onnx._context import compile_ahead
+from edgeprep_onnx._context import compile_ahead, facts
 from edgeprep_onnx._plugged import plugin_faults
 
 
@@ -119,6 +119,11 @@ def test_the_cpu_compiles_nothing_ahead(
     assert compile_ahead(content, place, onnxruntime.SessionOptions()) is None
 
 
+def test_forms_of_a_provider_of_the_build_are_not_kept_as_nothing_tells_its_chip() -> None:
+    device = Device(name="tensorrt", kind="gpu", description="TensorrtExecutionProvider")
+    assert facts(_machine.Place(device=device, provider="TensorrtExecutionProvider")) is None
+
+
 def test_what_a_plugin_compiles_depends_on_its_versions(
     backend: OnnxRuntimeBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -129,6 +134,6 @@ def test_what_a_plugin_compiles_depends_on_its_versions(
         ep_name="AbacusExecutionProvider", device=hardware, ep_metadata={"version": "0.4"}
     )
     monkeypatch.setattr(onnxruntime, "get_ep_devices", lambda: [found])
-    facts = (backend.compiled_for(backend.devices()[-1]) or "").splitlines()
-    assert facts[0] == onnxruntime.__version__
-    assert facts[-3:] == ["AbacusExecutionProvider Maker", "version=0.4", "driver=7"]
+    found_facts = (backend.compiled_for(backend.devices()[-1]) or "").splitlines()
+    assert found_facts[0] == onnxruntime.__version__
+    assert found_facts[-3:] == ["AbacusExecutionProvider Maker", "version=0.4", "driver=7"]
