@@ -157,27 +157,30 @@ def list_candidates(
                 outcomes.append(_unavailable(variant, cls.name, backend))
                 continue
             try:
-                ways = list(_ways(variant, backend, rules.only))
-            except Exception as error:  # noqa: BLE001 -- asking for devices can fail in any way
+                found = [(way, _why_not(rules, way)) for way in _ways(variant, backend, rules.only)]
+            except Exception as error:  # noqa: BLE001 -- asking a driver can fail in any way
                 ready[cls.name] = reason = f"{type(error).__name__}: {error}"
                 outcomes.append(_unavailable(variant, cls.name, reason))
                 continue
-            for item in ways:
-                refusal = rules.refuse(variant, item.candidate, item.device)
-                refusal = refusal or backend.refuse(
-                    item.device, variant.precision, variant.weight_range
-                )
+            for way, refusal in found:
                 if refusal is None:
-                    reachable.append(item)
+                    reachable.append(way)
                 else:
                     outcomes.append(
-                        Outcome(candidate=item.candidate, verdict="excluded", reason=refusal)
+                        Outcome(candidate=way.candidate, verdict="excluded", reason=refusal)
                     )
     if rules.only is None:
         for backend in ready.values():
             if not isinstance(backend, str):
                 outcomes += _absent(backend, rules)
     return reachable, outcomes
+
+
+def _why_not(rules: Rules, way: Reachable) -> str | None:
+    """Why `way` is left out, by a rule or its backend; None if it is not."""
+    variant = way.variant
+    refusal = rules.refuse(variant, way.candidate, way.device)
+    return refusal or way.backend.refuse(way.device, variant.precision, variant.weight_range)
 
 
 def _absent(backend: Backend, rules: Rules) -> Iterator[Outcome]:

@@ -1,9 +1,11 @@
 """Backends constructed in workers, where that is possible."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
 
 from edgeprep.errors import EdgePrepError
-from edgeprep.interfaces import Backend
+from edgeprep.interfaces import Backend, Device, Options, Precision, WeightRange
 from edgeprep.monitor import Event
 from edgeprep.registry import missing_requirements
 from edgeprep.runtime.candidates import Candidate, construct
@@ -56,7 +58,6 @@ class HostedEngines:
             try:
                 backend.devices()  # the first question is when a driver is loaded
             except EdgePrepError as error:
-                self._reject(cls, error)
                 backend.close()
                 backend = self._ready[cls] = str(error)
         return backend
@@ -88,7 +89,7 @@ class HostedEngines:
         if refusal := self._why_no_worker():
             return self._here(cls, refusal)
         try:
-            return IsolatedBackend(cls, limits=self._limits)
+            return _Asked(cls, limits=self._limits, fault=partial(self._reject, cls))
         except OSError as error:
             self._refuse_all(f"no worker can be started: {error.strerror or error}")
             return self._here(cls, self._refusal)
@@ -120,3 +121,40 @@ class HostedEngines:
             details = {"verdict": kind}
             event = Event(kind="verdict", message=str(error), candidate=cls.name, details=details)
             self._tell(event)
+
+
+class _Asked(IsolatedBackend):
+    """Tells of what goes wrong where it is asked for what it could run.
+
+    Not of `absent`, without whose answer all that is there can be run.
+    """
+
+    def __init__(
+        self,
+        cls: type[Backend],
+        *,
+        limits: Limits | None,
+        fault: Callable[[EdgePrepError], object],
+    ) -> None:
+        self._fault = fault
+        super().__init__(cls, limits=limits)
+
+    def devices(self) -> tuple[Device, ...]:
+        with self._watched():
+            return super().devices()
+
+    def options(self, device: Device, precision: Precision) -> tuple[Options, ...]:
+        with self._watched():
+            return super().options(device, precision)
+
+    def refuse(self, device: Device, precision: Precision, weight_range: WeightRange) -> str | None:
+        with self._watched():
+            return super().refuse(device, precision, weight_range)
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        try:
+            yield
+        except EdgePrepError as error:
+            self._fault(error)
+            raise

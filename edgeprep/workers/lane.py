@@ -39,17 +39,19 @@ class LaneOut:
         self._number = number
         specs = (*loaded.inputs, *loaded.outputs)
         memory = shared.create(shared.size_of(specs))
-        self._connection, theirs = connect()
-        self.close = finalize(self, self._connection.close)
-        with theirs:
-            worker.ask(
-                wire.Lane(number, len(memory.bytes)),
-                [theirs.fileno(), memory.file],
-                task=_TASK,
-                within_s=worker.limits.run_s,
-                runner=number,
-            )
-        memory.close_file()
+        try:
+            self._connection, theirs = connect()
+            self.close = finalize(self, self._connection.close)
+            with theirs:
+                worker.ask(
+                    wire.Lane(number, len(memory.bytes)),
+                    [theirs.fileno(), memory.file],
+                    task=_TASK,
+                    within_s=worker.limits.run_s,
+                    runner=number,
+                )
+        finally:
+            memory.close_file()
         arrays = shared.views(memory, specs)
         self._inputs = arrays[: len(loaded.inputs)]
         self._outputs = arrays[len(loaded.inputs) :]

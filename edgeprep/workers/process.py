@@ -84,16 +84,22 @@ class Worker:
         self._lifeline, lifeline = connect()
         self.errors, errors = os.pipe()
         with theirs, lifeline, os.fdopen(errors):
-            self._process = subprocess.Popen(  # noqa: S603 -- this very Python, on a program of ours
-                command(_CHILD, theirs.fileno(), lifeline.fileno(), limits.address_bytes),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=errors,
-                pass_fds=(theirs.fileno(), lifeline.fileno()),
-                # What is typed at a terminal to stop the program is for the program alone; and what
-                # the engine starts, such as compilers, can be ended with it.
-                start_new_session=True,
-            )
+            try:
+                self._process = subprocess.Popen(  # noqa: S603 -- this very Python, a program of ours
+                    command(_CHILD, theirs.fileno(), lifeline.fileno(), limits.address_bytes),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=errors,
+                    pass_fds=(theirs.fileno(), lifeline.fileno()),
+                    # What is typed at a terminal to stop the program is for the program alone; and
+                    # what the engine starts, such as compilers, can be ended with it.
+                    start_new_session=True,
+                )
+            except BaseException:
+                for ours in (self._connection, self._lifeline):
+                    ours.close()
+                os.close(self.errors)
+                raise
         os.set_blocking(self.errors, False)
         self.handle = _open_handle(self._process.pid)
         held = (self._connection, self._lifeline), (self.errors, self.handle)

@@ -3,6 +3,7 @@
 import os
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from threading import Lock
 from typing import Any, TypeVar
 
@@ -50,7 +51,9 @@ class WorkerRunner(Runner):
         self._load = load
         self._leave = leave
         self._parent = os.getpid()
-        self._lock = Lock()
+        self._loading = Lock()
+        # NOTE: never held while a model is loaded, which `close` does not wait for.
+        self._changing = Lock()
         self._free: deque[LaneOut] = deque()
         self._fault: EdgePrepError | None = None
         self._is_closed = False
@@ -162,12 +165,15 @@ class WorkerRunner(Runner):
 
     def close(self) -> None:
         """Let go of the model. Again, or in a fork, it does nothing."""
-        with self._lock:
-            if self._is_closed or os.getpid() != self._parent:
+        if os.getpid() != self._parent:
+            return
+        with self._changing:
+            if self._is_closed:
                 return
             self._is_closed = True
+            seat = self._seat
             self._drop_lanes()
-        self._leave(self._seat)
+        self._leave(seat)
 
     def _ask(
         self,
@@ -194,6 +200,8 @@ class WorkerRunner(Runner):
             if seat.worker.is_dead and seat is self._seat:
                 self._fault = error
             raise
+        except OSError as error:
+            raise self._out_of_means(error) from error
 
     def _usable_seat(self) -> Seat:
         if self._is_closed:
@@ -201,9 +209,11 @@ class WorkerRunner(Runner):
         seat = self._seat
         if self._fault is None and not seat.worker.is_dead:
             return seat
-        with self._lock:
+        with self._loading:
             if self._fault is None and self._seat.worker.is_dead:
                 self._sit_again()
+            if self._is_closed:
+                raise self._closed()
             if self._fault is not None:
                 raise type(self._fault)(*self._fault.args)
             return self._seat
@@ -215,16 +225,29 @@ class WorkerRunner(Runner):
             if worker.died_in is None:
                 worker.check_usable()
             self._drop_lanes()
-            self._seat = self._load()
-            if self._seat.loaded != loaded:
+            seat = self._load()
+            with self._changing:
+                is_late = self._is_closed
+                if not is_late:
+                    self._seat = seat
+            if is_late:
+                self._leave(seat)
+            elif seat.loaded != loaded:
                 rule = "must load a model as before"
-                raise BackendError(f"{self._where}: {rule}, got {self._seat.loaded!r}")
+                raise BackendError(f"{self._where}: {rule}, got {seat.loaded!r}")
         except EdgePrepError as error:
             self._fault = error
+        except OSError as error:
+            self._fault = self._out_of_means(error)
+
+    def _out_of_means(self, error: OSError) -> BackendError:
+        rule = "must have files, memory and a process to run a model"
+        return BackendError(f"{self._where}: {rule}, got {error.strerror!r}")
 
     def _drop_lanes(self) -> None:
-        while self._free:
-            self._free.pop().close()
+        with suppress(IndexError):  # until there is none; others may take some, too
+            while True:
+                self._free.pop().close()
 
     def _closed(self) -> ClosedError:
         return ClosedError(f"{self._where}: a runner must be open to run, got one that was closed")

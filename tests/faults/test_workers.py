@@ -2,8 +2,10 @@
 
 import gc
 import json
+import math
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -23,6 +25,7 @@ from edgeprep.errors import (
     BackendUnavailable,
     ClosedError,
     ForkedRunnerError,
+    InputError,
 )
 from edgeprep.workers import IsolatedBackend, Limits
 
@@ -324,6 +327,78 @@ def test_to_time_a_model_takes_several_times_as_long_as_to_run_it(backends, faul
     assert len(runner.measure_busy((PICTURE,), 3)) == 3
 
 
+def test_closing_waits_for_no_load(backends, faulty, tmp_path):
+    backend = backends()
+    device = backend.devices()[0]
+    gate, reached = tmp_path / "gate", tmp_path / "reached"
+    gate.touch()
+    runner = backend.load(faulty.model_of(load=f"wait:{gate}"), device, {})
+    fatal = backend.load(faulty.model_of(run="signal:SIGKILL"), device, {})
+    with pytest.raises(BackendCrashed, match=r"got the worker's death by SIGKILL$"):
+        fatal.run((PICTURE,))
+    gate.unlink()
+    faults = []
+
+    def load_again():
+        reached.touch()
+        with pytest.raises(ClosedError, match="must be open") as fault:
+            runner.run((PICTURE,))
+        faults.append(str(fault.value))
+
+    thread = threading.Thread(target=load_again)
+    thread.start()
+    assert wait_until(reached.exists)
+    time.sleep(0.5)  # by now it has begun to load
+    start = time.monotonic()
+    runner.close()
+    assert time.monotonic() - start < 1
+    gate.touch()
+    thread.join(10)
+    assert faults == ["backend 'faulty': a runner must be open to run, got one that was closed"]
+
+
+@pytest.mark.parametrize("what", ["the first call of a thread", "a load in a new worker"])
+def test_a_call_for_which_the_system_has_no_files_is_our_error(backends, faulty, what):
+    backend = backends()
+    device = backend.devices()[0]
+    runner = backend.load(faulty.model_of(), device, {})
+    fatal = backend.load(faulty.model_of(run="signal:SIGKILL"), device, {})
+    if what == "a load in a new worker":
+        with pytest.raises(BackendCrashed, match=r"got the worker's death by SIGKILL$"):
+            fatal.run((PICTURE,))
+    rule = "must have files, memory and a process to run a model"
+    message = f"backend 'faulty': {rule}, got 'Too many open files'"
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
+    try:
+        with pytest.raises(BackendError, match=f"^{re.escape(message)}$"):
+            runner.run((PICTURE,))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"run_s": "x"}, "limits.run_s: must be a number of seconds above 0, got 'x'"),
+        ({"load_s": math.nan}, "limits.load_s: must be a number of seconds above 0, got nan"),
+        ({"start_s": -1.0}, "limits.start_s: must be a number of seconds above 0, got -1.0"),
+        ({"run_s": 0}, "limits.run_s: must be a number of seconds above 0, got 0"),
+        (
+            {"memory_bytes": "4G"},
+            "limits.memory_bytes: must be None or a whole number of bytes above 0, got '4G'",
+        ),
+        (
+            {"memory_bytes": -5},
+            "limits.memory_bytes: must be None or a whole number of bytes above 0, got -5",
+        ),
+    ],
+)
+def test_limits_that_are_none_are_refused(given, message):
+    with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+        Limits(**given)
+
+
 def test_threads_run_at_once_and_each_gets_its_own_answer(backends, faulty):
     backend = backends()
     runner = backend.load(faulty.model_of(), backend.devices()[0], {})
@@ -498,3 +573,35 @@ def test_nothing_is_left_open_when_workers_have_ended(backends, faulty):
     gc.collect()
     # Of each that is dead, two files are held until nobody has the backend any more.
     assert files() <= before + 2 * 3
+
+
+def open_files():
+    """How many this process has."""
+    gc.collect()
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_a_call_that_finds_its_worker_dead_leaves_no_file_open(backends, faulty):
+    def use():
+        backend = IsolatedBackend(faulty.Faulty)
+        runner = backend.load(faulty.model_of(), backend.devices()[0], {})
+        os.kill(runner.worker_pid, signal.SIGKILL)
+        with pytest.raises(BackendCrashed, match=r"got the worker's death by SIGKILL$"):
+            runner.run((PICTURE,))
+        runner.close()
+        backend.close()
+
+    use()
+    before = open_files()
+    for _ in range(3):
+        use()
+    assert open_files() == before
+
+
+def test_a_process_that_cannot_be_started_leaves_no_file_open(faulty, monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    before = open_files()
+    for _ in range(3):
+        with pytest.raises(OSError, match="/nowhere/python"):
+            IsolatedBackend(faulty.Faulty)
+    assert open_files() == before

@@ -60,6 +60,9 @@ def commit(fault: str) -> None:
         case "eat", gigabytes:
             held = [bytearray(int(float(gigabytes) * 2**30))]
             held.clear()
+        case "wait", path:  # until there is such a file
+            while not Path(path).exists():
+                time.sleep(0.01)
         case "print", megabytes:
             for file in (1, 2):
                 for _ in range(int(megabytes)):

@@ -1,12 +1,13 @@
 """A bundle whose variants commit faults, and backends that run them."""
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from faulty_backends import IMAGE, LOGITS, Faulty
+from faulty_backends import IMAGE, LOGITS, Faulty, commit
 from msgspec.structs import replace
 
 from edgeprep.bundle import Golden, Manifest, Measured, Parity, SourceRecord, Variant, write_bundle
@@ -84,7 +85,12 @@ class Alone(Faulty):
         return super().devices()[:1]
 
     def options(self, device: Device, precision: str) -> tuple[Mapping[str, int | str], ...]:
+        commit(os.environ.get(f"FAULT_OF_{self.name.upper()}_AT_OPTIONS", ""))
         return ({"threads": 1},)
+
+    def refuse(self, device: Device, precision: str, weight_range: str) -> str | None:
+        commit(os.environ.get(f"FAULT_OF_{self.name.upper()}_AT_REFUSE", ""))
+        return super().refuse(device, precision, weight_range)
 
 
 class Safe(Alone):
