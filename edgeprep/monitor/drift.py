@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from edgeprep.bundle import Reference, Spread
 from edgeprep.monitor.histogram_test import differ
+from edgeprep.monitor.scenes import Scenes
 from edgeprep.monitor.statistics import FEATURES, look
 from edgeprep.tensors import Color
 
@@ -40,7 +41,8 @@ _LEAST_CAST = 0.25
 _CAST_LIMIT = 14.0
 # In deviations: a cast that is nearer to the last one is of the same scene, and says nothing new.
 _SAME_SCENE = 0.25
-# Answers that are counted before they are compared.
+# Answers that are counted before they are compared: of as many scenes, since those of one scene are
+# one answer again and again, and no chance.
 ANSWERS = 256
 
 
@@ -66,12 +68,14 @@ class DriftReport(Struct, frozen=True, kw_only=True):
         looked_at: how many pictures were looked at.
         faults: what is not as it was at calibration.
         watched: all that can be told, with this reference.
+        streams: of each stream with a name that has faults, which.
     """
 
     reason: str = ""
     looked_at: int = 0
     faults: tuple[Fault, ...] = ()
     watched: tuple[Fault, ...] = ()
+    streams: Mapping[str, tuple[Fault, ...]] = {}
 
 
 class Drift:
@@ -90,6 +94,7 @@ class Drift:
         self._expected = np.array(reference.classes, np.int64)
         self._found = np.zeros_like(self._expected)
         self._answers = 0
+        self._scenes = Scenes(color, ANSWERS)
         self._cast = np.inf
         self._last: NDArray[np.uint8] | None = None
         self._looked_at = 0
@@ -122,7 +127,7 @@ class Drift:
         if "swapped" in self._scores and np.isfinite(values["cast"]):
             self._score("swapped", self._swapped(values["cast"]), _CAST_LIMIT, values)
         self._score("frozen", 1.0 if self._is_last(picture) else -1.0, _LIMIT, values)
-        if "classes" in self._scores:
+        if "classes" in self._scores and self._scenes.is_new(picture):
             self._count(classes)
         return tuple(self._changes)
 
@@ -181,21 +186,23 @@ class Drift:
             return
         distance = differ(self._found, self._expected)
         now = "as at calibration" if distance is None else f"{distance:.0%} of them others"
-        self._set("classes", distance is not None, f"of {self._found.sum()} objects {now}")
+        if (distance is not None) != ("classes" in self._faults):
+            self._set("classes", f"of {self._found.sum()} objects {now}")
         self._found[:] = 0
         self._answers = 0
+        self._scenes.forget()
 
     def _score(
         self, fault: Fault, change: float, limit: float, values: Mapping[str, float]
     ) -> None:
         # NOTE: not above the limit: what went on for a night is over as soon as after a minute.
         score = self._scores[fault] = min(max(self._scores[fault] + change, 0.0), limit)
-        if score == limit or score == 0:
-            self._set(fault, score == limit, self._describe(fault, values))
+        if score == (0 if fault in self._faults else limit):
+            self._set(fault, self._describe(fault, values))
 
-    def _set(self, fault: Fault, there: bool, seen: str) -> None:
-        if there == (fault in self._faults):
-            return
+    def _set(self, fault: Fault, seen: str) -> None:
+        """A fault begins, or is over."""
+        there = fault not in self._faults
         (self._faults.append if there else self._faults.remove)(fault)
         self._changes.append(Change(fault, there, seen))
 
@@ -222,7 +229,7 @@ _SHOWN: dict[Fault, str] = {
 
 
 def join_reports(reports: Sequence[DriftReport]) -> DriftReport:
-    """What the members of an ensemble know together: a fault is one that any of them sees."""
+    """What streams, or members of an ensemble, know together: a fault is one that any sees."""
     known = [report for report in reports if not report.reason]
     if not known:
         return reports[0]
@@ -230,7 +237,18 @@ def join_reports(reports: Sequence[DriftReport]) -> DriftReport:
         looked_at=sum(report.looked_at for report in known),
         faults=tuple(dict.fromkeys(fault for report in known for fault in report.faults)),
         watched=tuple(dict.fromkeys(fault for report in known for fault in report.watched)),
+        streams=_join_streams([report.streams for report in known]),
     )
+
+
+def _join_streams(
+    reports: Sequence[Mapping[str, tuple[Fault, ...]]],
+) -> Mapping[str, tuple[Fault, ...]]:
+    names = dict.fromkeys(name for streams in reports for name in streams)
+    return {
+        name: tuple(dict.fromkeys(fault for each in reports for fault in each.get(name, ())))
+        for name in names
+    }
 
 
 def watched(reference: Reference) -> tuple[Fault, ...]:
@@ -243,7 +261,7 @@ def watched(reference: Reference) -> tuple[Fault, ...]:
         faults.append("flat")
     if "bright" in features and features["bright"].high < 1:
         faults.append("overexposed")
-    if "sharpness" in features:
+    if "sharpness" in features and _below(features["sharpness"]) > 0:
         faults.append("unsharp")
     if "noise" in features:
         faults.append("noisy")

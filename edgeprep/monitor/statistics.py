@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from edgeprep.tensors import Color
 
-__all__ = ["FEATURES", "Feature", "look"]
+__all__ = ["FEATURES", "Feature", "light_of", "look"]
 
 # Of one picture. "brightness": mean of its light; "contrast": standard deviation; "dark", "bright":
 # shares of pixels at the ends; all 0 to 1. "sharpness": how strongly light bends within 4 pixels,
@@ -52,9 +52,8 @@ def look(picture: NDArray[np.uint8], color: Color) -> NDArray[np.float32]:
         `(7,)`, float32, in the order of `FEATURES`; NaN for what it has not: sharpness where
         nothing is in it, that and noise below 2 × 10 pixels, and cast where it has no colours.
     """
-    pixels = picture[: len(picture) * 2 // 3] if color in ("nv12", "i420") else picture
-    channel = _LIGHT.get(color, 0)
-    rows = pixels[:: -(-len(pixels) // _MOST_ROWS), :, channel]
+    plane = light_of(picture, color)
+    rows = plane[:: -(-len(plane) // _MOST_ROWS)]
     light = rows[:, :: -(-rows.shape[1] // _MOST_ROWS)].ravel()
     counts = np.bincount(light, minlength=256)
     mean = float(counts @ _LEVELS) / light.size
@@ -64,16 +63,22 @@ def look(picture: NDArray[np.uint8], color: Color) -> NDArray[np.float32]:
         max(variance, 0.0) ** 0.5 / 255,
         counts[:_DARK].sum() / light.size,
         counts[_BRIGHT + 1 :].sum() / light.size,
-        *_texture(pixels, channel),
+        *_texture(plane),
         _cast(picture, color),
     )
     return np.array(found, np.float32)
 
 
-def _texture(pixels: NDArray[np.uint8], channel: int) -> tuple[float, float]:
+def light_of(picture: NDArray[np.uint8], color: Color) -> NDArray[np.uint8]:
+    """`(H, W)`, uint8: the channel of a picture that is nearest to its light."""
+    pixels = picture[: len(picture) * 2 // 3] if color in ("nv12", "i420") else picture
+    return pixels[:, :, _LIGHT.get(color, 0)]
+
+
+def _texture(light: NDArray[np.uint8]) -> tuple[float, float]:
     """The sharpness and the noise of some lines in the middle of a picture."""
-    first = max(0, (pixels.shape[1] - _MOST_COLUMNS) // 2)
-    middle = pixels[:, first : first + _MOST_COLUMNS, channel]
+    first = max(0, (light.shape[1] - _MOST_COLUMNS) // 2)
+    middle = light[:, first : first + _MOST_COLUMNS]
     step = -(-(len(middle) - 1) // _MOST_LINES)
     if len(middle) < 2 or middle.shape[1] < _FAR + 2:
         return float("nan"), float("nan")

@@ -1,6 +1,7 @@
 """Looks at a picture now and then: seldom enough to cost nothing, often enough to tell soon."""
 
 from collections.abc import Callable, Sequence
+from random import random
 from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -18,11 +19,16 @@ if TYPE_CHECKING:  # imported at the first look, as opening is short
 
 __all__ = ["EVERY", "Watch"]
 
-# Of so many pictures one is looked at: 50 to 120 µs are 2 to 4 µs a picture then, and a camera of
+# Of so many pictures one is looked at: 50 to 150 µs are 2 to 5 µs a picture then, and a camera of
 # 30 pictures a second is told of after 9 seconds.
 EVERY = 32
 # Where pictures are rarer, one is looked at after so many seconds.
 _SECONDS = 10.0
+# By so much of both a look comes sooner or later, by chance: of cameras that take turns, or pieces
+# of pictures, the same one would be looked at for ever.
+_SPREAD = 1 / 8
+# Above are no numbers of classes, of which every one that is counted takes memory.
+_MOST_CLASSES = 1 << 16
 _NO_REFERENCE = (
     "the bundle has no reference: it was made by an older edgeprep, or of fewer than 16 pictures"
 )
@@ -48,6 +54,10 @@ class Watch:
         task: says which classes a result has.
         events: are told.
         clock: gives seconds that never go back.
+        name: of the camera or film that pictures are of; "" where there is none.
+
+    Attributes:
+        name: likewise.
     """
 
     def __init__(
@@ -57,7 +67,10 @@ class Watch:
         task: Task,
         events: Events,
         clock: Callable[[], float] = monotonic,
+        *,
+        name: str = "",
     ) -> None:
+        self.name = name
         self._reference = reference
         self._color: Color = color
         self._task = task
@@ -66,13 +79,12 @@ class Watch:
         self._lock = Lock()
         self._drift: Drift | None = None
         self._classes: Any = None
-        # NOTE: threads may lose one of another: then it is the 33rd picture that is looked at.
-        self._left = EVERY
-        self._next_s = clock() + _SECONDS
+        self._fault = ""
+        self._begin()
 
     def is_due(self) -> bool:
         """Whether the picture that just went through is to be looked at."""
-        if self._reference is None:
+        if self._reference is None or self._fault:
             return False
         self._left -= 1
         return self._left <= 0 or self._clock() >= self._next_s
@@ -88,15 +100,13 @@ class Watch:
         if not self._lock.acquire(blocking=False):
             return
         try:
-            self._left = EVERY
-            self._next_s = self._clock() + _SECONDS
-            drift = self._drift or self._start()
-            changes = drift.look(picture, self._classes_in(result))
+            self._begin()
+            events = self._seen_in(picture, result)
         finally:
             self._lock.release()
         # After the lock is free: a listener may use the session.
-        for change in changes:
-            self._events.tell(_event(change))
+        for event in events:
+            self._events.tell(event)
 
     @property
     def report(self) -> "DriftReport":
@@ -105,20 +115,40 @@ class Watch:
 
         if self._reference is None:
             return DriftReport(reason=_NO_REFERENCE)
+        if self._fault:
+            return DriftReport(reason=self._fault)
         with self._lock:
             if self._drift is not None:
                 return self._drift.report
         return DriftReport(watched=watched(self._reference))
 
+    def _begin(self) -> None:
+        """Count to the next look."""
+        # NOTE: threads may lose one of another: then it is one picture later.
+        spread = int(EVERY * _SPREAD)
+        self._left = EVERY - spread + int(random() * (2 * spread + 1))  # noqa: S311 -- no secret
+        wait = 1 - _SPREAD + 2 * _SPREAD * random()  # noqa: S311 -- likewise
+        self._next_s = self._clock() + _SECONDS * wait
+
+    def _seen_in(self, picture: NDArray[np.uint8], result: Any) -> Sequence[Event]:
+        try:
+            drift = self._drift or self._start()
+            changes = drift.look(picture, self._classes_in(result))
+        except Exception as error:  # noqa: BLE001 -- the answer is there, and matters more
+            self._fault = f"looking at pictures failed: {type(error).__name__}: {error}"
+            message = f"drift is no longer looked for; {self._fault}"
+            return (self._event(message, fault="watch", there=True),)
+        return [self._change(change) for change in changes]
+
     def _classes_in(self, result: Any) -> Sequence[int]:
         if self._classes is None:
             return ()
         try:
-            found: Sequence[int] = self._classes(result)
+            found = [int(number) for number in self._classes(result)]
         except Exception:  # noqa: BLE001 -- a plugin's code; an answer matters more than its class
             self._classes = None
             return ()
-        return found
+        return [number for number in found if 0 <= number < _MOST_CLASSES]
 
     def _start(self) -> "Drift":
         from edgeprep.monitor.drift import Drift
@@ -129,11 +159,12 @@ class Watch:
         self._drift = Drift(self._reference, self._color)
         return self._drift
 
+    def _change(self, change: "Change") -> Event:
+        words = _WORDS[change.fault] if change.there else f"no longer: {_WORDS[change.fault]}"
+        message = f"{words}; {change.seen}" if change.seen else words
+        return self._event(message, fault=change.fault, there=change.there)
 
-def _event(change: "Change") -> Event:
-    words = _WORDS[change.fault] if change.there else f"no longer: {_WORDS[change.fault]}"
-    return Event(
-        kind="drift",
-        message=f"{words}; {change.seen}" if change.seen else words,
-        details={"fault": change.fault, "there": change.there},
-    )
+    def _event(self, message: str, **details: object) -> Event:
+        if self.name:
+            message, details = f"{self.name}: {message}", {**details, "stream": self.name}
+        return Event(kind="drift", message=message, details=details)

@@ -13,6 +13,7 @@ from edgeprep.errors import EdgePrepError, InputError
 from edgeprep.geometry import Affine
 from edgeprep.interfaces import Task
 from edgeprep.monitor import Events
+from edgeprep.monitor.watches import Origin
 from edgeprep.runtime.candidates import Candidate, Outcome
 from edgeprep.runtime.ensemble_stream import EnsembleStream
 from edgeprep.runtime.health import Health, worst
@@ -181,7 +182,11 @@ class EnsembleSession(Session):
             raise
 
     def _stream(
-        self, pictures: Iterable[NDArray[np.uint8]], pace: Pace, every: int
+        self,
+        pictures: Iterable[NDArray[np.uint8]],
+        pace: Pace,
+        every: int,
+        origin: Origin | None = None,
     ) -> EnsembleStream:
         return EnsembleStream(
             pictures,
@@ -192,6 +197,7 @@ class EnsembleSession(Session):
             failed=self.meter.failed,
             pace=pace,
             every=every,
+            origin=origin,
         )
 
     def _not_one(self, call: str) -> InputError:

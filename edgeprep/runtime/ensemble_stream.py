@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprep.errors import EdgePrepError
+from edgeprep.monitor.watches import Origin
 from edgeprep.runtime.network_session import NetworkSession
 from edgeprep.runtime.stream import FilmStream, Pace, PictureStream, Prepared, Preparing
 
@@ -28,6 +29,7 @@ class EnsembleStream(FilmStream):
         failed: told each error that is raised in the place of a result.
         pace: when they were taken, in seconds.
         every: see `Session.stream`.
+        origin: where the pictures come from.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class EnsembleStream(FilmStream):
         failed: Callable[[EdgePrepError], object],
         pace: Pace,
         every: int,
+        origin: Origin | None = None,
     ) -> None:
         self._pictures = iter(pictures)
         self._check = check
@@ -50,7 +53,7 @@ class EnsembleStream(FilmStream):
         self._index = 0
         self._shared = {one: _Shared(members[one]) for one in sharing}
         self._streams: list[PictureStream] = [
-            member.open_stream((), self._shared[one].itself, None, every)
+            member.open_stream((), self._shared[one].itself, None, every, origin)
             for member, one in zip(members, sharing, strict=True)
         ]
 

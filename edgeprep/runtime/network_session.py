@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Hashable, Iterable
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from edgeprep.interfaces import Runner, Task
 from edgeprep.monitor import Event, Events
 from edgeprep.monitor.memory_guard import Growth, MemoryGuard
 from edgeprep.monitor.process import read_worker, resident_bytes
-from edgeprep.monitor.watch import Watch
+from edgeprep.monitor.watches import Origin, Watches
 from edgeprep.runtime.candidates import Candidate, Outcome
 from edgeprep.runtime.choose import close
 from edgeprep.runtime.ending import UNDER_WAY
@@ -85,7 +86,7 @@ class NetworkSession(Session):
         self._runner: Runner | None = runner
         keep_in_forks(runner)
         self._output_names = tuple(output.name for output in runner.outputs)
-        self._watch = Watch(reference, host.output.color, task, self._events)
+        self._watches = Watches(reference, host.output.color, task, self._events)
         self._guard = MemoryGuard(self._resident_bytes, engine=self._loaded)
 
     @property
@@ -128,7 +129,7 @@ class NetworkSession(Session):
 
     def drift(self) -> "DriftReport":
         """See `Session.drift`."""
-        return self._watch.report
+        return self._watches.report
 
     def backward(self, height: int, width: int) -> tuple[Affine, ...]:
         """See `Session.backward`."""
@@ -188,13 +189,14 @@ class NetworkSession(Session):
         begin: Callable[[], Preparing],
         pace: Pace,
         every: int,
+        origin: Origin | None,
     ) -> PictureStream:
         """As `Session.stream`, of pictures that what `begin` gives prepares."""
         return PictureStream(
             pictures,
             begin=begin,
             check=self._check_usable,
-            answer=self._counted,
+            answer=partial(self._counted, origin=origin),
             states=zeros(self._states),
             window=self.input.batch,
             every=every,
@@ -202,9 +204,13 @@ class NetworkSession(Session):
         )
 
     def _stream(
-        self, pictures: Iterable[NDArray[np.uint8]], pace: Pace, every: int
+        self,
+        pictures: Iterable[NDArray[np.uint8]],
+        pace: Pace,
+        every: int,
+        origin: Origin | None = None,
     ) -> PictureStream:
-        return self.open_stream(pictures, self.begin, pace, every)
+        return self.open_stream(pictures, self.begin, pace, every, origin)
 
     def _answer(self, picture: NDArray[np.uint8], place: str) -> Any:
         return self.result(picture, self.take(picture), place)
@@ -224,6 +230,7 @@ class NetworkSession(Session):
         prepared: NDArray[np.uint8],
         states: tuple[NDArray[Any], ...],
         place: str,
+        origin: Origin | None = None,
     ) -> tuple[Any, tuple[NDArray[Any], ...]]:
         """The result, and the states after it; what goes wrong is counted."""
         try:
@@ -231,8 +238,9 @@ class NetworkSession(Session):
         except EdgePrepError as error:
             self.meter.failed(error)
             raise
-        if self._watch.is_due() and (seen := self._seen(prepared)) is not None:
-            self._watch.look(seen, found[0])
+        watch = self._watches.of(origin)
+        if watch.is_due() and (seen := self._seen(prepared)) is not None:
+            watch.look(seen, found[0])
         return found
 
     def _seen(self, prepared: NDArray[np.uint8]) -> NDArray[np.uint8] | None:

@@ -18,6 +18,7 @@ from edgeprep.errors import ClosedError, ForkedRunnerError, InputError, ShapeErr
 from edgeprep.geometry import Affine
 from edgeprep.interfaces import Task
 from edgeprep.monitor import Events, Meter
+from edgeprep.monitor.watches import Origin
 from edgeprep.runtime.candidates import Candidate, Outcome
 from edgeprep.runtime.following import Following, Playlists, Policy, Reconnect
 from edgeprep.runtime.inputs import check_batch, check_clip
@@ -136,7 +137,7 @@ class Session(ABC):
             result = self._answer(picture, place)
             self.meter.took("total", perf_counter() - began)
             return result
-        (last,) = deque(self.stream(picture), maxlen=1)
+        (last,) = deque(self._stream(check_batch(picture), None, 1), maxlen=1)
         return last
 
     def _check(self, picture: Any, image: ImageSpec) -> NDArray[np.uint8]:
@@ -266,14 +267,14 @@ class Session(ABC):
         following.check()
         pace = fps or clock
         if policy is None and not isinstance(source, (int, str, PathLike)):
-            return self._stream(check_batch(source), pace, every)  # type: ignore[arg-type]  # each is checked when it comes
+            return self._stream(check_batch(source), pace, every, Origin())  # type: ignore[arg-type]  # each is checked when it comes
         # Here, as most sessions follow nothing.
         from edgeprep.runtime.live.follow import follow
 
         return follow(
             source,
             following,
-            begin=lambda: self._stream((), None, every),
+            begin=lambda origin: self._stream((), None, every, origin),
             image=self.input,
             streams=self._followed(),
             pace=pace,
@@ -322,7 +323,8 @@ class Session(ABC):
     def drift(self) -> "DriftReport":
         """Whether pictures and answers are as they were when the bundle was made, or not known.
 
-        What changes is told as an event, too.
+        What changes is told as an event, too. Each stream is watched by itself, and calls together;
+        `drift().streams` says which of them have faults.
         """
 
     @abstractmethod
@@ -351,8 +353,14 @@ class Session(ABC):
         """The result for `picture`, which messages find at `place`."""
 
     @abstractmethod
-    def _stream(self, pictures: Iterable[NDArray[np.uint8]], pace: Pace, every: int) -> FilmStream:
-        """See `stream`; all that is given was checked."""
+    def _stream(
+        self,
+        pictures: Iterable[NDArray[np.uint8]],
+        pace: Pace,
+        every: int,
+        origin: Origin | None = None,
+    ) -> FilmStream:
+        """See `stream`; all that is given was checked. Without an origin it is part of a call."""
 
     def _answering(self) -> Candidate:
         return self.outcomes[0].candidate

@@ -2,8 +2,9 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from time import sleep
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -35,12 +36,28 @@ def test_every_step_of_every_call_is_counted(
         session.batch([picture] * 3)
         assert counts(session) == {"prepare": 8, "run": 8, "decode": 8, "total": 8}
         list(session.stream([picture] * 4))
-        assert counts(session) == {"prepare": 12, "run": 12, "decode": 12, "total": 8}
+        assert counts(session) == {"prepare": 12, "run": 12, "decode": 12, "total": 12}
         steps = session.metrics().steps
     # The engine takes 3 ms, and is nearly all there is.
     assert 3 <= steps["run"].mean_ms <= steps["total"].mean_ms + 3
     assert steps["run"].quantile_ms(0.5) > 2
     assert steps["decode"].mean_ms < steps["run"].mean_ms
+
+
+def test_of_a_stream_the_wait_for_its_pictures_is_not_counted(
+    bundle: Path, fakes: SimpleNamespace, picture: Picture
+) -> None:
+    def camera() -> Iterator[Picture]:
+        for _ in range(3):
+            sleep(0.2)
+            yield picture
+
+    with edgeprep.open(bundle, probe=False, registry=fakes.registry(fakes.Slow)) as session:
+        list(session.stream(camera()))
+        total = session.metrics().steps["total"]
+    assert total.count == 3
+    # The engine takes 3 ms.
+    assert 9 <= total.sum_ms < 300
 
 
 def test_metrics_are_a_document_with_a_version(
@@ -59,7 +76,7 @@ def test_metrics_are_a_document_with_a_version(
     assert document["up_s"] >= 0
     assert document["worker"] is None
     assert document["members"] == {}
-    assert set(document["drift"]) == {"reason", "looked_at", "faults", "watched"}
+    assert set(document["drift"]) == {"reason", "looked_at", "faults", "watched", "streams"}
 
 
 def test_errors_are_counted_by_their_class(
@@ -177,15 +194,34 @@ def test_a_camera_that_goes_black_is_told_and_so_is_its_return(
         assert session.metrics().drift.faults == ("black",)
         list(session.stream(scenes[number % 63] for number in range(9 * EVERY)))
         assert told == [("black", True), ("black", False)]
-        assert session.drift().looked_at == 28
+        # Of 28 times 32 pictures, one of 28 to 36.
+        assert 28 * EVERY // 36 <= session.drift().looked_at <= 28 * EVERY // 28
+
+
+def test_of_two_streams_in_turns_the_camera_that_goes_black_is_told_by_itself(
+    watched: Path, fakes: SimpleNamespace, scenes: Picture
+) -> None:
+    """Of streams of pictures, one at a time is watched with the calls; others by themselves."""
+    with edgeprep.open(watched, probe=False, registry=fakes.registry(fakes.Right)) as session:
+        good = session.stream(scenes[number % 63] for number in range(10 * EVERY))
+        black = session.stream(scenes[number % 63] // 40 for number in range(10 * EVERY))
+        for _ in zip(good, black, strict=True):
+            pass
+        (event,) = session.events.kept
+        assert event.details == {"fault": "black", "there": True, "stream": "pictures#1"}
+        assert event.message.startswith("pictures#1: pictures are black; brightness 0.0")
+        assert session.drift().streams == {"pictures#1": ("black",)}
+        document = session.metrics().to_json()
+        assert document["drift"]["streams"] == {"pictures#1": ("black",)}
 
 
 def test_a_session_whose_answers_are_all_of_one_class_tells_so(
     watched: Path, fakes: SimpleNamespace, scenes: Picture
 ) -> None:
     with edgeprep.open(watched, probe=False, registry=fakes.registry(fakes.Right)) as session:
-        for number in range(256 * EVERY):
-            seen = scenes[number % 63].copy()
+        others = np.random.default_rng(1)
+        for _ in range(290 * EVERY):
+            seen = others.integers(30, 220, scenes[0].shape, dtype=np.uint8)
             seen[:, :, 2] //= 2
             seen[:, :, 0] //= 2
             session(seen)
