@@ -129,14 +129,18 @@ class FallbackRunner(Runner):
             outputs = held.engine.runner.run(inputs)
         except Exception as fault:  # noqa: BLE001 -- an engine's fault, which the next one mends
             return self._rescue(inputs, held, fault, failed)
-        self._runs += 1
+        self._ran(1)
+        return outputs
+
+    def _ran(self, calls: int) -> None:
+        """Count what was answered; and do beside calls what is due."""
+        self._runs += calls
         # NOTE: not `>= self._plan_s` alone: a clock that was put back makes all of it due.
         if (
             self._runs >= self._recheck_at
             or not 0.0 <= self._clock() - self._planned_s < self._plan_s
         ):
             self._background.start()
-        return outputs
 
     @property
     def batch(self) -> int:
@@ -150,9 +154,11 @@ class FallbackRunner(Runner):
         if held is None:
             return super().run_together(requests)
         try:
-            return held.engine.runner.run_together(requests)
+            outputs = held.engine.runner.run_together(requests)
         except Exception:  # noqa: BLE001 -- who is to blame is found out by those calls
             return super().run_together(requests)
+        self._ran(len(requests))
+        return outputs
 
     def doubt(self, inputs: Sequence[NDArray[Any]], outputs: Arrays) -> Arrays:
         """`outputs`, which are not finite; or those of the next link, if this one is broken.

@@ -13,7 +13,7 @@ from edgeprep.bundle import Bundle, Variant
 from edgeprep.interfaces import Runner, Task
 from edgeprep.registry import Registry
 from edgeprep.runtime.candidates import Candidate, Outcome, Rules, list_candidates
-from edgeprep.runtime.golden import allowed_error, relative_error
+from edgeprep.runtime.golden import allowed_error, golden_error, relative_error
 from edgeprep.runtime.isolation import Engines
 from edgeprep.tensors import TensorSpec
 
@@ -30,11 +30,17 @@ class Engine(Struct, frozen=True, kw_only=True, eq=False):
         runner: it.
         samples: how many golden samples there are.
         error: the relative error on one of them, which it computes.
+        are_all: whether these are all golden samples of the bundle.
     """
 
     runner: Runner
     samples: int
     error: Callable[[int], float]
+    are_all: bool = True
+
+    def worst_error(self) -> float:
+        """The largest relative error on these samples."""
+        return max(self.error(index) for index in range(self.samples))
 
 
 class Link(Struct, frozen=True, kw_only=True, eq=False):
@@ -45,12 +51,14 @@ class Link(Struct, frozen=True, kw_only=True, eq=False):
         allowed: the largest error on golden samples that it may have.
         proven: whether it reproduced all golden samples on this machine before.
         load: loads it.
+        prove: the largest relative error, of what it has loaded, on all golden samples.
     """
 
     candidate: Candidate
     allowed: float
     proven: bool
     load: Callable[[], Engine]
+    prove: Callable[[Engine], float] = Engine.worst_error
 
 
 class LinkMaker:
@@ -123,7 +131,13 @@ class LinkMaker:
             allowed=allowed_error(variant, candidate.options, candidate.device),
             proven=proven,
             load=partial(self._engine, candidate),
+            prove=partial(self._prove, variant),
         )
+
+    def _prove(self, variant: Variant, engine: Engine) -> float:
+        if engine.are_all:
+            return engine.worst_error()
+        return golden_error(engine.runner, self._bundle().golden(variant), self._task)
 
     def _engine(self, candidate: Candidate) -> Engine:
         bundle = self._bundle()
@@ -152,7 +166,7 @@ def hold(runner: Runner, bundle: Bundle, variant: Variant, task: Task) -> Engine
             worst = max(worst, *(relative_error(got, other[1], task) for got, other in pairs))
         return worst
 
-    return Engine(runner=runner, samples=count, error=error)
+    return Engine(runner=runner, samples=count, error=error, are_all=count == golden.count)
 
 
 def _answers_alike(variant: Variant, other: Variant) -> bool:

@@ -111,9 +111,7 @@ class Roster:
             try:
                 engine = slot.link.load()
                 # What was never proven here, or has failed, has to reproduce all of them.
-                error = max(
-                    engine.error(index) for index in range(engine.samples)[: 1 if known else None]
-                )
+                error = engine.error(0) if known else slot.link.prove(engine)
                 if not error <= slot.link.allowed:
                     raise wrong_numbers(error, slot.link.allowed)
             except Exception as fault:  # noqa: BLE001 -- an engine's fault, which is told

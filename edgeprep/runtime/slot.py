@@ -98,10 +98,10 @@ class Slot:
             began: what `failed` was when the call began that failed. One fault of a device or of a
                 batch ends all calls that are under way: only the first of them counts.
         """
-        self.fault = fault
-        if began is None or began == self.failed:
+        if began is None or began == self.failed or self._is_another_batch(fault):
             self.failed += 1
             self._failures.append(now)
+        self.fault = fault
         if at_once or self.failures(now) >= MOST_FAILURES:
             self.state = "out"
         elif isinstance(fault, _FATAL) or self._is_lost:
@@ -162,6 +162,14 @@ class Slot:
         # As a worker's is that was ended because somebody else had stopped it.
         return self.held is not None and getattr(self.held.engine.runner, "is_lost", False)
 
+    def _is_another_batch(self, fault: Exception) -> bool:
+        """Whether another call of the engine failed than the last: one of those that had to wait.
+
+        All that were in a batch get an error of their own, with the same one as its cause.
+        """
+        is_batching = self.held is not None and self.held.engine.runner.batch > 1
+        return is_batching and not _causes(fault) & _causes(self.fault)
+
     def _drop(self) -> Engine | None:
         held, self.held = self.held, None
         return None if held is None else held.engine
@@ -178,6 +186,15 @@ class Slot:
             if isinstance(self.fault, kind):
                 return kind(str(self.fault))
         return BackendError(self.reason)
+
+
+def _causes(fault: BaseException | None) -> set[int]:
+    """It and what caused it, by identity."""
+    found: set[int] = set()
+    while fault is not None and id(fault) not in found:
+        found.add(id(fault))
+        fault = fault.__cause__
+    return found
 
 
 def has_waited(then: float, now: float, tries: int) -> bool:

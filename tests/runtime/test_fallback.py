@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
-from threading import Barrier, Thread
+from threading import Barrier, Condition, Thread
 from threading import Event as Signal
 from typing import Any
 
@@ -564,6 +564,14 @@ def test_in_this_process_what_grows_may_be_the_application_and_goes_on():
     assert chain.told == []
 
 
+def test_requests_that_come_together_count_for_the_next_check():
+    chain = Chain(recheck=Recheck(runs=6))
+    for _ in range(2):
+        assert len(chain.runner.run_together([INPUT] * 3)) == 3
+    chain.rest()
+    assert chain.fakes[0].checked == [1]
+
+
 def test_calls_that_one_fault_ends_together_are_one_failure():
     chain = Chain()
     together = Barrier(5)
@@ -591,6 +599,41 @@ def test_calls_that_one_fault_ends_together_are_one_failure():
     assert [chain.who() for _ in range(3)] == [1, 1, 1]
     assert chain.state(0) == "out"
     assert chain.fakes[0].runs == 5 + 1 + 2
+
+
+@pytest.mark.parametrize(("batches", "failures"), [(1, 1), (2, 2)])
+def test_those_in_a_batch_that_fails_are_one_failure(monkeypatch, batches, failures):
+    monkeypatch.setattr(FakeRunner, "batch", 4)
+    chain = Chain()
+    together = Barrier(4)
+    causes = [BackendError(f"batch {number}") for number in range(batches)]
+
+    def fail() -> None:
+        place = together.wait(10)
+        raise BackendError("its own") from causes[place * batches // 4]
+
+    chain.fakes[0].behave = fail
+    threads = [Thread(target=chain.who) for _ in range(4)]
+    # Blamed in the order of their batches, as they end one after another.
+    turn = Condition()
+    blame = chain.runner._roster.blame
+    places = {id(cause): number for number, cause in enumerate(causes)}
+    done = [0]
+
+    def blamed(held, fault, failed):
+        first = places[id(fault.__cause__)] * 4 // batches
+        with turn:
+            assert turn.wait_for(lambda: done[0] >= first, 10)
+            blame(held, fault, failed)
+            done[0] += 1
+            turn.notify_all()
+
+    monkeypatch.setattr(chain.runner._roster, "blame", blamed)
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert chain.runner.health().failures == failures
 
 
 def test_a_process_that_dies_in_one_of_many_calls_is_loaded_anew():

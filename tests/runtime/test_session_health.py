@@ -216,6 +216,26 @@ def test_wrong_numbers_never_answer(
         assert session(picture).label == "green"
 
 
+def test_what_was_never_proven_reproduces_samples_that_are_not_kept_in_memory_too(
+    opened: Any, engines: SimpleNamespace, picture: Picture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgeprep.runtime.links._KEPT_BYTES", 1)  # one sample, of four
+    last = np.random.default_rng(7).integers(0, 256, (4, 4, 4, 3), dtype=np.uint8)[-1:]
+    expected = last.mean(axis=(1, 2))
+
+    def wrong_on_the_last(means: NDArray[np.float32]) -> NDArray[np.float32]:
+        return means * np.float32(1.5 if np.allclose(means, expected, atol=1e-2) else 1.0)
+
+    with opened() as session:
+        engines.one.spoil = staticmethod(lost)
+        engines.two.spoil = staticmethod(wrong_on_the_last)
+        assert session(picture).label == "green"
+        two, three = session.health().links[1:]
+        assert (two.candidate.backend, two.state) == ("two", "out")
+        assert two.reason == "wrong numbers: relative error 0.5, allowed 0.001"
+        assert (three.candidate.backend, three.state) == ("three", "ready")
+
+
 @pytest.mark.parametrize("kind", WRONG)
 def test_numbers_that_become_wrong_later_are_found_and_another_engine_answers(
     opened: Any, engines: SimpleNamespace, told: list[Event], picture: Picture, kind: str
