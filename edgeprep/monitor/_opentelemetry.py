@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from threading import Lock
 
 from opentelemetry import metrics as api
 from opentelemetry.metrics import CallbackOptions, Observation
@@ -21,7 +22,7 @@ Points = Iterable[tuple[float, dict[str, str]]]
 def observe(sessions: Sequence[Tells], provider: api.MeterProvider | None) -> None:
     """See `edgeprep.monitor.opentelemetry.observe`."""
     meter = (provider or api.get_meter_provider()).get_meter("edgeprep", __version__)
-    durations = _Durations(meter)
+    durations = _Durations(meter, each_metrics(sessions))
 
     def called(points: Callable[[Named], Points]) -> Callable[[CallbackOptions], list[Observation]]:
         return lambda _: [
@@ -102,26 +103,45 @@ class _Durations:
 
     NOTE: it has no histogram that is asked for when it is read; and to record each duration when it
     is over takes ten times as long as to count it. So what has come since the last time is recorded
-    when a reader asks: as many durations in each class, and as long together, as there were.
+    when a reader asks: as many durations in each class, and as long together, as there were. What
+    was before nobody asked for: months of it would take hours.
+
+    Args:
+        meter: makes the histogram.
+        found: what there is already, which is left out.
     """
 
-    def __init__(self, meter: api.Meter) -> None:
+    def __init__(self, meter: api.Meter, found: Iterable[Named]) -> None:
         self._histogram = meter.create_histogram(
             "edgeprep.step.duration",
             unit="s",
             description="How long each step of a call takes; total is a whole call.",
             explicit_bucket_boundaries_advisory=[bound / 1e3 for bound in BOUNDS_MS],
         )
-        self._known: dict[tuple[str, str], Histogram] = {}
+        self._known = {
+            (name, step): histogram
+            for name, metrics in found
+            for step, histogram in metrics.steps.items()
+        }
+        # Two readers of one provider may ask at once: each duration is recorded once, for both.
+        self._lock = Lock()
 
     def record(self, name: str, found: Metrics) -> None:
         """What has come since the last time."""
         for step, histogram in found.steps.items():
-            before = self._known.get((name, step))
-            self._known[name, step] = histogram
-            for seconds, count in _spread(_since(histogram, before)):
+            attributes = {"session": name, "step": step}
+            for seconds, count in self._new(name, step, histogram):
                 for _ in range(count):
-                    self._histogram.record(seconds, {"session": name, "step": step})
+                    self._histogram.record(seconds, attributes)
+
+    def _new(self, name: str, step: str, now: Histogram) -> Sequence[tuple[float, int]]:
+        with self._lock:
+            before = self._known.get((name, step))
+            if before is not None and now.count < before.count:
+                # Another reader has seen more by now.
+                return ()
+            self._known[name, step] = now
+        return tuple(_spread(_since(now, before)))
 
 
 def _since(now: Histogram, before: Histogram | None) -> Histogram:

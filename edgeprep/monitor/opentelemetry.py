@@ -20,6 +20,10 @@ def observe(*sessions: Tells, provider: "MeterProvider | None" = None) -> None:
     `edgeprep.process.cpu.time` (s) and `edgeprep.temperature` (Cel); attributes are `session`,
     `step`, `error`, `kind` and `fault`. A provider serves one call: it has each instrument once.
 
+    The histogram begins at this call, all else when a session was opened. OpenTelemetry wants each
+    duration by itself, so that a reader takes some 20 µs for each that came since the last time:
+    0.15 s a minute for 30 calls a second of four steps.
+
     Args:
         sessions: open or closed.
         provider: of meters; None: the one that the application has set.

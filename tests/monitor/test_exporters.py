@@ -4,7 +4,9 @@ import builtins
 import re
 import sys
 from bisect import bisect_left
+from contextlib import suppress
 from pathlib import Path
+from threading import Barrier, BrokenBarrierError, Thread
 
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
@@ -36,6 +38,10 @@ class Counted:
         self.meter.dropped(3)
         self.meter.queued(5)
         self.events.tell(Event(kind="fallback", message="no"))
+
+    def run(self, durations_ms):
+        for duration in durations_ms:
+            self.meter.took("run", duration / 1e3)
 
     def metrics(self):
         return Metrics.of(
@@ -159,24 +165,62 @@ def test_opentelemetry_reads_what_was_counted():
     provider.shutdown()
 
 
+RUN = (("session", "digits"), ("step", "run"))
+
+
+def classes_of(durations_ms):
+    """How many are in each class, one by one."""
+    counts = [0] * (len(BOUNDS_MS) + 1)
+    for duration in durations_ms:
+        counts[bisect_left(BOUNDS_MS, duration)] += 1
+    return counts
+
+
 def test_histograms_of_opentelemetry_have_the_counts_and_the_sum_of_each_reading():
     reader = InMemoryMetricReader()
     provider = MeterProvider([reader])
     counted = Counted()
     observe(counted, provider=provider)
+    # What was counted before is left out, however much it was.
+    assert "edgeprep.step.duration" not in collected(reader)
+    counted.run(DURATIONS_MS)
     durations = list(DURATIONS_MS)
     for _ in range(3):
-        point = collected(reader)["edgeprep.step.duration"][("session", "digits"), ("step", "run")]
-        counts = [0] * (len(BOUNDS_MS) + 1)
-        for duration in durations:
-            counts[bisect_left(BOUNDS_MS, duration)] += 1
+        point = collected(reader)["edgeprep.step.duration"][RUN]
         assert point.explicit_bounds == pytest.approx([bound / 1e3 for bound in BOUNDS_MS])
-        assert list(point.bucket_counts) == counts
+        assert list(point.bucket_counts) == classes_of(durations)
         # One of them is beyond all bounds, so that it is known from the sum alone.
         assert point.sum == pytest.approx(sum(durations) / 1e3, rel=1e-6)
-        for duration in (0.7, 3.0, 3.5):
-            counted.meter.took("run", duration / 1e3)
-            durations.append(duration)
+        counted.run((0.7, 3.0, 3.5))
+        durations += (0.7, 3.0, 3.5)
+    provider.shutdown()
+
+
+def test_readers_that_ask_at_once_have_each_duration_once():
+    from edgeprep.monitor import _opentelemetry as twin
+
+    # Where both look at what is known before either has written, each records all of it.
+    both = Barrier(2)
+
+    class Known(dict):
+        def get(self, *key):
+            found = super().get(*key)
+            with suppress(BrokenBarrierError):
+                both.wait(0.3)
+            return found
+
+    reader = InMemoryMetricReader()
+    provider = MeterProvider([reader])
+    durations = twin._Durations(provider.get_meter("edgeprep"), ())
+    durations._known = Known()
+    found = Counted().metrics()
+    threads = [Thread(target=durations.record, args=("digits", found)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    point = collected(reader)["edgeprep.step.duration"][RUN]
+    assert list(point.bucket_counts) == classes_of(DURATIONS_MS)
     provider.shutdown()
 
 
