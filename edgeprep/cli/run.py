@@ -25,6 +25,7 @@ from edgeprep.cli.running.sources import (
     PictureFile,
     SheetPage,
     find,
+    lines_of,
     make_directory,
     targets,
 )
@@ -165,9 +166,9 @@ def command(
             probe=probe,
         ),
         metrics,
-        reads=(bundle, *sources),
         overwrite=overwrite,
     )
+    reads = (bundle, *sources, *(() if categories is None else (categories,)))
     if categories is not None and form != "coco":
         raise click.UsageError(f"--categories: needs --format coco, got {form!r}")
     if live is not None:
@@ -175,7 +176,8 @@ def command(
         from edgeprep.cli.running.live import LiveOptions
 
         options = LiveOptions(timeout_s=timeout_s, reconnect=reconnect, every=every)
-        _run_live(opening, live, options, form, headless=headless)
+        live_opening = partial(opening, reads=reads)
+        _run_live(live_opening, live, options, form, headless=headless)
         return
     _check_not_live(click.get_current_context())
     if sheet and output is None:
@@ -190,7 +192,10 @@ def command(
     pages: Sequence[SheetPage] = ()
     if output is not None:
         drawn, pages = targets(files, output, sheet=sheet, overwrite=overwrite)
-    with opening() as session:
+    writes = [] if output is None else _written(files, drawn, pages, output)
+    # Of a folder, each of its pictures is read.
+    reads = (*reads, *(file.path for file in files))
+    with opening(reads=reads, writes=writes) as session:
         _check_every(every, session)
         answers = _answers(form, session.task, files, categories, frames=output is None)
         _run_all(session, files, drawn, pages, answers, overwrite=overwrite, every=every)
@@ -306,6 +311,18 @@ def _check_every(every: int, session: Session) -> None:
     if every > 1 and session.input.batch == 1:
         rule = "--every: needs a bundle whose network takes clips"
         raise click.UsageError(f"{rule}, got one that takes single pictures")
+
+
+def _written(
+    files: Sequence[PictureFile | FilmFile],
+    drawn: Sequence[Path | None],
+    pages: Sequence[SheetPage],
+    output: Path,
+) -> list[Path]:
+    """What `-o` writes: its folder, too."""
+    pairs = [(file, path) for file, path in zip(files, drawn, strict=True) if path is not None]
+    lines = [lines_of(path) for file, path in pairs if isinstance(file, FilmFile)]
+    return [output, *(path for _, path in pairs), *lines, *(page.path for page in pages)]
 
 
 def _check_libraries(files: Sequence[PictureFile | FilmFile], output: Path | None) -> None:

@@ -48,12 +48,28 @@ def test_a_file_that_is_there_is_kept_unless_asked(
     assert json.loads(file.read_text())["schema_version"] == 1
 
 
-@pytest.mark.parametrize("which", ["bundle", "picture"])
+@pytest.mark.parametrize("which", ["bundle", "picture", "in a folder"])
 def test_what_is_read_is_never_replaced(
     edgeprep: Run, bundle: Path, pictures: Pictures, which: str
 ) -> None:
     file = bundle if which == "bundle" else pictures["red"]
     content = file.read_bytes()
-    ended = edgeprep("run", bundle, pictures["red"], "--metrics", file, "--overwrite")
+    source = file.parent if which == "in a folder" else pictures["red"]
+    ended = edgeprep("run", bundle, source, "--metrics", file, "--overwrite")
     assert (ended.code, ended.stdout, file.read_bytes()) == (2, "", content)
     assert ended.stderr == (f"edgeprep: {file}: must be another file than what is read, got it\n")
+
+
+@pytest.mark.parametrize("name", ["out", "out/red.png", "out/sheet.png"])
+def test_what_else_is_written_is_not_replaced(
+    edgeprep: Run, bundle: Path, pictures: Pictures, tmp_path: Path, name: str
+) -> None:
+    output, file = tmp_path / "out", tmp_path / name
+    if file != output:
+        output.mkdir()
+    words = ("run", bundle, pictures["red"], "-o", output, "--sheet", "--metrics", file)
+    ended = edgeprep(*words)
+    assert (ended.code, ended.stdout) == (2, "")
+    rule = "must be another file than what else is written"
+    assert ended.stderr == f"edgeprep: {file}: {rule}, got it\n"
+    assert not file.is_file()

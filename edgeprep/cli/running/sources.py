@@ -11,7 +11,7 @@ from msgspec import Struct
 from edgeprep.errors import InputError, OutputExists, StorageError
 from edgeprep.films import is_film
 
-__all__ = ["FilmFile", "PictureFile", "SheetPage", "find", "make_directory", "targets"]
+__all__ = ["FilmFile", "PictureFile", "SheetPage", "find", "lines_of", "make_directory", "targets"]
 
 # Of small pictures ten times ten are seen at a glance; a thousand would fill the memory.
 SHEET_CELLS, SHEET_COLUMNS, SHEET_CELL = 100, 10, 192
