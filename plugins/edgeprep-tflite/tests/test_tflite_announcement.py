@@ -41,6 +41,17 @@ with without_announcement():
     print("inside")
 """
 
+NPU = """
+import os, pathlib, sys
+from edgeprep.interfaces import Device
+from edgeprep_tflite import _accelerated
+os.close(2)
+try:
+    _accelerated.load(pathlib.Path(sys.argv[1]).read_bytes(), Device(name="npu", kind="npu"), {})
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+
 
 def run_python(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", script, *arguments]
@@ -75,3 +86,13 @@ def test_only_that_line_of_the_first_model_is_held_back() -> None:
 
 def test_a_closed_stderr_is_no_fault() -> None:
     assert run_python(CLOSED).stdout == "inside\n"
+
+
+def test_an_npu_that_nobody_hears_is_a_failure(
+    models: Mapping[Precision, Model], tmp_path: Path
+) -> None:
+    path = tmp_path / "model.tflite"
+    path.write_bytes(models["fp32"].files["model.tflite"])
+    rule = "backend 'litert': must load the model on device 'npu'"
+    got = "stderr that cannot be held back, where LiteRT says whether it does"
+    assert run_python(NPU, os.fspath(path)).stdout.endswith(f"BackendError {rule}, got {got!r}\n")
