@@ -47,6 +47,8 @@ class FallbackRunner(Runner):
         recheck: how often golden samples are reproduced again; None: never.
         verdicts: why all else is no link, for the message where nothing can answer.
         release: called when it is closed.
+        crashed: called with a candidate that may not answer any more, and with why, which may be a
+            crash; None: nobody is.
         clock: seconds, which never go back.
     """
 
@@ -65,6 +67,7 @@ class FallbackRunner(Runner):
         recheck: Recheck | None = None,
         verdicts: Sequence[Outcome] = (),
         release: Callable[[], object] | None = None,
+        crashed: Callable[[Candidate, Exception], object] | None = None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._roster = Roster(
@@ -75,6 +78,7 @@ class FallbackRunner(Runner):
             where=where,
             label=label,
             events=events,
+            crashed=crashed,
             clock=clock,
         )
         self._inputs, self._outputs = engine.runner.inputs, engine.runner.outputs

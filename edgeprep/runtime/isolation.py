@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from time import time
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from edgeprep.errors import InputError, UnknownName
+from edgeprep.errors import BackendCrashed, InputError, UnknownName
 from edgeprep.interfaces import Backend
 from edgeprep.monitor import Event
 from edgeprep.registry import Registry
@@ -180,6 +180,17 @@ class Isolation:
         """When the verdicts were given that a choice of now stands on, in seconds since 1970."""
         caches = filter(None, (self._verdicts, self._on_backends))
         return [*self._rejected_at, *(at for cache in caches for at in cache.times())]
+
+    def crashed(self, candidate: Candidate, fault: Exception) -> None:
+        """`candidate` may not answer any more; if that is for a crash, it is kept."""
+        if self.where != "never" and isinstance(fault, BackendCrashed):
+            self.verdicts.keep(candidate, self._class(candidate), fault)
+
+    def is_rejected(self, candidate: Candidate) -> bool:
+        """Whether a kept verdict says no to `candidate`."""
+        if self.where == "never":
+            return False
+        return self.verdicts.find(candidate, self._class(candidate)) is not None
 
     def has_died(self) -> bool:
         """Whether a process died while it loaded a candidate of this bundle; told once."""

@@ -395,6 +395,7 @@ class OpenedBundle:
             recheck=self.recheck,
             verdicts=outcomes,
             release=None if self._kept is None else self._kept.close,
+            crashed=self.isolation.crashed,
         )
 
     def _make_session(self) -> Callable[..., NetworkSession]:

@@ -200,6 +200,8 @@ def recall(opened: OpenedBundle, *, prefer: str | None, seconds: float) -> Netwo
         return None
     outcomes = [_outcome(record) for record in records]
     wanted, host = outcomes[0].candidate, outcomes[0].host
+    if isolation.is_rejected(wanted):  # for what it did since, while it answered
+        return None
     with (
         _closed_at_fault(opened),
         isolation.engines(probe=False) as engines,

@@ -31,6 +31,8 @@ class Roster:
         where: the session, for messages.
         label: goes before the names of candidates.
         events: is told what happens.
+        crashed: called with a link's candidate that may not answer any more, and with why, which
+            may be a crash; None: nobody is.
         clock: seconds, which never go back.
 
     Attributes:
@@ -49,6 +51,7 @@ class Roster:
         where: str,
         label: str,
         events: Events,
+        crashed: Callable[[Candidate, Exception], object] | None,
         clock: Callable[[], float],
     ) -> None:
         self._chosen = Slot(link, engine)
@@ -59,6 +62,7 @@ class Roster:
         self._where = where
         self._label = label
         self._events = events
+        self._crashed = crashed or (lambda candidate, fault: None)
         self._clock = clock
         self.now: Held | None = self._chosen.held
         self.answering = self._chosen
@@ -146,6 +150,8 @@ class Roster:
                 self.now = None
         if engine is not None:
             close(engine.runner)
+            if held.slot.state == "out":
+                self._crashed(held.slot.link.candidate, fault)
 
     def answered(self, faults: Sequence[tuple[Slot, Exception]], by: Slot | None) -> None:
         """A call was answered by `by` after these faults; None: it was not answered."""
@@ -351,6 +357,7 @@ class Roster:
             slot.fail(fault, self._clock(), at_once=True)
             message = f"{self._name(slot)} cannot answer: {reason_of(fault)}"
             self._note(kind, slot, message, error=type(fault).__name__, answered_by="")
+        self._crashed(slot.link.candidate, fault)
 
     def _settle(self) -> None:
         if self._is_closed:
