@@ -118,7 +118,7 @@ class _Durations:
             description="How long each step of a call takes; total is a whole call.",
             explicit_bucket_boundaries_advisory=[bound / 1e3 for bound in BOUNDS_MS],
         )
-        self._known = {
+        self._known: dict[tuple[str, str], Histogram] = {
             (name, step): histogram
             for name, metrics in found
             for step, histogram in metrics.steps.items()

@@ -23,6 +23,7 @@ from edgeprep.runtime.candidates import Candidate, Outcome
 from edgeprep.runtime.following import Following, Playlists, Policy, Reconnect
 from edgeprep.runtime.inputs import check_batch, check_clip
 from edgeprep.runtime.stream import FilmStream, Pace, ResultStream
+from edgeprep.runtime.timed import TimedStream
 from edgeprep.stages.picture import check_picture
 from edgeprep.tensors import ImageSpec
 
@@ -111,7 +112,8 @@ class Session(ABC):
         """The results for several pictures, or for an array of `(N, H, W, C)`, in their order.
 
         All pictures are checked before the first one runs. Clips come in a list. A session that was
-        opened for throughput answers several at once.
+        opened for throughput answers several at once, by as many threads as keep it busy. Pictures
+        must stay as they are meanwhile.
 
         Raises:
             InputError: `pictures` are not pictures of that type. The rest as for one picture.
@@ -132,13 +134,13 @@ class Session(ABC):
         return 1
 
     def _of(self, picture: NDArray[np.uint8], place: str) -> Any:
-        if not self._is_film(picture):
-            began = perf_counter()
+        began = perf_counter()
+        if self._is_film(picture):
+            (result,) = deque(self._stream(picture, None, 1), maxlen=1)
+        else:
             result = self._answer(picture, place)
-            self.meter.took("total", perf_counter() - began)
-            return result
-        (last,) = deque(self._stream(check_batch(picture), None, 1), maxlen=1)
-        return last
+        self.meter.took("total", perf_counter() - began)
+        return result
 
     def _check(self, picture: Any, image: ImageSpec) -> NDArray[np.uint8]:
         if not self._is_film(picture):
@@ -267,7 +269,11 @@ class Session(ABC):
         following.check()
         pace = fps or clock
         if policy is None and not isinstance(source, (int, str, PathLike)):
-            return self._stream(check_batch(source), pace, every, Origin())  # type: ignore[arg-type]  # each is checked when it comes
+            checked: Any = check_batch(source)  # each is checked when it comes
+            origin = Origin()
+            return TimedStream(
+                lambda taken: self._stream(taken, pace, every, origin), checked, self.meter
+            )
         # Here, as most sessions follow nothing.
         from edgeprep.runtime.live.follow import follow
 
@@ -283,18 +289,19 @@ class Session(ABC):
     async def answer(self, picture: NDArray[np.uint8]) -> Any:
         """As a call, for programs with an event loop, which goes on meanwhile.
 
-        Any number may be under way; some work at once, and the others wait. One that is cancelled
+        Any number may be under way; as many as there are cores, and one, work at once, or as
+        many as keep busy what was opened for throughput. The others wait; one that is cancelled
         before its turn is never worked on.
 
         Args:
             picture: as for a call.
 
-        Raises: as a call.
+        Raises: as a call; and BackendError where the system has no thread for it.
         """
         from edgeprep.runtime.live.awaiting import run  # here, as few programs have a loop
 
         self._check_process()
-        return await run(self, lambda: self(picture))
+        return await run(self, lambda: self(picture), crowd=self._crowd)
 
     @abstractmethod
     def outputs(self, picture: NDArray[np.uint8]) -> tuple[NDArray[Any], ...]:
