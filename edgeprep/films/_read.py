@@ -30,6 +30,9 @@ _FILES_TOO = {
     # Names of parts may be absolute, as a person's own list has them.
     "safe": "0",
 }
+# How HLS, and a list of parts of FFmpeg, begin.
+_PLAYLIST_MARKS = (b"#EXTM3U", b"ffconcat version")
+_MARK_BYTES = 64
 # How long a frame lasts where a film says nothing.
 _PERIOD_S = 0.04
 
@@ -164,14 +167,28 @@ def open_film(path: Path, max_pixels: int, playlists: str) -> Film:
             container.close()
             raise
     except (FFmpegError, OSError, ValueError) as error:
+        is_list = _is_playlist(file)
         file.close()
         if isinstance(error, FilmError | ImageTooLarge):
             raise
         rule = "must be a film (MP4, MOV, Matroska, WebM, AVI, MPEG)"
+        if is_list and playlists != "follow":
+            remedy = 'use playlists="follow" to read the files of this machine that it names'
+            raise FilmError(f"{path}: {rule}, got a playlist; {remedy}") from error
         raise FilmError(f"{path}: {rule}, got one that fails with {_why(error)}") from error
     except BaseException:
         file.close()
         raise
+
+
+def _is_playlist(file: BinaryIO) -> bool:
+    """Whether `file` begins as those do that name other files."""
+    try:
+        file.seek(0)
+        begin = file.read(_MARK_BYTES)
+    except (OSError, ValueError):
+        return False
+    return begin.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(_PLAYLIST_MARKS)
 
 
 def _film(path: Path, file: BinaryIO, container: InputContainer, max_pixels: int) -> Film:

@@ -1,5 +1,6 @@
 """Film files: every frame, when it is shown, and what of a film that is not whole."""
 
+import re
 import shutil
 import socket
 from collections.abc import Callable
@@ -190,7 +191,11 @@ def test_a_playlist_opens_no_other_file(film: Make, tmp_path: Path, kind: str) -
     other = film("other.ts")
     path = tmp_path / "film.mp4"
     path.write_text(PLAYLISTS[kind].format(other))
-    with pytest.raises(FilmError, match=rf"^{path}: must be a film .* that fails with 'Inval"):
+    message = (
+        f"{path}: must be a film (MP4, MOV, Matroska, WebM, AVI, MPEG), got a playlist; "
+        'use playlists="follow" to read the files of this machine that it names'
+    )
+    with pytest.raises(FilmError, match=f"^{re.escape(message)}$"):
         open_film(path)
 
 
