@@ -10,8 +10,8 @@ __all__ = ["Scenes"]
 
 _SIDE = 8  # blocks, each way: what is smaller than an eighth of a picture is a detail of it
 _PIXELS = 8  # of a block, each way, whose mean is noisy by an eighth of what they are
-# Above it two pictures are of one scene. Noise of a camera leaves 0.99; of pictures of digits on
-# photographs fewer than one in a thousand pairs come so near (tools/bench_field drift).
+# Above it two pictures are of one scene, set by judgement: what noise and light leave is nearly 1,
+# what something large that moves leaves is less (tests/monitor/test_scenes.py).
 _ALIKE = 0.9
 # The deviation of blocks, in levels, below which noise of a camera is as much as what it sees.
 _LEAST = 6.0
