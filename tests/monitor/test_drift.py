@@ -112,6 +112,14 @@ def test_the_same_picture_again_and_again_is_frozen(camera, reference):
     assert told(Drift(reference, "rgb"), living) == []
 
 
+@pytest.mark.parametrize("row", [0, 1, 95])
+def test_one_bit_in_any_row_shows_that_a_camera_lives(camera, reference, row):
+    living = [camera[1][0].copy() for _ in range(20)]
+    for number, picture in enumerate(living):
+        picture[row, 0, 0] ^= 1 + number % 3
+    assert told(Drift(reference, "rgb"), living) == []
+
+
 def test_a_still_scene_of_the_other_colour_is_no_swap(camera, reference):
     """Its cast says nothing new, however long one looks at it."""
     bluest = min(
