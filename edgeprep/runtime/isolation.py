@@ -139,7 +139,7 @@ class Isolation:
         from edgeprep.runtime.verdicts import VerdictCache
 
         if self._on_backends is None:
-            self._on_backends = VerdictCache("", self._tell)
+            self._on_backends = VerdictCache("", self._tell, self.limits)
         engines = HostedEngines(limits=self.limits, verdicts=self._on_backends, tell=self._tell)
         try:
             yield engines
@@ -259,7 +259,7 @@ class Isolation:
         if self._verdicts is None:
             from edgeprep.runtime.verdicts import VerdictCache
 
-            self._verdicts = VerdictCache(self._digest, self._tell)
+            self._verdicts = VerdictCache(self._digest, self._tell, self.limits)
         return self._verdicts
 
     def _class(self, candidate: Candidate) -> type[Backend]:

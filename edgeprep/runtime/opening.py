@@ -247,7 +247,8 @@ def _key(opened: OpenedBundle, prefer: str | None) -> str:
     libraries = ("cv2",) if opened.open_hosts else ()
     machine = fingerprint(opened.registry.classes("backend"), libraries)
     variants = " ".join(variant.name for variant in opened.variants)
-    facts = (__version__, opened.bundle.digest, machine, repr(prefer), opened.goal, variants)
+    wishes = (repr(prefer), opened.goal, repr(opened.isolation.limits))
+    facts = (__version__, opened.bundle.digest, machine, *wishes, variants)
     return sha256("\n".join(facts).encode()).hexdigest()
 
 

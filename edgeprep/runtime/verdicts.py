@@ -1,6 +1,7 @@
 """What candidates were rejected for before, kept in the user's cache directory for a while."""
 
 import os
+import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -24,6 +25,7 @@ from edgeprep.runtime.choices import cache_directory, is_over
 from edgeprep.runtime.machine import fingerprint
 from edgeprep.runtime.private_files import find_private, write_private
 from edgeprep.version import __version__
+from edgeprep.workers.limits import Limits
 
 __all__ = ["Kind", "VerdictCache", "kind_of"]
 
@@ -35,7 +37,9 @@ _KINDS: Mapping[type[Exception], Kind] = {
     BackendOutOfMemory: "memory",
     BackendWrongOutput: "wrong",
 }
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
+# What limits may have brought about: who has too little memory may die of it in any way.
+_BY_LIMITS = frozenset({"crashed", "timeout", "memory"})
 # One death may be a power cut, or somebody who was in a hurry.
 _DEATHS = 2
 
@@ -51,6 +55,7 @@ class _Verdict(Struct, frozen=True, kw_only=True):
     kind: Kind
     reason: str
     at: float
+    limits: tuple[float, ...]
     times: int = 1
 
     @property
@@ -76,17 +81,22 @@ class _Record(Struct, frozen=True, kw_only=True):
 class VerdictCache:
     """Verdicts on the candidates of one bundle, or on backends whatever they run.
 
-    A verdict counts for a day, and as long as neither edgeprep nor the engine is another. Where
-    nothing can be read or written, nothing is kept.
+    A verdict counts for a day, and as long as neither edgeprep nor the engine is another; one that
+    limits may have brought about, as long as none allows more than then. Where nothing can be read
+    or written, nothing is kept.
 
     Args:
         bundle: the digest of the bundle; "" for backends.
         tell: called with what is there and cannot be used.
+        limits: what a worker may take; None: the usual.
     """
 
-    def __init__(self, bundle: str, tell: Callable[[Event], object]) -> None:
+    def __init__(
+        self, bundle: str, tell: Callable[[Event], object], limits: Limits | None = None
+    ) -> None:
         self._bundle = bundle
         self._tell = tell
+        self._limits = _numbers(limits or Limits())
         self._said: set[str] = set()
         self._engines: dict[type[Backend], str] = {}
         self._kept: tuple[_Verdict, ...] | None = None
@@ -100,7 +110,7 @@ class VerdictCache:
 
     def times(self) -> list[float]:
         """When those that count were given, in seconds since 1970."""
-        return [one.at for one in self._load() if not one.is_over and not one.is_first_death]
+        return [one.at for one in self._load() if self._is_of_now(one)]
 
     def keep(self, candidate: Candidate, backend: type[Backend], fault: Exception) -> None:
         """Keep what `fault` says of `candidate`, if it is of a kind that is kept."""
@@ -130,14 +140,21 @@ class VerdictCache:
             kind=kind,
             reason=reason,
             at=time.time(),
+            limits=self._limits,
             times=1 + max((one.times for one in before), default=0),
         )
         self._store((*(one for one in kept if one.candidate != candidate), fresh))
 
     def _counts(self, verdict: _Verdict, backend: type[Backend]) -> bool:
+        return self._is_of_now(verdict) and verdict.engine == self._engine(backend)
+
+    def _is_of_now(self, verdict: _Verdict) -> bool:
         if verdict.is_over or verdict.is_first_death:
             return False
-        return verdict.engine == self._engine(backend)
+        if verdict.kind not in _BY_LIMITS:
+            return True
+        pairs = zip(self._limits, verdict.limits, strict=False)
+        return all(now <= then for now, then in pairs)
 
     def _engine(self, backend: type[Backend]) -> str:
         if backend not in self._engines:
@@ -181,3 +198,9 @@ class VerdictCache:
         if reason not in self._said:
             self._said.add(reason)
             self._tell(Event(kind="cache", message=f"{reason}, its verdicts do not count"))
+
+
+def _numbers(limits: Limits) -> tuple[float, ...]:
+    most = sys.float_info.max  # JSON has no infinity
+    numbers = (limits.start_s, limits.load_s, limits.run_s, limits.address_bytes)
+    return tuple(float(min(number, most)) for number in numbers)
