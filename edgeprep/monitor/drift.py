@@ -178,7 +178,7 @@ class Drift:
             self._digest = None
             return False
         # Some rows are the same: all are asked for from now on, as that is rare and takes long.
-        before, self._digest = self._digest, crc32(np.ascontiguousarray(picture))
+        before, self._digest = self._digest, crc32(np.ascontiguousarray(picture).data)
         return before is None or before == self._digest
 
     def _count(self, classes: Sequence[int]) -> None:
