@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from edgeprep.errors import BackendUnavailable
-from edgeprep.monitor.told import Tells
+from edgeprep.monitor.told import Tells, check_sessions
 
 if TYPE_CHECKING:
     from prometheus_client.registry import Collector
@@ -22,10 +22,12 @@ def collector(*sessions: Tells) -> "Collector":
         sessions: open or closed; where one is no longer wanted, register another collector.
 
     Raises:
+        InputError: one is no session.
         BackendUnavailable: prometheus_client is not installed.
 
     Source: the names and units that Prometheus advises (prometheus.io/docs/practices/naming).
     """
+    check_sessions("collector", sessions)
     try:
         twin = import_module("edgeprep.monitor._prometheus")
     except ModuleNotFoundError as error:
@@ -43,6 +45,7 @@ def text(*sessions: Tells) -> str:
     """The same, as the text that a server answers to `GET /metrics`.
 
     Raises:
+        InputError: one is no session.
         BackendUnavailable: prometheus_client is not installed.
     """
     made = collector(*sessions)

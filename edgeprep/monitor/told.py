@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
+from edgeprep.errors import InputError
 from edgeprep.monitor.metrics import Metrics
 
-__all__ = ["Tells", "each_metrics"]
+__all__ = ["Tells", "check_sessions", "each_metrics"]
 
 
 class Tells(Protocol):
@@ -13,6 +14,17 @@ class Tells(Protocol):
 
     def metrics(self) -> Metrics:
         """See `Session.metrics`."""
+
+
+def check_sessions(where: str, sessions: Sequence[object]) -> None:
+    """Refuse what counts nothing, before anybody asks for it.
+
+    Raises:
+        InputError: one is no session.
+    """
+    for index, session in enumerate(sessions):
+        if not callable(getattr(session, "metrics", None)):
+            raise InputError(f"{where}: sessions[{index}] must be a session, got {session!r}")
 
 
 def each_metrics(sessions: Sequence[Tells]) -> Iterator[tuple[str, Metrics]]:

@@ -45,15 +45,20 @@ class Following(Struct, frozen=True, kw_only=True):
             raise InputError(f"queue: must be a whole number from 1, got {self.queue!r}")
         if not isinstance(self.timeout_s, (int, float)) or not 0 < self.timeout_s < inf:
             raise InputError(f"timeout_s: must be above 0 and finite, got {self.timeout_s!r}")
-        if not (_is_whole(self.reconnect, least=0) or self.reconnect in (None, "always")):
+        if not (_is_whole(self.reconnect, least=0) or _is_word(self.reconnect, (None, "always"))):
             rule = "must be a whole number from 0, 'always' or None"
             raise InputError(f"reconnect: {rule}, got {self.reconnect!r}")
 
 
 def _check_word(where: str, value: object, known: Sequence[str | None]) -> None:
-    if value not in known:
+    if not _is_word(value, known):
         words = ", ".join(map(repr, known))
         raise InputError(f"{where}: must be one of {words}, got {value!r}")
+
+
+def _is_word(value: object, known: Sequence[str | None]) -> bool:
+    # NOTE: an array that is compared is no truth.
+    return isinstance(value, str | None) and value in known
 
 
 def _is_whole(value: object, *, least: int) -> bool:

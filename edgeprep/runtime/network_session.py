@@ -133,6 +133,12 @@ class NetworkSession(Session):
 
     def backward(self, height: int, width: int) -> tuple[Affine, ...]:
         """See `Session.backward`."""
+        for name, value in (("height", height), ("width", width)):
+            # NOTE: `bool` is an `int`.
+            is_whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+            if not is_whole or value < 1:
+                rule = "must be a whole number of pixels from 1"
+                raise InputError(f"{name}: {rule}, got {value!r}")
         return self._chain.backward(height, width)
 
     def close(self) -> None:

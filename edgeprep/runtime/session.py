@@ -253,6 +253,9 @@ class Session(ABC):
             raise InputError(f"fps: must be above 0 and finite, got {fps!r}")
         if fps is not None and clock is not None:
             raise InputError(f"fps: must be absent where a clock is given, got {fps!r}")
+        if clock is not None and not callable(clock):
+            rule = "must be None or give the time in seconds when it is called"
+            raise InputError(f"clock: {rule}, got {clock!r}")
         if not isinstance(every, int) or every < 1:
             raise InputError(f"every: must be a whole number from 1, got {every!r}")
         if every > 1 and not self._is_clip:
@@ -343,7 +346,8 @@ class Session(ABC):
             `backward(720, 1280)[0].boxes(boxes)` brings boxes of the network's picture back.
 
         Raises:
-            InputError: the session is that of an ensemble, whose members see pictures.
+            InputError: the session is that of an ensemble, whose members see pictures; or the size
+                is none.
             RecipeError: a stage cannot work on pictures of this size.
             PluginError: a stage changes the size and does not say how pixels move.
         """

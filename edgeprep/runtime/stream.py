@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from types import TracebackType
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -40,7 +41,10 @@ class Prepared(Struct, frozen=True, eq=False):
 
 
 class ResultStream(Iterator[Any], ABC):
-    """The results for the pictures of one camera or film, one a picture, as they come."""
+    """The results for the pictures of one camera or film, one a picture, as they come.
+
+    It is closed at the end of a `with` block, too.
+    """
 
     @abstractmethod
     def reset(self) -> None:
@@ -49,6 +53,17 @@ class ResultStream(Iterator[Any], ABC):
     @abstractmethod
     def close(self) -> None:
         """End here: no more pictures are asked for. Calling it again does nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
 
     def __iter__(self) -> Self:
         return self

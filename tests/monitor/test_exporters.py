@@ -14,7 +14,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from edgeprep.errors import BackendUnavailable
+from edgeprep.errors import BackendUnavailable, InputError
 from edgeprep.monitor import Event, Events, Meter
 from edgeprep.monitor.drift import DriftReport
 from edgeprep.monitor.histogram import BOUNDS_MS
@@ -123,6 +123,14 @@ def test_sessions_of_one_name_and_members_have_names_of_their_own():
     found = samples_of(text(*sessions))
     names = {dict(labels)["session"] for (name, *labels) in found if name == "edgeprep_queued"}
     assert names == {"digits", "digits#1", "both", "both/a", "both/b"}
+
+
+@pytest.mark.parametrize("use", [collector, text])
+@pytest.mark.parametrize("foreign", [3, None])
+def test_what_is_no_session_is_refused_at_once(use, foreign):
+    message = rf"^collector: sessions\[1\] must be a session, got {foreign}$"
+    with pytest.raises(InputError, match=message):
+        use(Counted(), foreign)
 
 
 def test_a_registry_collects_anew_each_time():

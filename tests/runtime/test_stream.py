@@ -1,5 +1,6 @@
 """Sessions over the pictures of a camera, where preprocessing looks at earlier ones."""
 
+import re
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -49,6 +50,33 @@ def first(result: Any) -> NDArray[np.float32]:
 def test_each_picture_is_compared_with_the_one_before_it(fakes: SimpleNamespace) -> None:
     with open_session(fakes, FrameDifference()) as session:
         assert means(session.stream(FILM)) == [0, 20, 0, 5]
+
+
+def test_a_stream_is_closed_at_the_end_of_a_block(fakes: SimpleNamespace) -> None:
+    with open_session(fakes, FrameDifference()) as session:
+        with session.stream(FILM) as stream:
+            assert means(iter([next(stream), next(stream)])) == [0, 20]
+        assert list(stream) == []
+
+
+@pytest.mark.parametrize(
+    ("size", "message"),
+    [
+        (("a", 1), "height: must be a whole number of pixels from 1, got 'a'"),
+        ((None, None), "height: must be a whole number of pixels from 1, got None"),
+        ((0, 5), "height: must be a whole number of pixels from 1, got 0"),
+        ((1.5, 2), "height: must be a whole number of pixels from 1, got 1.5"),
+        ((4, -1), "width: must be a whole number of pixels from 1, got -1"),
+        ((4, True), "width: must be a whole number of pixels from 1, got True"),
+    ],
+)
+def test_a_size_that_is_none_leads_nowhere_back(
+    fakes: SimpleNamespace, size: tuple[Any, Any], message: str
+) -> None:
+    with open_session(fakes) as session:
+        with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+            session.backward(*size)
+        assert len(session.backward(np.int64(4), np.int64(4))) == 1  # type: ignore[arg-type]  # as shapes of arrays may be
 
 
 def test_pictures_that_are_dropped_have_no_result(fakes: SimpleNamespace) -> None:

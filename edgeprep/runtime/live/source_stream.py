@@ -94,9 +94,13 @@ class SourceStream(Iterator[Answer]):
             fault: is called where there is an error in the place of an answer; None: it is logged.
 
         Raises:
-            InputError: there is a listener already.
+            InputError: `listener` or `fault` cannot be called, or there is a listener already.
             BackendError: the system has no thread left.
         """
+        for name, function in (("listener", listener), ("fault", fault)):
+            if not callable(function) and not (name == "fault" and function is None):
+                where = f"stream of {self.name}: {name}"
+                raise InputError(f"{where}: must be a function of one argument, got {function!r}")
         if self._follower is not None:
             rule = "must be followed by one listener"
             raise InputError(f"stream of {self.name}: {rule}, got another one")

@@ -353,6 +353,20 @@ def test_a_stream_has_one_listener(open_session: Open, grey: Grey) -> None:
     assert heard == [0, 1]
 
 
+@pytest.mark.parametrize(
+    ("given", "name"), [((3,), "listener"), ((None,), "listener"), ((print, 3), "fault")]
+)
+def test_what_cannot_be_called_is_no_listener(
+    open_session: Open, grey: Grey, given: tuple[Any, ...], name: str
+) -> None:
+    with open_session().stream([grey(1)], policy="every") as stream:
+        rule = "must be a function of one argument"
+        message = f"^stream of pictures: {name}: {rule}, got {given[-1]}$"
+        with pytest.raises(InputError, match=message):
+            stream.follow(*given[:1], **dict(zip(["fault"], given[1:], strict=False)))
+        assert next(stream).index == 0
+
+
 def test_a_listener_and_a_logging_handler_that_both_raise_stop_no_stream(
     open_session: Open, grey: Grey
 ) -> None:

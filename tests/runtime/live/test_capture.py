@@ -307,6 +307,22 @@ def test_what_cannot_be_followed_is_refused_before_any_thread(
             "reconnect: must be a whole number from 0, 'always' or None, got 'x'",
         ),
         ({"playlists": "yes"}, "playlists: must be one of 'refuse', 'follow', got 'yes'"),
+        (
+            {"policy": np.array([1, 2])},
+            "policy: must be one of None, 'newest', 'every', got array([1, 2])",
+        ),
+        (
+            {"reconnect": np.array([1, 2])},
+            "reconnect: must be a whole number from 0, 'always' or None, got array([1, 2])",
+        ),
+        (
+            {"clock": 0},
+            "clock: must be None or give the time in seconds when it is called, got 0",
+        ),
+        (
+            {"clock": "x"},
+            "clock: must be None or give the time in seconds when it is called, got 'x'",
+        ),
     ],
 )
 def test_arguments_are_checked_where_nothing_is_followed_too(
