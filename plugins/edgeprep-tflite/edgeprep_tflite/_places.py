@@ -21,6 +21,9 @@ __all__ = ["DELEGATES", "Delegate", "absent", "delegate_of", "devices"]
 # `libedgetpu.so.1`, `npu=/opt/libfoo.so`, `gpu=/opt/libbar.so,cache=/tmp/bar`: several are
 # separated as the directories of PATH are.
 DELEGATES = "EDGEPREP_LITERT_DELEGATES"
+# How libraries begin: of Linux (ELF), of macOS (Mach-O, of one processor or several), of Windows.
+_LIBRARY_MARKS = (b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe", b"MZ")
+_MARK_BYTES = 4
 
 CPU = Device(name="cpu", kind="cpu")
 
@@ -170,4 +173,17 @@ def _why_no_delegate(kind: str, path: str, settings: list[str]) -> str:
         return f"options must have the form key=value, got {wrong[0]!r}"
     if "/" in path and not Path(path).is_file():
         return f"must name a library that is there, got {path!r}"
+    if not _is_library(path):
+        return f"must name a library, got {path!r}"
     return ""
+
+
+def _is_library(path: str) -> bool:
+    """Whether `path` is a library by its first bytes; the system looks for a mere name."""
+    if "/" not in path:
+        return any(ending in path for ending in (".so", ".dylib", ".dll"))
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(_MARK_BYTES).startswith(_LIBRARY_MARKS)
+    except OSError:
+        return False

@@ -150,6 +150,19 @@ def test_a_library_that_is_no_delegate_is_an_error_that_says_what_it_lacks(
             ),
         ),
         (
+            f"npu={__file__}",
+            Absent(
+                name="test_tflite_places",
+                kind="npu",
+                reason=f"{VARIABLE}: must name a library, got {__file__!r}",
+            ),
+        ),
+        ("x", Absent(name="x", kind="npu", reason=f"{VARIABLE}: must name a library, got 'x'")),
+        (
+            "npu=",
+            Absent(name="delegate", kind="npu", reason=f"{VARIABLE}: must name a library, got ''"),
+        ),
+        (
             "tpu=libedgetpu.so.1",
             Absent(
                 name="edgetpu",
@@ -176,7 +189,7 @@ def test_a_library_that_is_no_delegate_is_an_error_that_says_what_it_lacks(
             ),
         ),
     ],
-    ids=["missing", "kind", "option", "none"],
+    ids=["missing", "no library", "no name of one", "no name", "kind", "option", "none"],
 )
 def test_a_delegate_that_is_named_wrongly_is_absent_with_the_reason(
     value: str, absent: Absent, backend: LiteRTBackend, name_delegates: Name
