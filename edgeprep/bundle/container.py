@@ -107,8 +107,14 @@ def one_network(bundle: Bundle | EnsembleBundle) -> Bundle:
     return bundle
 
 
-def read_either(stream: BinaryIO, path: str) -> Bundle | EnsembleBundle:
-    """The verified bundle in `stream`, which is read from its start; `path` is for messages.
+def read_either(stream: BinaryIO, path: str, variant: str | None = None) -> Bundle | EnsembleBundle:
+    """The verified bundle in `stream`, which is read from its start.
+
+    Args:
+        stream: of a file.
+        path: its, for messages.
+        variant: of a network: the one whose model and golden samples are read, and nothing else
+            but the manifest; None: all is.
 
     Raises:
         BundleError: as `open_either` says.
@@ -125,7 +131,14 @@ def read_either(stream: BinaryIO, path: str) -> Bundle | EnsembleBundle:
     _check_length(file_size, start + last.offset + last.size_bytes, where)
     _read_padding(stream, start - stream.tell(), where)
     contents = {}
+    wanted = None
+    if variant is not None and isinstance(manifest, Manifest):
+        wanted = manifest.members_of(variant)
     for member in manifest.members:
+        if wanted is not None and member.name not in wanted:
+            continue
+        if wanted is not None:
+            stream.seek(start + member.offset)
         _read_padding(stream, start + member.offset - stream.tell(), where)
         content = _read_exactly(stream, member.size_bytes, where)
         _check_digest(content, bytes.fromhex(member.sha256), f"{where}: member {member.name!r}")

@@ -196,6 +196,13 @@ class Manifest(Struct, frozen=True, kw_only=True):
     # NOTE: absent, and not empty, so that the one JSON form of older bundles is what it was.
     references: tuple[Reference, ...] | UnsetType = UNSET
 
+    def members_of(self, variant: str) -> set[str]:
+        """The names of the members that hold the model of `variant` and its golden samples."""
+        (one,) = (each for each in self.variants if each.name == variant)
+        (golden,) = (each for each in self.golden if each.placement == one.placement)
+        samples = (golden.input_member, *golden.state_members, *golden.output_members)
+        return {*one.files, *one.golden_outputs, *samples}
+
     def reference(self, placement: Placement) -> Reference | None:
         """What was known of the pictures of one placement; None where nothing was."""
         references = () if self.references is UNSET else self.references

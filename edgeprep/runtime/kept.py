@@ -38,8 +38,11 @@ class KeptFile:
         with suppress(StorageError), open_regular(bundle.path) as stream:
             self._descriptor = os.dup(stream.fileno())
 
-    def read(self) -> Bundle:
+    def read(self, variant: str | None = None) -> Bundle:
         """The network that was opened, verified anew.
+
+        Args:
+            variant: whose model and golden samples are needed; None: all.
 
         Raises:
             StorageError: it was closed, or could not be kept.
@@ -49,7 +52,7 @@ class KeptFile:
             if self._descriptor is None:
                 raise StorageError(f"{self._path}: must be open to be read again, got none")
             with open(os.dup(self._descriptor), "rb") as stream:
-                bundle = read_either(stream, self._path)
+                bundle = read_either(stream, self._path, variant)
         if bundle.digest != self._digest:
             rule = f"must be the bundle that was opened, {self._digest[:16]}…"
             raise DigestError(f"{self._path}: {rule}, got {bundle.digest[:16]}…")

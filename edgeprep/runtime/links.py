@@ -71,7 +71,7 @@ class LinkMaker:
         engines: gives what constructs them.
         rules: what leaves candidates out, but for what is preferred.
         load: loads a candidate of a bundle.
-        bundle: what is opened; read again where it is not in memory.
+        bundle: gives what is opened, with a variant; read again where it is not in memory.
         task: the bundle's, which says what is compared with golden outputs.
     """
 
@@ -84,7 +84,7 @@ class LinkMaker:
         engines: Callable[[], AbstractContextManager[Engines]],
         rules: Rules,
         load: Callable[[Candidate, Bundle], Runner],
-        bundle: Callable[[], Bundle],
+        bundle: Callable[[str], Bundle],
         task: Task,
     ) -> None:
         self._variants = {each.name: each for each in variants if _answers_alike(each, chosen)}
@@ -137,10 +137,10 @@ class LinkMaker:
     def _prove(self, variant: Variant, engine: Engine) -> float:
         if engine.are_all:
             return engine.worst_error()
-        return golden_error(engine.runner, self._bundle().golden(variant), self._task)
+        return golden_error(engine.runner, self._bundle(variant.name).golden(variant), self._task)
 
     def _engine(self, candidate: Candidate) -> Engine:
-        bundle = self._bundle()
+        bundle = self._bundle(candidate.variant)
         runner = self._load(candidate, bundle)
         return hold(runner, bundle, self._variants[candidate.variant], self._task)
 

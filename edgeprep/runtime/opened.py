@@ -154,6 +154,13 @@ class OpenedBundle:
         assert self._kept is not None  # noqa: S101 -- else it was never let go of
         return self._kept.read()
 
+    def _with_variant(self, variant: str) -> Bundle:
+        """As `bundle`, but where it is read again, with the one variant alone."""
+        if self._bundle is not None:
+            return self._bundle
+        assert self._kept is not None  # noqa: S101 -- else it was never let go of
+        return self._kept.read(variant)
+
     def isolate(self, where: Where, limits: "Limits | None" = None) -> None:
         """Where candidates are tried and answer; until this is called, in this process.
 
@@ -379,7 +386,7 @@ class OpenedBundle:
             engines=self.isolation.engines,
             rules=self.rules(None),
             load=self.load,
-            bundle=lambda: self.bundle,
+            bundle=self._with_variant,
             task=self.task,
         )
         return FallbackRunner(
