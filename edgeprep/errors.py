@@ -26,6 +26,7 @@
     │   ├── DTypeError          wrong element type (also TypeError)
     │   ├── ImageTooLarge       more pixels than allowed
     │   ├── ImageDecodeError    not a picture that can be read
+    │   ├── SettingError        an environment variable says what nobody knows
     │   └── FilmError           a film, or what a camera sends, cannot be read to its end
     │       └── StreamStalled   a live source sends nothing for too long (also TimeoutError)
     ├── OutputError             what a network answered cannot be used
@@ -78,6 +79,7 @@ __all__ = [
     "PluginError",
     "PreferenceError",
     "RecipeError",
+    "SettingError",
     "ShapeError",
     "StorageError",
     "StreamStalled",
@@ -196,6 +198,10 @@ class ImageTooLarge(InputError):
 
 class ImageDecodeError(InputError):
     """A file is not a picture that can be read."""
+
+
+class SettingError(InputError):
+    """An environment variable says what nobody knows."""
 
 
 class FilmError(InputError):

@@ -7,6 +7,7 @@ from edgeprep.errors import (
     ParityError,
     PreferenceError,
     RecipeError,
+    SettingError,
 )
 
 __all__ = ["exit_code"]
@@ -17,13 +18,15 @@ _CODES: tuple[tuple[type[EdgePrepError], int], ...] = (
     (RecipeError, 2),
     (OutputRefused, 2),
     (PreferenceError, 2),
+    (SettingError, 2),
 )
 
 
 def exit_code(error: EdgePrepError) -> int:
     """2 for what the caller wrote, 3 over budget, 4 parity failed, 1 for every other failure.
 
-    What the caller wrote are the words of the command, where outputs go among them, and the recipe.
-    What is in the files that they name, weights and pictures, is not.
+    What the caller wrote are the words of the command, where outputs go among them, the variables
+    that stand for words, and the recipe. What is in the files that they name, weights and pictures,
+    is not.
     """
     return next((code for kind, code in _CODES if isinstance(error, kind)), 1)

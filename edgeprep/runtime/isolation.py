@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from time import time
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from edgeprep.errors import BackendCrashed, InputError, UnknownName
+from edgeprep.errors import BackendCrashed, InputError, SettingError, UnknownName
 from edgeprep.interfaces import Backend
 from edgeprep.monitor import Event
 from edgeprep.registry import Registry
@@ -30,8 +30,8 @@ def check_isolate(isolate: object, limits: object = None) -> Where:
     """What `isolate` of `edgeprep.open` says, or EDGEPREP_ISOLATE where it is None.
 
     Raises:
-        InputError: it is neither True, False nor None, or the variable neither 0 nor 1; `limits`
-            are none.
+        InputError: it is neither True, False nor None; `limits` are none.
+        SettingError: the variable is neither 0 nor 1.
     """
     if limits is not None:
         from edgeprep.workers import Limits  # here, as they are rarely given
@@ -41,7 +41,7 @@ def check_isolate(isolate: object, limits: object = None) -> Where:
     if isolate is None:
         word = os.environ.get(_VARIABLE, "")
         if word not in _WORDS:
-            raise InputError(f"{_VARIABLE}: must be 0 or 1, or not set, got {word!r}")
+            raise SettingError(f"{_VARIABLE}: must be 0 or 1, or not set, got {word!r}")
         return _WORDS[word]
     if not isinstance(isolate, bool):
         raise InputError(f"isolate: must be True, False or None, got {isolate!r}")

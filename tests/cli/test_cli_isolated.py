@@ -64,5 +64,5 @@ def test_the_variable_must_be_a_word_that_is_known(
 ) -> None:
     monkeypatch.setitem(os.environ, "EDGEPREP_ISOLATE", "yes")
     ended = edgeprep("run", bundle, pictures["red"])
-    assert ended.code == 1
+    assert ended.code == 2
     assert "EDGEPREP_ISOLATE: must be 0 or 1, or not set, got 'yes'" in ended.stderr
