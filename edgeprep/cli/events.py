@@ -13,13 +13,23 @@ __all__ = ["events_on_stderr"]
 
 
 class _Lines(logging.Handler):
-    """Writes an event as the command's own words, and all else as logging does by itself."""
+    """Writes an event as the command's own words.
+
+    Args:
+        alone: whether nothing else handles what is logged; then it writes that, too, as logging
+            does by itself where there is no handler.
+    """
+
+    def __init__(self, *, alone: bool) -> None:
+        super().__init__()
+        self._alone = alone
 
     def emit(self, record: logging.LogRecord) -> None:
         event = getattr(record, "edgeprep_event", None)
         if event is None:
-            if logging.lastResort is not None and record.levelno >= logging.lastResort.level:
-                logging.lastResort.emit(record)
+            last = logging.lastResort if self._alone else None
+            if last is not None and record.levelno >= last.level:
+                last.emit(record)
         # A source that is back is seen by its results; with its end the command ends, and says so.
         elif event.details.get("state") not in ("back", "over"):
             click.echo(f"edgeprep: {one_line(event.message)}", err=True)
@@ -33,7 +43,7 @@ def events_on_stderr() -> Iterator[None]:
     if any(isinstance(one, _Lines) or getattr(one, "stream", None) is sys.stderr for one in shown):
         yield
         return
-    handler = _Lines()
+    handler = _Lines(alone=not shown)
     logger.addHandler(handler)
     try:
         yield
