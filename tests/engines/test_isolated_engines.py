@@ -31,7 +31,7 @@ def isolated(request):
 @pytest.fixture
 def variant(result, isolated):
     """The bundle's variant in float for the engine."""
-    bundle = open_bundle(result.path)
+    bundle = open_bundle(result.bundle)
     return bundle, next(
         variant
         for variant in bundle.manifest.variants
@@ -62,7 +62,7 @@ def test_a_device_that_is_not_there_is_refused_and_not_the_cpu_by_another_name(v
 def test_models_with_one_bit_turned_over_get_a_verdict_each(variant, isolated, result, monkeypatch):
     monkeypatch.syspath_prepend(str(TOOLS))
     report = import_module("benchmarks.flips").measure(
-        isolated.name, str(result.path), models=_FLIPPED, seed=1
+        isolated.name, str(result.bundle), models=_FLIPPED, seed=1
     )
     assert sum(report.details.values()) == _FLIPPED
     assert all(figure.met for figure in report.figures)
@@ -72,12 +72,12 @@ def test_the_first_open_tries_all_engines_in_workers_and_answers_here(
     result, pictures, monkeypatch, tmp_path
 ):
     monkeypatch.delenv("EDGEPREP_ISOLATE")
-    with edgeprep.open(result.path, seconds=0.1) as session:
+    with edgeprep.open(result.bundle, seconds=0.1) as session:
         verdicts = {outcome.candidate.backend: outcome.verdict for outcome in session.outcomes}
         labels = [session(picture).label for picture, _ in pictures[:4]]
         assert set(verdicts) == set(ENGINES)
         assert not {"rejected"} & {outcome.verdict for outcome in session.outcomes}
-    with edgeprep.open(result.path, isolate=True) as isolated:
+    with edgeprep.open(result.bundle, isolate=True) as isolated:
         assert isolated.remembered
         assert [isolated(picture).label for picture, _ in pictures[:4]] == labels
 
