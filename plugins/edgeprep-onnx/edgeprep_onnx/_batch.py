@@ -51,7 +51,9 @@ def free_batch(model: ModelProto) -> str | None:
         shapes = _infer(_skeleton(model, edits.nodes, edits.constants, pictures=_TRIED))
         for output in model.graph.output:
             one, several = edits.shapes[output.name], shapes.get(output.name, ())
-            if several != (_TRIED * one[0], *one[1:]):
+            if one[0] != 1:
+                _fix(f"output {output.name!r} has {one[0]} rows of one picture")
+            if several != (_TRIED, *one[1:]):
                 _fix(f"output {output.name!r} does not grow with the pictures")
     except _FixedError as reason:
         return str(reason)

@@ -207,3 +207,14 @@ def test_a_shape_that_is_not_known_is_a_reason() -> None:
     model.graph.node[0].domain = "nowhere"
     model.opset_import.append(helper.make_opsetid("nowhere", 1))
     assert free_batch(model) == "Twice '': the shape of 'a' is not known"
+
+
+def test_a_graph_that_makes_several_rows_of_a_picture_is_left_as_it_is() -> None:
+    model = parser.parse_model(
+        """<ir_version: 8, opset_import: ["" : 18]>
+        by_hand (float[1, 2, 3] image) => (float[2, 3] y)
+        <int64[2] rows = {2, 3}> { y = Reshape (image, rows) }"""
+    )
+    before = model.SerializeToString(deterministic=True)
+    assert free_batch(model) == "output 'y' has 2 rows of one picture"
+    assert model.SerializeToString(deterministic=True) == before
