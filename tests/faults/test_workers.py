@@ -507,6 +507,8 @@ def test_closing_while_another_thread_runs_is_an_answer_or_a_clear_error(backend
         runner.run((PICTURE,))
 
 
+# Tests before it in this process may have loaded JAX, which warns of every fork.
+@pytest.mark.filterwarnings(r"ignore:os\.fork\(\) was called:RuntimeWarning")
 def test_a_fork_cannot_use_a_worker_and_does_not_keep_it_alive(backends, faulty):
     backend = backends()
     runner = backend.load(faulty.model_of(), backend.devices()[0], {})

@@ -162,8 +162,10 @@ def test_counts_do_not_go_back_while_a_source_is_let_go_of(
         seen.append(stream.counts.arrived)
 
     monkeypatch.setattr(Reading, "close", close)
-    cameras.put(cameras.Script(1, 2, 3), cameras.Script(4, Event()))
+    begun = Event()
+    cameras.put(cameras.Script(begun, 1, 2, 3), cameras.Script(4, Event()))
     with open_session().stream(0, policy="every") as stream:
+        begun.set()
         assert [level(next(stream)) for _ in range(4)] == [1, 2, 3, 4]
         assert stream.counts.arrived == 4
     assert seen[0] == 3

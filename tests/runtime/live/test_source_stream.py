@@ -472,6 +472,8 @@ def test_a_stream_that_nobody_holds_ends(open_session: Open, grey: Grey) -> None
     wait_until(lambda: running() == [])
 
 
+# Tests before it in this process may have loaded JAX, which warns of every fork.
+@pytest.mark.filterwarnings(r"ignore:os\.fork\(\) was called:RuntimeWarning")
 def test_a_fork_of_a_process_with_streams_is_told_so_and_ends(
     open_session: Open, grey: Grey
 ) -> None:
