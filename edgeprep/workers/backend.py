@@ -1,12 +1,11 @@
 """A backend in workers, one a device: a backend like any other, that cannot hurt this process."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import count
 from threading import RLock
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
-from numpy.typing import NDArray
 
 from edgeprep.errors import BackendError
 from edgeprep.interfaces import Absent, Backend, Device, Model, Options, Precision, WeightRange
@@ -19,8 +18,6 @@ from edgeprep.workers.runner import Seat, WorkerRunner
 __all__ = ["IsolatedBackend"]
 
 T = TypeVar("T")
-
-_FOOTPRINT_CALLS = 10
 
 
 class IsolatedBackend(Backend):
@@ -119,33 +116,6 @@ class IsolatedBackend(Backend):
             BackendError: the library refuses it; then the model is compiled again.
         """
         return WorkerRunner(lambda: self._seat(model, device, options, compiled), self._leave)
-
-    def measure_footprint(
-        self, model: Model, device: Device, options: Options, feed: Sequence[NDArray[Any]]
-    ) -> int | None:
-        """The most memory that loading and running `model` adds to a process, resident, in bytes.
-
-        It is measured in a worker of its own, where the engine is imported before. None where the
-        system does not tell.
-
-        Args:
-            model: what is loaded.
-            device: where it runs.
-            options: how.
-            feed: all inputs of the graph.
-
-        Raises:
-            BackendError: the engine fails, dies or takes too long.
-        """
-        worker = self._start()
-        try:
-            seat = self._load_in(worker, model, device, options)
-            runner = WorkerRunner(lambda: seat, bool)
-            for _ in range(_FOOTPRINT_CALLS):
-                runner.run(feed)
-            return runner.peak_bytes()
-        finally:
-            worker.end()
 
     def close(self) -> None:
         """End the workers; those that hold a model end when it is closed."""

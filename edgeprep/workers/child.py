@@ -61,7 +61,6 @@ class _Host:
         self._memory_bytes = memory_bytes
         self._backend: Backend | None = None
         self._runners: dict[int, Runner] = {}
-        self._before: dict[int, int] = {}
         self._limit(memory_bytes)
 
     def answer(self, body: bytes, files: list[int]) -> wire.Reply:
@@ -99,9 +98,6 @@ class _Host:
                 if request.callers:
                     return measure_busy(lambda: runner.run(feed), request.callers)
                 return measure_burst(lambda: runner.run(feed))
-            case wire.Peak():
-                before = self._before[request.runner]
-                return _peak() - before if before else None
             case wire.Compiled():
                 return self._runners[request.runner].compiled()
             case wire.Drop():
@@ -125,7 +121,6 @@ class _Host:
         memory.bytes.close()
         if not request.limited:
             self._limit(None)
-        self._before[request.runner] = _forget_peak()
         model = Model(format=request.format, files=files)
         backend, arguments = self._brought(), (model, request.device, request.options)
         if compiled is None:
@@ -274,20 +269,3 @@ def _whole(output: Any) -> wire.Output:
 
 def _size(request: wire.Given) -> int:
     return max(sum(size for _, size in request.files) + (request.compiled_bytes or 0), 1)
-
-
-def _forget_peak() -> int:
-    """Set the most memory that was held back to what is held now, and give that; 0: unknown."""
-    try:
-        with open("/proc/self/clear_refs", "w", encoding="ascii") as file:
-            file.write("5")
-    except OSError:
-        return 0
-    return _peak()
-
-
-def _peak() -> int:
-    """The most memory that this process has held, resident, in bytes."""
-    with open("/proc/self/status", encoding="ascii") as status:
-        line = next(line for line in status if line.startswith("VmHWM:"))
-    return int(line.split()[1]) * 1024

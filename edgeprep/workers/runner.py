@@ -142,16 +142,6 @@ class WorkerRunner(Runner):
         finally:
             memory.close_file()
 
-    def peak_bytes(self) -> int | None:
-        """The most memory that the worker's process took since this model began to load.
-
-        Resident, above what it had then; of models that were loaded or ran meanwhile, too. None
-        where the system does not tell.
-        """
-        seat = self._usable_seat()
-        peak = self._ask(seat, wire.Peak(seat.number), (), "measure a model")
-        return None if peak is None else int(peak)
-
     def compiled(self) -> bytes | None:
         """See `Runner.compiled`.
 

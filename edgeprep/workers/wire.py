@@ -25,7 +25,6 @@ __all__ = [
     "Lane",
     "Loaded",
     "Output",
-    "Peak",
     "Reply",
     "Request",
     "Trouble",
@@ -90,12 +89,6 @@ class Burst(Struct, frozen=True, tag=True):
     callers: int = 0
 
 
-class Peak(Struct, frozen=True, tag=True):
-    """Say how much memory the process has taken since a runner began to load."""
-
-    runner: int
-
-
 class Compiled(Struct, frozen=True, tag=True):
     """Give the compiled form of a runner's model."""
 
@@ -108,7 +101,7 @@ class Drop(Struct, frozen=True, tag=True):
     runner: int
 
 
-Request = Bring | Ask | Given | Lane | Burst | Peak | Compiled | Drop
+Request = Bring | Ask | Given | Lane | Burst | Compiled | Drop
 
 
 class Loaded(Struct, frozen=True, kw_only=True):

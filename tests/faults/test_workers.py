@@ -467,15 +467,6 @@ def test_the_time_that_this_process_was_stopped_does_not_count(faulty):
         assert parent.stdout.readline() == "[[1.0, 1.0, 1.0]]\n"
 
 
-def test_what_a_model_takes_is_measured_in_a_worker_of_its_own(backends, faulty):
-    backend = backends()
-    device = backend.devices()[0]
-    small = backend.measure_footprint(faulty.model_of(), device, {}, (PICTURE,))
-    large = backend.measure_footprint(faulty.model_of(hold=64), device, {}, (PICTURE,))
-    # What it holds, more or less a few pages that the interpreter takes now and then.
-    assert 63 * 2**20 < large - small < 70 * 2**20
-
-
 def test_closing_while_another_thread_runs_is_an_answer_or_a_clear_error(backends, faulty):
     backend = backends()
     runner = backend.load(faulty.model_of(), backend.devices()[0], {})
