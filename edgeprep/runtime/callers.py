@@ -1,7 +1,8 @@
-"""Several pictures answered at once, each by a thread, so that what answers is kept busy."""
+"""Several pictures answered at once, by threads, so that what answers is kept busy."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -11,28 +12,32 @@ __all__ = ["answer_at_once"]
 
 
 def answer_at_once(
-    answer: Callable[[NDArray[np.uint8], str], Any],
+    answer: Callable[[Sequence[NDArray[np.uint8]], Sequence[str]], Sequence[Any]],
     pictures: Sequence[NDArray[np.uint8]],
     places: Sequence[str],
     *,
+    size: int,
     callers: int,
 ) -> tuple[Any, ...]:
-    """What `answer` gives for each picture and its place, in their order.
+    """What `answer` gives for the pictures and their places, in their order.
 
     Args:
-        answer: may be called from several threads.
+        answer: takes some in a row, and raises for the first that has no answer; may be called
+            from several threads.
         pictures: at least one.
         places: of each, for messages.
-        callers: so many threads call, at the most.
+        size: how many `answer` takes, at the most.
+        callers: so many threads call it, at the most.
 
     Raises:
-        Exception: what `answer` raises for the first picture that has no answer; those behind it
-            that have not begun are left out.
+        Exception: what `answer` raises first, in the order of pictures; those behind that have not
+            begun are left out.
     """
-    with ThreadPoolExecutor(min(callers, len(pictures))) as pool:
-        results = [pool.submit(answer, *pair) for pair in zip(pictures, places, strict=True)]
+    parts = [slice(first, first + size) for first in range(0, len(pictures), size)]
+    with ThreadPoolExecutor(min(callers, len(parts))) as pool:
+        results = [pool.submit(answer, pictures[part], places[part]) for part in parts]
         try:
-            return tuple(result.result() for result in results)
+            return tuple(chain.from_iterable(result.result() for result in results))
         finally:
             for result in results:
                 result.cancel()

@@ -153,14 +153,19 @@ class FallbackRunner(Runner):
         return 1 if held is None else held.engine.runner.batch
 
     def run_together(self, requests: Sequence[Sequence[NDArray[Any]]]) -> tuple[Arrays, ...]:
-        """See `Runner.run_together`. Where that fails, each request is answered by itself."""
+        """See `Runner.run_together`. Where that fails, each request is answered by itself.
+
+        Raises: as `run`.
+        """
         held = self._roster.now
-        if held is None:
+        if held is None or not requests:
             return super().run_together(requests)
+        failed = held.slot.failed
         try:
             outputs = held.engine.runner.run_together(requests)
-        except Exception:  # noqa: BLE001 -- who is to blame is found out by those calls
-            return super().run_together(requests)
+        except Exception as fault:  # noqa: BLE001 -- as in `run`
+            first = self._rescue(requests[0], held, fault, failed)
+            return (first, *super().run_together(requests[1:]))
         self._ran(len(requests))
         return outputs
 

@@ -1,10 +1,10 @@
 """A session of one network: preprocessing, one loaded candidate, the meaning of its outputs."""
 
 import os
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from functools import partial
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from edgeprep.monitor.metrics import Metrics
 
 __all__ = ["NetworkSession"]
+
+Found = TypeVar("Found")
 
 
 class NetworkSession(Session):
@@ -172,14 +174,11 @@ class NetworkSession(Session):
 
     def take(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """As `prepare`; how long it takes is counted, and what goes wrong."""
-        began = perf_counter()
         try:
-            prepared = self.prepare(picture)
+            return self._timed_prepare(picture)
         except EdgePrepError as error:
             self.meter.failed(error)
             raise
-        self.meter.took("prepare", perf_counter() - began)
-        return prepared
 
     def result(self, picture: NDArray[np.uint8], prepared: NDArray[np.uint8], place: str) -> Any:
         """The result for `picture`, which `take` has made `prepared` of."""
@@ -221,6 +220,25 @@ class NetworkSession(Session):
     def _answer(self, picture: NDArray[np.uint8], place: str) -> Any:
         return self.result(picture, self.take(picture), place)
 
+    def _answers(self, pictures: Sequence[NDArray[np.uint8]]) -> Sequence[Any]:
+        runner = self._check_usable()
+        prepared = list(map(self._timed_prepare, pictures))
+        requests = [(one,) for one in prepared]
+        answers = self._call(lambda: runner.run_together(requests), pictures=len(requests))
+        for outputs in answers:
+            if not all_finite(outputs):
+                self._refuse(outputs, "")
+        results = list(map(self._decoded, pictures, answers))
+        for one, result in zip(prepared, results, strict=True):
+            self._watch(one, result, None)
+        return results
+
+    def _timed_prepare(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        began = perf_counter()
+        prepared = self.prepare(picture)
+        self.meter.took("prepare", perf_counter() - began)
+        return prepared
+
     def _prepare_clip(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
         stream = self.begin()
         prepared = [stream.prepare(frame) for frame in frames]
@@ -244,10 +262,13 @@ class NetworkSession(Session):
         except EdgePrepError as error:
             self.meter.failed(error)
             raise
+        self._watch(prepared, found[0], origin)
+        return found
+
+    def _watch(self, prepared: NDArray[np.uint8], result: Any, origin: Origin | None) -> None:
         watch = self._watches.of(origin)
         if watch.is_due() and (seen := self._seen(prepared)) is not None:
-            watch.look(seen, found[0])
-        return found
+            watch.look(seen, result)
 
     def _seen(self, prepared: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
         """The picture in what was prepared, `(H, W, C)`, as the network takes it; None: none."""
@@ -263,15 +284,19 @@ class NetworkSession(Session):
     ) -> tuple[Any, tuple[NDArray[Any], ...]]:
         """The result, and the states after it."""
         outputs = self._run_finite(place, prepared, *states)
-        began = perf_counter()
         answers = len(outputs) - len(states)
+        return self._decoded(picture, outputs[:answers]), outputs[answers:]
+
+    def _decoded(self, picture: NDArray[np.uint8], outputs: tuple[NDArray[Any], ...]) -> Any:
+        """The task's result of what the network says to `picture`."""
+        began = perf_counter()
         frame = None
         if self._frames:
             # Of a clip, results lie in the last frame.
             frame = self._frames.of(picture[-1] if picture.ndim == 4 else picture)
-        result = self.task.decode(outputs[:answers], frame)
+        result = self.task.decode(outputs, frame)
         self.meter.took("decode", perf_counter() - began)
-        return result, outputs[answers:]
+        return result
 
     @property
     def _crowd(self) -> int:
@@ -279,6 +304,11 @@ class NetworkSession(Session):
             return 1
         options = self.choice.options
         return width_of(options, "calls") * width_of(options, "batch")
+
+    @property
+    def _together(self) -> int:
+        runner = self._runner
+        return 1 if self._remembers or runner is None else runner.batch
 
     def _answering(self) -> Candidate:
         runner = self._runner
@@ -300,21 +330,24 @@ class NetworkSession(Session):
             outputs = self._call(lambda: runner.doubt(inputs, outputs))
             if all_finite(outputs):
                 return outputs
+        self._refuse(outputs, place)
+        return outputs
+
+    def _refuse(self, outputs: tuple[NDArray[Any], ...], place: str) -> None:
         where = f"session {self.name!r}{place}"
         refuse(outputs, self._output_names, where=where, by=str(self.choice))
-        return outputs
 
     def _run(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         runner = self._check_usable()
         return self._call(lambda: runner.run(inputs))
 
-    def _call(self, run: Callable[[], tuple[NDArray[Any], ...]]) -> tuple[NDArray[Any], ...]:
+    def _call(self, run: Callable[[], Found], *, pictures: int = 1) -> Found:
         watched = self._guard.before()
         began = perf_counter()
         growth: Growth | None = None
         try:
             with UNDER_WAY:
-                outputs = run()
+                found = run()
         except EdgePrepError:
             raise
         except Exception as error:  # a backend is a plugin's code and may raise anything
@@ -324,10 +357,12 @@ class NetworkSession(Session):
             ) from error
         finally:
             growth = self._guard.after(watched)
-        self.meter.took("run", perf_counter() - began)
+        took_s = perf_counter() - began
+        for _ in range(pictures):  # each has waited for all of it
+            self.meter.took("run", took_s)
         if growth is not None:
             self._tell_growth(growth)
-        return outputs
+        return found
 
     def _worker_pid(self) -> int | None:
         runner = self._runner

@@ -3,7 +3,7 @@
 import os
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from math import inf
 from os import PathLike
 from threading import Lock
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprep.errors import ClosedError, ForkedRunnerError, InputError, ShapeError
+from edgeprep.errors import ClosedError, EdgePrepError, ForkedRunnerError, InputError, ShapeError
 from edgeprep.geometry import Affine
 from edgeprep.interfaces import Task
 from edgeprep.monitor import Events, Meter
@@ -112,8 +112,8 @@ class Session(ABC):
         """The results for several pictures, or for an array of `(N, H, W, C)`, in their order.
 
         All pictures are checked before the first one runs. Clips come in a list. A session that was
-        opened for throughput answers several at once, by as many threads as keep it busy. Pictures
-        must stay as they are meanwhile.
+        opened for throughput answers as many together as its engine computes in one call, in as
+        many threads as keep it busy. Pictures must stay as they are meanwhile.
 
         Raises:
             InputError: `pictures` are not pictures of that type. The rest as for one picture.
@@ -125,13 +125,42 @@ class Session(ABC):
             from edgeprep.runtime.callers import answer_at_once  # here, as few have a crowd
 
             self._check_process()
-            return answer_at_once(self._of, checked, places, callers=self._crowd)
+            size = self._together
+            callers = -(-self._crowd // size)
+            return answer_at_once(self._of_several, checked, places, size=size, callers=callers)
         return tuple(map(self._of, checked, places))
 
     @property
     def _crowd(self) -> int:
         """How many calls at once keep what answers busy; 1 where it was not chosen for several."""
         return 1
+
+    @property
+    def _together(self) -> int:
+        """How many pictures `_answers` computes in one call of the engine."""
+        return 1
+
+    def _of_several(self, pictures: Sequence[Any], places: Sequence[str]) -> Sequence[Any]:
+        if len(pictures) == 1:
+            return [self._of(pictures[0], places[0])]
+        began = perf_counter()
+        try:
+            results = self._answers(pictures)
+        except EdgePrepError:
+            # One by one, the first that has no answer is found, named and counted.
+            return list(map(self._of, pictures, places))
+        took_s = perf_counter() - began
+        for _ in results:
+            self.meter.took("total", took_s)
+        return results
+
+    def _answers(self, pictures: Sequence[NDArray[np.uint8]]) -> Sequence[Any]:
+        """As `_answer`, of pictures that the engine computes together; errors are not counted.
+
+        Raises:
+            EdgePrepError: one of them has no answer.
+        """
+        raise NotImplementedError  # `_together` is 1
 
     def _of(self, picture: NDArray[np.uint8], place: str) -> Any:
         began = perf_counter()

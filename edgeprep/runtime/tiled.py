@@ -142,6 +142,11 @@ class TiledSession(NetworkSession):
         tile = prepared[top : top + height, left : left + width]
         return super()._seen(super().prepare(tile))
 
+    @property
+    def _together(self) -> int:
+        """See `Session._together`: a picture is several tiles."""
+        return 1
+
     def _is_whole(self, picture: NDArray[np.uint8]) -> bool:
         return picture.shape[:2] == self._tile
 

@@ -572,6 +572,30 @@ def test_requests_that_come_together_count_for_the_next_check():
     assert chain.fakes[0].checked == [1]
 
 
+def test_a_failure_of_requests_that_come_together_is_one_and_is_told():
+    chain = Chain()
+    chain.fakes[0].behave = failing_in({2}, LOST)
+    answers = chain.runner.run_together([INPUT] * 3)
+    assert [int(outputs[0][0]) for outputs in answers] == [1, 0, 0]
+    assert chain.kinds() == ["failure"]
+    assert chain.runner.health().failures == 1
+
+
+def test_what_always_fails_together_may_not_answer_any_more():
+    chain = Chain()
+    chain.fakes[0].behave = failing(LOST)
+    for _ in range(2):
+        answers = chain.runner.run_together([INPUT] * 3)
+        assert [int(outputs[0][0]) for outputs in answers] == [1, 1, 1]
+    assert chain.kinds() == ["failure"] * 3 + ["fallback"]
+    assert chain.state(0) == "out"
+    assert chain.fakes[0].runs == 3
+
+
+def test_no_requests_have_no_answers():
+    assert Chain().runner.run_together([]) == ()
+
+
 def test_calls_that_one_fault_ends_together_are_one_failure():
     chain = Chain()
     together = Barrier(5)

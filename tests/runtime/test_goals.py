@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 import edgeprep
 from edgeprep.bundle import Manifest
-from edgeprep.errors import BackendError, InputError
+from edgeprep.errors import BackendError, InputError, NonFiniteOutput
 from edgeprep.interfaces import Backend, Device, Model, Options, Precision, Runner
 from edgeprep.runtime import Session, busiest, opened
 from edgeprep.runtime.benchmark import measure_all
@@ -37,6 +37,7 @@ class Engine:
         self.wrong_in_batches = False
         self.crossed = False
         self.lost_in_batches = False
+        self.nan_for_white = False
 
 
 def make_backend(
@@ -65,6 +66,11 @@ def make_backend(
             if batch > 1 and engine.lost_in_batches:
                 raise BackendError("wide: must run, got a lost device")
             (right,) = super().run(inputs)
+            if engine.nan_for_white:
+                right = np.where(
+                    inputs[0].min(axis=(1, 2, 3), initial=255)[:, None] == 255, np.nan, right
+                )
+                right = right.astype(np.float32)
             if batch > 1 and engine.wrong_in_batches:
                 right = right * np.float32(1.05)
             if batch > 1 and engine.crossed:
@@ -163,9 +169,19 @@ def test_pictures_of_a_batch_come_back_in_their_order_several_a_call(
     means = pictures.mean(axis=(1, 2), dtype=np.float32)
     labels = [("red", "green", "blue")[index] for index in means.argmax(axis=1)]
     assert [result.label for result in results] == labels
-    assert sum(engine.batches) >= 96
-    assert max(engine.batches) == 16
-    assert len(engine.batches) < 48
+    assert engine.batches == [16] * 6
+    steps = session.metrics().steps
+    assert {step: steps[step].count for step in steps} == dict.fromkeys(steps, 96)
+    assert {*steps} == {"prepare", "run", "decode", "total"}
+
+
+def test_what_is_left_over_of_a_batch_is_answered_singly(
+    open_for: Callable[..., Session], engine: Engine, picture: Picture
+) -> None:
+    session = open_for("throughput")
+    engine.batches.clear()
+    assert [result.label for result in session.batch([picture] * 19)] == ["green"] * 19
+    assert sorted(engine.batches) == [1, 1, 1, 16]
 
 
 def test_one_picture_is_a_call_of_one(
@@ -179,22 +195,29 @@ def test_one_picture_is_a_call_of_one(
 
 
 def test_what_goes_wrong_for_the_first_picture_reaches_the_caller(
-    open_for: Callable[..., Session], monkeypatch: pytest.MonkeyPatch, picture: Picture
+    open_for: Callable[..., Session], engine: Engine, picture: Picture
 ) -> None:
     session = open_for("throughput")
-    answer = session._answer
-
-    def fail(one: Picture, place: str) -> Any:
-        if place in (": pictures[1]", ": pictures[40]"):
-            raise BackendError(f"engine{place}: must run, got a lost device")
-        return answer(one, place)
-
-    monkeypatch.setattr(session, "_answer", fail)
-    said = r"^engine: pictures\[1\]: must run, got a lost device$"
-    with pytest.raises(BackendError, match=said):
-        session.batch([picture] * 64)
-    monkeypatch.undo()
+    white = np.full_like(picture, 255)
+    engine.nan_for_white = True
+    pictures = [picture, white, *[picture] * 38, white, *[picture] * 23]
+    said = (
+        "^session 'means': pictures\\[1\\]: output 'logits' of fake-fp32 wide cpu threads=1 calls=2 "
+        "batch=16 must be finite, got 3 NaN and 0 infinite of 3 numbers"
+    )
+    with pytest.raises(NonFiniteOutput, match=said):
+        session.batch(pictures)
     assert len(session.batch([picture] * 64)) == 64
+
+
+def test_an_error_of_a_batch_is_counted_once(
+    open_for: Callable[..., Session], engine: Engine, picture: Picture
+) -> None:
+    session = open_for("throughput")
+    engine.nan_for_white = True
+    with pytest.raises(NonFiniteOutput, match=r"pictures\[2\]"):
+        session.batch([picture, picture, np.full_like(picture, 255), picture])
+    assert session.metrics().errors == {"NonFiniteOutput": 1}
 
 
 @pytest.mark.parametrize("how", ["wrong_in_batches", "crossed"])
