@@ -1,8 +1,9 @@
 """Sessions as instruments of OpenTelemetry."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from threading import Lock
+from weakref import WeakKeyDictionary
 
 from opentelemetry import metrics as api
 from opentelemetry.metrics import CallbackOptions, Observation
@@ -10,7 +11,7 @@ from opentelemetry.metrics import CallbackOptions, Observation
 from edgeprep.monitor.histogram import BOUNDS_MS, Histogram
 from edgeprep.monitor.metrics import Metrics
 from edgeprep.monitor.process import read_process
-from edgeprep.monitor.told import Tells, each_metrics
+from edgeprep.monitor.sessions import Tells, each_metrics, join_sessions
 from edgeprep.version import __version__
 
 __all__ = ["observe"]
@@ -18,55 +19,94 @@ __all__ = ["observe"]
 Named = tuple[str, Metrics]
 Points = Iterable[tuple[float, dict[str, str]]]
 
+# Of one reading: a second of work, of the ten that readers wait for an instrument.
+_MOST = 50_000
+
 
 def observe(sessions: Sequence[Tells], provider: api.MeterProvider | None) -> None:
     """See `edgeprep.monitor.opentelemetry.observe`."""
-    meter = (provider or api.get_meter_provider()).get_meter("edgeprep", __version__)
-    durations = _Durations(meter, each_metrics(sessions))
+    provider = api.get_meter_provider() if provider is None else provider
+    with _LOCK:
+        observed = _OBSERVED.get(provider)
+        if observed is None:
+            meter = provider.get_meter("edgeprep", __version__)
+            observed = _OBSERVED[provider] = _Observed(meter)
+        observed.join(sessions)
 
-    def called(points: Callable[[Named], Points]) -> Callable[[CallbackOptions], list[Observation]]:
+
+class _Observed:
+    """The sessions that the readers of one provider ask for; it has each instrument once.
+
+    Args:
+        meter: makes the instruments.
+    """
+
+    def __init__(self, meter: api.Meter) -> None:
+        self._sessions: tuple[Tells, ...] = ()
+        self._durations = _Durations(meter)
+        counter, gauge = meter.create_observable_counter, meter.create_observable_gauge
+        called = self._called
+        # The first, as readers ask for it before they look at histograms.
+        counter("edgeprep.errors", [self._first], description="Calls that ended with an error.")
+        counter("edgeprep.events", [called(_events)], description="What happened to a session.")
+        counter(
+            "edgeprep.dropped",
+            [called(lambda named: [(named[1].dropped, {"session": named[0]})])],
+            description="Pictures that went by without a result.",
+        )
+        gauge(
+            "edgeprep.queued",
+            [called(lambda named: [(named[1].queued, {"session": named[0]})])],
+            description="Pictures that wait.",
+        )
+        gauge(
+            "edgeprep.drift",
+            [called(_drift)],
+            description="1 where pictures or answers are not as at calibration.",
+        )
+        gauge("edgeprep.process.memory", [partial(_process, "rss_bytes")], "By", "Memory.")
+        counter("edgeprep.process.cpu.time", [partial(_process, "cpu_s")], "s", "Processors' time.")
+        gauge(
+            "edgeprep.worker.memory",
+            [called(partial(_worker, "rss_bytes"))],
+            "By",
+            "Engine's memory.",
+        )
+        counter(
+            "edgeprep.worker.cpu.time",
+            [called(partial(_worker, "cpu_s"))],
+            "s",
+            "Processors' time for the engine's process.",
+        )
+        gauge(
+            "edgeprep.temperature", [partial(_process, "temperature_c")], "Cel", "Hottest sensor."
+        )
+
+    def join(self, sessions: Sequence[Tells]) -> None:
+        """Observe these, too; one thread at a time."""
+        together = join_sessions(self._sessions, sessions)
+        known = {name for name, _ in each_metrics(self._sessions)}
+        self._durations.leave_out(
+            (name, found) for name, found in each_metrics(together) if name not in known
+        )
+        self._sessions = together
+
+    def _called(
+        self, points: Callable[[Named], Points]
+    ) -> Callable[[CallbackOptions], list[Observation]]:
         return lambda _: [
             Observation(value, attributes)
-            for named in each_metrics(sessions)
+            for named in each_metrics(self._sessions)
             for value, attributes in points(named)
         ]
 
-    def first(options: CallbackOptions) -> list[Observation]:
-        # Readers ask for it before they look at histograms.
-        for name, found in each_metrics(sessions):
-            durations.record(name, found)
-        return called(_errors)(options)
+    def _first(self, options: CallbackOptions) -> list[Observation]:
+        self._durations.record(self._sessions)
+        return self._called(_errors)(options)
 
-    counter, gauge = meter.create_observable_counter, meter.create_observable_gauge
-    counter("edgeprep.errors", [first], description="Calls that ended with an error.")
-    counter("edgeprep.events", [called(_events)], description="What happened to a session.")
-    counter(
-        "edgeprep.dropped",
-        [called(lambda named: [(named[1].dropped, {"session": named[0]})])],
-        description="Pictures that went by without a result.",
-    )
-    gauge(
-        "edgeprep.queued",
-        [called(lambda named: [(named[1].queued, {"session": named[0]})])],
-        description="Pictures that wait.",
-    )
-    gauge(
-        "edgeprep.drift",
-        [called(_drift)],
-        description="1 where pictures or answers are not as at calibration.",
-    )
-    gauge("edgeprep.process.memory", [partial(_process, "rss_bytes")], "By", "Memory.")
-    counter("edgeprep.process.cpu.time", [partial(_process, "cpu_s")], "s", "Processors' time.")
-    gauge(
-        "edgeprep.worker.memory", [called(partial(_worker, "rss_bytes"))], "By", "Engine's memory."
-    )
-    counter(
-        "edgeprep.worker.cpu.time",
-        [called(partial(_worker, "cpu_s"))],
-        "s",
-        "Processors' time for the engine's process.",
-    )
-    gauge("edgeprep.temperature", [partial(_process, "temperature_c")], "Cel", "Hottest sensor.")
+
+_OBSERVED: WeakKeyDictionary[api.MeterProvider, _Observed] = WeakKeyDictionary()
+_LOCK = Lock()
 
 
 def _errors(named: Named) -> Points:
@@ -101,58 +141,87 @@ def _process(fact: str, _: CallbackOptions) -> list[Observation]:
 class _Durations:
     """Hands histograms on to one of OpenTelemetry's, which wants each duration.
 
-    NOTE: it has no histogram that is asked for when it is read; and to record each duration when it
-    is over takes ten times as long as to count it. So what has come since the last time is recorded
-    when a reader asks: as many durations in each class, and as long together, as there were. What
-    was before nobody asked for: months of it would take hours.
+    NOTE: its API has no histogram that is asked for when it is read (specification issue 2713), its
+    SDK for Python has no MetricProducer, and to record each duration when it is over takes ten
+    times as long as to count it. So what has come since the last time is recorded when a reader
+    asks: as many durations in each class, and as long together, as there were. What was before
+    nobody asked for: months of it would take hours.
 
     Args:
         meter: makes the histogram.
-        found: what there is already, which is left out.
     """
 
-    def __init__(self, meter: api.Meter, found: Iterable[Named]) -> None:
+    def __init__(self, meter: api.Meter) -> None:
         self._histogram = meter.create_histogram(
             "edgeprep.step.duration",
             unit="s",
             description="How long each step of a call takes; total is a whole call.",
             explicit_bucket_boundaries_advisory=[bound / 1e3 for bound in BOUNDS_MS],
         )
-        self._known: dict[tuple[str, str], Histogram] = {
-            (name, step): histogram
-            for name, metrics in found
-            for step, histogram in metrics.steps.items()
-        }
+        # By the name of the session and the step: what the histogram has.
+        self._known: dict[tuple[str, str], Histogram] = {}
         # Two readers of one provider may ask at once: each duration is recorded once, for both.
         self._lock = Lock()
 
-    def record(self, name: str, found: Metrics) -> None:
-        """What has come since the last time."""
-        for step, histogram in found.steps.items():
-            attributes = {"session": name, "step": step}
-            for seconds, count in self._new(name, step, histogram):
-                for _ in range(count):
-                    self._histogram.record(seconds, attributes)
-
-    def _new(self, name: str, step: str, now: Histogram) -> Sequence[tuple[float, int]]:
+    def leave_out(self, found: Iterable[Named]) -> None:
+        """What is there already, of sessions that are new."""
         with self._lock:
-            before = self._known.get((name, step))
-            if before is not None and now.count < before.count:
-                # Another reader has seen more by now.
-                return ()
-            self._known[name, step] = now
-        return tuple(_spread(_since(now, before)))
+            self._known.update(_by_step(found))
+
+    def record(self, sessions: Sequence[Tells]) -> None:
+        """What has come since the last time, or of each class the same share of it."""
+        for attributes, seconds, count in self._new(sessions):
+            for _ in range(count):
+                self._histogram.record(seconds, attributes)
+
+    def _new(self, sessions: Sequence[Tells]) -> list[tuple[dict[str, str], float, int]]:
+        new = []
+        with self._lock:
+            now = _by_step(each_metrics(sessions))
+            before = {key: self._known.get(key, _NONE) for key in now}
+            came = {key: _since(late, before[key]) for key, late in now.items()}
+            share = min(_MOST / max(sum(each.count for each in came.values()), 1), 1.0)
+            for (name, step), each in came.items():
+                attributes = {"session": name, "step": step}
+                taken = tuple(int(count * share) for count in each.counts)
+                lengths_ms = _length_of_each(each)
+                new += [
+                    (attributes, length_ms / 1e3, count)
+                    for length_ms, count in zip(lengths_ms, taken, strict=True)
+                    if count
+                ]
+                self._known[name, step] = (
+                    now[name, step]
+                    if taken == each.counts
+                    else _plus(before[name, step], taken, lengths_ms)
+                )
+        return new
 
 
-def _since(now: Histogram, before: Histogram | None) -> Histogram:
-    if before is None:
-        return now
+_NONE = Histogram(counts=(0,) * (len(BOUNDS_MS) + 1), sum_ms=0.0)
+
+
+def _by_step(found: Iterable[Named]) -> Mapping[tuple[str, str], Histogram]:
+    return {
+        (name, step): histogram
+        for name, metrics in found
+        for step, histogram in metrics.steps.items()
+    }
+
+
+def _since(now: Histogram, before: Histogram) -> Histogram:
     counts = (late - early for late, early in zip(now.counts, before.counts, strict=True))
     return Histogram(counts=tuple(counts), sum_ms=now.sum_ms - before.sum_ms)
 
 
-def _spread(found: Histogram) -> Iterator[tuple[float, int]]:
-    """One duration for each class, in seconds, and how many are in it; their sum is right."""
+def _plus(found: Histogram, counts: Sequence[int], lengths_ms: Sequence[float]) -> Histogram:
+    together = (one + more for one, more in zip(found.counts, counts, strict=True))
+    more_ms = sum(one * length_ms for one, length_ms in zip(counts, lengths_ms, strict=True))
+    return Histogram(counts=tuple(together), sum_ms=found.sum_ms + more_ms)
+
+
+def _length_of_each(found: Histogram) -> list[float]:
+    """One duration in each class, in milliseconds, such that all together are as long as found."""
     lower = (0.0, *BOUNDS_MS)
     # Above the last bound anything may come; twice the bound stands for it.
     width = [up - low for low, up in zip(lower, (*BOUNDS_MS, 2 * BOUNDS_MS[-1]), strict=True)]
@@ -160,6 +229,4 @@ def _spread(found: Histogram) -> Iterator[tuple[float, int]]:
     room = sum(count * wide for count, wide in zip(found.counts, width, strict=True))
     # Above 0, as a bound belongs to the class below it.
     place = min(max((found.sum_ms - least) / room, 1e-6), 1.0) if room else 0.0
-    for count, low, wide in zip(found.counts, lower, width, strict=True):
-        if count:
-            yield (low + place * wide) / 1e3, count
+    return [low + place * wide for low, wide in zip(lower, width, strict=True)]

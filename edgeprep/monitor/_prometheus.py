@@ -2,7 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
+from threading import Lock
+from weakref import WeakKeyDictionary
 
+from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -11,12 +14,15 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from edgeprep.errors import InputError
 from edgeprep.monitor.histogram import BOUNDS_MS, Histogram
 from edgeprep.monitor.metrics import Metrics
 from edgeprep.monitor.process import Process, read_process
-from edgeprep.monitor.told import Tells, each_metrics
+from edgeprep.monitor.sessions import Tells, each_metrics, join_sessions
 
-__all__ = ["SessionCollector"]
+__all__ = ["SessionCollector", "register"]
+
+Named = Sequence[tuple[str, Metrics]]
 
 _BOUNDS = tuple(repr(bound / 1e3) for bound in BOUNDS_MS)
 
@@ -25,19 +31,56 @@ class SessionCollector(Collector):
     """See `edgeprep.monitor.prometheus.collector`."""
 
     def __init__(self, sessions: Sequence[Tells]) -> None:
-        self._sessions = tuple(sessions)
+        self._sessions = join_sessions((), sessions)
+
+    def join(self, sessions: Sequence[Tells]) -> None:
+        """Collect these sessions, too."""
+        self._sessions = join_sessions(self._sessions, sessions)
 
     def collect(self) -> Iterator[Metric]:
         """What is counted now."""
-        found = list(each_metrics(self._sessions))
-        yield _steps(found)
-        yield from _counters(found)
-        yield from _gauges(found)
-        yield from _workers(found)
-        yield from _process(read_process())
+        return _families(list(each_metrics(self._sessions)))
+
+    def describe(self) -> Iterator[Metric]:
+        """The families, by which registries that do not collect find others of the same names."""
+        return _families(())
 
 
-Named = Sequence[tuple[str, Metrics]]
+# The collector that `register` has made, of each registry.
+_REGISTERED: WeakKeyDictionary[CollectorRegistry, SessionCollector] = WeakKeyDictionary()
+_LOCK = Lock()
+
+
+def register(sessions: Sequence[Tells], registry: CollectorRegistry | None) -> SessionCollector:
+    """See `edgeprep.monitor.prometheus.register`."""
+    registry = REGISTRY if registry is None else registry
+    with _LOCK:
+        made = _REGISTERED.get(registry)
+        try:
+            # NOTE: a registry does not say what is in it, and its owner may have taken ours out. So
+            # it is put in anew; who collects in this very moment does without it once.
+            if made is not None:
+                registry.unregister(made)
+        except KeyError:
+            made = None
+        made = made or SessionCollector(())
+        try:
+            registry.register(made)
+        except ValueError as error:
+            rule = "must have no collector of sessions but that of register(…)"
+            remedy = "unregister that one, or give all sessions to it: collector(a, b)"
+            raise InputError(f"register: registry {rule}, got another; {remedy}") from error
+        made.join(sessions)
+        _REGISTERED[registry] = made
+        return made
+
+
+def _families(found: Named) -> Iterator[Metric]:
+    yield _steps(found)
+    yield from _counters(found)
+    yield from _gauges(found)
+    yield from _workers(found)
+    yield from _process(read_process())
 
 
 def _steps(found: Named) -> Metric:

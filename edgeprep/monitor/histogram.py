@@ -1,8 +1,5 @@
 """How often each duration came, in classes that never change."""
 
-from bisect import bisect_left
-from collections.abc import Sequence
-
 from msgspec import Struct
 
 __all__ = ["BOUNDS_MS", "Histogram"]
@@ -63,11 +60,3 @@ class Histogram(Struct, frozen=True, kw_only=True):
             "p99_ms": self.quantile_ms(0.99),
             "counts": self.counts,
         }
-
-    @classmethod
-    def of(cls, durations_ms: Sequence[float]) -> "Histogram":
-        """That of `durations_ms`."""
-        counts = [0] * (len(BOUNDS_MS) + 1)
-        for duration in durations_ms:
-            counts[bisect_left(BOUNDS_MS, duration)] += 1
-        return cls(counts=tuple(counts), sum_ms=sum(durations_ms))

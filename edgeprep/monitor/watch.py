@@ -1,6 +1,7 @@
 """Looks at a picture now and then: seldom enough to cost nothing, often enough to tell soon."""
 
 from collections.abc import Callable, Sequence
+from math import inf
 from random import random
 from threading import Lock
 from time import monotonic
@@ -15,7 +16,7 @@ from edgeprep.monitor.events import Event, Events
 from edgeprep.tensors import Color
 
 if TYPE_CHECKING:  # imported at the first look, as opening is short
-    from edgeprep.monitor.drift import Change, Drift, DriftReport
+    from edgeprep.monitor.drift import Change, Drift, DriftReport, Fault
 
 __all__ = ["EVERY", "Watch"]
 
@@ -27,6 +28,10 @@ _SECONDS = 10.0
 # By so much of both a look comes sooner or later, by chance: of cameras that take turns, or pieces
 # of pictures, the same one would be looked at for ever.
 _SPREAD = 1 / 8
+# Seconds after which a fault that has come again is told again: each time twice as many, at most
+# the second, until it was away for as long twice. Otherwise a scene at the edge of what calibration
+# had would fill the log for months.
+_SOONEST_S, _LATEST_S = 60.0, 3600.0
 # Above are no numbers of classes, of which every one that is counted takes memory.
 _MOST_CLASSES = 1 << 16
 _NO_REFERENCE = (
@@ -47,6 +52,10 @@ _WORDS = {
 
 class Watch:
     """Tells when pictures and answers are no longer as they were at calibration. For any threads.
+
+    A fault is told once when it begins, however long it lasts, and once when it is over. One that
+    comes and goes is told again after a minute, then two, four, at most 60 minutes, if it is there
+    then: 30 times on the first day, and 24 on each that follows. The report has it at once.
 
     Args:
         reference: what they were like; None: not known, and nothing is told.
@@ -78,6 +87,9 @@ class Watch:
         self._clock = clock
         self._lock = Lock()
         self._drift: Drift | None = None
+        self._untold: dict[Fault, Change] = {}
+        self._told: set[Fault] = set()
+        self._begun: dict[Fault, tuple[float, float]] = {}
         self._classes: Any = None
         self._fault = ""
         self._begin()
@@ -138,7 +150,28 @@ class Watch:
             self._fault = f"looking at pictures failed: {type(error).__name__}: {error}"
             message = f"drift is no longer looked for; {self._fault}"
             return (self._event(message, fault="watch", there=True),)
-        return [self._change(change) for change in changes]
+        for change in changes:
+            self._untold[change.fault] = change
+        return [
+            self._change(change) for change in [*self._untold.values()] if self._is_time(change)
+        ]
+
+    def _is_time(self, change: "Change") -> bool:
+        """Whether a change is told now; if not, it may be later, or be over by then."""
+        fault, now_s = change.fault, self._clock()
+        is_news = change.there != (fault in self._told)
+        if is_news and change.there:
+            last_s, wait_s = self._begun.get(fault, (-inf, 0.0))
+            if now_s < last_s + wait_s:
+                return False
+            is_late = now_s - last_s > 2 * _LATEST_S
+            wait_s = _SOONEST_S if is_late else min(2 * wait_s, _LATEST_S)
+            self._begun[fault] = now_s, wait_s
+            self._told.add(fault)
+        elif is_news:
+            self._told.remove(fault)
+        del self._untold[fault]
+        return is_news
 
     def _classes_in(self, result: Any) -> Sequence[int]:
         if self._classes is None:

@@ -93,7 +93,7 @@ def test_eight_black_pictures_are_enough_and_seven_are_not(camera, reference):
     assert told(drift, camera[1][:8]) == [("black", False, 8)]
 
 
-def test_half_of_all_pictures_is_no_fault(camera, reference):
+def test_every_other_picture_is_no_fault(camera, reference):
     drift = Drift(reference, "rgb")
     mixed = [one for good in camera[1] for one in (good, FAULTS["black"](good))]
     assert told(drift, mixed) == []
@@ -219,6 +219,13 @@ def test_a_class_that_was_never_there_is_another_class(many, reference):
 def test_nothing_found_is_nothing_told(many, reference):
     changes = told(Drift(reference, "rgb"), many, ())
     assert [change for change in changes if change[0] == "classes"] == []
+
+
+def test_where_nothing_is_found_classes_stay_as_they_were(many, reference):
+    drift = Drift(reference, "rgb")
+    assert [change[0] for change in told(drift, many, (1,)) if change[0] == "classes"] != []
+    assert [change for change in told(drift, many, ()) if change[0] == "classes"] == []
+    assert "classes" in drift.report.faults
 
 
 def test_where_calibration_has_pictures_out_of_focus_that_is_not_promised(camera):

@@ -81,6 +81,74 @@ def test_what_is_found_is_told_as_events_and_reported(watch):
     assert looks.report.faults == ()
 
 
+def black(number):
+    return np.full((24, 24, 3), number % 16, np.uint8)
+
+
+def passing(watch, pictures, cycles, *, seconds):
+    """When what begins and ends was told, of 8 black pictures and 8 good ones by turns."""
+    looks, events, clock = watch
+    told = []
+    events.listen(lambda event: told.append((clock.now - 1000, event.details["there"])))
+    for _ in range(cycles):
+        for number in range(16):
+            looks.look(black(number) if number < 8 else pictures[number], result(number % 2))
+            clock.now += seconds
+    return told
+
+
+def test_a_fault_that_lasts_for_months_is_told_once(watch):
+    looks, events, clock = watch
+    for number in range(90 * 24):
+        looks.look(black(number), result(0))
+        clock.now += 3600
+    assert [event.details for event in events.kept] == [{"fault": "black", "there": True}]
+
+
+def test_a_fault_that_comes_and_goes_is_told_ever_more_seldom_to_once_an_hour(watch, pictures):
+    # It begins every minute, and is over as often: for 12 hours.
+    told = passing(watch, pictures, 720, seconds=3.75)
+    begun = [at for at, there in told if there]
+    assert [there for _, there in told] == [True, False] * len(begun)
+    assert np.diff(begun).tolist() == [60, 120, 240, 480, 960, 1920, *[3600] * 10]
+
+
+def test_what_comes_again_two_hours_later_is_told_at_once(watch, pictures):
+    told = passing(watch, pictures, 20, seconds=500.0)
+    # Every 8000 seconds: at the 8th black picture, and at the 8th good one after it.
+    expected = [(7, True), (15, False)]
+    assert told == [
+        (500.0 * (16 * cycle + at), there) for cycle in range(20) for at, there in expected
+    ]
+
+
+def test_what_is_there_again_is_told_when_the_wait_is_over_and_not_if_it_is_gone_by_then(
+    watch, pictures
+):
+    looks, events, clock = watch
+    passing(watch, pictures, 1, seconds=1.0)
+    assert len(events.kept) == 2
+    # It was told 9 seconds ago. For now the report alone has it.
+    for number in range(8):
+        looks.look(black(number), result(0))
+    assert (len(events.kept), looks.report.faults) == (2, ("black",))
+    clock.now += 50
+    looks.look(black(8), result(0))
+    assert len(events.kept) == 2
+    clock.now += 1
+    looks.look(black(9), result(0))
+    assert events.kept[-1].details == {"fault": "black", "there": True}
+    assert events.kept[-1].message.startswith("pictures are black; brightness 0.03")
+    # And what is over before it was told is no news.
+    passing(watch, pictures, 1, seconds=0.0)
+    assert [event.details["there"] for event in events.kept] == [True, False, True, False]
+    for number in range(16):
+        looks.look(black(number) if number < 8 else pictures[number], result(0))
+    clock.now += 10_000
+    looks.look(pictures[0], result(0))
+    assert (len(events.kept), looks.report.faults) == (4, ())
+
+
 def test_a_listener_may_ask_for_the_report(pictures):
     told = []
     events = Events("digits", lambda event: told.append(looks.report.faults))

@@ -6,7 +6,7 @@ from typing import Protocol
 from edgeprep.errors import InputError
 from edgeprep.monitor.metrics import Metrics
 
-__all__ = ["Tells", "check_sessions", "each_metrics"]
+__all__ = ["Tells", "check_sessions", "each_metrics", "join_sessions"]
 
 
 class Tells(Protocol):
@@ -25,6 +25,15 @@ def check_sessions(where: str, sessions: Sequence[object]) -> None:
     for index, session in enumerate(sessions):
         if not callable(getattr(session, "metrics", None)):
             raise InputError(f"{where}: sessions[{index}] must be a session, got {session!r}")
+
+
+def join_sessions(known: Sequence[Tells], more: Sequence[Tells]) -> tuple[Tells, ...]:
+    """`known`, and behind them those of `more` that are not there: so all keep their names."""
+    together = [*known]
+    for session in more:
+        if all(session is not other for other in together):
+            together.append(session)
+    return tuple(together)
 
 
 def each_metrics(sessions: Sequence[Tells]) -> Iterator[tuple[str, Metrics]]:
