@@ -24,15 +24,18 @@ Request = Sequence[NDArray[Any]]
 # took, so that it never costs more than it could bring, and at most. Set by judgement.
 _PATIENCE = 0.5
 _MOST_PATIENCE_S = 0.005
+# By how much the shortest time of a call grows with each that takes longer, as devices get warm.
+_FORGETTING = 1.01
 
 
 class BatchingRunner(Runner):
     """A runner for one picture that answers several in one call while callers wait.
 
     A call that finds the engine idle goes to `single` at once, in its own thread. Those that find
-    it busy queue; the first of them goes on when the engine is free again, and takes the others
-    with it. Only where the last calls came together does it wait for more of them, and not long.
-    So whoever calls from one thread pays for a lock.
+    it busy queue; whoever is first at the engine when it is free again takes others with it, where
+    they take less time together than one by one, as far as was seen. Only where the last calls came
+    together does it wait for more of them, and not long. So whoever calls from one thread pays for
+    a lock.
 
     Args:
         single: computes one picture a call.
@@ -58,6 +61,7 @@ class BatchingRunner(Runner):
         self._changed = Condition()
         self._crowd = 1  # how many came together the last time
         self._patience_s = 0.0
+        self._single_time, self._batch_time = _ShortOfLate(), _ShortOfLate()
 
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:
@@ -77,13 +81,13 @@ class BatchingRunner(Runner):
     def run(self, inputs: Request) -> Arrays:
         """See `Runner.run`. Of several that come at once, each has its own outputs, or error."""
         waiting = self._enter(inputs)
-        if waiting is not None and not self._wait(waiting):
+        if waiting is not None and not self._wins(waiting):
             return waiting.take()
         others: list[_Waiting] = []
         try:
             self._gather(others)
             if not others:
-                return self._timed_single(inputs)
+                return self._timed(self._single, inputs, self._single_time)
             outputs = self._together([inputs, *(other.inputs for other in others)])
             for other, found in zip(others, outputs[1:], strict=True):
                 other.outputs = found
@@ -96,6 +100,7 @@ class BatchingRunner(Runner):
             raise
         finally:
             for other in others:
+                other.is_answered = True
                 other.turn.set()
             self._leave()
 
@@ -107,7 +112,9 @@ class BatchingRunner(Runner):
             if self._is_worth(len(group)):
                 results += self._together(group)
             else:
-                results += [self._single.run(inputs) for inputs in group]
+                results += [
+                    self._timed(self._single, inputs, self._single_time) for inputs in group
+                ]
         return tuple(results)
 
     def measure_burst(self, inputs: Request) -> list[float]:
@@ -118,6 +125,16 @@ class BatchingRunner(Runner):
         """See `Runner.measure_busy`; all batches are full."""
         stacked = tuple(np.concatenate([array] * self._batch) for array in inputs)
         return [ms / self._batch for ms in self._many.measure_busy(stacked, calls)]
+
+    @property
+    def worker_pid(self) -> int | None:
+        """The process that both runners are in; None: this one."""
+        return getattr(self._single, "worker_pid", None)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether every later call of one of them would raise."""
+        return any(getattr(runner, "is_lost", False) for runner in (self._single, self._many))
 
     def close(self) -> None:
         """See `Runner.close`. Calls that wait raise ClosedError."""
@@ -137,19 +154,26 @@ class BatchingRunner(Runner):
                 self._changed.notify_all()
             return waiting
 
-    def _wait(self, waiting: "_Waiting") -> bool:
-        """Whether it is now its turn to use the engine; if not, it was answered with another."""
+    def _wins(self, waiting: "_Waiting") -> bool:
+        """Wait; whether it then has a place at the engine. If not, it was answered with another."""
         try:
-            waiting.turn.wait()
-        except BaseException:  # an interruption: what it holds must go to the next
+            while True:
+                waiting.turn.wait()
+                # NOTE: before it is looked at, so that no call that comes meanwhile is lost.
+                waiting.turn.clear()
+                with self._changed:
+                    if waiting.is_answered:
+                        return False
+                    if self._places and waiting in self._queue:
+                        self._places -= 1
+                        self._queue.remove(waiting)
+                        return True
+        except BaseException:  # an interruption
             with self._changed:
-                queued = waiting in self._queue
-                if queued:
+                if waiting in self._queue:
                     self._queue.remove(waiting)
-            if not queued and waiting.leads:
-                self._leave()
+                    self._call_next()
             raise
-        return waiting.leads
 
     def _gather(self, others: "list[_Waiting]") -> None:
         """Move those who are answered together with the caller from the queue to `others`."""
@@ -163,32 +187,38 @@ class BatchingRunner(Runner):
                 others.append(self._queue.popleft())
 
     def _leave(self) -> None:
-        """Give the engine to the next in the queue, or leave it idle."""
+        """Leave a place to whoever takes it first.
+
+        NOTE: it is not kept for the one that is called: until that thread runs, the engine would
+        stand still, which for a small network costs half of all answers.
+        """
         with self._changed:
-            if not self._queue:
-                self._places += 1
-                return
-            waiting = self._queue.popleft()
-            waiting.leads = True
-        waiting.turn.set()
+            self._places += 1
+            self._call_next()
+
+    def _call_next(self) -> None:
+        if self._places and self._queue:
+            self._queue[0].turn.set()
 
     def _is_worth(self, size: int) -> bool:
         """Whether a batch with so many pictures, the rest of it filled up, beats single calls."""
-        return 2 * size > self._batch
+        if size == self._batch:
+            return True
+        return size > 1 and self._batch_time.seconds < size * self._single_time.seconds
 
-    def _timed_single(self, inputs: Request) -> Arrays:
+    def _timed(self, runner: Runner, inputs: Request, time: "_ShortOfLate") -> Arrays:
         start = perf_counter()
-        outputs = self._single.run(inputs)
-        self._patience_s = min((perf_counter() - start) * _PATIENCE, _MOST_PATIENCE_S)
+        outputs = runner.run(inputs)
+        took_s = perf_counter() - start
+        time.saw(took_s)
+        self._patience_s = min(took_s * _PATIENCE, _MOST_PATIENCE_S)
         return outputs
 
     def _together(self, requests: Sequence[Request]) -> tuple[Arrays, ...]:
         # Engines compute fixed sizes: what is missing is the last picture once more.
         filled = [*requests, *[requests[-1]] * (self._batch - len(requests))]
         stacked = tuple(np.concatenate(arrays) for arrays in zip(*filled, strict=True))
-        start = perf_counter()
-        outputs = self._many.run(stacked)
-        self._patience_s = min((perf_counter() - start) * _PATIENCE, _MOST_PATIENCE_S)
+        outputs = self._timed(self._many, stacked, self._batch_time)
         rows = [len(output) // self._batch for output in outputs]
         return tuple(
             tuple(
@@ -202,17 +232,34 @@ class BatchingRunner(Runner):
 _INTERRUPTED = "batch: the call that computes it must end, got an interruption of its thread"
 
 
+class _ShortOfLate:
+    """The shortest that calls took, of late: what else they took was the machine's other work.
+
+    Attributes:
+        seconds: it; 0 where there was none.
+    """
+
+    __slots__ = ("seconds",)
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def saw(self, seconds: float) -> None:
+        # Without a lock: that one call more or less has a say changes nothing.
+        self.seconds = min(seconds, self.seconds * _FORGETTING) if self.seconds else seconds
+
+
 class _Waiting:
     """A call in the queue."""
 
-    __slots__ = ("error", "inputs", "leads", "outputs", "turn")
+    __slots__ = ("error", "inputs", "is_answered", "outputs", "turn")
 
     def __init__(self, inputs: Request) -> None:
         self.inputs = inputs
         self.outputs: Arrays = ()
         self.error: Exception | None = None
         self.turn = Event()
-        self.leads = False
+        self.is_answered = False
 
     def take(self) -> Arrays:
         if self.error is not None:

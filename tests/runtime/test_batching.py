@@ -114,7 +114,15 @@ def test_those_who_wait_are_answered_together_and_each_with_its_own(gate: thread
     assert [sorted(call) for call in many.calls] == [[1, 2, 3, 4]]
 
 
-def test_a_batch_that_is_not_full_is_filled_up_where_it_is_more_than_half(
+def test_what_is_inside_says_which_process_it_is_in_and_whether_that_is_lost() -> None:
+    inside, many = Doubling(1), Doubling(4)
+    runner = BatchingRunner(Pool([inside, Doubling(1)]), Pool([many, Doubling(4)]), batch=4)
+    assert (runner.worker_pid, runner.is_lost) == (None, False)
+    inside.worker_pid, many.is_lost = 7, True  # type: ignore[attr-defined]
+    assert (runner.worker_pid, runner.is_lost) == (7, True)
+
+
+def test_a_batch_that_is_not_full_is_filled_up(
     gate: threading.Event,
 ) -> None:
     single, many = Doubling(1, gate.wait), Doubling(4)
@@ -132,16 +140,54 @@ def test_a_batch_that_is_not_full_is_filled_up_where_it_is_more_than_half(
     assert {*many.calls[0]} == {1, 2, 3}
 
 
-def test_two_of_four_go_one_by_one(gate: threading.Event) -> None:
-    single, many = Doubling(1, gate.wait), Doubling(4)
+@pytest.mark.parametrize(
+    ("batch_s", "together"),
+    [(0.05, {1: 0, 2: 0, 3: 1, 4: 1}), (0.001, {1: 0, 2: 1, 3: 1, 4: 1})],
+)
+def test_so_many_go_together_as_take_less_time_so_than_one_by_one(
+    batch_s: float, together: dict[int, int]
+) -> None:
+    single, many = Doubling(1, lambda: time.sleep(0.02)), Doubling(4, lambda: time.sleep(batch_s))
     runner = BatchingRunner(single, many, batch=4)
+    runner.run(request(0))
+    runner.run_together([request(0)] * 4)
+    for count, batches in together.items():
+        before = len(single.calls), len(many.calls)
+        found = runner.run_together([request(value) for value in range(count)])
+        assert [outputs[0].tolist() for outputs in found] == [[[2 * v] * 2] for v in range(count)]
+        made = len(single.calls) - before[0], len(many.calls) - before[1]
+        assert made == ((0, 1) if batches else (count, 0))
+
+
+def test_what_was_slow_once_is_tried_again() -> None:
+    waits = iter([0.1])
+    single = Doubling(1, lambda: time.sleep(0.01))
+    many = Doubling(4, lambda: time.sleep(next(waits, 0.0)))
+    runner = BatchingRunner(single, many, batch=4)
+    runner.run(request(0))
+    runner.run_together([request(0)] * 4)
+    runner.run_together([request(0)] * 3)
+    assert (len(single.calls), len(many.calls)) == (4, 1)
+    runner.run_together([request(0)] * 4)
+    runner.run_together([request(0)] * 3)
+    assert (len(single.calls), len(many.calls)) == (4, 3)
+
+
+def test_who_is_called_and_finds_the_engine_taken_is_answered_all_the_same(
+    gate: threading.Event,
+) -> None:
+    single = Doubling(1, gate.wait)
+    runner = BatchingRunner(single, Doubling(4), batch=4)
     callers = Callers(runner, [1, 2, 3])
     wait_for(lambda: queued(runner) == 2)
+    # As often as the engine is left, and another call comes before the thread that was called.
+    for waiting in list(runner._queue):
+        waiting.turn.set()
+    wait_for(lambda: not any(waiting.turn.is_set() for waiting in list(runner._queue)))
+    assert queued(runner) == 2
     gate.set()
     callers.join()
     assert callers.answers == {value: [[value * 2] * 2] for value in (1, 2, 3)}
-    assert sorted(single.calls) == [[1], [2], [3]]
-    assert many.calls == []
 
 
 def test_so_many_calls_at_once_as_it_is_told_are_in_the_engine(gate: threading.Event) -> None:
