@@ -12,8 +12,8 @@ from edgeprep.interfaces import Absent, Backend, Device, Model, Options, Precisi
 from edgeprep.workers import shared, wire
 from edgeprep.workers.limits import Limits
 from edgeprep.workers.origin import find_origin
-from edgeprep.workers.process import Worker
 from edgeprep.workers.runner import Seat, WorkerRunner
+from edgeprep.workers.worker import Worker
 
 __all__ = ["IsolatedBackend"]
 
@@ -23,16 +23,16 @@ T = TypeVar("T")
 class IsolatedBackend(Backend):
     """A backend whose engine is imported, asked and run in processes of its own, one a device.
 
-    It is what its class says of itself, and answers as it does; a crash, a hang or too much memory
-    there is an error here, and the next call has a new process.
+    It is what its class says of itself, and answers as it does. Whatever it is asked may raise
+    BackendCrashed or BackendTimeout, and BackendUnavailable where a library that it needs is
+    missing; the next call has a new process.
 
     Args:
         cls: the class of the backend. It can be imported by its name (`find_origin`).
         limits: what a worker may take.
 
     Raises:
-        BackendUnavailable: a library that it needs is missing or cannot be imported.
-        BackendError: it cannot be constructed; or its class cannot be imported elsewhere.
+        BackendError: its class cannot be imported elsewhere.
         OSError: the system starts no process.
     """
 
@@ -173,7 +173,7 @@ class IsolatedBackend(Backend):
             for content in contents:
                 memory.bytes[offset : offset + len(content)] = content
                 offset += len(content)
-            request = wire.Given(
+            request = wire.Load(
                 runner=number,
                 format=model.format,
                 files=tuple((name, len(content)) for name, content in model.files.items()),

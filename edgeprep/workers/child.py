@@ -79,12 +79,12 @@ class _Host:
 
     def _do(self, request: wire.Request, files: list[int]) -> Any:
         match request:
-            case wire.Bring(origin):
+            case wire.Construct(origin):
                 self._backend = create(_find(origin))
                 return None
             case wire.Ask():
                 return self._ask(request)
-            case wire.Given():
+            case wire.Load():
                 return self._load(request, shared.Shared(files[0], _size(request)))
             case wire.Lane():
                 connection = socket.socket(fileno=files.pop(0))
@@ -105,11 +105,11 @@ class _Host:
                 return None
 
     def _ask(self, request: wire.Ask) -> Any:
-        backend = self._brought()
+        backend = self._constructed()
         given = (request.device, request.precision, request.weight_range)
         return getattr(backend, request.method)(*(value for value in given if value is not None))
 
-    def _load(self, request: wire.Given, memory: shared.Shared) -> wire.Loaded:
+    def _load(self, request: wire.Load, memory: shared.Shared) -> wire.Loaded:
         files = {}
         offset = 0
         for name, size in request.files:
@@ -122,7 +122,7 @@ class _Host:
         if not request.limited:
             self._limit(None)
         model = Model(format=request.format, files=files)
-        backend, arguments = self._brought(), (model, request.device, request.options)
+        backend, arguments = self._constructed(), (model, request.device, request.options)
         if compiled is None:
             runner = backend.load(*arguments)
         else:
@@ -130,7 +130,7 @@ class _Host:
         self._runners[request.runner] = runner
         return wire.Loaded(inputs=tuple(runner.inputs), outputs=tuple(runner.outputs))
 
-    def _brought(self) -> Backend:
+    def _constructed(self) -> Backend:
         if self._backend is None:
             raise BackendError("a backend must be constructed before it is asked, got none")
         return self._backend
@@ -267,5 +267,5 @@ def _whole(output: Any) -> wire.Output:
     return wire.Output(dtype=array.dtype.str, shape=array.shape, content=array.tobytes())
 
 
-def _size(request: wire.Given) -> int:
+def _size(request: wire.Load) -> int:
     return max(sum(size for _, size in request.files) + (request.compiled_bytes or 0), 1)

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from edgeprep.errors import BackendError
 from edgeprep.tensors import TensorSpec
 from edgeprep.workers import shared, wire
-from edgeprep.workers.process import Worker, connect
+from edgeprep.workers.process import connect
 from edgeprep.workers.waiting import Patience, Watch
+from edgeprep.workers.worker import Worker
 
 __all__ = ["LaneOut", "check_feed"]
 
@@ -55,7 +56,7 @@ class LaneOut:
         arrays = shared.views(memory, specs)
         self._inputs = arrays[: len(loaded.inputs)]
         self._outputs = arrays[len(loaded.inputs) :]
-        self._watch = Watch(worker, self._connection)
+        self._watch = Watch(worker.process, self._connection)
 
     def run(self, inputs: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], ...]:
         """The outputs for `inputs`; the arrays belong to the caller.
@@ -68,15 +69,13 @@ class LaneOut:
         for room, given in zip(self._inputs, inputs, strict=True):
             np.copyto(room, given)
         patience = Patience(_TASK, worker.limits.run_s, self._number)
-
-        def wait() -> None:
-            self._watch.wait(patience)
-
         try:
             self._connection.sendall(b"r")
-            body = wire.receive(self._connection, wait)
+            body = wire.receive(self._connection, lambda: self._watch.wait(patience))
+        except TimeoutError as error:
+            raise worker.give_up(patience) from error
         except (EOFError, OSError) as error:
-            raise worker.mourn(_TASK, self._number) from error
+            raise worker.lost(patience) from error
         if not body:
             return tuple(array.copy() for array in self._outputs)
         fault = msgspec.msgpack.decode(body, type=wire.Fault)

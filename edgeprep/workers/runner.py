@@ -7,7 +7,7 @@ from contextlib import suppress
 from threading import Lock
 from typing import Any, TypeVar
 
-from msgspec import Struct
+from msgspec import Struct, field
 from numpy.typing import NDArray
 
 from edgeprep.errors import BackendError, ClosedError, EdgePrepError
@@ -15,7 +15,7 @@ from edgeprep.interfaces import Runner
 from edgeprep.tensors import TensorSpec
 from edgeprep.workers import shared, wire
 from edgeprep.workers.lane import LaneOut, check_feed
-from edgeprep.workers.process import Worker
+from edgeprep.workers.worker import Worker
 
 __all__ = ["Seat", "WorkerRunner"]
 
@@ -29,11 +29,19 @@ class Seat(Struct, frozen=True, kw_only=True, eq=False):
         worker: in this one.
         number: as this runner.
         loaded: what it takes and gives.
+        free: ways there that no thread is using.
     """
 
     worker: Worker
     number: int
     loaded: wire.Loaded
+    free: deque[LaneOut] = field(default_factory=deque)
+
+    def close_free(self) -> None:
+        """Close the ways that no thread is using."""
+        with suppress(IndexError):  # until there is none; others may take some, too
+            while True:
+                self.free.pop().close()
 
 
 class WorkerRunner(Runner):
@@ -54,7 +62,6 @@ class WorkerRunner(Runner):
         self._loading = Lock()
         # NOTE: never held while a model is loaded, which `close` does not wait for.
         self._changing = Lock()
-        self._free: deque[LaneOut] = deque()
         self._fault: EdgePrepError | None = None
         self._is_closed = False
         self._seat = load()
@@ -73,7 +80,7 @@ class WorkerRunner(Runner):
     @property
     def worker_pid(self) -> int:
         """The number of the process that the model is in."""
-        return self._seat.worker.pid
+        return self._seat.worker.process.pid
 
     @property
     def is_lost(self) -> bool:
@@ -93,7 +100,7 @@ class WorkerRunner(Runner):
         check_feed(self._where, self._seat.loaded.inputs, inputs)
         seat = self._usable_seat()
         try:
-            lane = self._free.pop()
+            lane = seat.free.pop()
         except IndexError:
             lane = self._in_seat(seat, lambda: LaneOut(seat.worker, seat.number, seat.loaded))
         try:
@@ -101,10 +108,10 @@ class WorkerRunner(Runner):
         except BaseException:  # what it still has to answer would be taken for the next call's
             lane.close()
             raise
+        seat.free.append(lane)
+        # NOTE: only now, so that who closes the runner meanwhile misses none.
         if self._is_closed or seat is not self._seat:
-            lane.close()
-        else:
-            self._free.append(lane)
+            seat.close_free()
         return outputs
 
     def measure_burst(self, inputs: Sequence[NDArray[Any]]) -> list[float]:
@@ -162,7 +169,7 @@ class WorkerRunner(Runner):
                 return
             self._is_closed = True
             seat = self._seat
-            self._drop_lanes()
+        seat.close_free()
         self._leave(seat)
 
     def _ask(
@@ -214,7 +221,7 @@ class WorkerRunner(Runner):
             # Where it died in nobody's call, it may have died of this model.
             if worker.died_in is None:
                 worker.check_usable()
-            self._drop_lanes()
+            self._seat.close_free()
             seat = self._load()
             with self._changing:
                 is_late = self._is_closed
@@ -233,11 +240,6 @@ class WorkerRunner(Runner):
     def _out_of_means(self, error: OSError) -> BackendError:
         rule = "must have files, memory and a process to run a model"
         return BackendError(f"{self._where}: {rule}, got {error.strerror!r}")
-
-    def _drop_lanes(self) -> None:
-        with suppress(IndexError):  # until there is none; others may take some, too
-            while True:
-                self._free.pop().close()
 
     def _closed(self) -> ClosedError:
         return ClosedError(f"{self._where}: a runner must be open to run, got one that was closed")

@@ -3,10 +3,8 @@
 import select
 import socket
 from time import monotonic
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from edgeprep.workers.process import Worker
+from edgeprep.workers.process import Process
 
 __all__ = ["Patience", "Watch"]
 
@@ -17,33 +15,33 @@ _STEP_S = 1.0
 class Watch:
     """What waits for an answer of a worker, and notices its death. One thread uses it at a time."""
 
-    def __init__(self, worker: "Worker", connection: socket.socket) -> None:
-        self._worker = worker
+    def __init__(self, process: Process, connection: socket.socket) -> None:
+        self._process = process
         self._connection = connection.fileno()
         self._poll = select.poll()
         self._poll.register(self._connection, select.POLLIN)
-        self._poll.register(worker.errors, select.POLLIN)
-        if worker.handle >= 0:
-            self._poll.register(worker.handle, select.POLLIN)
+        self._poll.register(process.errors, select.POLLIN)
+        if process.handle >= 0:
+            self._poll.register(process.handle, select.POLLIN)
 
     def wait(self, patience: "Patience") -> None:
         """Return when there is something to receive.
 
         Raises:
             EOFError: the worker is dead.
-            BackendError: it is too late; the worker was ended.
+            TimeoutError: it has taken too long.
         """
         while True:
             step_s = min(patience.left_s, _STEP_S)
             ready = {file for file, _ in self._poll.poll(step_s * 1e3)}
             if self._connection in ready:
                 return
-            if self._worker.handle in ready:
+            if self._process.handle in ready:
                 raise EOFError
-            if self._worker.errors in ready and not self._worker.drain():
-                self._poll.unregister(self._worker.errors)
+            if self._process.errors in ready and not self._process.drain():
+                self._poll.unregister(self._process.errors)
             if patience.is_over_after(step_s):
-                raise self._worker.give_up(patience)
+                raise TimeoutError
 
 
 class Patience:

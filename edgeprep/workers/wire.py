@@ -16,13 +16,13 @@ from edgeprep.workers.origin import Origin
 __all__ = [
     "LENGTH",
     "Ask",
-    "Bring",
     "Burst",
     "Compiled",
+    "Construct",
     "Drop",
     "Fault",
-    "Given",
     "Lane",
+    "Load",
     "Loaded",
     "Output",
     "Reply",
@@ -38,7 +38,7 @@ LENGTH = Packing("<I")
 _MOST_FILES = 2
 
 
-class Bring(Struct, frozen=True, tag=True):
+class Construct(Struct, frozen=True, tag=True):
     """Import a backend and construct it."""
 
     origin: Origin
@@ -53,7 +53,7 @@ class Ask(Struct, frozen=True, tag=True):
     weight_range: WeightRange | None = None
 
 
-class Given(Struct, frozen=True, tag=True):
+class Load(Struct, frozen=True, tag=True):
     """Load a model, whose files lie one after another in the memory that comes along.
 
     After them lies its compiled form, where it is loaded from that.
@@ -101,7 +101,7 @@ class Drop(Struct, frozen=True, tag=True):
     runner: int
 
 
-Request = Bring | Ask | Given | Lane | Burst | Compiled | Drop
+Request = Construct | Ask | Load | Lane | Burst | Compiled | Drop
 
 
 class Loaded(Struct, frozen=True, kw_only=True):
