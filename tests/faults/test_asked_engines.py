@@ -1,35 +1,8 @@
 """What goes wrong where an engine is asked what it could run is a reason; another one answers."""
 
-import numpy as np
 import pytest
-
-import edgeprep
-
-PICTURE = np.broadcast_to(np.array([10, 200, 30], np.uint8), (4, 4, 3)).copy()
-
-
-@pytest.fixture
-def open_faulty(faulty, tmp_path, monkeypatch):
-    """Opens a bundle with a variant for each of two backends, the second of which never fails."""
-    monkeypatch.setenv("EDGEPREP_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("EDGEPREP_ISOLATE")
-    import faulty_bundle
-
-    path = faulty_bundle.write_faulty(tmp_path / "means.edgeprep", {"fake-a": {}, "safe-a": {}})
-    registry = faulty_bundle.registry_of(faulty_bundle.Alone, faulty_bundle.Safe)
-
-    def opened(**keywords):
-        return edgeprep.open(path, seconds=0.0, registry=registry, **keywords)
-
-    return opened
-
-
-def verdict_on(session):
-    return next(
-        (outcome.verdict, outcome.reason)
-        for outcome in session.outcomes
-        if outcome.candidate.backend == "alone"
-    )
+from channel_means import GREEN
+from faulty_bundle import verdict_on
 
 
 @pytest.mark.parametrize("question", ["options", "refuse"])
@@ -38,8 +11,8 @@ def test_a_crash_where_an_engine_is_asked_is_a_verdict_and_the_next_one_answers(
 ):
     monkeypatch.setenv(f"FAULT_OF_ALONE_AT_{question.upper()}", "signal:SIGSEGV")
     told = []
-    with open_faulty(on_event=told.append) as session:
-        assert session(PICTURE).label == "green"
+    with open_faulty({}, on_event=told.append) as session:
+        assert session(GREEN).label == "green"
         assert session.choice.backend == "safe"
         rule = f"backend 'alone': must answer {question}() in its worker"
         reason = f"{rule}, got the worker's death by SIGSEGV"
@@ -47,7 +20,7 @@ def test_a_crash_where_an_engine_is_asked_is_a_verdict_and_the_next_one_answers(
     assert [(event.kind, event.message) for event in told] == [("verdict", reason)]
     monkeypatch.delenv(f"FAULT_OF_ALONE_AT_{question.upper()}")
     # Of another wish, so that no choice is remembered.
-    with open_faulty(prefer="fp32") as session:
+    with open_faulty({}, prefer="fp32") as session:
         verdict, kept = verdict_on(session)
     assert (verdict, kept.partition(" (kept from ")[0]) == ("unavailable", reason)
 
@@ -57,6 +30,6 @@ def test_what_an_engine_of_this_process_raises_where_it_is_asked_is_a_reason(
     open_faulty, monkeypatch, question
 ):
     monkeypatch.setenv(f"FAULT_OF_ALONE_AT_{question.upper()}", "raise:RuntimeError")
-    with open_faulty(isolate=False) as session:
-        assert session(PICTURE).label == "green"
+    with open_faulty({}, isolate=False) as session:
+        assert session(GREEN).label == "green"
         assert verdict_on(session) == ("unavailable", "RuntimeError: device lost")

@@ -2,20 +2,13 @@
 
 import re
 
-import numpy as np
+import faulty_bundle as bundles
 import pytest
+from channel_means import GREEN
 
 import edgeprep
 from edgeprep.errors import NoUsableBackend
 from edgeprep.workers import Limits
-
-PICTURE = np.broadcast_to(np.array([10, 200, 30], np.uint8), (4, 4, 3)).copy()
-
-
-@pytest.fixture(autouse=True)
-def own_choices(tmp_path, monkeypatch):
-    monkeypatch.setenv("EDGEPREP_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("EDGEPREP_ISOLATE")
 
 
 @pytest.mark.parametrize(
@@ -27,10 +20,8 @@ def own_choices(tmp_path, monkeypatch):
     ],
 )
 def test_the_only_engine_is_tried_again_though_it_failed_just_now(
-    faulty, tmp_path, monkeypatch, variable, fault, reason
+    tmp_path, monkeypatch, variable, fault, reason
 ):
-    import faulty_bundle as bundles
-
     path = bundles.write_faulty(tmp_path / "one.edgeprep", {"fake-fp32": {}})
     registry = bundles.registry_of(bundles.Alone)
     monkeypatch.setenv(variable, fault)
@@ -39,5 +30,5 @@ def test_the_only_engine_is_tried_again_though_it_failed_just_now(
         edgeprep.open(path, registry=registry, seconds=0.0, limits=limits)
     monkeypatch.delenv(variable)
     with edgeprep.open(path, registry=registry, seconds=0.0) as session:
-        assert session(PICTURE).label == "green"
+        assert session(GREEN).label == "green"
         assert session.choice.backend == "alone"

@@ -4,27 +4,19 @@ import os
 import re
 import signal
 
-import numpy as np
+import faulty_bundle as bundles
 import pytest
+from channel_means import GREEN
 
 import edgeprep
 from edgeprep.errors import BackendCrashed
 
 # Slower than the other, and larger.
 SAFE = {"slow": 0.003, "note": "a model that never fails, and is neither quick nor small " * 2}
-PICTURE = np.broadcast_to(np.array([10, 200, 30], np.uint8), (4, 4, 3)).copy()
-
-
-@pytest.fixture(autouse=True)
-def own_choices(tmp_path, monkeypatch):
-    monkeypatch.setenv("EDGEPREP_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("EDGEPREP_ISOLATE")
 
 
 @pytest.fixture
-def opened(faulty, tmp_path):
-    import faulty_bundle as bundles
-
+def opened(tmp_path):
     registry = bundles.registry_of(bundles.Alone, bundles.Safe)
 
     def opened(faults, **keywords):
@@ -51,7 +43,7 @@ def test_what_crashes_again_and_again_is_not_chosen_by_the_next_open(opened):
             assert session.health().links[0].failures == crashes
             with pytest.raises(BackendCrashed, match=r"by SIGSEGV$"):  # noqa: PT012 -- at which
                 for _ in range(101):
-                    assert session(PICTURE).label == "green"
+                    assert session(GREEN).label == "green"
         assert session.health().links[0].state == "out"
     with opened(faults) as session:
         check_kept(session)
@@ -65,7 +57,7 @@ def test_what_crashes_when_it_is_loaded_again_is_not_chosen_by_the_next_open(ope
         os.kill(session._runner.worker_pid, signal.SIGKILL)
         for death in ("SIGKILL", "SIGSEGV"):
             with pytest.raises(BackendCrashed, match=f"by {death}$"):
-                session(PICTURE)
+                session(GREEN)
     monkeypatch.delenv("BAD")
     with opened(faults) as session:
         check_kept(session)

@@ -1,7 +1,8 @@
 """What came about by stricter limits than those that are asked for now is no verdict of now."""
 
-import numpy as np
+import faulty_bundle as bundles
 import pytest
+from channel_means import GREEN
 
 import edgeprep
 from edgeprep.errors import BackendCrashed, BackendOutOfMemory, BackendTimeout, BackendWrongOutput
@@ -9,32 +10,21 @@ from edgeprep.runtime.candidates import Candidate
 from edgeprep.runtime.verdicts import VerdictCache
 from edgeprep.workers import Limits
 
-PICTURE = np.broadcast_to(np.array([10, 200, 30], np.uint8), (4, 4, 3)).copy()
 ONE = Candidate(variant="fake-fp32", backend="alone")
 
 
-@pytest.fixture(autouse=True)
-def own_choices(tmp_path, monkeypatch):
-    monkeypatch.setenv("EDGEPREP_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("EDGEPREP_ISOLATE")
-
-
 @pytest.mark.parametrize("strict", [Limits(run_s=1e-9), Limits(start_s=1e-9)])
-def test_an_engine_that_had_no_time_is_tried_again_with_time(faulty, tmp_path, strict):
-    import faulty_bundle as bundles
-
+def test_an_engine_that_had_no_time_is_tried_again_with_time(tmp_path, strict):
     variants = {"fake-fp32": {}, "safe-slow": {"slow": 0.003}}
     path = bundles.write_faulty(tmp_path / "two.edgeprep", variants)
     registry = bundles.registry_of(bundles.Alone, bundles.Safe)
     with pytest.raises(edgeprep.errors.NoUsableBackend, match=r"within 1e-09 s"):
         edgeprep.open(path, registry=registry, seconds=0.0, limits=strict)
     with edgeprep.open(path, registry=registry, seconds=0.0) as session:
-        assert (session(PICTURE).label, session.choice.backend) == ("green", "alone")
+        assert (session(GREEN).label, session.choice.backend) == ("green", "alone")
 
 
-def test_a_choice_by_strict_limits_is_none_by_others(faulty, tmp_path, monkeypatch):
-    import faulty_bundle as bundles
-
+def test_a_choice_by_strict_limits_is_none_by_others(tmp_path, monkeypatch):
     variants = {"fake-fp32": {"load_if_set": "SLOW"}, "safe-slow": {"slow": 0.003}}
     path = bundles.write_faulty(tmp_path / "two.edgeprep", variants)
     registry = bundles.registry_of(bundles.Alone, bundles.Safe)
@@ -66,9 +56,7 @@ def test_a_choice_by_strict_limits_is_none_by_others(faulty, tmp_path, monkeypat
         (BackendWrongOutput, Limits(load_s=1), None, True),
     ],
 )
-def test_a_verdict_counts_as_long_as_no_limit_allows_more(faulty, fault, then, now, is_kept):
-    import faulty_bundle as bundles
-
+def test_a_verdict_counts_as_long_as_no_limit_allows_more(fault, then, now, is_kept):
     VerdictCache("bundle", print, then).keep(ONE, bundles.Alone, fault("it failed"))
     cache = VerdictCache("bundle", print, now)
     assert (cache.find(ONE, bundles.Alone) is not None, len(cache.times()) == 1) == (

@@ -8,23 +8,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-from msgspec.structs import replace
+from channel_means import GREEN, IMAGE, LOGITS, channel_means
+from fake_registry import registry_of
+from means_bundle import manifest_of, variant_of, write_means
 from numpy.typing import NDArray
 
-from edgeprep.bundle import Golden, Manifest, Measured, Parity, SourceRecord, Variant, write_bundle
+from edgeprep.bundle import Manifest
 from edgeprep.errors import BackendError, ClosedError
-from edgeprep.hookspecs import hookimpl
 from edgeprep.interfaces import Backend, Device, Model, Options, Precision, Runner
-from edgeprep.registry import Registry
-from edgeprep.tensors import ImageSpec, TensorSpec
-
-IMAGE = TensorSpec(name="image", shape=(1, 4, 4, 3), dtype="uint8")
-LOGITS = TensorSpec(name="logits", shape=(1, 3), dtype="float32")
-
-
-def channel_means(image: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The network that all fakes compute: `(N, H, W, 3)` to `(N, 3)`."""
-    return image.mean(axis=(1, 2), dtype=np.float32)
 
 
 class FakeRunner(Runner):
@@ -185,20 +176,6 @@ class Reduced(Right):
         return FakeRunner(self if options["precision"] == "bf16" else Slow())
 
 
-def registry_of(*backends: type[Backend]) -> Registry:
-    """The built-in stages and tasks, and these backends."""
-
-    class Plugin:
-        @staticmethod
-        @hookimpl
-        def edgeprep_backends() -> list[type[Backend]]:
-            return list(backends)
-
-    registry = Registry(installed=False)
-    registry.register("fakes", Plugin)
-    return registry
-
-
 @pytest.fixture(autouse=True)
 def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EDGEPREP_CACHE", str(tmp_path / "cache"))
@@ -230,43 +207,7 @@ def fakes() -> SimpleNamespace:
 @pytest.fixture
 def manifest() -> Manifest:
     """One variant of format "fake" in a bundle that takes 4×4 RGB pictures as they are."""
-    return Manifest(
-        name="means",
-        created_with={"edgeprep": "0.1.0"},
-        recipe_sha256="ab" * 32,
-        task={"use": "classify", "labels": ["red", "green", "blue"]},
-        input=ImageSpec(height=4, width=4),
-        chain=({"use": "scale@1"},),
-        source=SourceRecord(metric="accuracy", value=1.0, samples=10),
-        variants=(_variant("fake-fp32"),),
-        golden=(
-            Golden(
-                placement="graph",
-                input=replace(IMAGE, shape=(4, 4, 4, 3)),
-                input_member="golden/graph/input.bin",
-                outputs=(replace(LOGITS, shape=(4, 3)),),
-                output_members=("golden/graph/output-0.bin",),
-            ),
-        ),
-    )
-
-
-def _variant(name: str) -> Variant:
-    return Variant(
-        name=name,
-        format="fake",
-        precision="fp32",
-        placement="graph",
-        requires=("edgeprep-fake[runtime]",),
-        files=(f"variants/{name}/model.fake",),
-        size_bytes=len(name),
-        input=IMAGE,
-        outputs=(LOGITS,),
-        parity=Parity(max_abs=0.0, relative=0.0, samples=4),
-        metric=Measured(name="accuracy", value=1.0, drop=0.0, samples=10),
-        tolerance=1e-3,
-        golden_outputs=(f"golden/{name}/0.bin",),
-    )
+    return manifest_of(variant_of("fake-fp32", len("fake-fp32")))
 
 
 @pytest.fixture
@@ -274,18 +215,8 @@ def write(tmp_path: Path) -> Callable[[Manifest], Path]:
     """Packs a manifest with its golden samples, and models that hold their own name."""
 
     def pack(manifest: Manifest) -> Path:
-        pictures = np.random.default_rng(7).integers(0, 256, (4, 4, 4, 3), dtype=np.uint8)
-        means = channel_means(pictures).tobytes()
-        members = {
-            "golden/graph/input.bin": pictures.tobytes(),
-            "golden/graph/output-0.bin": means,
-        }
-        for variant in manifest.variants:
-            members[variant.files[0]] = variant.name.encode()
-            members[variant.golden_outputs[0]] = means
-        path = tmp_path / "means.edgeprep"
-        write_bundle(path, manifest, members, overwrite=True)
-        return path
+        models = {variant.name: variant.name.encode() for variant in manifest.variants}
+        return write_means(tmp_path / "means.edgeprep", manifest, models)
 
     return pack
 
@@ -298,4 +229,4 @@ def bundle(write: Callable[[Manifest], Path], manifest: Manifest) -> Path:
 @pytest.fixture
 def picture() -> NDArray[np.uint8]:
     """4×4, all of it green."""
-    return np.broadcast_to(np.array([10, 200, 30], np.uint8), (4, 4, 3)).copy()
+    return GREEN.copy()

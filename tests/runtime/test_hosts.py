@@ -205,7 +205,7 @@ from time import sleep
 from edgeprep.stages.primitives.numpy import NumpyPrimitives
 resize = NumpyPrimitives.resize_linear
 NumpyPrimitives.resize_linear = lambda *arguments: (sleep(0.002), resize(*arguments))[1]
-sys.path.insert(0, {folder!r})
+sys.path[:0] = {folder!r}, {folder!r} + "/../fakes"
 import edgeprep
 from conftest import registry_of, Right
 session = edgeprep.open({path!r}, registry=registry_of(Right))

@@ -23,14 +23,12 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
+from channel_means import IMAGE, LOGITS, channel_means
 from numpy.typing import NDArray
 
 from edgeprep.errors import BackendError, ClosedError
 from edgeprep.interfaces import Backend, Device, Model, Options, Precision, Runner
-from edgeprep.tensors import TensorSpec
 
-IMAGE = TensorSpec(name="image", shape=(1, 4, 4, 3), dtype="uint8")
-LOGITS = TensorSpec(name="logits", shape=(1, 3), dtype="float32")
 MEGABYTE = 2**20
 
 
@@ -129,8 +127,7 @@ class FaultyRunner(Runner):
             self._leaked.append(np.ones(megabytes * MEGABYTE, np.uint8))
         with self._turns:
             time.sleep(self._faults.get("slow", 0.0))
-        means = inputs[0].mean(axis=(1, 2), dtype=np.float32)
-        return (means * np.float32(self._faults.get("wrong", 1.0)),)
+        return (channel_means(inputs[0]) * np.float32(self._faults.get("wrong", 1.0)),)
 
     def compiled(self) -> bytes | None:
         return b"compiled " + json.dumps(self._faults).encode()
