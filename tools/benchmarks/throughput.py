@@ -17,8 +17,8 @@ from benchmarks.bundles import bundle
 from benchmarks.figures import Figure, Report
 from edgeprep.bundle import open_bundle
 from edgeprep.interfaces import Options, Runner
+from edgeprep.processor import available_cpus
 from edgeprep.registry import create, default_registry
-from edgeprep.runtime.machine import available_cpus
 from edgeprep.runtime.timing import summarize
 from edgeprep.runtime.widths import load_wide
 
@@ -32,6 +32,7 @@ TURN_S = 0.15
 CALLERS = 8
 SINGLE, BUSY = f"latency, {CALLERS} threads", f"throughput, {CALLERS} threads"
 AGAIN = f"{SINGLE}, again"
+SINGLE_BATCH, BUSY_BATCH = "latency, session.batch", "throughput, session.batch"
 # What was chosen for throughput gives as many pictures a second as the single runner at least,
 # which was chosen for latency and is asked by as many threads. The tolerance is for noise of the
 # machine, set by judgement: each report says by how much the single runner differs from itself.
@@ -56,22 +57,24 @@ def measure() -> Report:
         details[model]["sessions"] = chosen
         notes += [f"{model}: {name}: {rate:.0f} a second" for name, rate in chosen.items()]
         single, again, busy = (turns[name] for name in (SINGLE, AGAIN, BUSY))
-        figures.append(gain(model, busy, single))
+        figures.append(gain(f"{model}, {CALLERS} threads", busy, single))
+        batches_turns = (turns[name] for name in (BUSY_BATCH, SINGLE_BATCH))
+        figures.append(gain(f"{model}, session.batch", *batches_turns))
         notes.append(f"{model}: the single runner against itself: {ratio(again, single):.3f}")
     title = "throughput"
     return Report(title=title, figures=tuple(figures), notes=tuple(notes), details=details)
 
 
-def gain(model: str, busy: Sequence[float], single: Sequence[float]) -> Figure:
+def gain(name: str, busy: Sequence[float], single: Sequence[float]) -> Figure:
     """How many times as many pictures a second, and what that is held to.
 
     Args:
-        model: which was opened.
+        name: of the model that was opened, and who asks.
         busy: pictures a second for throughput, of each turn.
         single: of the single runner, in the same turns.
     """
     return Figure(
-        name=f"{model}: for throughput, of the single runner ({LIMIT:g} - {TOLERANCE:g})",
+        name=f"{name}: for throughput, of the single runner ({LIMIT:g} - {TOLERANCE:g})",
         value=ratio(busy, single),
         limit=LIMIT - TOLERANCE,
         rule="at least",
@@ -144,8 +147,8 @@ def sessions(path: str) -> dict[str, list[float]]:
                 f"throughput ({busy.choice}), one thread": lambda: ask(busy, pictures, 1),
                 BUSY: lambda: ask(busy, pictures, CALLERS),
                 AGAIN: lambda: ask(quick, pictures, CALLERS),
-                "latency, session.batch": lambda: batches(quick, pictures),
-                "throughput, session.batch": lambda: batches(busy, pictures),
+                SINGLE_BATCH: lambda: batches(quick, pictures),
+                BUSY_BATCH: lambda: batches(busy, pictures),
             }
             found: dict[str, list[float]] = {name: [] for name in ways}
             for _ in range(ROUNDS):
