@@ -10,7 +10,6 @@ from contextlib import suppress
 from functools import cache
 from hashlib import sha256
 
-from edgeprep.errors import EdgePrepError
 from edgeprep.interfaces import Runner
 from edgeprep.monitor import Event
 from edgeprep.runtime.candidates import Reachable
@@ -104,7 +103,7 @@ class CompiledForms:
             compiled = runner.compiled()
             if compiled:
                 self._write(*place, compiled)
-        except (OSError, EdgePrepError) as error:
+        except Exception as error:  # noqa: BLE001 -- an engine may fail in any way
             self._say(reachable, f"the compiled model cannot be kept: {why(error)}")
 
     def refuse(self, reachable: Reachable, reason: str) -> None:

@@ -98,6 +98,7 @@ def _measure(
                 command(__name__, directory),
                 capture_output=True,
                 text=True,
+                errors="replace",  # engines may print anything
                 timeout=_TIMEOUT_S,
             )
         except subprocess.TimeoutExpired as error:

@@ -34,11 +34,14 @@ def engine(fakes: SimpleNamespace) -> type[Backend]:
 
     class CompiledRunner(fakes.Runner):  # type: ignore[misc, name-defined]
         def compiled(self) -> bytes | None:
-            return type(self.backend).form
+            form: bytes | Exception | None = type(self.backend).form
+            if isinstance(form, Exception):
+                raise form
+            return form
 
     class Compiling(fakes.Right):  # type: ignore[misc, name-defined]
         name = "compiling"
-        form: bytes | None = FORM
+        form: bytes | Exception | None = FORM
         release = "1"
         ways: ClassVar[list[str]] = []
 
@@ -344,6 +347,18 @@ def test_a_full_disk_costs_the_form_alone(open_it: Opening, folder: Path, engine
     assert way == "model"
     assert message == (
         "fake-fp32 compiling cpu threads=1: the compiled model cannot be kept: File too large"
+    )
+    assert [*folder.iterdir()] == []
+
+
+def test_an_engine_that_fails_as_it_gives_its_form_costs_the_form_alone(
+    open_it: Opening, engine: Any, folder: Path
+) -> None:
+    # As plugins may raise anything.
+    engine.form = RuntimeError("device busy")
+    assert open_it() == (
+        "model",
+        ["fake-fp32 compiling cpu threads=1: the compiled model cannot be kept: device busy"],
     )
     assert [*folder.iterdir()] == []
 

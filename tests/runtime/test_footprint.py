@@ -1,5 +1,7 @@
 """Memory that a model adds, measured in a process of its own."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,8 @@ from edgeprep.runtime.footprint import measure_footprint
 
 MIB = 2**20
 CPU = Device(name="cpu", kind="cpu")
+# A size whose model is loaded with words that are no text.
+NOISE = 4321
 IMAGE = np.zeros((1, 2, 2, 3), np.uint8)
 
 
@@ -28,6 +32,8 @@ class Hungry(Backend):
         size = int(model.files["size"])
         if size < 0:
             raise BackendError("must be fed")
+        if size == NOISE:
+            os.write(1, b"\xff\xfe loading\n")
         return Eating(size)
 
     def versions(self):
@@ -60,6 +66,10 @@ def test_what_is_held_and_what_running_takes_count_once():
 
 def test_a_small_model_adds_little():
     assert footprint(1024) < 8 * MIB
+
+
+def test_an_engine_may_print_what_is_no_text():
+    assert footprint(NOISE) < 8 * MIB
 
 
 def test_an_engine_that_fails_there_is_told_of_with_its_last_words():
