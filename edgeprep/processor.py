@@ -1,13 +1,21 @@
-"""What the processor computes, where engines do not say."""
+"""What the processor computes, and how much of it is ours, where engines do not say."""
 
+import os
 import platform
 from functools import cache
 from os import PathLike
 
-__all__ = ["is_x86", "sums_saturate"]
+__all__ = ["available_cpus", "is_x86", "sums_saturate"]
 
 _X86 = ("x86_64", "amd64", "i386", "i686")
 _VNNI = {"avx512_vnni", "avx_vnni"}
+
+
+def available_cpus() -> int:
+    """How many CPUs this process may use; containers and `taskset` allow fewer than there are."""
+    if hasattr(os, "sched_getaffinity"):  # Linux only
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def is_x86() -> bool:

@@ -18,9 +18,11 @@ import os
 import struct
 from typing import BinaryIO
 
+from msgspec import Struct
+
 from edgeprep.bundle.ensemble import EnsembleManifest
 from edgeprep.bundle.ensemble_rules import check_ensemble
-from edgeprep.bundle.manifest import Manifest, decode_manifest, kind_of
+from edgeprep.bundle.manifest import Manifest, Member, decode_manifest, kind_of
 from edgeprep.bundle.opened import Bundle, EnsembleBundle
 from edgeprep.bundle.rules import aligned, check_manifest
 from edgeprep.errors import (
@@ -43,6 +45,7 @@ __all__ = [
     "open_either",
     "read_bundle",
     "read_either",
+    "read_variant",
 ]
 
 MAGIC = b"EDGEPREP"
@@ -107,46 +110,110 @@ def one_network(bundle: Bundle | EnsembleBundle) -> Bundle:
     return bundle
 
 
-def read_either(stream: BinaryIO, path: str, variant: str | None = None) -> Bundle | EnsembleBundle:
-    """The verified bundle in `stream`, which is read from its start.
-
-    Args:
-        stream: of a file.
-        path: its, for messages.
-        variant: of a network: the one whose model and golden samples are read, and nothing else
-            but the manifest; None: all is.
+def read_either(stream: BinaryIO, path: str) -> Bundle | EnsembleBundle:
+    """The verified bundle in `stream`, which is read from its start; `path` is for messages.
 
     Raises:
         BundleError: as `open_either` says.
     """
-    where = path
-    file_size = stream.seek(0, os.SEEK_END)
-    stream.seek(0)
-    manifest_size, manifest_digest = _read_header(stream, file_size, where)
+    front = _read_front(stream, path)
+    contents = {}
+    for member in front.manifest.members:
+        _read_padding(stream, front.start + member.offset - stream.tell(), path)
+        contents[member.name] = _read_member(stream, member, path)
+    common = {"path": path, "digest": front.digest, "size_bytes": front.size_bytes}
+    if isinstance(front.manifest, EnsembleManifest):
+        return EnsembleBundle(manifest=front.manifest, contents=contents, **common)  # type: ignore[arg-type]
+    return Bundle(manifest=front.manifest, contents=contents, **common)  # type: ignore[arg-type]
+
+
+def read_variant(
+    stream: BinaryIO, path: str, variant: str, *, digest: str, part: tuple[str, str] | None = None
+) -> Bundle:
+    """A bundle of one network that was verified before, read again: as far as `variant` needs it.
+
+    Args:
+        stream: of a file.
+        path: its, for messages.
+        variant: the one whose model and golden samples are read, and verified, and nothing else.
+        digest: of what is in the file.
+        part: of an ensemble, the member that is the network's bundle, and its digest.
+
+    Raises:
+        DigestError: it has changed since.
+        BundleError: as `open_either` says.
+    """
+    front = _read_front(stream, path, digest=digest)
+    if part is not None:
+        name, digest = part
+        member = next(each for each in front.manifest.members if each.name == name)
+        begin = front.start + member.offset
+        front = _read_front(stream, path, digest=digest, begin=begin, size_bytes=member.size_bytes)
+    manifest = front.manifest
+    assert isinstance(manifest, Manifest)  # noqa: S101 -- its digest says so
+    wanted = manifest.members_of(variant)
+    contents = {}
+    for member in manifest.members:
+        if member.name in wanted:
+            stream.seek(front.start + member.offset)
+            contents[member.name] = _read_member(stream, member, path)
+    return Bundle(
+        manifest=manifest,
+        contents=contents,
+        path=path,
+        digest=front.digest,
+        size_bytes=front.size_bytes,
+    )
+
+
+class _Front(Struct, frozen=True, kw_only=True):
+    """All that comes before the members, and where in the file those begin."""
+
+    manifest: Manifest | EnsembleManifest
+    digest: str
+    start: int
+    size_bytes: int
+
+
+def _read_front(
+    stream: BinaryIO,
+    where: str,
+    *,
+    digest: str | None = None,
+    begin: int = 0,
+    size_bytes: int | None = None,
+) -> _Front:
+    """What is before the first member of the bundle that begins at `begin`; the rest is next.
+
+    Args:
+        stream: of a file.
+        where: it is, for messages.
+        digest: what it must have; None: any.
+        begin: where in the file.
+        size_bytes: how long it is; None: to the end.
+    """
+    if size_bytes is None:
+        size_bytes = stream.seek(0, os.SEEK_END)
+    stream.seek(begin)
+    manifest_size, manifest_digest = _read_header(stream, size_bytes, where)
+    found = manifest_digest.hex()
+    if digest not in (None, found):
+        rule = f"must be the bundle that was opened, {digest:.16}…"
+        raise DigestError(f"{where}: {rule}, got {found:.16}…")
     encoded = _read_exactly(stream, manifest_size, where)
     _check_digest(encoded, manifest_digest, f"{where}: manifest")
     manifest = _read_manifest(encoded, where)
     start = aligned(HEADER.size + manifest_size)
     last = manifest.members[-1]
-    _check_length(file_size, start + last.offset + last.size_bytes, where)
-    _read_padding(stream, start - stream.tell(), where)
-    contents = {}
-    wanted = None
-    if variant is not None and isinstance(manifest, Manifest):
-        wanted = manifest.members_of(variant)
-    for member in manifest.members:
-        if wanted is not None and member.name not in wanted:
-            continue
-        if wanted is not None:
-            stream.seek(start + member.offset)
-        _read_padding(stream, start + member.offset - stream.tell(), where)
-        content = _read_exactly(stream, member.size_bytes, where)
-        _check_digest(content, bytes.fromhex(member.sha256), f"{where}: member {member.name!r}")
-        contents[member.name] = content
-    common = {"path": path, "digest": manifest_digest.hex(), "size_bytes": file_size}
-    if isinstance(manifest, EnsembleManifest):
-        return EnsembleBundle(manifest=manifest, contents=contents, **common)  # type: ignore[arg-type]
-    return Bundle(manifest=manifest, contents=contents, **common)  # type: ignore[arg-type]
+    _check_length(size_bytes, start + last.offset + last.size_bytes, where)
+    _read_padding(stream, start - HEADER.size - manifest_size, where)
+    return _Front(manifest=manifest, digest=found, start=begin + start, size_bytes=size_bytes)
+
+
+def _read_member(stream: BinaryIO, member: Member, where: str) -> bytes:
+    content = _read_exactly(stream, member.size_bytes, where)
+    _check_digest(content, bytes.fromhex(member.sha256), f"{where}: member {member.name!r}")
+    return content
 
 
 def _read_manifest(encoded: bytes, where: str) -> Manifest | EnsembleManifest:

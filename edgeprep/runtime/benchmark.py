@@ -9,12 +9,13 @@ from edgeprep.errors import InputError, NoUsableBackend
 from edgeprep.registry import Registry, default_registry
 from edgeprep.runtime.busiest import with_batches, with_calls
 from edgeprep.runtime.candidates import Outcome, Reachable, list_candidates
-from edgeprep.runtime.choose import Prober, Trial, close
+from edgeprep.runtime.choose import Prober, Trial
 from edgeprep.runtime.ensemble_session import join_outcomes
 from edgeprep.runtime.goals import Goal, check_goal
 from edgeprep.runtime.isolation import Engines, Where, check_isolate
 from edgeprep.runtime.opened import OpenedBundle, read_path
 from edgeprep.runtime.opened_ensemble import OpenedEnsemble, wishes
+from edgeprep.runtime.release import close
 
 __all__ = ["measure_all"]
 

@@ -5,10 +5,10 @@ from math import inf
 
 from msgspec.structs import replace
 
+from edgeprep.processor import available_cpus
 from edgeprep.runtime.candidates import Reachable
 from edgeprep.runtime.choose import Prober, Trial
 from edgeprep.runtime.fastest import find_fastest
-from edgeprep.runtime.machine import available_cpus
 from edgeprep.runtime.timing import Timing
 
 __all__ = ["find_busiest", "with_batches", "with_calls"]
@@ -70,7 +70,7 @@ def with_batches(
     for one in _near(measured, candidates):
         sizes = _BATCHES_ON_CPU if one.device.kind == "cpu" else _BATCHES_ELSEWHERE
         if reason := _one_a_call(one):
-            prober.pass_over(_with(one, "batch", sizes[0]).candidate, reason)
+            prober.pass_over(_with(one, "batch", sizes[0]), reason)
         else:
             batched += [_with(one, "batch", size) for size in sizes]
     return batched

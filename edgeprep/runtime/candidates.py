@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from edgeprep.bundle import Variant
 from edgeprep.errors import EdgePrepError
-from edgeprep.interfaces import Backend, Device, Options, Width
+from edgeprep.interfaces import Backend, Device, DeviceKind, Options, Width
 from edgeprep.registry import Registry, create
 from edgeprep.runtime.timing import Timing
 
@@ -55,6 +55,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     per_second: float | None = None  # pictures, where throughput was measured
     memory_bytes: int | None = None  # of a process, where memory was measured
     host: str = ""  # what prepares pictures, "numpy" or "opencv", where there was a choice
+    kind: DeviceKind | None = None  # of the device, where there is one
 
     def to_json(self) -> dict[str, Any]:
         """As `edgeprep benchmark --format json` prints it; times in milliseconds.
@@ -65,6 +66,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
             "variant": self.candidate.variant,
             "backend": self.candidate.backend,
             "device": self.candidate.device,
+            "kind": self.kind,
             "options": dict(self.candidate.options),
             "verdict": self.verdict,
             "median_ms": self.timing and round(self.timing.median_ms, 4),
@@ -84,6 +86,11 @@ class Reachable(Struct, frozen=True, kw_only=True):
     variant: Variant
     backend: Backend
     device: Device
+
+    def outcome(self, verdict: Verdict, reason: str, **found: Any) -> Outcome:
+        """What became of it, with what was measured, such as its `error`."""
+        kind = self.device.kind
+        return Outcome(candidate=self.candidate, verdict=verdict, reason=reason, kind=kind, **found)
 
 
 class Rules(Struct, frozen=True, kw_only=True):
@@ -166,9 +173,7 @@ def list_candidates(
                 if refusal is None:
                     reachable.append(way)
                 else:
-                    outcomes.append(
-                        Outcome(candidate=way.candidate, verdict="excluded", reason=refusal)
-                    )
+                    outcomes.append(way.outcome("excluded", refusal))
     if rules.only is None:
         for backend in ready.values():
             if not isinstance(backend, str):
@@ -200,6 +205,7 @@ def _absent(backend: Backend, rules: Rules) -> Iterator[Outcome]:
                 candidate=Candidate(variant="", backend=backend.name, device=device.name),
                 verdict="unavailable",
                 reason=device.reason,
+                kind=device.kind,
             )
 
 

@@ -14,7 +14,7 @@ from edgeprep.runtime.private_files import find_folder, find_private, why, write
 
 __all__ = ["ChoiceCache", "cache_directory", "is_over"]
 
-_SCHEMA_VERSION = 3
+_SCHEMA_VERSION = 4
 # A driver may have been updated, or a device that was busy is free.
 _KEPT_S = 24 * 3600.0
 

@@ -1,6 +1,6 @@
 """Candidates loaded, proved by golden samples and timed; and a record of what became of each."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -10,24 +10,20 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from edgeprep.bundle import Bundle
-from edgeprep.errors import BackendError, BackendUnavailable, BackendWrongOutput, NoUsableBackend
+from edgeprep.errors import BackendError, BackendUnavailable, NoUsableBackend
 from edgeprep.interfaces import Backend, Runner, Task
 from edgeprep.runtime.candidates import Candidate, Outcome, Reachable
 from edgeprep.runtime.goals import Goal
-from edgeprep.runtime.golden import allowed_error, golden_error
+from edgeprep.runtime.golden import allowed_error, golden_error, wrong_numbers
+from edgeprep.runtime.ranking import ranked
+from edgeprep.runtime.release import close
 from edgeprep.runtime.timing import Timing, summarize
 from edgeprep.runtime.widths import load_wide
 
 if TYPE_CHECKING:
     from edgeprep.runtime.compiled import CompiledForms
 
-__all__ = ["Prober", "Trial", "close"]
-
-_BEST: Mapping[Goal, str] = {
-    "latency": "the fastest that computes the right numbers",
-    "throughput": "the most pictures a second, with the right numbers",
-    "memory": "the least memory, with the right numbers",
-}
+__all__ = ["Prober", "Trial"]
 
 
 def _ignore(candidate: Candidate, fault: Exception) -> None:
@@ -108,16 +104,16 @@ class Prober:
         """
         if trial := self._prove_compiled(reachable, samples):
             return trial
-        candidate, variant = reachable.candidate, reachable.variant
+        variant = reachable.variant
         golden = self._bundle.golden(variant)
         runner: Runner | None = None
         try:
-            model = self._bundle.model(variant)
-            runner = load_wide(reachable.backend, model, reachable.device, candidate.options)
+            model, options = self._bundle.model(variant), reachable.candidate.options
+            runner = load_wide(reachable.backend, model, reachable.device, options)
             self._loaded.append(runner)
             error = golden_error(runner, golden, self._task, samples)
         except Exception as fault:  # noqa: BLE001 -- an engine's fault rejects it, and is shown
-            self._reject(candidate, fault, runner)
+            self._reject(reachable, fault, runner)
             return None
         if not self._is_right(reachable, runner, error):
             return None
@@ -137,11 +133,11 @@ class Prober:
                 compiled, model, reachable.device, candidate.options
             )
             error = golden_error(runner, golden, self._task, samples)
-            allowed = allowed_error(variant, candidate.options, candidate.device)
+            allowed = allowed_error(variant, candidate.options, reachable.device.kind)
             if error <= allowed:
                 self._loaded.append(runner)
                 return self._trial(reachable, runner, error)
-            reason = _wrong(error, allowed)
+            reason = str(wrong_numbers(error, allowed))
         except Exception as fault:  # noqa: BLE001 -- an engine's fault is shown
             reason = _reason(fault)
         if runner is not None:
@@ -178,18 +174,11 @@ class Prober:
                 with attempt(reachable.candidate):
                     winner = self.prove(reachable)
             else:
-                self.pass_over(reachable.candidate, "probe=False")
+                self.pass_over(reachable, "probe=False")
         if winner is None:
             raise NoUsableBackend(self.nothing_left())
-        self._tried.insert(
-            0,
-            Outcome(
-                candidate=winner.reachable.candidate,
-                verdict="chosen",
-                reason="the first one that computes the right numbers; probe=False",
-                error=winner.error,
-            ),
-        )
+        reason = "the first one that computes the right numbers; probe=False"
+        self._tried.insert(0, winner.reachable.outcome("chosen", reason, error=winner.error))
         return winner
 
     def all(self, candidates: Sequence[Reachable], *, rounds: int) -> list[Trial]:
@@ -201,12 +190,11 @@ class Prober:
 
     def prove_again(self, trial: Trial) -> bool:
         """Whether `trial` computes all golden samples rightly; if not, it is rejected."""
-        variant, candidate = trial.reachable.variant, trial.reachable.candidate
         try:
-            golden = self._bundle.golden(variant)
+            golden = self._bundle.golden(trial.reachable.variant)
             trial.error = golden_error(trial.runner, golden, self._task)
         except Exception as fault:  # noqa: BLE001 -- an engine's fault rejects it, and is shown
-            self._reject(candidate, fault, trial.runner)
+            self._reject(trial.reachable, fault, trial.runner)
             return False
         return self._is_right(trial.reachable, trial.runner, trial.error)
 
@@ -214,16 +202,7 @@ class Prober:
         """The best of `trials`; the others are closed, and all outcomes put in order."""
         winner, *rest = sorted(trials, key=lambda t: t.memory_bytes or t.timing.median_ms)
         self.retire(rest)
-        chosen = replace(self._measured(winner), verdict="chosen", reason=_BEST[self._goal])
-        best = _cost(chosen)
-        losers = [
-            replace(outcome, reason=f"{_cost(outcome) / best:.2f} times the chosen one")
-            if outcome.timing
-            else outcome
-            for outcome in self._tried
-        ]
-        losers.sort(key=_cost)
-        self._tried = [chosen, *losers]
+        self._tried = ranked(self._measured(winner), self._tried, self._goal)
         return winner
 
     def measure(self, trial: Trial) -> bool:
@@ -231,7 +210,7 @@ class Prober:
         try:
             trial.bursts.append(trial.burst())
         except Exception as fault:  # noqa: BLE001 -- an engine's fault rejects it, and is shown
-            self._reject(trial.reachable.candidate, fault, trial.runner)
+            self._reject(trial.reachable, fault, trial.runner)
             return False
         return True
 
@@ -248,14 +227,13 @@ class Prober:
 
     def give_up(self, trial: Trial, fault: Exception) -> None:
         """Close `trial`, which cannot be measured for `fault`."""
-        self._reject(trial.reachable.candidate, fault, trial.runner)
+        self._reject(trial.reachable, fault, trial.runner)
 
     def _measured(self, trial: Trial) -> Outcome:
         timing = trial.timing
-        return Outcome(
-            candidate=trial.reachable.candidate,
-            verdict="larger" if self._goal == "memory" else "slower",
-            reason="",
+        return trial.reachable.outcome(
+            "larger" if self._goal == "memory" else "slower",
+            "",
             timing=timing,
             error=trial.error,
             per_second=1e3 / timing.median_ms if self._goal == "throughput" else None,
@@ -263,24 +241,23 @@ class Prober:
         )
 
     def _is_right(self, reachable: Reachable, runner: Runner, error: float) -> bool:
-        candidate = reachable.candidate
-        allowed = allowed_error(reachable.variant, candidate.options, candidate.device)
+        options, kind = reachable.candidate.options, reachable.device.kind
+        allowed = allowed_error(reachable.variant, options, kind)
         # NOTE: not `error > allowed`, which lets through what is no number.
         if error <= allowed:
             return True
-        self._reject(candidate, BackendWrongOutput(_wrong(error, allowed)), runner)
+        self._reject(reachable, wrong_numbers(error, allowed), runner)
         return False
 
-    def pass_over(self, candidate: Candidate, reason: str) -> None:
-        """Leave `candidate` unmeasured."""
-        self._tried.append(Outcome(candidate=candidate, verdict="unmeasured", reason=reason))
+    def pass_over(self, reachable: Reachable, reason: str) -> None:
+        """Leave `reachable` unmeasured."""
+        self._tried.append(reachable.outcome("unmeasured", reason))
 
-    def _reject(self, candidate: Candidate, fault: Exception, runner: Runner | None) -> None:
+    def _reject(self, reachable: Reachable, fault: Exception, runner: Runner | None) -> None:
         if runner is not None:
             self._close(runner)
-        self._rejected(candidate, fault)
-        reason = _reason(fault)
-        self._tried.append(Outcome(candidate=candidate, verdict="rejected", reason=reason))
+        self._rejected(reachable.candidate, fault)
+        self._tried.append(reachable.outcome("rejected", _reason(fault)))
 
     def _close(self, runner: Runner) -> None:
         close(runner)
@@ -296,7 +273,7 @@ class Prober:
         self._close(trial.runner)
         if isinstance(backend, str):
             moved = None
-            self._reject(trial.reachable.candidate, BackendUnavailable(backend), None)
+            self._reject(trial.reachable, BackendUnavailable(backend), None)
         else:
             moved = self.prove(replace(trial.reachable, backend=backend))
         if moved is None:
@@ -327,28 +304,6 @@ class Prober:
         if kind is not None:
             for runner in self._loaded:
                 close(runner)
-
-
-def close(runner: Runner) -> None:
-    """Let go of a runner; an engine that cannot is no reason to give up the others."""
-    try:
-        runner.close()
-    except Exception as fault:  # noqa: BLE001 -- an engine's fault, and nobody waits for a result
-        # Here, as logging takes long to import and is rarely needed.
-        import logging
-
-        logging.getLogger("edgeprep").warning("a runner could not be closed: %r", fault)
-
-
-def _wrong(error: float, allowed: float) -> str:
-    return f"wrong numbers: relative error {error:.2g}, allowed {allowed:.2g}"
-
-
-def _cost(outcome: Outcome) -> float:
-    """What the best one has least of: memory, where it was measured, or time."""
-    if outcome.memory_bytes is not None:
-        return outcome.memory_bytes
-    return outcome.timing.median_ms if outcome.timing else float("inf")
 
 
 def _reason(fault: Exception) -> str:

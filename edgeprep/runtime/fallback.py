@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from edgeprep.errors import BackendError, NoUsableBackend
 from edgeprep.interfaces import Runner
 from edgeprep.monitor import Events
-from edgeprep.runtime.background import Background
 from edgeprep.runtime.candidates import Candidate, Outcome
 from edgeprep.runtime.health import Health
 from edgeprep.runtime.links import Engine, Link
 from edgeprep.runtime.recheck import Recheck
-from edgeprep.runtime.roster import Roster, wrong_numbers
-from edgeprep.runtime.slot import INTERVAL_S, Held, Slot, reason_of
+from edgeprep.runtime.roster import Roster
+from edgeprep.runtime.slot import Held, Slot, reason_of
+from edgeprep.runtime.tending import Tending
 from edgeprep.tensors import TensorSpec
 
 __all__ = ["FallbackRunner"]
@@ -85,19 +85,11 @@ class FallbackRunner(Runner):
         self._where = where
         self._release = release
         self._strict = strict
-        self._is_warm = warm and not strict
-        self._recheck = recheck
         self._verdicts = tuple(verdicts)
         self._clock = clock
-        self._background = Background(self._tend)
-        # Calls are counted without a lock: that a few are missed changes nothing.
-        self._runs = 0
-        self._recheck_at = 0.0
-        self._rechecked_s = self._planned_s = clock()
-        self._plan_s = INTERVAL_S
-        self._checked()
-        if self._is_warm:
-            self._plan_s = 0.0  # the first call is soon enough
+        self._tending = Tending(
+            self._roster, recheck=recheck, warm=warm and not strict, clock=clock
+        )
 
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:
@@ -133,18 +125,8 @@ class FallbackRunner(Runner):
             outputs = held.engine.runner.run(inputs)
         except Exception as fault:  # noqa: BLE001 -- an engine's fault, which the next one mends
             return self._rescue(inputs, held, fault, failed)
-        self._ran(1)
+        self._tending.ran(1)
         return outputs
-
-    def _ran(self, calls: int) -> None:
-        """Count what was answered; and do beside calls what is due."""
-        self._runs += calls
-        # NOTE: not `>= self._plan_s` alone: a clock that was put back makes all of it due.
-        if (
-            self._runs >= self._recheck_at
-            or not 0.0 <= self._clock() - self._planned_s < self._plan_s
-        ):
-            self._background.start()
 
     @property
     def batch(self) -> int:
@@ -166,7 +148,7 @@ class FallbackRunner(Runner):
         except Exception as fault:  # noqa: BLE001 -- as in `run`
             first = self._rescue(requests[0], held, fault, failed)
             return (first, *super().run_together(requests[1:]))
-        self._ran(len(requests))
+        self._tending.ran(len(requests))
         return outputs
 
     def doubt(self, inputs: Sequence[NDArray[Any]], outputs: Arrays) -> Arrays:
@@ -177,7 +159,7 @@ class FallbackRunner(Runner):
         """
         held, golden = self._roster.now, self._roster.golden
         just_now = golden is not None and 0 <= self._clock() - golden.at_s < _DOUBT_S
-        if held is None or just_now or self._is_right(held, 1):
+        if held is None or just_now or self._tending.is_right(held, 1):
             return outputs
         return self.run(inputs)
 
@@ -205,7 +187,7 @@ class FallbackRunner(Runner):
         # Calls were answered: it is left only for what is loaded already.
         if next(self._roster.others({held.slot}), None) is not None:
             self._roster.leave(held, BackendError(reason), "failure")
-            self._plan()
+            self._tending.plan()
 
     def close(self) -> None:
         """See `Runner.close`. Calls under way end, or raise ClosedError."""
@@ -247,11 +229,10 @@ class FallbackRunner(Runner):
         finally:
             # Whatever ends the search: what has failed is told.
             self._roster.answered(faults, by)
-        self._plan()
+        self._tending.plan()
         if by is None:
             raise self._unanswered(faults)
-        if self._is_warm:
-            self._background.start()
+        self._tending.replace_spare()
         return outputs
 
     def _unanswered(self, faults: Sequence[tuple[Slot, Exception]]) -> Exception:
@@ -279,60 +260,3 @@ class FallbackRunner(Runner):
         )
         error.__cause__ = faults[0][1] if faults else slots[0].fault
         return error
-
-    def _tend(self) -> None:
-        """Beside calls: links come back, golden samples are reproduced, stand-ins are closed."""
-        for slot in self._roster.due()[0]:
-            if self._roster.load(slot) is not None:
-                break
-        self._roster.settle()
-        held = self._roster.now
-        if held is not None and self._is_recheck_due() and self._recheck is not None:
-            self._is_right(held, self._recheck.samples)
-        if self._is_warm and not self._roster.has_spare:
-            next(self._roster.others({self._roster.answering}), None)
-        self._roster.rest(spare=int(self._is_warm))
-        self._plan()
-
-    def _is_recheck_due(self) -> bool:
-        if self._recheck is None:
-            return False
-        waited = self._clock() - self._rechecked_s
-        return self._runs >= self._recheck_at or not 0 <= waited < self._recheck.minutes * 60
-
-    def _is_right(self, held: Held, samples: int) -> bool:
-        """Whether `held` reproduces the next golden samples; if not, it may not answer any more."""
-        slot, engine = held.slot, held.engine
-        errors = []
-        failed = slot.failed
-        self._checked()
-        try:
-            for _ in range(min(samples, engine.samples)):
-                slot.sample = (slot.sample + 1) % engine.samples
-                errors.append(engine.error(slot.sample))
-        except Exception as fault:  # noqa: BLE001 -- an engine's fault, which is told
-            self._roster.failed_check(held, fault, failed)
-            return False
-        error = max(errors)
-        if self._roster.checked(held, error):
-            return True
-        allowed = slot.link.allowed
-        wrong = wrong_numbers(error, allowed)
-        self._roster.leave(held, wrong, "golden", error=error, allowed=allowed, right=False)
-        return False
-
-    def _checked(self) -> None:
-        """From here on it is counted when golden samples are to be reproduced again."""
-        self._rechecked_s = self._clock()
-        self._recheck_at = self._runs + self._recheck.runs if self._recheck else float("inf")
-        self._plan()
-
-    def _plan(self) -> None:
-        """When there is something to do beside calls; at once where it is due."""
-        now = self._clock()
-        ready, wait_s = self._roster.due()
-        if self._recheck is not None:
-            wait_s = min(wait_s, self._rechecked_s + self._recheck.minutes * 60 - now)
-        self._planned_s, self._plan_s = now, wait_s
-        if ready:
-            self._background.start()

@@ -71,7 +71,7 @@ def find_fastest(prober: Prober, candidates: Sequence[Reachable], *, seconds: fl
     lost = False
     for reachable in candidates:
         if rival := _unbeatable(reachable.candidate, looked_at):
-            prober.pass_over(reachable.candidate, _why_not(reachable.candidate, rival))
+            prober.pass_over(reachable, _why_not(reachable.candidate, rival))
             reserve.append(_Known(reachable, rival.best_ms))
             continue
         # One sample now, all of them once it is worth their time.

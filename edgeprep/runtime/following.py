@@ -1,6 +1,6 @@
 """How a source is followed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import inf
 from typing import Literal, get_args
 
@@ -8,7 +8,14 @@ from msgspec import Struct
 
 from edgeprep.errors import InputError
 
-__all__ = ["Following", "Playlists", "Policy", "Reconnect"]
+__all__ = [
+    "Following",
+    "Playlists",
+    "Policy",
+    "Reconnect",
+    "check_every",
+    "check_pace",
+]
 
 Policy = Literal["newest", "every"]
 Playlists = Literal["refuse", "follow"]
@@ -48,6 +55,42 @@ class Following(Struct, frozen=True, kw_only=True):
         if not (_is_whole(self.reconnect, least=0) or _is_word(self.reconnect, (None, "always"))):
             rule = "must be a whole number from 0, 'always' or None"
             raise InputError(f"reconnect: {rule}, got {self.reconnect!r}")
+
+
+def check_pace(
+    fps: float | None, clock: Callable[[], float] | None
+) -> float | Callable[[], float] | None:
+    """Which of both says when pictures were taken; None: nobody does. See `Session.stream`.
+
+    Raises:
+        InputError: one is not as the types say, or both are given.
+    """
+    if fps is not None and not (isinstance(fps, (int, float)) and 0 < fps < inf):
+        raise InputError(f"fps: must be above 0 and finite, got {fps!r}")
+    if fps is not None and clock is not None:
+        raise InputError(f"fps: must be absent where a clock is given, got {fps!r}")
+    if clock is not None and not callable(clock):
+        rule = "must be None or give the time in seconds when it is called"
+        raise InputError(f"clock: {rule}, got {clock!r}")
+    return fps or clock
+
+
+def check_every(every: int, *, clips: bool) -> None:
+    """Refuse after how many pictures the network cannot look again; see `Session.stream`.
+
+    Args:
+        every: so many.
+        clips: whether the network takes several pictures at a time.
+
+    Raises:
+        InputError: it is no whole number from 1, or above 1 where the network takes one picture.
+    """
+    if not isinstance(every, int) or every < 1:
+        raise InputError(f"every: must be a whole number from 1, got {every!r}")
+    if every > 1 and not clips:
+        remedy = "the stage 'frames' drops pictures"
+        rule = "must be 1 where the network takes one picture at a time"
+        raise InputError(f"every: {rule}, got {every!r}; {remedy}")
 
 
 def _check_word(where: str, value: object, known: Sequence[str | None]) -> None:

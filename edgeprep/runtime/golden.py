@@ -7,12 +7,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgeprep.bundle import GoldenSamples, Variant
-from edgeprep.interfaces import Options, Runner, Task
+from edgeprep.errors import BackendWrongOutput
+from edgeprep.interfaces import DeviceKind, Options, Runner, Task
 from edgeprep.interfaces.compared import whole
 from edgeprep.processor import is_x86
 from edgeprep.runtime.outputs import all_finite
 
-__all__ = ["allowed_error", "batch_error", "golden_error", "relative_error", "worst_part"]
+__all__ = [
+    "allowed_error",
+    "batch_error",
+    "golden_error",
+    "relative_error",
+    "worst_part",
+    "wrong_numbers",
+]
 
 # bf16 keeps 8 bits of the mantissa, so that each operation may be off by 2^-9, and a network by a
 # few of those: what it costs has been scored, and this stops what is broken.
@@ -28,7 +36,7 @@ _ACCELERATOR_TOLERANCE = 0.1
 _OWN_ROUNDING_TOLERANCE = 0.1
 
 
-def allowed_error(variant: Variant, options: Options, device: str = "cpu") -> float:
+def allowed_error(variant: Variant, options: Options, kind: DeviceKind = "cpu") -> float:
     """The largest relative error on golden samples that `variant` may have, run with `options`.
 
     A reduced precision hint that was scored when the bundle was made may differ more; one that was
@@ -39,17 +47,22 @@ def allowed_error(variant: Variant, options: Options, device: str = "cpu") -> fl
     Args:
         variant: of a bundle.
         options: of a candidate.
-        device: the candidate's, by its name.
+        kind: of the candidate's device.
     """
     allowed = variant.tolerance
     if variant.precision in _INTEGER:
-        if not device.lower().startswith("cpu"):
+        if kind != "cpu":
             allowed = max(allowed, _ACCELERATOR_TOLERANCE)
         elif options.get("rounding") == "own" or not is_x86():
             allowed = max(allowed, _OWN_ROUNDING_TOLERANCE)
     if options.get("precision") in variant.reduced:
         allowed = max(allowed, _REDUCED_TOLERANCE)
     return allowed
+
+
+def wrong_numbers(error: float, allowed: float) -> BackendWrongOutput:
+    """What is wrong with a candidate whose golden outputs are this far off."""
+    return BackendWrongOutput(f"wrong numbers: relative error {error:.2g}, allowed {allowed:.2g}")
 
 
 def golden_error(

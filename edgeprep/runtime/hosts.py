@@ -9,17 +9,27 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from edgeprep.runtime.timing import measure_burst
+from edgeprep.burst import measure_burst
+from edgeprep.errors import RecipeError
 from edgeprep.stages.chain import NUMPY, Chain
 from edgeprep.stages.primitives.numpy import NumpyPrimitives
 
-__all__ = ["Host", "HostName", "choose_host", "could_use_opencv", "opencv_host"]
+__all__ = [
+    "Host",
+    "HostName",
+    "camera_picture",
+    "choose_host",
+    "could_use_opencv",
+    "opencv_host",
+]
 
 HostName = Literal["numpy", "opencv"]
 
 # OpenCV rounds to 11 bits of fraction, which moves a level that lies near a half to the next one.
 _MOST_LEVELS = 1
 _ROUNDS = 3
+# Height and width in pixels, the commonest first.
+_CAMERAS = ((480, 640), (1080, 1920), (4096, 4096))
 
 
 class Host(Struct, frozen=True, kw_only=True, eq=False):
@@ -50,6 +60,22 @@ def could_use_opencv(chain: Chain) -> bool:
         if image.dtype == "uint8"
     )
     return plain and find_spec("cv2") is not None
+
+
+def camera_picture(chain: Chain) -> NDArray[np.uint8] | None:
+    """A picture to measure `chain` with; None where pictures of no usual size go through it."""
+    for height, width in _CAMERAS:
+        # Free-size pictures are timed at the commonest camera size that there may be.
+        image = chain.input.replace(
+            height=chain.input.height or height, width=chain.input.width or width
+        )
+        try:
+            Chain(input=image, stages=chain.stages)
+        except RecipeError:
+            continue
+        rng = np.random.default_rng(0)
+        return rng.integers(0, 256, image.shape()[1:], dtype=np.uint8)
+    return None
 
 
 def opencv_host(chain: Chain, picture: NDArray[np.uint8]) -> Host:

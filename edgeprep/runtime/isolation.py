@@ -156,7 +156,7 @@ class Isolation:
             if reason is None:
                 left.append(one)
             else:
-                rejected.append(Outcome(candidate=one.candidate, verdict="rejected", reason=reason))
+                rejected.append(one.outcome("rejected", reason))
         return left, rejected
 
     def reject(self, candidate: Candidate, fault: Exception) -> None:

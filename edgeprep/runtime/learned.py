@@ -15,7 +15,7 @@ from edgeprep.interfaces import FileStage, Precision, Primitives
 from edgeprep.registry import default_registry
 from edgeprep.runtime.network_session import NetworkSession
 from edgeprep.runtime.opened import OpenedBundle
-from edgeprep.runtime.opening import choose, recall
+from edgeprep.runtime.opening import recall_or_choose
 from edgeprep.runtime.outputs import all_finite, refuse
 from edgeprep.schema import to_table
 from edgeprep.stages.levels import whole_levels
@@ -115,8 +115,7 @@ class _Learned:
 
     def _chosen(self, prefer: str | None, *, probe: bool, seconds: float) -> NetworkSession:
         try:
-            remembered = recall(self._opened, prefer=prefer, seconds=seconds) if probe else None
-            return remembered or choose(self._opened, prefer=prefer, probe=probe, seconds=seconds)
+            return recall_or_choose(self._opened, prefer=prefer, probe=probe, seconds=seconds)
         except (PreferenceError, NoUsableBackend):
             if prefer is None:
                 raise

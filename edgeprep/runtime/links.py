@@ -10,7 +10,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from edgeprep.bundle import Bundle, Variant
-from edgeprep.interfaces import Runner, Task
+from edgeprep.interfaces import DeviceKind, Runner, Task
 from edgeprep.registry import Registry
 from edgeprep.runtime.candidates import Candidate, Outcome, Rules, list_candidates
 from edgeprep.runtime.golden import allowed_error, golden_error, relative_error
@@ -105,12 +105,11 @@ class LinkMaker:
         others = [each for each in outcomes[1:] if each.candidate.variant in self._variants]
         measured = [each for each in others if each.verdict in ("slower", "larger")]
         measured.sort(key=lambda each: each.timing.median_ms if each.timing else inf)
-        unmeasured = [each.candidate for each in others if each.verdict == "unmeasured"]
-        unmeasured.sort(key=_is_cpu)
-        ranked = _elsewhere_first(outcomes[0].candidate, [each.candidate for each in measured])
+        unmeasured = [each for each in others if each.verdict == "unmeasured"]
+        unmeasured.sort(key=lambda each: each.kind == "cpu")
         return [
-            *(self.link(candidate, proven=True) for candidate in ranked),
-            *(self.link(candidate, proven=False) for candidate in unmeasured),
+            *(self._of(each, proven=True) for each in _elsewhere_first(outcomes[0], measured)),
+            *(self._of(each, proven=False) for each in unmeasured),
         ]
 
     def more(self, outcomes: Sequence[Outcome]) -> list[Link]:
@@ -119,20 +118,24 @@ class LinkMaker:
         variants = list(self._variants.values())
         with self._engines() as engines:
             reachable, _ = list_candidates(variants, self._registry, self._rules, engines.construct)
-        rest = [each.candidate for each in reachable if str(each.candidate) not in seen]
-        rest.sort(key=_is_cpu)
-        return [self.link(candidate, proven=False) for candidate in rest]
+        rest = [each for each in reachable if str(each.candidate) not in seen]
+        rest.sort(key=lambda each: each.device.kind == "cpu")
+        return [self.link(each.candidate, each.device.kind, proven=False) for each in rest]
 
-    def link(self, candidate: Candidate, *, proven: bool) -> Link:
-        """The link for `candidate`."""
+    def link(self, candidate: Candidate, kind: DeviceKind, *, proven: bool) -> Link:
+        """The link for `candidate`, on a device of this kind."""
         variant = self._variants[candidate.variant]
         return Link(
             candidate=candidate,
-            allowed=allowed_error(variant, candidate.options, candidate.device),
+            allowed=allowed_error(variant, candidate.options, kind),
             proven=proven,
             load=partial(self._engine, candidate),
             prove=partial(self._prove, variant),
         )
+
+    def _of(self, outcome: Outcome, *, proven: bool) -> Link:
+        assert outcome.kind is not None  # noqa: S101 -- what could be tried has a device
+        return self.link(outcome.candidate, outcome.kind, proven=proven)
 
     def _prove(self, variant: Variant, engine: Engine) -> float:
         if engine.are_all:
@@ -179,23 +182,20 @@ def _types(specs: Sequence[TensorSpec]) -> list[tuple[tuple[int, ...], str]]:
     return [(spec.shape, spec.dtype) for spec in specs]
 
 
-def _elsewhere_first(chosen: Candidate, others: Sequence[Candidate]) -> list[Candidate]:
+def _elsewhere_first(chosen: Outcome, others: Sequence[Outcome]) -> list[Outcome]:
     """The first of `others` on each device of each engine for each variant, then the rest."""
     seen = {_place(chosen)}
-    first: list[Candidate] = []
-    later: list[Candidate] = []
-    for candidate in others:
-        (later if _place(candidate) in seen else first).append(candidate)
-        seen.add(_place(candidate))
+    first: list[Outcome] = []
+    later: list[Outcome] = []
+    for outcome in others:
+        (later if _place(outcome) in seen else first).append(outcome)
+        seen.add(_place(outcome))
     return first + later
 
 
-def _place(candidate: Candidate) -> tuple[str, str, str]:
+def _place(outcome: Outcome) -> tuple[str, str, str]:
+    candidate = outcome.candidate
     return candidate.variant, candidate.backend, candidate.device
-
-
-def _is_cpu(candidate: Candidate) -> bool:
-    return candidate.device.lower() == "cpu"
 
 
 def _copies(arrays: Iterable[NDArray[Any]]) -> tuple[NDArray[Any], ...]:

@@ -7,15 +7,9 @@ from hashlib import sha256
 from importlib.util import find_spec
 
 from edgeprep.interfaces import Backend
+from edgeprep.processor import available_cpus
 
-__all__ = ["available_cpus", "describe_machine", "fingerprint"]
-
-
-def available_cpus() -> int:
-    """How many CPUs this process may use; containers and `taskset` allow fewer than there are."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+__all__ = ["describe_machine", "fingerprint"]
 
 
 def describe_machine() -> dict[str, str]:

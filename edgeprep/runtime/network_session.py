@@ -18,7 +18,6 @@ from edgeprep.monitor.memory_guard import Growth, MemoryGuard
 from edgeprep.monitor.process import read_worker, resident_bytes
 from edgeprep.monitor.watches import Origin, Watches
 from edgeprep.runtime.candidates import Candidate, Outcome
-from edgeprep.runtime.choose import close
 from edgeprep.runtime.ending import UNDER_WAY
 from edgeprep.runtime.explain import explain
 from edgeprep.runtime.fallback import FallbackRunner
@@ -28,6 +27,7 @@ from edgeprep.runtime.health import Health
 from edgeprep.runtime.inputs import check_clip
 from edgeprep.runtime.memory import zeros
 from edgeprep.runtime.outputs import all_finite, refuse
+from edgeprep.runtime.release import close
 from edgeprep.runtime.session import Session
 from edgeprep.runtime.stream import Pace, PictureStream, Preparing
 from edgeprep.runtime.timed import TimedPreparing

@@ -1,47 +1,37 @@
 """A bundle that was read, with its preprocessing and its task, before anything is chosen."""
 
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from edgeprep.bundle import Bundle, EnsembleBundle, Variant, one_network, open_either
-from edgeprep.errors import (
-    BackendUnavailable,
-    BackendWrongOutput,
-    BundleError,
-    IncompatibleBundle,
-    RecipeError,
-    UnknownName,
-)
+from edgeprep.errors import BundleError, IncompatibleBundle, RecipeError, UnknownName
 from edgeprep.interfaces import Backend, FileStage, Placement, Precision, Runner, Task
 from edgeprep.monitor import Events
 from edgeprep.registry import Registry
-from edgeprep.runtime.candidates import (
-    Candidate,
-    Outcome,
-    Reachable,
-    Rules,
-    list_candidates,
-)
+from edgeprep.runtime.candidates import Candidate, Outcome, Reachable, Rules
 from edgeprep.runtime.choose import Prober, Trial
 from edgeprep.runtime.compiled import CompiledForms
 from edgeprep.runtime.fallback import FallbackRunner
 from edgeprep.runtime.goals import Goal
-from edgeprep.runtime.golden import allowed_error, golden_error
-from edgeprep.runtime.hosts import Host, choose_host, could_use_opencv, opencv_host
-from edgeprep.runtime.isolation import Engines, Isolation, Where
+from edgeprep.runtime.hosts import (
+    Host,
+    camera_picture,
+    choose_host,
+    could_use_opencv,
+    opencv_host,
+)
+from edgeprep.runtime.isolation import Isolation, Where
 from edgeprep.runtime.kept import KeptFile
 from edgeprep.runtime.links import LinkMaker, hold
+from edgeprep.runtime.loading import load_candidate
 from edgeprep.runtime.network_session import NetworkSession
 from edgeprep.runtime.recheck import Recheck
-from edgeprep.runtime.timing import measure_burst
-from edgeprep.runtime.widths import load_wide, width_of
+from edgeprep.runtime.request_timer import request_timer
 from edgeprep.schema import build, show
 from edgeprep.stages.chain import Chain
 
@@ -49,9 +39,6 @@ if TYPE_CHECKING:
     from edgeprep.workers import Limits
 
 __all__ = ["OpenedBundle", "read_path"]
-
-# Height and width in pixels, the commonest first.
-_CAMERAS = ((480, 640), (1080, 1920), (4096, 4096))
 
 
 def read_path(path: object) -> Bundle | EnsembleBundle:
@@ -143,19 +130,17 @@ class OpenedBundle:
 
     @property
     def bundle(self) -> Bundle:
-        """What was read and verified; read again where it is not in memory any more.
+        """What was read and verified; there until a session is, if its file is kept."""
+        assert self._bundle is not None  # noqa: S101 -- there is one session
+        return self._bundle
+
+    def _with_variant(self, variant: str) -> Bundle:
+        """As `bundle`; where that is not there any more, it is read again for the one variant.
 
         Raises:
             StorageError: it cannot be read any more.
             BundleError: it has changed since.
         """
-        if self._bundle is not None:
-            return self._bundle
-        assert self._kept is not None  # noqa: S101 -- else it was never let go of
-        return self._kept.read()
-
-    def _with_variant(self, variant: str) -> Bundle:
-        """As `bundle`, but where it is read again, with the one variant alone."""
         if self._bundle is not None:
             return self._bundle
         assert self._kept is not None  # noqa: S101 -- else it was never let go of
@@ -199,7 +184,8 @@ class OpenedBundle:
             host.chain.attend(self)
             host.chain.start(prefer=prefer, probe=True, seconds=seconds)
         for placement in self.open_hosts:
-            chain, picture = self.hosts[placement].chain, self._camera_picture(placement)
+            chain = self.hosts[placement].chain
+            picture = camera_picture(chain)
             if picture is not None:
                 self.hosts[placement] = choose_host(chain, picture)
 
@@ -210,7 +196,8 @@ class OpenedBundle:
         if name != "opencv":
             return True
         placement = self.bundle.variant(variant).placement
-        chain, picture = self.hosts[placement].chain, self._camera_picture(placement)
+        chain = self.hosts[placement].chain
+        picture = camera_picture(chain)
         if picture is None:
             return False
         chain.attend(self)
@@ -239,51 +226,6 @@ class OpenedBundle:
             with self.isolation.engines() as engines:
                 check_prefer(prefer, self.variants, self.registry, engines.construct)
         return Rules(prefer=prefer, max_drop=self.bundle.manifest.max_drop or 0.0)
-
-    def load(self, candidate: Candidate, bundle: Bundle | None = None) -> Runner:
-        """`candidate`, loaded.
-
-        Args:
-            candidate: of this bundle.
-            bundle: it, where it is not in memory any more.
-
-        Raises:
-            BackendUnavailable: it is no candidate of this machine, or not any more.
-            BackendError: the engine refuses it. It may raise anything else, too.
-        """
-        bundle = bundle or self.bundle
-        if self.isolation.must_try(candidate):
-            self._try(candidate, bundle)
-        isolation = self.isolation
-        with isolation.engines(probe=False) as engines, isolation.attempt(candidate):
-            return self._load_by(engines, candidate, bundle)
-
-    def _try(self, candidate: Candidate, bundle: Bundle) -> None:
-        """Load `candidate` in a worker, and hold it to all golden samples there.
-
-        Raises:
-            BackendWrongOutput: it computes wrong numbers.
-            BackendError: it crashes, hangs or cannot be loaded.
-        """
-        variant = bundle.variant(candidate.variant)
-        with self.isolation.engines() as engines:
-            runner = self._load_by(engines, candidate, bundle)
-            with closing(runner):
-                error = golden_error(runner, bundle.golden(variant), self.task)
-        allowed = allowed_error(variant, candidate.options, candidate.device)
-        if not error <= allowed:
-            rule = f"must be within {allowed:.2g} of the golden outputs"
-            raise BackendWrongOutput(f"{candidate}: {rule}, got an error of {error:.2g}")
-
-    def _load_by(self, engines: Engines, candidate: Candidate, bundle: Bundle) -> Runner:
-        variant = bundle.variant(candidate.variant)
-        rules = Rules(only=candidate)
-        found, left_out = list_candidates([variant], self.registry, rules, engines.construct)
-        if not found:
-            reasons = "; ".join(each.reason for each in left_out) or "it is not there"
-            raise BackendUnavailable(f"{candidate}: must be there to be loaded, got {reasons!r}")
-        backend, device = found[0].backend, found[0].device
-        return load_wide(backend, bundle.model(variant), device, candidate.options)
 
     def prober(self, left_out: Sequence[Outcome] = ()) -> Prober:
         """What loads, proves and measures this bundle's candidates."""
@@ -385,12 +327,14 @@ class OpenedBundle:
             registry=self.registry,
             engines=self.isolation.engines,
             rules=self.rules(None),
-            load=self.load,
+            load=partial(
+                load_candidate, task=self.task, registry=self.registry, isolation=self.isolation
+            ),
             bundle=self._with_variant,
             task=self.task,
         )
         return FallbackRunner(
-            links.link(trial.reachable.candidate, proven=True),
+            links.link(trial.reachable.candidate, trial.reachable.device.kind, proven=True),
             hold(trial.runner, self.bundle, variant, self.task),
             others=links.known(outcomes),
             more=partial(links.more, outcomes),
@@ -417,47 +361,15 @@ class OpenedBundle:
     def _request(
         self, candidate: Candidate, runner: Runner, feed: tuple[NDArray[Any], ...]
     ) -> Callable[[], list[float]]:
-        """What times requests: of the engine, and of the host where placements compete.
-
-        An engine in a worker is timed there, as it is the engine that is chosen, and the host here.
-        """
-        # Writable, as frames are: engines share such memory and copy what is read-only.
-        prepared, *states = (array.copy() for array in feed)
-        is_busy, calls = self.goal == "throughput", width_of(candidate.options, "calls")
-        alone = partial(runner.measure_burst, (prepared, *states))
-        if is_busy:
-            alone = partial(runner.measure_busy, (prepared, *states), calls)
-        if len(self.hosts) == 1:
-            return alone
         placement = self.bundle.variant(candidate.variant).placement
-        host, picture = self.hosts[placement], self._camera_picture(placement)
-        if picture is None or len(prepared) > 1:  # of a clip, one frame is new each time
-            return alone
-        if not is_busy and self.isolation.where == "never":
-            return lambda: measure_burst(lambda: runner.run((host.prepare(picture), *states)))
-
-        def apart() -> list[float]:
-            # Who calls prepares: what keeps one of them busy keeps the others from nothing.
-            share = float(np.median(measure_burst(lambda: host.prepare(picture))))
-            return [share / (calls if is_busy else 1) + ms for ms in alone()]
-
-        return apart
-
-    def _camera_picture(self, placement: Placement) -> NDArray[np.uint8] | None:
-        """A picture to measure a host with; None where pictures of no usual size go through it."""
-        chain = self.hosts[placement].chain
-        for height, width in _CAMERAS:
-            # Free-size pictures are timed at the commonest camera size that there may be.
-            image = chain.input.replace(
-                height=chain.input.height or height, width=chain.input.width or width
-            )
-            try:
-                Chain(input=image, stages=chain.stages)
-            except RecipeError:
-                continue
-            rng = np.random.default_rng(0)
-            return rng.integers(0, 256, image.shape()[1:], dtype=np.uint8)
-        return None
+        return request_timer(
+            runner,
+            feed,
+            options=candidate.options,
+            goal=self.goal,
+            rival=self.hosts[placement] if len(self.hosts) > 1 else None,
+            apart=self.isolation.where != "never",
+        )
 
 
 def _in_precision(bundle: Bundle, precision: Precision | None) -> tuple[Variant, ...]:

@@ -27,7 +27,7 @@ from edgeprep.runtime.isolation import Where
 from edgeprep.runtime.kept import KeptFile
 from edgeprep.runtime.network_session import NetworkSession
 from edgeprep.runtime.opened import OpenedBundle
-from edgeprep.runtime.opening import choose, recall
+from edgeprep.runtime.opening import recall_or_choose
 from edgeprep.runtime.recheck import Recheck
 from edgeprep.schema import build
 
@@ -155,8 +155,7 @@ def choose_members(
 
     def chosen(member: OpenedBundle, wish: str | None) -> NetworkSession:
         member.task = member.task.for_scoring()
-        remembered = recall(member, prefer=wish, seconds=seconds) if probe else None
-        return remembered or choose(member, prefer=wish, probe=probe, seconds=seconds)
+        return recall_or_choose(member, prefer=wish, probe=probe, seconds=seconds)
 
     with ExitStack() as stack:
         pairs = zip(members, wishes(members, prefer), strict=True)
@@ -216,12 +215,8 @@ def _open_part(
     bundle: EnsembleBundle, index: int, registry: Registry, *, keep: bool
 ) -> OpenedBundle:
     network, chosen = read_part(bundle, index)
-
-    def pick(again: Bundle | EnsembleBundle) -> Bundle:
-        assert isinstance(again, EnsembleBundle)  # noqa: S101 -- its digest is the same
-        return read_part(again, index)[0]
-
-    kept = KeptFile(bundle, pick) if keep else None
+    member = bundle.manifest.parts[index].bundle
+    kept = KeptFile(bundle, (member, network.digest)) if keep else None
     return OpenedBundle(network, registry, only=chosen, kept=kept)
 
 

@@ -38,7 +38,7 @@ from edgeprep.version import __version__
 if TYPE_CHECKING:
     from edgeprep.workers import Limits
 
-__all__ = ["choose", "open", "recall"]
+__all__ = ["open", "recall_or_choose"]
 
 _RECHECK = Recheck()
 # One sample proves a remembered choice again; all of them proved it when it was measured.
@@ -120,14 +120,27 @@ def open(  # noqa: A001 -- `edgeprep.open` is the public name
             ensemble.aim(goal)
             ensemble.attend(strict=strict, recheck=recheck, on_event=on_event)
             ensemble.isolate(where, limits)
-            return ensemble.open(prefer=prefer, probe=probe, seconds=seconds)
-        opened = OpenedBundle(bundle, registry, kept=KeptFile(bundle))
-        opened.goal, opened.strict, opened.recheck = goal, strict, recheck
-        opened.isolate(where, limits)
-        if on_event is not None:
-            opened.events.listen(on_event)
-        remembered = recall(opened, prefer=prefer, seconds=seconds) if probe else None
-    return remembered or choose(opened, prefer=prefer, probe=probe, seconds=seconds)
+        else:
+            opened = OpenedBundle(bundle, registry, kept=KeptFile(bundle))
+            opened.goal, opened.strict, opened.recheck = goal, strict, recheck
+            opened.isolate(where, limits)
+            if on_event is not None:
+                opened.events.listen(on_event)
+    if isinstance(bundle, EnsembleBundle):
+        return ensemble.open(prefer=prefer, probe=probe, seconds=seconds)
+    return recall_or_choose(opened, prefer=prefer, probe=probe, seconds=seconds)
+
+
+def recall_or_choose(
+    opened: OpenedBundle, *, prefer: str | None, probe: bool, seconds: float
+) -> NetworkSession:
+    """A session on the choice of an earlier open, or else on that of now; see `open`."""
+    if probe:
+        with paused_collector():
+            remembered = recall(opened, prefer=prefer, seconds=seconds)
+        if remembered is not None:
+            return remembered
+    return choose(opened, prefer=prefer, probe=probe, seconds=seconds)
 
 
 def choose(
@@ -270,4 +283,5 @@ def _outcome(record: dict[str, Any]) -> Outcome:
         memory_bytes=record["memory_bytes"],
         error=record["error"],
         host=record["host"],
+        kind=record["kind"],
     )

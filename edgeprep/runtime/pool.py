@@ -46,6 +46,16 @@ class Pool(Runner):
             finally:
                 self._idle.append(runner)
 
+    @property
+    def worker_pid(self) -> int | None:
+        """The process that the runners are in; None: this one."""
+        return getattr(self._runners[0], "worker_pid", None)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether every later call of one of them would raise."""
+        return any(getattr(runner, "is_lost", False) for runner in self._runners)
+
     def close(self) -> None:
         """See `Runner.close`. All are closed, whatever closing one raises."""
         with ExitStack() as closing:

@@ -1,19 +1,20 @@
 """Who may answer: the links of a fallback chain, and which of them does."""
 
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from threading import Lock
 from typing import Any
 
 from edgeprep.errors import BackendWrongOutput, ClosedError
-from edgeprep.monitor import Event, EventKind, Events
+from edgeprep.monitor import EventKind, Events
 from edgeprep.runtime.candidates import Candidate
-from edgeprep.runtime.choose import close
+from edgeprep.runtime.golden import wrong_numbers
 from edgeprep.runtime.health import GoldenCheck, Health, State
 from edgeprep.runtime.links import Engine, Link
-from edgeprep.runtime.slot import INTERVAL_S, Held, Slot, has_waited, reason_of
+from edgeprep.runtime.release import close
+from edgeprep.runtime.slot import INTERVAL_S, Held, Slot, has_waited
+from edgeprep.runtime.telling import Telling
 
-__all__ = ["Roster", "wrong_numbers"]
+__all__ = ["Roster"]
 
 
 class Roster:
@@ -60,7 +61,6 @@ class Roster:
         self._more_tries = 0
         self._more_at = clock()
         self._where = where
-        self._label = label
         self._events = events
         self._crashed = crashed or (lambda candidate, fault: None)
         self._clock = clock
@@ -70,8 +70,7 @@ class Roster:
         self._is_closed = False
         self._lock = Lock()
         self._extending = Lock()
-        self._untold: deque[Event] = deque()
-        self._is_telling = False
+        self._telling = Telling(events, self._lock, label)
         self._golden: GoldenCheck | None = None
 
     @property
@@ -155,12 +154,12 @@ class Roster:
 
     def answered(self, faults: Sequence[tuple[Slot, Exception]], by: Slot | None) -> None:
         """A call was answered by `by` after these faults; None: it was not answered."""
-        who = self._name(by) if by else ""
+        now = self._clock()
         with self._lock:
             for slot, fault in faults:
-                self._note_failure(slot, fault, f"{who or 'nothing'} answered", who)
+                self._telling.failed_call(slot, fault, slot.failures(now), by)
             self._settle()
-        self.tell()
+        self._telling.tell()
 
     def failed_check(self, held: Held, fault: Exception, failed: int) -> None:
         """`held` failed with `fault` when golden samples were reproduced; another one is ready.
@@ -170,7 +169,7 @@ class Roster:
         """
         self.blame(held, fault, failed)
         with self._lock:
-            self._note_failure(held.slot, fault, "no call was lost", "")
+            self._telling.failed_check(held.slot, fault, held.slot.failures(self._clock()))
             lost = self.now is None
         if lost:
             next(self.others({held.slot}), None)
@@ -184,8 +183,7 @@ class Roster:
             engine = held.slot.fail(fault, self._clock(), at_once=True)
             if self.now is held:
                 self.now = None
-            message = f"{self._name(held.slot)} may not answer: {reason_of(fault)}"
-            self._note(kind, held.slot, message, **details)
+            self._telling.is_left(kind, held.slot, fault, **details)
         if engine is not None:
             close(engine.runner)
         next(self.others({held.slot}), None)
@@ -195,7 +193,7 @@ class Roster:
         """The first link that is loaded and may answer does so from now on."""
         with self._lock:
             self._settle()
-        self.tell()
+        self._telling.tell()
 
     def due(self) -> tuple[list[Slot], float]:
         """The links before the one that answers which may come back; and when the next one may.
@@ -281,21 +279,6 @@ class Roster:
             if each is not None:
                 close(each.engine.runner)
 
-    def tell(self) -> None:
-        """Tell what has happened, in its order, with no lock in hand."""
-        while True:
-            with self._lock:
-                # Where a listener uses the session, the call that told it tells the rest.
-                if self._is_telling or not self._untold:
-                    return
-                self._is_telling = True
-                event = self._untold.popleft()
-            try:
-                self._events.tell(event)
-            finally:
-                with self._lock:
-                    self._is_telling = False
-
     def _next(self, tried: set[Slot]) -> Slot | None:
         """What to ask next: what is loaded, what may be, and what there is as the last resort."""
         slot = self._first(tried, last_resort=False)
@@ -308,9 +291,11 @@ class Roster:
         now = self._clock()
         with self._lock:
             self._check_open()
-            if last_resort and any(slot.may_answer(now) for slot in self._slots):
-                return None
             left = [slot for slot in self._slots if slot not in tried]
+            if last_resort and any(slot.may_answer(now) for slot in self._slots):
+                # What has failed this call may answer the next one: what failed too often waits,
+                # and what died is asked, as it was to wait for the sake of quiet alone.
+                left = [slot for slot in left if slot.state == "down"]
             able = [slot for slot in left if slot.may_answer(now, last_resort=last_resort)]
             # What is loaded first, then what never failed.
             able.sort(key=lambda slot: (slot.held is None, slot.state != "cold"))
@@ -329,12 +314,9 @@ class Roster:
             except Exception as fault:  # noqa: BLE001 -- of backends and files, which is told
                 self._more_tries += 1
                 self._more_at = self._clock()
-                message = f"{self._where}: no further candidates were found: {reason_of(fault)}"
-                error = type(fault).__name__
-                event = Event(kind="failure", message=message, details={"error": error})
                 with self._lock:
                     if not self._is_closed:  # else it failed because of that
-                        self._untold.append(event)
+                        self._telling.found_no_more(self._where, fault)
                 return
             self._more = None
             with self._lock:
@@ -342,8 +324,7 @@ class Roster:
 
     def _take(self, slot: Slot, engine: Engine) -> Held:
         if isinstance(slot.fault, BackendWrongOutput):
-            message = f"{self._name(slot)} computes the right numbers again"
-            self._note("golden", slot, message, right=True)
+            self._telling.is_right_again(slot)
         slot.fault = None
         self.loads += 1
         return slot.take(engine, self._clock())
@@ -355,8 +336,7 @@ class Roster:
             kind: EventKind = "verdict" if slot.state == "cold" else "failure"
             slot.attempts += 1
             slot.fail(fault, self._clock(), at_once=True)
-            message = f"{self._name(slot)} cannot answer: {reason_of(fault)}"
-            self._note(kind, slot, message, error=type(fault).__name__, answered_by="")
+            self._telling.cannot_answer(kind, slot, fault)
         self._crashed(slot.link.candidate, fault)
 
     def _settle(self) -> None:
@@ -369,31 +349,9 @@ class Roster:
             return
         self.answering = slot = held.slot
         if self._slots.index(slot) > self._slots.index(before):
-            message = f"{self._name(slot)} answers from now on, not {self._name(before)}"
-            if before.fault is not None:
-                message = f"{message}: {before.reason}"
-            self._note("fallback", slot, message, instead_of=self._name(before))
+            self._telling.falls_back(slot, before)
         else:
-            instead = "" if slot is before else f", not {self._name(before)}"
-            message = f"{self._name(slot)} answers again{instead}"
-            self._note("restored", slot, message, instead_of=self._name(before))
-
-    def _note_failure(self, slot: Slot, fault: Exception, words: str, who: str) -> None:
-        self._note(
-            "failure",
-            slot,
-            f"{self._name(slot)} failed: {reason_of(fault)}; {words}",
-            error=type(fault).__name__,
-            failures=slot.failures(self._clock()),
-            answered_by=who,
-        )
-
-    def _note(self, kind: EventKind, slot: Slot, message: str, **details: Any) -> None:
-        name = self._name(slot)
-        self._untold.append(Event(kind=kind, message=message, candidate=name, details=details))
-
-    def _name(self, slot: Slot) -> str:
-        return f"{self._label}{slot.link.candidate}"
+            self._telling.is_restored(slot, before)
 
     def _check_open(self) -> None:
         if self._is_closed:
@@ -401,8 +359,3 @@ class Roster:
 
     def _closed(self) -> ClosedError:
         return ClosedError(f"{self._where}: must be open, got a call after close()")
-
-
-def wrong_numbers(error: float, allowed: float) -> BackendWrongOutput:
-    """What is wrong with a candidate whose golden outputs are this far off."""
-    return BackendWrongOutput(f"wrong numbers: relative error {error:.2g}, allowed {allowed:.2g}")

@@ -34,7 +34,7 @@ def find_smallest(
     fewest = with_fewest_threads(candidates)
     for one in candidates:
         if one not in fewest:
-            prober.pass_over(one.candidate, "more threads need more memory")
+            prober.pass_over(one, "more threads need more memory")
             continue
         trial = prober.prove(one)
         if trial is None or not all(prober.measure(trial) for _ in range(_BURSTS)):

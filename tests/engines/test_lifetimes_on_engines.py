@@ -82,7 +82,7 @@ def test_a_worker_that_stands_still_for_long_is_replaced_once_and_has_no_verdict
     assert monotonic() - began < 1.0 + 3.0
     for _ in range(20):
         assert isolated.session(PICTURE).label == label
-    isolated.session._runner._background.wait()
+    isolated.session._runner._tending.background.wait()
     assert isolated.session(PICTURE).label == label
     assert isolated.session.choice == isolated.session.outcomes[0].candidate
     kinds = [event.kind for event in isolated.told]

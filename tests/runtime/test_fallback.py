@@ -118,7 +118,7 @@ class Chain:
 
     def rest(self) -> None:
         """Until nothing is done in the background."""
-        self.runner._background.wait()
+        self.runner._tending.background.wait()
 
     def kinds(self) -> list[str]:
         return [event.kind for event in self.told]
@@ -282,6 +282,19 @@ def test_what_dies_again_soon_comes_back_only_after_ten_minutes():
     chain.rest()
     assert chain.who() == 0
     assert chain.kinds() == ["failure", "fallback", "restored"] * 2
+
+
+def test_what_was_to_wait_after_its_death_is_asked_where_the_next_one_dies_too():
+    chain = Chain(2)
+    chain.fakes[0].behave = failing_in({1, 3}, CRASH)
+    answers = []
+    for _ in range(3):
+        answers.append(chain.who())
+        chain.rest()
+    assert answers == [1, 0, 1]
+    assert chain.state(0) == "restarting"
+    chain.fakes[1].behave = failing_in({1}, CRASH)
+    assert chain.who() == 0
 
 
 @pytest.mark.parametrize("every", [1, 2, 3, 5, 10, 100])

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 import edgeprep
 from edgeprep.bundle import Manifest
 from edgeprep.errors import IncompatibleBundle, InputError, NoUsableBackend, PluginError
+from edgeprep.interfaces import Device, DeviceKind
 from edgeprep.registry import PluginRecord
 from edgeprep.runtime import Session
 from edgeprep.runtime.benchmark import measure_all
@@ -367,15 +368,39 @@ def test_a_hint_that_was_not_scored_must_reproduce_the_golden_outputs_like_the_r
 def test_an_accelerator_may_round_integers_otherwise_and_nothing_else(manifest: Manifest) -> None:
     exact, quantized = (replace(manifest.variants[0], precision=p) for p in ("fp32", "int8"))
     found = {
-        (variant.precision, device): allowed_error(variant, {}, device)
+        (variant.precision, kind): allowed_error(variant, {}, kind)
         for variant in (exact, quantized)
-        for device in ("cpu", "CPU", "GPU.1", "npu")
+        for kind in get_args(DeviceKind)
     }
     assert found == {
-        **{("fp32", device): 0.001 for device in ("cpu", "CPU", "GPU.1", "npu")},
-        **{("int8", device): 0.001 for device in ("cpu", "CPU")},
-        **{("int8", device): 0.1 for device in ("GPU.1", "npu")},
+        **{("fp32", kind): 0.001 for kind in ("cpu", "gpu", "npu", "dsp")},
+        ("int8", "cpu"): 0.001,
+        **{("int8", kind): 0.1 for kind in ("gpu", "npu", "dsp")},
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "is_rejected"), [("xnnpack", "cpu", True), ("cpu.1", "npu", False)]
+)
+def test_what_a_device_may_round_is_said_by_its_kind_and_not_by_its_name(
+    write: Callable[[Manifest], Path],
+    manifest: Manifest,
+    fakes: SimpleNamespace,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    kind: DeviceKind,
+    is_rejected: bool,
+) -> None:
+    class Rounding(fakes.Wrong):  # type: ignore[misc,name-defined]
+        def devices(self) -> tuple[Device, ...]:
+            return (Device(name=name, kind=kind),)
+
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    variant = replace(manifest.variants[0], precision="int8")
+    path = write(replace(manifest, variants=(variant,)))
+    _, outcomes = measure_all(path, rounds=1, registry=fakes.registry(Rounding, fakes.Right))
+    (found,) = (one for one in outcomes if one.candidate.backend == "wrong")
+    assert (found.kind, found.verdict == "rejected") == (kind, is_rejected)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,23 @@
-"""What the flags of a processor mean for integers."""
+"""What the flags of a processor mean for integers, and how many CPUs there are."""
+
+import os
 
 import pytest
 
-from edgeprep.processor import sums_saturate
+from edgeprep.processor import available_cpus, sums_saturate
+
+
+def test_cpus_that_this_process_may_not_use_do_not_count(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 5, 7}, raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    assert available_cpus() == 3
+
+
+@pytest.mark.parametrize(("known", "expected"), [(6, 6), (None, 1)])
+def test_where_the_system_does_not_say_so_all_cpus_count(monkeypatch, known, expected):
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: known)
+    assert available_cpus() == expected
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Sessions whose engines fail: who answers, what is told, and what nobody may notice."""
 
+import gc
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +30,7 @@ from edgeprep.errors import (
     NonFiniteOutput,
     NoUsableBackend,
 )
+from edgeprep.interfaces import Device
 from edgeprep.monitor import Event
 from edgeprep.runtime import Recheck
 from edgeprep.runtime.kept import KeptFile
@@ -82,7 +84,7 @@ def backends(session: edgeprep.Session) -> list[str]:
 
 def settle(session: Any) -> None:
     """Until nothing is done in the background."""
-    session._runner._background.wait()
+    session._runner._tending.background.wait()
 
 
 def test_a_session_is_well_after_it_was_opened(opened: Any, picture: Picture) -> None:
@@ -312,12 +314,33 @@ def test_a_bundle_that_is_written_into_while_it_runs_gives_no_candidate(
         assert [event.kind for event in told] == ["verdict", "verdict", "failure"]
 
 
+def test_the_cpu_is_the_last_resort_whatever_its_library_is_called(
+    bundle: Path, fakes: SimpleNamespace, engines: SimpleNamespace
+) -> None:
+    class Elsewhere(fakes.Right):  # type: ignore[misc,name-defined]
+        name = "elsewhere"
+
+        def devices(self) -> tuple[Device, ...]:
+            return (Device(name="xnnpack", kind="cpu"), Device(name="cpu.1", kind="npu"))
+
+    registry = fakes.registry(engines.one, Elsewhere)
+    with edgeprep.open(bundle, probe=False, registry=registry) as session:
+        links = [link.candidate.device for link in session.health().links]
+        assert links == ["cpu", "cpu.1", "xnnpack"]
+    # What prefer leaves out is looked for when it is needed.
+    with edgeprep.open(bundle, probe=False, prefer="one", registry=registry) as session:
+        engines.one.spoil = lost
+        assert session(np.zeros((4, 4, 3), np.uint8)).label == "red"
+        links = [link.candidate.device for link in session.health().links]
+        assert links == ["cpu", "cpu.1", "xnnpack"]
+
+
 def test_a_bundle_need_not_be_read_again_where_it_is_gone_at_once(bundle: Path) -> None:
     contents = open_bundle(bundle)
     bundle.unlink()
     kept = KeptFile(contents)
     with pytest.raises(edgeprep.EdgePrepError, match=r"must be open to be read again, got none$"):
-        kept.read()
+        kept.read("fake-fp32")
     kept.close()
 
 
@@ -390,7 +413,12 @@ def test_never_is_a_recheck_too(opened: Any, picture: Picture) -> None:
 @pytest.fixture
 def together(write: Callable[[Manifest], Path], manifest: Manifest, tmp_path: Path) -> Path:
     """An ensemble of two networks, "plain" twice."""
-    content = write(replace(manifest, name="plain")).read_bytes()
+    return _ensemble(write(replace(manifest, name="plain")), tmp_path)
+
+
+def _ensemble(plain: Path, tmp_path: Path) -> Path:
+    """An ensemble of the network in `plain`, twice."""
+    content, manifest = plain.read_bytes(), open_bundle(plain).manifest
     parts = tuple(
         Part(name="plain", bundle=f"parts/{index}.edgeprep", weight=1.0) for index in range(2)
     )
@@ -433,6 +461,62 @@ def test_members_of_an_ensemble_fall_back_each_for_itself_and_tell_the_ensemble(
             engine.spoil = lost
         with pytest.raises(NoUsableBackend, match="session 'plain'"):
             session(picture)
+
+
+@pytest.mark.parametrize("kind", ["bundle", "together"])
+def test_the_collector_runs_while_candidates_are_measured(
+    kind: str, request: pytest.FixtureRequest, engines: SimpleNamespace
+) -> None:
+    seen: set[bool] = set()
+
+    def watch(means: object) -> object:
+        seen.add(gc.isenabled())
+        return means
+
+    engines.one.spoil = staticmethod(watch)
+    path, registry = request.getfixturevalue(kind), engines.registry
+    with edgeprep.open(path, registry=registry, seconds=0.0) as session:
+        assert not session.remembered
+        assert seen == {True}
+
+
+@pytest.mark.parametrize(
+    ("damaged", "answering"), [("fake-other", "fake-fp32"), ("fake-fp32", "fake-other")]
+)
+def test_a_member_that_is_rescued_reads_one_model_and_verifies_that(
+    write: Callable[[Manifest], Path],
+    manifest: Manifest,
+    tmp_path: Path,
+    engines: SimpleNamespace,
+    told: list[Event],
+    picture: Picture,
+    damaged: str,
+    answering: str,
+) -> None:
+    (first,) = manifest.variants
+    second = replace(
+        first,
+        name="fake-other",
+        size_bytes=first.size_bytes + 1,
+        files=("variants/fake-other/model.fake",),
+        golden_outputs=("golden/fake-other/0.bin",),
+    )
+    path = _ensemble(write(replace(manifest, name="plain", variants=(first, second))), tmp_path)
+    options: dict[str, Any] = {"probe": False, "registry": engines.registry}
+    with edgeprep.open(path, on_event=told.append, **options) as session:
+        content = path.read_bytes()
+        # Models hold the name of their variant, and nothing else.
+        models = [found.start() for found in re.finditer(damaged.encode() + rb"(\0|\Z)", content)]
+        assert len(models) == 2
+        with path.open("r+b") as file:
+            for start in models:
+                file.seek(start)
+                file.write(b"F")
+        engines.one.spoil = lost
+        assert session(picture).label == "green"
+        assert {event.details["answered_by"] for event in told if event.kind == "failure"} == {
+            f"plain#{index}/{answering} two cpu threads=1" for index in range(2)
+        }
 
 
 def test_an_ensemble_may_be_strict(

@@ -51,7 +51,7 @@ def judge(
             error = golden_error(runner, opened.golden(variant), task)
         finally:
             runner.close()
-        verdict = "right" if error <= allowed_error(variant, options, device.name) else "wrong"
+        verdict = "right" if error <= allowed_error(variant, options, device.kind) else "wrong"
     except BackendCrashed:
         verdict = "crashed"
     except BackendTimeout:
