@@ -2,6 +2,7 @@
 
 import json
 import mmap
+import os
 import subprocess
 import sys
 import threading
@@ -163,42 +164,70 @@ def test_what_a_process_holds_is_counted(tmp_path, monkeypatch):
     assert more["given_back"] > 25e6
 
 
-def test_a_session_that_keeps_its_pictures_is_told_from_one_that_does_not(script, monkeypatch):
-    soak = script("soak")
+class Opened(Alone):
+    """What `edgeprep.open` might give."""
 
-    class Keeping(Alone):
-        input = SimpleNamespace(rows=40, width=50, channels=3)
-        choice = "keeping"
+    input = SimpleNamespace(rows=40, width=50, channels=3)
+    choice = "alone"
 
-        def __init__(self, keeps):
-            super().__init__()
-            self.kept, self.keeps = [], keeps
+    def __enter__(self):
+        return self
 
-        def __call__(self, picture):
-            if self.keeps:
-                # Pages of its own: the heap would take what tests before have freed.
-                page = mmap.mmap(-1, 2 * mmap.PAGESIZE, flags=mmap.MAP_PRIVATE)
-                page.write(b"\1" * len(page))
-                self.kept.append(page)
-            return super().__call__(picture)
+    def __exit__(self, *_):
+        pass
 
-        def __enter__(self):
-            return self
 
-        def __exit__(self, *_):
-            self.kept.clear()
+class Keeping(Opened):
+    """Keeps as much of every call."""
 
-    def slope(keeps, calls):
-        monkeypatch.setattr("edgeprep.open", lambda *_, **__: Keeping(keeps))
-        report = soak.calls("x.edgeprep", "onnxruntime", calls, None)
-        return report.figures[0]
+    def __init__(self):
+        super().__init__()
+        self.kept = []
 
-    keeping = slope(keeps=True, calls=3000)
+    def __call__(self, picture):
+        # Pages of its own: the heap would take what tests before have freed.
+        page = mmap.mmap(-1, 2 * mmap.PAGESIZE, flags=mmap.MAP_PRIVATE)
+        page.write(b"\1" * len(page))
+        self.kept.append(page)
+        return super().__call__(picture)
+
+    def __exit__(self, *_):
+        self.kept.clear()
+
+
+@pytest.fixture
+def soaked(script, monkeypatch):
+    """The figure of memory of so many calls of a session."""
+
+    def run(session, calls):
+        monkeypatch.setattr("edgeprep.open", lambda *_, **__: session)
+        return script("soak").calls("x.edgeprep", "onnxruntime", calls, None).figures[0]
+
+    return run
+
+
+def test_a_session_that_keeps_its_pictures_is_told_from_one_that_does_not(soaked):
+    keeping = soaked(Keeping(), 3000)
     assert keeping.value == pytest.approx(10_000 * 2 * mmap.PAGESIZE / 1e6, rel=0.1)
     assert not keeping.met
     # What sessions are held to; so many calls that a page more or less is none of it.
     assert keeping.limit == 1.0
-    assert slope(keeps=False, calls=30_000).met
+    assert soaked(Opened(), 30_000).met
+
+
+def test_a_session_that_fails_has_no_figures(soaked):
+    with pytest.raises(RuntimeError, match=r"^device lost$"):
+        soaked(Opened(raises=True), 3000)
+
+
+@pytest.mark.parametrize("before", [None, "/nowhere"])
+def test_where_temporary_files_go_is_afterwards_as_it_was(soaked, monkeypatch, before):
+    if before is None:
+        monkeypatch.delenv("TMPDIR", raising=False)
+    else:
+        monkeypatch.setenv("TMPDIR", before)
+    soaked(Opened(), 100)
+    assert os.environ.get("TMPDIR") == before
 
 
 @pytest.mark.parametrize(

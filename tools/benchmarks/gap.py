@@ -12,17 +12,16 @@ from time import perf_counter, sleep
 from typing import Any
 
 import numpy as np
+import psutil
 from numpy.typing import NDArray
 
 import edgeprep
+from benchmarks.altered import Around, registry_of
 from benchmarks.bundles import bundle
 from benchmarks.figures import Figure, Report
 from edgeprep.errors import BackendError
-from edgeprep.hookspecs import hookimpl
-from edgeprep.interfaces import Backend, Device, Model, Options, Runner
-from edgeprep.registry import Registry
+from edgeprep.interfaces import Device, Model, Options, Runner
 from edgeprep.runtime import Session
-from edgeprep.tensors import TensorSpec
 from edgeprep_onnx import OnnxRuntimeBackend
 from edgeprep_openvino import OpenVINOBackend
 from edgeprep_tflite import LiteRTBackend
@@ -82,10 +81,13 @@ def in_workers(
 ) -> tuple[float, float]:
     """The worker that answers dies, and then that of the next, while the first is loaded again."""
     with opened(path, prefer=engine, isolate=True) as session:
-        (answering,) = workers()
         session(picture)
         sleep(WARM_UP_S)
-        reserve = [worker for worker in workers() if worker != answering]
+        answering = session._runner.worker_pid
+        started = [process.pid for process in psutil.Process().children()]
+        reserve = [worker for worker in started if worker != answering]
+        if answering not in started or not reserve:
+            sys.exit(f"{engine}: its worker and that of the next must be there, got {started!r}")
         first = longest_call(session, picture, lambda: kill([answering]), in_midst=in_midst)
         if "fallback" not in session.events.counts:
             sys.exit(f"{engine}: the death of its worker must be told, got no event")
@@ -98,7 +100,7 @@ def in_application(path: Path, engine: str, picture: NDArray[np.uint8]) -> float
     What kills its process cannot be survived there; so it raises.
     """
     _Failing.loaded.clear()
-    with opened(path, prefer=engine, registry=failing()) as session:
+    with opened(path, prefer=engine, registry=registry_of(*FAILING)) as session:
         session(picture)
         sleep(WARM_UP_S)
         seconds = longest_call(session, picture, _Failing.loaded[0].fail, in_midst=False)
@@ -131,35 +133,21 @@ def longest_call(
     return longest
 
 
-def workers() -> list[int]:
-    """The processes that this one has started."""
-    children = Path(f"/proc/self/task/{os.getpid()}/children")
-    return [int(word) for word in children.read_text(encoding="ascii").split()]
-
-
 def kill(processes: Sequence[int]) -> None:
     """As the system does where memory runs out."""
     for process in processes:
         os.kill(process, signal.SIGKILL)
 
 
-class _Failing(Runner):
+class _Failing(Around):
     """An engine that answers until it is told to fail, and never again."""
 
     loaded: list["_Failing"] = []  # noqa: RUF012 -- of all
 
     def __init__(self, runner: Runner) -> None:
-        self._runner = runner
+        super().__init__(runner)
         self._fails = False
         self.loaded.append(self)
-
-    @property
-    def inputs(self) -> tuple[TensorSpec, ...]:  # type: ignore[override]  # another engine's
-        return self._runner.inputs
-
-    @property
-    def outputs(self) -> tuple[TensorSpec, ...]:  # type: ignore[override]  # likewise
-        return self._runner.outputs
 
     def fail(self) -> None:
         self._fails = True
@@ -167,10 +155,7 @@ class _Failing(Runner):
     def run(self, inputs: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], ...]:
         if self._fails:
             raise BackendError("device: must be there, got none")
-        return self._runner.run(inputs)
-
-    def close(self) -> None:
-        self._runner.close()
+        return super().run(inputs)
 
 
 class _FailingOnnx(OnnxRuntimeBackend):
@@ -188,15 +173,4 @@ class _FailingLiteRT(LiteRTBackend):
         return _Failing(super().load(model, device, options))
 
 
-def failing() -> Registry:
-    """Stages and tasks, and the engines as ones that can be told to fail."""
-
-    class Plugin:
-        @staticmethod
-        @hookimpl
-        def edgeprep_backends() -> list[type[Backend]]:
-            return [_FailingOnnx, _FailingOpenVINO, _FailingLiteRT]
-
-    registry = Registry(installed=False)
-    registry.register("benchmark", Plugin)
-    return registry
+FAILING = (_FailingOnnx, _FailingOpenVINO, _FailingLiteRT)

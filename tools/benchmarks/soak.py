@@ -5,6 +5,7 @@ import os
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median_low
@@ -100,24 +101,25 @@ def _work(session: edgeprep.Session, count: int, minutes: float | None) -> list[
 
     def call(seed: int) -> None:
         rng = np.random.default_rng(seed)
-        while not stop.is_set():
-            # A new one each time: who keeps what it was given holds more and more.
-            session(pictures[rng.integers(len(pictures))] ^ np.uint8(rng.integers(256)))
-            with lock:
-                done[0] += 1
-                if done[0] % step[0] == 0:
-                    held.append(Held.now(done[0]))
-                if len(held) > 4 * _SAMPLES:  # or it is this list that grows
-                    del held[1::2]
-                    step[0] *= 2
-                if done[0] >= count if end is None else monotonic() >= end:
-                    stop.set()
+        try:
+            while not stop.is_set():
+                # A new one each time: who keeps what it was given holds more and more.
+                session(pictures[rng.integers(len(pictures))] ^ np.uint8(rng.integers(256)))
+                with lock:
+                    done[0] += 1
+                    if done[0] % step[0] == 0:
+                        held.append(Held.now(done[0]))
+                    if len(held) > 4 * _SAMPLES:  # or it is this list that grows
+                        del held[1::2]
+                        step[0] *= 2
+                    if done[0] >= count if end is None else monotonic() >= end:
+                        break
+        finally:
+            stop.set()  # nobody goes on where one has failed
 
-    workers = [threading.Thread(target=call, args=(seed,)) for seed in range(_THREADS)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for work in [pool.submit(call, seed) for seed in range(_THREADS)]:
+            work.result()
     return held
 
 
@@ -137,17 +139,7 @@ def cycles(path: str, engine: str, count: int) -> Report:
                 gc.collect()
                 trim()
                 held.append(Held.now(index + 1))
-    settled = held[int(len(held) * _SETTLED) :]
-    grown = (settled[-1].rss_bytes - settled[0].rss_bytes) / 1e6
-    return Report(
-        title=f"soak: {count:,} opens and closes, {engine}",
-        figures=(
-            Figure(name="memory that they add", value=grown, limit=_CYCLES_LIMIT_MB, unit="MB"),
-            *_constant(settled),
-        ),
-        notes=(f"{settled[0].rss_bytes / 1e6:.1f} MB, and after malloc_trim {grown:+.2f} MB",),
-        details={"rss_mb": [one.rss_bytes / 1e6 for one in held]},
-    )
+    return _added(f"{count:,} opens and closes, {engine}", held, _CYCLES_LIMIT_MB)
 
 
 def sizes(path: str, engine: str, count: int) -> Report:
@@ -162,15 +154,20 @@ def sizes(path: str, engine: str, count: int) -> Report:
             if index % max(1, count // _SAMPLES) == 0 or index == count - 1:
                 held.append(Held.now(index + 1))
         candidate = str(session.choice)
+    return _added(f"pictures of {count:,} sizes, {engine}", held, _SIZES_LIMIT_MB, candidate)
+
+
+def _added(title: str, held: list[Held], limit_mb: float, *notes: str) -> Report:
+    """What there is more at the end than when all had settled."""
     settled = held[int(len(held) * _SETTLED) :]
     grown = (settled[-1].rss_bytes - settled[0].rss_bytes) / 1e6
     return Report(
-        title=f"soak: pictures of {count:,} sizes, {engine}",
+        title=f"soak: {title}",
         figures=(
-            Figure(name="memory that they add", value=grown, limit=_SIZES_LIMIT_MB, unit="MB"),
+            Figure(name="memory that they add", value=grown, limit=limit_mb, unit="MB"),
             *_constant(settled),
         ),
-        notes=(candidate, f"{settled[0].rss_bytes / 1e6:.1f} MB, then {grown:+.2f} MB"),
+        notes=(*notes, f"{settled[0].rss_bytes / 1e6:.1f} MB, then {grown:+.2f} MB"),
         details={"rss_mb": [one.rss_bytes / 1e6 for one in held]},
     )
 
@@ -196,10 +193,13 @@ def _constant(settled: list[Held]) -> tuple[Figure, ...]:
 @contextmanager
 def _own_temporary() -> Iterator[None]:
     """Inside, temporary files go where nobody else leaves any."""
-    before = tempfile.tempdir
+    before, variable = tempfile.tempdir, os.environ.get("TMPDIR")
     with tempfile.TemporaryDirectory() as folder:
         tempfile.tempdir = os.environ["TMPDIR"] = folder
         try:
             yield
         finally:
             tempfile.tempdir = before
+            del os.environ["TMPDIR"]
+            if variable is not None:
+                os.environ["TMPDIR"] = variable

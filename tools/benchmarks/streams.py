@@ -5,21 +5,20 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from time import perf_counter, sleep
+from time import perf_counter, process_time, sleep
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import edgeprep
+from benchmarks.altered import Around, registry_of
 from benchmarks.bundles import bundle
 from benchmarks.figures import Figure, Report
 from edgeprep.films import open_film, write_film
-from edgeprep.hookspecs import hookimpl
 from edgeprep.interfaces import Device, Model, Options, Runner
-from edgeprep.registry import Registry
+from edgeprep.processor import available_cpus
 from edgeprep.runtime import Session, from_rgb
-from edgeprep.tensors import TensorSpec
 from edgeprep_onnx import OnnxRuntimeBackend
 
 __all__ = ["measure"]
@@ -42,7 +41,7 @@ def measure() -> Report:
     with (
         TemporaryDirectory() as folder,
         edgeprep.open(bundle(MODEL), probe=False) as session,
-        edgeprep.open(bundle(MODEL), probe=False, registry=accelerated()) as away,
+        edgeprep.open(bundle(MODEL), probe=False, registry=registry_of(Accelerated)) as away,
     ):
         choice = str(session.choice)
         film = made(Path(folder) / "film.mp4")
@@ -93,38 +92,10 @@ class Accelerated(OnnxRuntimeBackend):
         return _Waiting(super().load(model, device, options))
 
 
-class _Waiting(Runner):
-    def __init__(self, runner: Runner) -> None:
-        self._runner = runner
-
-    @property
-    def inputs(self) -> tuple[TensorSpec, ...]:  # type: ignore[override]  # another engine's
-        return self._runner.inputs
-
-    @property
-    def outputs(self) -> tuple[TensorSpec, ...]:  # type: ignore[override]  # likewise
-        return self._runner.outputs
-
+class _Waiting(Around):
     def run(self, inputs: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], ...]:
         sleep(ACCELERATOR_S)
-        return self._runner.run(inputs)
-
-    def close(self) -> None:
-        self._runner.close()
-
-
-def accelerated() -> Registry:
-    """Stages and tasks, and that backend alone."""
-
-    class Plugin:
-        @staticmethod
-        @hookimpl
-        def edgeprep_backends() -> list[type[OnnxRuntimeBackend]]:
-            return [Accelerated]
-
-    registry = Registry(installed=False)
-    registry.register("benchmark", Plugin)
-    return registry
+        return super().run(inputs)
 
 
 def in_film(session: Session, path: Path) -> tuple[float, str]:
@@ -185,13 +156,16 @@ def share(
     with open_stream() as stream:
         # Not the opening of a source, and the first picture's way through all steps.
         next(stream)
-        began = perf_counter()
+        began, computed_s = perf_counter(), process_time()
         count = sum(1 for _ in stream)
         took_s = (perf_counter() - began) / count
+        # No stream is faster than all of its steps take of all cores together.
+        cores_s = (process_time() - computed_s) / count / available_cpus()
     slowest_s = max(capture_s, prepare_s, answer_s)
     each = (capture_s, prepare_s, answer_s, took_s)
     alone = "capture {:.2f}, prepare {:.2f}, answer {:.2f}; stream {:.2f} ms a picture"
-    return slowest_s / took_s, alone.format(*(1e3 * one for one in each))
+    busy = f"cores busy for {cores_s / took_s:.0%} of it"
+    return slowest_s / took_s, f"{alone.format(*(1e3 * one for one in each))}, {busy}"
 
 
 def longest_pause_ms(session: Session) -> float:
