@@ -29,30 +29,26 @@ as apt takes it, up to the directory that has `dists` in it.
 
 import argparse
 import hashlib
-import io
 import json
 import os
 import platform
-import posixpath
 import re
 import shutil
 import sys
-import tarfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import deb
 from environment import ROOT, Failed, alone, run
 
-__all__ = ["MIRROR_VARIABLE", "Tree", "find_mirror", "host_architecture", "unpack"]
+__all__ = ["MIRROR_VARIABLE", "Tree", "find_mirror", "host_architecture"]
 
 MIRROR_VARIABLE = "EDGEPREP_DEBIAN_MIRROR"
 APT = Path("/etc/apt")
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 TRIES = 4
-# Since Debian 12 these are links to their namesakes in /usr, which no package brings along.
-MERGED = ("bin", "sbin", "lib", "lib64")
 # https://wiki.debian.org/Multiarch/Tuples
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 # Addresses of mirrors and proxies may have passwords in them.
@@ -133,7 +129,8 @@ class Tree:
 
     def _digest(self) -> str:
         """What it is made from, as one number."""
-        content = [repr(self), host_architecture(), Path(__file__).read_text(encoding="utf-8")]
+        makers = [Path(file).read_text(encoding="utf-8") for file in (__file__, deb.__file__)]
+        content = [repr(self), host_architecture(), *makers]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
@@ -152,18 +149,14 @@ def fill(
     Raises:
         Failed: there is no apt or no mirror, or a package cannot be had or is damaged.
     """
-    tree.mkdir(parents=True, exist_ok=True)
-    for name in MERGED:
-        (tree / "usr" / name).mkdir(parents=True, exist_ok=True)
-        if not (tree / name).exists():
-            (tree / name).symlink_to(f"usr/{name}")
+    deb.lay_out(tree)
     for file, sha256 in fetch(state.resolve(), packages, suite, architecture):
         if file.name.partition("_")[0] in leave_out:
             continue
         content = file.read_bytes()
         if hashlib.sha256(content).hexdigest() != sha256:
             raise Failed(f"{file.name}: has not the SHA256 that the index says, {sha256}")
-        unpack(content, tree, only=only)
+        deb.unpack(content, tree, only=only)
 
 
 def fetch(
@@ -297,81 +290,6 @@ def sources_of(file: Path) -> Iterator[tuple[str, list[str]]]:
             if fields.get("Enabled", "yes") != "no" and "deb" in fields.get("Types", "").split():
                 for uri in fields.get("URIs", "").split():
                     yield uri, fields.get("Components", "").split()
-
-
-def unpack(package: bytes, tree: Path, *, only: tuple[str, ...] = ()) -> None:
-    """Unpack the files of a package, the content of a .deb file, into a directory.
-
-    Raises:
-        Failed: it is no package, or one of its files would lie outside of `tree`.
-    """
-    for name, content in members(package):
-        if name.startswith("data.tar"):
-            try:
-                with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-                    for entry in archive:
-                        path = merged(posixpath.normpath(entry.name))
-                        if path != "." and (not only or path.startswith(only)):
-                            place(archive, entry, path, tree)
-            except tarfile.TarError as error:
-                raise Failed(f"{name}: cannot be read: {error}") from error
-            return
-    raise Failed("package: must have a data.tar in it, got none")
-
-
-def members(package: bytes) -> Iterator[tuple[str, bytes]]:
-    """Names and contents of the files in a .deb.
-
-    Source: deb(5), ar(5): headers of 60 bytes, contents at even places.
-    """
-    if not package.startswith(b"!<arch>\n"):
-        raise Failed(f"package: must begin with '!<arch>', got {package[:8]!r}")
-    place = 8
-    while place + 60 <= len(package):
-        header = package[place : place + 60]
-        size = int(header[48:58])
-        yield header[:16].decode().rstrip(" /"), package[place + 60 : place + 60 + size]
-        place += 60 + size + size % 2
-
-
-def place(archive: tarfile.TarFile, entry: tarfile.TarInfo, path: str, tree: Path) -> None:
-    """Put one file of a package where it belongs below `tree`."""
-    target = inside(path, tree)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if entry.isdir():
-        target.mkdir(exist_ok=True)
-        return
-    target.unlink(missing_ok=True)
-    if entry.issym():
-        link = entry.linkname
-        if link.startswith("/"):
-            link = posixpath.relpath(link, f"/{posixpath.dirname(path)}")
-        inside(posixpath.join(posixpath.dirname(path), link), tree)
-        target.symlink_to(link)
-    elif entry.islnk():
-        target.hardlink_to(inside(merged(posixpath.normpath(entry.linkname)), tree))
-    elif entry.isfile():
-        content = archive.extractfile(entry)
-        if content is None:
-            raise Failed(f"{path}: has no content")
-        with content, target.open("wb") as file:
-            shutil.copyfileobj(content, file)
-        target.chmod(entry.mode & 0o777 | 0o600)
-    else:
-        raise Failed(f"{path}: must be a file, a directory or a link")
-
-
-def merged(path: str) -> str:
-    """A path of a package, in /usr where the directory that it names is a link to there."""
-    return f"usr/{path}" if path.partition("/")[0] in MERGED else path
-
-
-def inside(path: str, tree: Path) -> Path:
-    """A path of a package as one below `tree`."""
-    normal = posixpath.normpath(path)
-    if normal.startswith(("/", "../")) or normal == "..":
-        raise Failed(f"{path}: must lie inside of the package")
-    return tree / normal
 
 
 def main() -> None:

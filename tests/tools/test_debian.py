@@ -42,6 +42,12 @@ def debian(environment, monkeypatch, tmp_path):
     return module
 
 
+@pytest.fixture
+def deb(environment):
+    """The module tools/deb.py."""
+    return import_module("deb")
+
+
 def member(name, content):
     """One file of an ar archive."""
     header = f"{name:<16}{0:<12}{0:<6}{0:<6}{'100644':<8}{len(content):<10}`\n".encode()
@@ -95,7 +101,7 @@ def test_a_machine_without_a_mirror_is_told_what_to_set(debian, environment):
 
 
 @pytest.mark.parametrize("compression", ["xz", "gz"])
-def test_files_directories_and_links_are_unpacked(debian, tmp_path, compression):
+def test_files_directories_and_links_are_unpacked(deb, tmp_path, compression):
     content = package(
         entry("./usr/", type=tarfile.DIRTYPE, mode=0o755),
         entry("./usr/bin/tool", b"#!/bin/sh\n", mode=0o4755),
@@ -104,7 +110,7 @@ def test_files_directories_and_links_are_unpacked(debian, tmp_path, compression)
         entry("./usr/lib/x.so", type=tarfile.SYMTYPE, linkname="x.so.1"),
         compression=compression,
     )
-    debian.unpack(content, tmp_path / "tree")
+    deb.unpack(content, tmp_path / "tree")
     tree = tmp_path / "tree"
     assert (tree / "usr/bin/tool").read_bytes() == b"#!/bin/sh\n"
     assert (tree / "usr/bin/tool").stat().st_mode & 0o7777 == 0o755
@@ -114,21 +120,21 @@ def test_files_directories_and_links_are_unpacked(debian, tmp_path, compression)
     assert (tree / "usr/lib/x.so").readlink().as_posix() == "x.so.1"
 
 
-def test_what_lies_in_lib_is_found_in_usr_lib(debian, tmp_path):
+def test_what_lies_in_lib_is_found_in_usr_lib(deb, tmp_path):
     content = package(
         entry("./lib/aarch64/a.so", b"a"),
         entry("./lib/aarch64/b.so", type=tarfile.SYMTYPE, linkname="/lib/aarch64/a.so"),
     )
     (tmp_path / "usr" / "lib").mkdir(parents=True)
     (tmp_path / "lib").symlink_to("usr/lib")
-    debian.unpack(content, tmp_path)
+    deb.unpack(content, tmp_path)
     assert (tmp_path / "usr/lib/aarch64/a.so").read_bytes() == b"a"
     assert (tmp_path / "usr/lib/aarch64/b.so").read_bytes() == b"a"
 
 
-def test_only_what_is_asked_for_is_unpacked(debian, tmp_path):
+def test_only_what_is_asked_for_is_unpacked(deb, tmp_path):
     content = package(entry("./usr/bin/one", b"1"), entry("./usr/bin/two", b"2"))
-    debian.unpack(content, tmp_path, only=("usr/bin/one",))
+    deb.unpack(content, tmp_path, only=("usr/bin/one",))
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["one"]
 
 
@@ -145,11 +151,11 @@ def test_only_what_is_asked_for_is_unpacked(debian, tmp_path):
     ],
     ids=["parent", "absolute", "link", "device"],
 )
-def test_what_would_lie_outside_is_refused(debian, environment, tmp_path, bad, rule):
+def test_what_would_lie_outside_is_refused(deb, environment, tmp_path, bad, rule):
     tree = tmp_path / "tree"
     tree.mkdir()
     with pytest.raises(environment.Failed, match=f"^{rule}$"):
-        debian.unpack(package(bad), tree)
+        deb.unpack(package(bad), tree)
     assert list(tmp_path.rglob("out")) == []
 
 
@@ -165,9 +171,9 @@ def test_what_would_lie_outside_is_refused(debian, environment, tmp_path, bad, r
     ],
     ids=["zip", "empty", "damaged"],
 )
-def test_what_is_no_package_is_refused(debian, environment, tmp_path, content, rule):
+def test_what_is_no_package_is_refused(deb, environment, tmp_path, content, rule):
     with pytest.raises(environment.Failed, match=f"(?s)^{rule}$"):
-        debian.unpack(content, tmp_path)
+        deb.unpack(content, tmp_path)
 
 
 def test_a_package_with_another_digest_than_the_index_says_is_not_unpacked(
