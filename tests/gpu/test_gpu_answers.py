@@ -75,7 +75,7 @@ def test_a_preference_takes_it_and_it_answers_as_the_cpu_does(
         for picture, (label, score) in zip(pictures, cpu_answers, strict=True):
             result = session(picture)
             assert result.label == label
-            # Two engines in float32, or one of them in int8: a hundredth of the score at most.
+            # One of them may be in int8: five hundredths of the highest score that there can be.
             assert result.score == pytest.approx(score, abs=0.05)
 
 
