@@ -1,12 +1,20 @@
-"""Options that several commands share."""
+"""Options that several commands share, and kinds of values."""
 
+import math
 from typing import Any
 
 import click
 
 from edgeprep.runtime.goals import GOALS
 
-__all__ = ["NamedPath", "bundle_argument", "goal_option", "isolate_option", "prefer_option"]
+__all__ = [
+    "NamedPath",
+    "Seconds",
+    "bundle_argument",
+    "goal_option",
+    "isolate_option",
+    "prefer_option",
+]
 
 
 class NamedPath(click.Path):
@@ -17,6 +25,20 @@ class NamedPath(click.Path):
         if value == "":
             self.fail("must be a path, got ''", param, ctx)
         return super().convert(value, param, ctx)
+
+
+class Seconds(click.FloatRange):
+    """A time above 0 that ends."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0, min_open=True)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Refuse what is no number or has no end, too, which lies in every range."""
+        seconds = super().convert(value, param, ctx)
+        if not math.isfinite(seconds):
+            self.fail(f"must be finite, got {value!r}", param, ctx)
+        return seconds
 
 
 bundle_argument = click.argument("bundle", type=NamedPath())

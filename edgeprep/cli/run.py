@@ -13,36 +13,29 @@ import edgeprep
 from edgeprep.cli.command import Command, verbose_option
 from edgeprep.cli.options import (
     NamedPath,
+    Seconds,
     bundle_argument,
     goal_option,
     isolate_option,
     prefer_option,
 )
-from edgeprep.cli.running.answers import Answers, JsonAnswers, LineAnswers, Place, TextAnswers
+from edgeprep.cli.running.files import check_libraries, run_all, written
+from edgeprep.cli.running.formats import FORMATS, LIVE_FORMATS, answers_in
 from edgeprep.cli.running.metrics_file import measured
 from edgeprep.cli.running.sources import (
     FilmFile,
     PictureFile,
     SheetPage,
     find,
-    lines_of,
-    make_directory,
     targets,
 )
-from edgeprep.cli.stopping import check_stopped
-from edgeprep.errors import InputError, OutputError, StorageError
 from edgeprep.films import check_av, is_address
-from edgeprep.interfaces import Task
-from edgeprep.pictures import check_pillow, read_picture, write_picture
-from edgeprep.runtime import Session, from_rgb
+from edgeprep.runtime import Session
 from edgeprep.runtime.goals import Goal
 
 __all__ = ["command"]
 
-_FORMATS = ("text", "json", "jsonl", "csv", "coco")
 _OF_LIVE = {"headless": "--headless", "timeout_s": "--timeout", "reconnect": "--reconnect"}
-# A live source has no end at which one document could be printed.
-_LIVE_FORMATS = ("text", "jsonl", "csv")
 
 
 @click.command(name="run", cls=Command)
@@ -89,7 +82,7 @@ _LIVE_FORMATS = ("text", "jsonl", "csv")
     "--timeout",
     "timeout_s",
     metavar="SECONDS",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Seconds(),
     default=10.0,
     show_default=True,
     help="Live: for how long nothing may come.",
@@ -119,7 +112,7 @@ _LIVE_FORMATS = ("text", "jsonl", "csv")
 @click.option(
     "--format",
     "form",
-    type=click.Choice(_FORMATS),
+    type=click.Choice(FORMATS),
     default="text",
     show_default=True,
     help="A table for people; one JSON document, or one a line; a row an object; COCO's list.",
@@ -187,75 +180,22 @@ def command(
         raise click.UsageError("--sheet: needs pictures, got films alone")
     if every > 1 and not any(isinstance(file, FilmFile) for file in files):
         raise click.UsageError("--every: needs films or a live source, got pictures alone")
-    _check_libraries(files, output)
+    check_libraries(files, output)
     drawn: Sequence[Path | None] = [None] * len(files)
     pages: Sequence[SheetPage] = ()
     if output is not None:
         drawn, pages = targets(files, output, sheet=sheet, overwrite=overwrite)
-    writes = [] if output is None else _written(files, drawn, pages, output)
+    writes = [] if output is None else written(files, drawn, pages, output)
     # Of a folder, each of its pictures is read.
     reads = (*reads, *(file.path for file in files))
     with opening(reads=reads, writes=writes) as session:
         _check_every(every, session)
-        answers = _answers(form, session.task, files, categories, frames=output is None)
-        _run_all(session, files, drawn, pages, answers, overwrite=overwrite, every=every)
+        answers = answers_in(form, session.task, files, categories, frames=output is None)
+        run_all(session, files, drawn, pages, answers, overwrite=overwrite, every=every)
         choice = session.outcomes[0].to_json()
     answers.end(choice)
     if answers.failed:
         raise click.exceptions.Exit(1)
-
-
-def _run_all(
-    session: Session,
-    files: Sequence[PictureFile | FilmFile],
-    drawn: Sequence[Path | None],
-    pages: Sequence[SheetPage],
-    answers: Answers,
-    *,
-    overwrite: bool,
-    every: int,
-) -> None:
-    sheets: Any = None
-    if pages:
-        from edgeprep.cli.running.sheets import Sheets
-
-        sheets = Sheets(pages, overwrite=overwrite)
-    for file, target in zip(files, drawn, strict=True):
-        check_stopped()
-        try:
-            if isinstance(file, FilmFile):
-                from edgeprep.cli.running.films import run_film
-
-                run_film(session, file.path, target, answers, overwrite=overwrite, every=every)
-            else:
-                result = _run(session, file, target, sheets, overwrite=overwrite)
-                answers.result(Place(file.path), result)
-        except (InputError, OutputError, StorageError) as error:
-            answers.fault(file.path, error)
-    if sheets is not None:
-        sheets.finish()
-
-
-def _run(
-    session: Session, file: PictureFile, target: Path | None, sheets: Any, *, overwrite: bool
-) -> Any:
-    picture = read_picture(file.path)
-    try:
-        result = session(from_rgb(picture, session.input))
-    except InputError as error:
-        raise InputError(f"{file.path}: {error}") from error
-    except OutputError as error:
-        raise OutputError(f"{file.path}: {error}") from error
-    if target is not None:
-        # Here and not above: it needs Pillow, which `read_picture` has found by now.
-        from edgeprep.drawing import draw, marks_of
-
-        marked = draw(picture, marks_of(result))
-        make_directory(target.parent)
-        write_picture(target, marked, overwrite=overwrite)
-        if sheets is not None:
-            sheets.add(marked, file.name, str(result))
-    return result
 
 
 def _run_live(
@@ -273,7 +213,7 @@ def _run_live(
     screen = None if headless else open_window(f"edgeprep: {live_name(source)}")
     with opening() as session:
         _check_every(options.every, session)
-        answers = _answers(form, session.task, (), None, frames=False)
+        answers = answers_in(form, session.task, (), None, frames=False)
         run_live(session, source, answers, screen, options)
         answers.end(session.outcomes[0].to_json())
 
@@ -296,7 +236,7 @@ def _check_live(output: Path | None, form: str, *, sheet: bool) -> None:
         raise click.UsageError(f"-o: {rule}, got {str(output)!r}")
     if sheet:
         raise click.UsageError(f"--sheet: {rule}, got it")
-    if form not in _LIVE_FORMATS:
+    if form not in LIVE_FORMATS:
         rule = "must be one of 'text', 'jsonl' and 'csv' for a live source"
         raise click.UsageError(f"--format: {rule}, got {form!r}")
 
@@ -311,46 +251,3 @@ def _check_every(every: int, session: Session) -> None:
     if every > 1 and session.input.batch == 1:
         rule = "--every: needs a bundle whose network takes clips"
         raise click.UsageError(f"{rule}, got one that takes single pictures")
-
-
-def _written(
-    files: Sequence[PictureFile | FilmFile],
-    drawn: Sequence[Path | None],
-    pages: Sequence[SheetPage],
-    output: Path,
-) -> list[Path]:
-    """What `-o` writes: its folder, too."""
-    pairs = [(file, path) for file, path in zip(files, drawn, strict=True) if path is not None]
-    lines = [lines_of(path) for file, path in pairs if isinstance(file, FilmFile)]
-    return [output, *(path for _, path in pairs), *lines, *(page.path for page in pages)]
-
-
-def _check_libraries(files: Sequence[PictureFile | FilmFile], output: Path | None) -> None:
-    if output is not None or any(isinstance(file, PictureFile) for file in files):
-        check_pillow()
-    if any(isinstance(file, FilmFile) for file in files):
-        check_av()
-
-
-def _answers(
-    form: str,
-    task: Task,
-    files: Sequence[PictureFile | FilmFile],
-    categories: Path | None,
-    *,
-    frames: bool,
-) -> Answers:
-    match form:
-        case "json":
-            return JsonAnswers()
-        case "jsonl":
-            return LineAnswers()
-        case "csv":
-            from edgeprep.cli.running.rows import CsvAnswers
-
-            return CsvAnswers()
-        case "coco":
-            from edgeprep.cli.running.coco import CocoAnswers
-
-            return CocoAnswers(task, files, categories)
-    return TextAnswers(frames=frames)

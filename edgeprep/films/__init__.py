@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from edgeprep.errors import BackendUnavailable
 from edgeprep.films.frame import FilmFrame
-from edgeprep.films.names import is_address, is_film
+from edgeprep.films.names import is_address, is_film, is_playlist
 from edgeprep.pictures import MAX_PIXELS
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ __all__ = [
     "check_av",
     "is_address",
     "is_film",
+    "is_playlist",
     "open_film",
     "open_source",
     "write_film",

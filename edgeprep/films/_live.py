@@ -26,6 +26,10 @@ _SOON = {
     "analyzeduration": "1000000",
     "rtsp_transport": "tcp",
 }
+# What its last packet lacks, and sound that goes on after the last picture, make a film shorter.
+_ALMOST = 0.9
+# Their size is not that of what they name.
+_PLAYLISTS = ("dash", "hls")
 _CAMERAS = {"linux": ("/dev/video{}", "v4l2"), "darwin": ("{}", "avfoundation")}
 
 
@@ -44,6 +48,19 @@ class Source:
         self._stopped = False
         self._stream = container.streams.video[0]
         self.fps: Fraction | None = self._stream.average_rate or None
+        self._promised_s = _promised_s(container, self._stream)
+        self._promised_bytes = 0 if container.format.name in _PLAYLISTS else container.size
+        self._first_s: float | None = None
+        self._sent_s = 0.0
+        self._sent_bytes = 0
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it has sent all that it said it would: of a film, and of nothing live."""
+        return (
+            0 < _ALMOST * self._promised_s <= self._sent_s
+            or 0 < _ALMOST * self._promised_bytes <= self._sent_bytes
+        )
 
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:
         """`(H, W, 3)`, uint8, RGB, upright, as they come; parts that are broken are left out.
@@ -58,6 +75,7 @@ class Source:
                 # For every packet: those of sound, or what cannot be decoded, gives no picture.
                 if self._stopped:
                     return
+                self._note(packet)
                 try:
                     frames = packet.decode()
                 except ExitError:
@@ -82,6 +100,16 @@ class Source:
         """Let go of it."""
         self._container.close()
 
+    def _note(self, packet: Any) -> None:
+        """How far it is, in seconds and bytes."""
+        if packet.pts is not None:
+            start_s = float(packet.pts * packet.time_base)
+            end_s = start_s + float((packet.duration or 0) * packet.time_base)
+            self._first_s = start_s if self._first_s is None else min(self._first_s, start_s)
+            self._sent_s = max(self._sent_s, end_s - self._first_s)
+        if packet.pos is not None:
+            self._sent_bytes = max(self._sent_bytes, packet.pos + packet.size)
+
     def _check_pixels(self, frame: Any) -> None:
         if frame.width * frame.height > MAX_PIXELS:
             size = f"{frame.width} × {frame.height}"
@@ -105,6 +133,13 @@ def open_source(source: str, timeout_s: float) -> Source:
 def stalled(name: str, timeout_s: float) -> StreamStalled:
     """The error of a source that has sent nothing for so long."""
     return StreamStalled(f"{name}: must send a picture within {timeout_s:g} s, got none")
+
+
+def _promised_s(container: Any, stream: Any) -> float:
+    """How long it says that it is, in seconds; 0: it does not, as what is live."""
+    if stream.duration is not None:
+        return float(stream.duration * stream.time_base)
+    return float((container.duration or 0) / av.time_base)
 
 
 def _open(

@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO
 
 import av
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.video.frame import VideoFrame
 
+from edgeprep.closing import Closing
 from edgeprep.errors import FilmError, ImageTooLarge
 from edgeprep.files import open_regular
 from edgeprep.films._upright import is_turned, picture_of
@@ -37,7 +37,7 @@ _MARK_BYTES = 64
 _PERIOD_S = 0.04
 
 
-class Film:
+class Film(Closing):
     """An open film file: a context manager, and its frames by iterating over it once.
 
     Attributes:
@@ -140,17 +140,6 @@ class Film:
             got = f"got {self.broken} parts that cannot, and {count} frames"
             raise FilmError(f"{self.path}: {rule}, {got}")
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
 
 def open_film(path: Path, max_pixels: int, playlists: str) -> Film:
     """See `edgeprep.films.open_film`."""
@@ -173,8 +162,8 @@ def open_film(path: Path, max_pixels: int, playlists: str) -> Film:
             raise
         rule = "must be a film (MP4, MOV, Matroska, WebM, AVI, MPEG)"
         if is_list and playlists != "follow":
-            remedy = 'use playlists="follow" to read the files of this machine that it names'
-            raise FilmError(f"{path}: {rule}, got a playlist; {remedy}") from error
+            remedy = 'name the films in it, or pass playlists="follow" in Python'
+            raise FilmError(f"{path}: {rule}, got a playlist of other files; {remedy}") from error
         raise FilmError(f"{path}: {rule}, got one that fails with {_why(error)}") from error
     except BaseException:
         file.close()

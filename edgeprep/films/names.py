@@ -5,7 +5,7 @@ import re
 
 from edgeprep.errors import FilmError
 
-__all__ = ["check_address", "is_address", "is_film", "without_password"]
+__all__ = ["check_address", "is_address", "is_film", "is_playlist", "without_password"]
 
 # Which files are meant; what is in them is found out by reading.
 _EXTENSIONS = frozenset(
@@ -14,13 +14,19 @@ _EXTENSIONS = frozenset(
         ".webm",
     }
 )  # fmt: skip
+_PLAYLISTS = frozenset({".ffconcat", ".m3u", ".m3u8"})
 # NOTE: not "file", nor what joins or cuts files: an address may not read what is on this machine.
 _SCHEMES = ("http", "https", "rtmp", "rtmps", "rtp", "rtsp", "rtsps", "srt", "tcp", "udp")
 
 
 def is_film(path: str | os.PathLike[str]) -> bool:
     """Whether a file is meant to be a film, by its extension in any case."""
-    return os.path.splitext(os.fspath(path))[1].lower() in _EXTENSIONS  # noqa: PTH122
+    return _extension(path) in _EXTENSIONS
+
+
+def is_playlist(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is meant to name films, likewise."""
+    return _extension(path) in _PLAYLISTS
 
 
 def is_address(word: str) -> bool:
@@ -58,3 +64,7 @@ def without_password(address: str) -> str:
         user, at, rest = rest.rpartition("@")
     rest = re.sub(r"(?<==)[^&;/]+", "***", rest)
     return f"{scheme}{separator}{'***@' if at and user else ''}{rest}{'?***' if question else ''}"
+
+
+def _extension(path: str | os.PathLike[str]) -> str:
+    return os.path.splitext(os.fspath(path))[1].lower()  # noqa: PTH122

@@ -1,9 +1,9 @@
 """The newest picture of a source that does not wait for whoever looks at it."""
 
 from edgeprep.films.arrived import Arrived
-from edgeprep.films.reading import LiveSource, Reading
+from edgeprep.films.reading import Reading
 
-__all__ = ["Arrived", "LiveSource", "Newest"]
+__all__ = ["Newest"]
 
 
 class Newest(Reading):

@@ -18,16 +18,12 @@ class Played:
 
     Args:
         film: its frames, with their times; closed with this.
-        name: of the film.
-
-    Attributes:
-        name: of the film.
-        fps: how many pictures a second; None: the film does not say.
     """
 
-    def __init__(self, film: Any, name: str) -> None:
-        self.name = name
-        self.fps = film.fps
+    # Of a film that ends too early, reading fails.
+    is_whole = True
+
+    def __init__(self, film: Any) -> None:
         self._film = film
         self._stopped = Event()
 
@@ -55,16 +51,11 @@ class Whole:
 
     Args:
         film: its frames; closed with this.
-        name: of the film.
-
-    Attributes:
-        name: of the film.
-        fps: how many pictures a second; None: the film does not say.
     """
 
-    def __init__(self, film: Any, name: str) -> None:
-        self.name = name
-        self.fps = film.fps
+    is_whole = True
+
+    def __init__(self, film: Any) -> None:
         self._film = film
 
     def __iter__(self) -> Iterator[FilmFrame]:

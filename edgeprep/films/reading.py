@@ -1,16 +1,16 @@
 """A thread that reads a source, whoever looks at its pictures."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable
 from threading import Condition, Thread
 from time import monotonic
-from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 from numpy import uint8
 from numpy.typing import NDArray
 
+from edgeprep.closing import Closing
 from edgeprep.errors import FilmError, StreamStalled
 from edgeprep.films.arrived import Arrived
 from edgeprep.films.frame import FilmFrame
@@ -24,8 +24,9 @@ _GOODBYE_S = 1.0
 class LiveSource(Protocol):
     """Something that sends pictures: iterating over it waits for the next one."""
 
-    name: str
-    fps: Any
+    @property
+    def is_whole(self) -> bool:
+        """Whether all has come of what has an end; a camera, which has none, is never whole."""
 
     def __iter__(self) -> Any:
         """Pictures, `(H, W, 3)`, uint8, RGB, or frames of a film, with their times."""
@@ -37,7 +38,7 @@ class LiveSource(Protocol):
         """Let go of it."""
 
 
-class Reading(ABC):
+class Reading(Closing):
     """A thread that reads a source, and keeps some of its pictures until they are taken.
 
     Args:
@@ -159,17 +160,6 @@ class Reading(ABC):
                 self._keep(_arrived(picture, self.arrived))
                 self.arrived += 1
                 self._changed.notify_all()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _arrived(picture: NDArray[uint8] | FilmFrame, index: int) -> Arrived:

@@ -1,14 +1,15 @@
 """The pictures of one camera, and what a session makes of them."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from types import TracebackType
 from typing import Any, Protocol, Self
 
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
+
+from edgeprep.closing import Closing
 
 __all__ = ["FilmStream", "Pace", "PictureStream", "Prepared", "Preparing", "ResultStream"]
 
@@ -40,7 +41,7 @@ class Prepared(Struct, frozen=True, eq=False):
     place: str
 
 
-class ResultStream(Iterator[Any], ABC):
+class ResultStream(Iterator[Any], Closing):
     """The results for the pictures of one camera or film, one a picture, as they come.
 
     It is closed at the end of a `with` block, too.
@@ -53,17 +54,6 @@ class ResultStream(Iterator[Any], ABC):
     @abstractmethod
     def close(self) -> None:
         """End here: no more pictures are asked for. Calling it again does nothing."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __iter__(self) -> Self:
         return self

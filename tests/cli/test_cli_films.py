@@ -293,3 +293,19 @@ def test_stages_over_time_go_by_the_times_of_a_film(
     monkeypatch.setattr(Session, "stream", watched)
     assert edgeprep("run", bundle, "film.mp4").code == 0
     assert seen == pytest.approx(times, abs=1e-3)
+
+
+@pytest.mark.parametrize("words", [[], ["--camera"]], ids=["a file", "at its own pace"])
+@pytest.mark.parametrize("name", ["list.m3u8", "list.mp4"])
+def test_a_playlist_is_called_one(
+    edgeprep: Run, bundle: Path, film: Make, tmp_path: Path, name: str, words: list[str]
+) -> None:
+    path = tmp_path / name
+    path.write_text(f"#EXTM3U\n#EXTINF:1,\n{film('part.ts', RED)}\n#EXT-X-ENDLIST\n")
+    headless = ["--headless"] if words else []
+    ended = edgeprep("run", bundle, *words, path, *headless)
+    assert ended.code == 1
+    assert ended.stderr.splitlines()[-1] == (
+        f"edgeprep: {path}: must be a film (MP4, MOV, Matroska, WebM, AVI, MPEG), got a playlist "
+        'of other files; name the films in it, or pass playlists="follow" in Python'
+    )

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from io import StringIO
 from pathlib import Path
 from threading import Condition, Event, Semaphore, Thread
+from time import monotonic, sleep
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,11 +17,13 @@ import numpy as np
 import pytest
 
 import edgeprep as package
+from edgeprep.cli.events import events_on_stderr
 from edgeprep.cli.running.answers import LineAnswers
 from edgeprep.cli.running.live import LiveOptions, live_name, run_live
 from edgeprep.cli.running.meter import Meter
 from edgeprep.cli.running.screen import open_window
 from edgeprep.errors import BackendUnavailable, FilmError, OutputError, StreamStalled
+from edgeprep.runtime.live import SourceStream
 
 Run = Callable[..., Any]
 Make = Callable[..., Path]
@@ -37,8 +40,7 @@ def picture(color: tuple[int, int, int]) -> Any:
 class Fake:
     """A source that sends pictures of these colours, and waits where it meets an event."""
 
-    name = "fake"
-    fps = 10
+    is_whole = False
 
     def __init__(self, *script: Any) -> None:
         self.script = script
@@ -129,7 +131,9 @@ def follow(
         with package.open(bundle, probe=False) as session:
             capfd.readouterr()
             try:
-                run_live(session, "rtsp://me:secret@cam/1", results, screen, options)
+                # As every command does.
+                with events_on_stderr():
+                    run_live(session, "rtsp://me:secret@cam/1", results, screen, options)
             except (FilmError, OutputError) as error:
                 fault = error
         out, err = capfd.readouterr()
@@ -191,7 +195,7 @@ def test_a_picture_without_a_finite_result_is_named_and_the_next_one_is_run(foll
         seen.set()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("edgeprep.cli.running.live.complain", complain)
+        patch.setattr("edgeprep.cli.running.refused.complain", complain)
         ended = follow(source, screen=screen)
     assert (ended.labels, len(screen.shown), len(complaints)) == (["blue"], 1, 1)
     assert complaints[0].startswith("rtsp://***@cam/1: session 'brightest': pictures[0]: output ")
@@ -241,7 +245,13 @@ def test_a_stall_is_tried_again(follow: Run) -> None:
 def test_pictures_that_come_too_fast_are_dropped_and_counted(
     follow: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sent, first, settled = Event(), Event(), Event()
+    first = Event()
+    streams: list[SourceStream] = []
+    real = SourceStream.__init__
+
+    def begin(self: SourceStream, *given: Any) -> None:
+        real(self, *given)
+        streams.append(self)
 
     class Fast(Fake):
         def __iter__(self) -> Iterator[Any]:
@@ -249,16 +259,18 @@ def test_pictures_that_come_too_fast_are_dropped_and_counted(
             assert first.wait(30)
             for color in (GREEN, GREEN, GREEN, BLUE):
                 yield picture(color)
-            sent.set()
 
     class Slow(Screen):
         def show(self, picture: Any) -> bool:
             first.set()
-            assert sent.wait(30)
-            # The last one has its result by then, to which those before gave way.
-            settled.wait(0.5)
+            # All between gave way, wherever each was, and the last one is there.
+            until = monotonic() + 30
+            while streams[0].counts.dropped < 3:
+                assert monotonic() < until
+                sleep(0.002)
             return super().show(picture)
 
+    monkeypatch.setattr(SourceStream, "__init__", begin)
     done: list[Any] = []
     monkeypatch.setattr(LineAnswers, "film", lambda self, film: done.append(film))
     ended = follow(Fast(), screen=Slow())
@@ -329,6 +341,14 @@ def test_an_address_that_stalls_is_an_error_of_the_command(
         (
             ["--camera", "0", "--sheet"],
             "--sheet: must be absent for a live source, of which nothing is written, got it",
+        ),
+        (
+            ["--camera", "0", "--timeout", "nan"],
+            "Invalid value for '--timeout': must be finite, got 'nan'",
+        ),
+        (
+            ["--camera", "0", "--timeout", "inf"],
+            "Invalid value for '--timeout': must be finite, got 'inf'",
         ),
         (["a.png", "--timeout", "3"], "--timeout: needs a live source, got none"),
         (["a.png", "--reconnect", "3"], "--reconnect: needs a live source, got none"),

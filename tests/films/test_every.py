@@ -18,8 +18,7 @@ PATIENCE_S = 30.0
 class Source:
     """Sends pictures of growing levels, as many as there are, and then what is to come."""
 
-    name = "source"
-    fps = 10
+    is_whole = False
 
     def __init__(self, count: int, then: Event | Exception | None = None) -> None:
         self.count = count

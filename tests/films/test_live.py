@@ -3,6 +3,9 @@
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from itertools import islice
 from pathlib import Path
 from threading import Event, Thread
 from time import monotonic
@@ -15,7 +18,7 @@ from av.error import InvalidDataError
 from edgeprep.errors import FilmError, ImageTooLarge, StreamStalled
 from edgeprep.films import open_source
 from edgeprep.films._live import Source
-from edgeprep.films.names import is_address, is_film, without_password
+from edgeprep.films.names import is_address, is_film, is_playlist, without_password
 from edgeprep.films.newest import Newest
 
 Make = Callable[..., Path]
@@ -46,6 +49,13 @@ def server(content: bytes, *, stalls: bool, promised: int | None = None) -> Iter
             thread.join(30)
 
 
+class Quiet(SimpleHTTPRequestHandler):
+    """Serves files."""
+
+    def log_message(self, *words: object) -> None:
+        pass
+
+
 def shown(address: str) -> str:
     return address.replace("me:secret", "***")
 
@@ -74,6 +84,35 @@ def test_an_address_that_ends_before_it_said_is_an_error(film: Make) -> None:
         with pytest.raises(FilmError, match=message):
             list(pictures)
         source.close()
+
+
+# The first says how many bytes it has, the others for how long they last.
+@pytest.mark.parametrize("name", ["film.ts", "film.mkv", "film.avi"])
+def test_a_film_at_an_address_is_whole_when_all_of_it_has_come(film: Make, name: str) -> None:
+    with server(film(name, frames=50).read_bytes(), stalls=False) as address:
+        source = open_source(address, timeout_s=10)
+        pictures = iter(source)
+        for _ in range(20):
+            next(pictures)
+        assert not source.is_whole
+        assert len(list(pictures)) == 30
+        assert source.is_whole
+        source.close()
+
+
+def test_what_is_live_is_never_whole(film: Make) -> None:
+    # The playlist is shorter than what it names, and was read to its end.
+    film("part.ts").with_name("live.m3u8").write_text(
+        "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\npart.ts\n"
+    )
+    handler = partial(Quiet, directory=str(film("other.ts").parent))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as serving:
+        Thread(target=serving.serve_forever, daemon=True).start()
+        source = open_source(f"http://127.0.0.1:{serving.server_port}/live.m3u8", timeout_s=10)
+        assert len(list(islice(source, 20))) == 20
+        assert not source.is_whole
+        source.close()
+        serving.shutdown()
 
 
 def test_an_address_that_falls_silent_is_an_error(film: Make) -> None:
@@ -187,6 +226,13 @@ def test_a_word_is_known_by_its_looks() -> None:
         False,
         False,
     ]
+    assert [is_playlist(word) for word in ("a.M3U8", "b/c.m3u", "d.ffconcat", "m3u8", "a.mp4")] == [
+        True,
+        True,
+        True,
+        False,
+        False,
+    ]
     assert [is_address(word) for word in ("rtsp://x", "x.mp4", "C:/x.mp4")] == [True, False, False]
 
 
@@ -194,12 +240,17 @@ class Broken:
     """A container whose packets cannot be decoded, and which never ends."""
 
     class Packet:
+        pts = pos = None
+
         def decode(self) -> list[object]:
             raise InvalidDataError(1, "x")
 
     def __init__(self) -> None:
         self.closed = Event()
-        self.streams = SimpleNamespace(video=[SimpleNamespace(average_rate=None)])
+        self.duration = None
+        self.size = -1
+        self.format = SimpleNamespace(name="it")
+        self.streams = SimpleNamespace(video=[SimpleNamespace(average_rate=None, duration=None)])
 
     def demux(self, stream: object) -> Iterator[Packet]:
         while not self.closed.wait(0.001):

@@ -23,8 +23,7 @@ def picture(level: int) -> Pixels:
 class Fake:
     """Sends pictures of these levels; where it meets an event, it waits for it."""
 
-    name = "fake"
-    fps = 10
+    is_whole = False
 
     def __init__(self, *script: int | Event | Exception) -> None:
         self.script = script
@@ -134,8 +133,6 @@ def test_a_source_is_closed_after_its_next_picture() -> None:
 
 
 class Film:
-    fps = 50
-
     def __init__(self) -> None:
         self.is_closed = False
 
@@ -151,7 +148,7 @@ def test_a_film_is_played_at_its_own_pace(monkeypatch: pytest.MonkeyPatch) -> No
     now = [100.0]
     waited = []
     film = Film()
-    played = Played(film, "film.mp4")
+    played = Played(film)
     monkeypatch.setattr("edgeprep.films.played.monotonic", lambda: now[0])
     monkeypatch.setattr(played._stopped, "wait", waited.append)
     seen = []
@@ -179,7 +176,7 @@ def test_a_file_may_show_a_picture_for_as_long_as_it_likes() -> None:
 
 def test_a_film_that_is_stopped_waits_for_nothing() -> None:
     film = Film()
-    played = Played(film, "film.mp4")
+    played = Played(film)
     pictures = iter(played)
     next(pictures)
     played.stop()

@@ -192,8 +192,8 @@ def test_a_playlist_opens_no_other_file(film: Make, tmp_path: Path, kind: str) -
     path = tmp_path / "film.mp4"
     path.write_text(PLAYLISTS[kind].format(other))
     message = (
-        f"{path}: must be a film (MP4, MOV, Matroska, WebM, AVI, MPEG), got a playlist; "
-        'use playlists="follow" to read the files of this machine that it names'
+        f"{path}: must be a film (MP4, MOV, Matroska, WebM, AVI, MPEG), got a playlist of other "
+        'files; name the films in it, or pass playlists="follow" in Python'
     )
     with pytest.raises(FilmError, match=f"^{re.escape(message)}$"):
         open_film(path)

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 
 # Each room may import the rooms above it. Rooms in one row do not import each other.
 ROWS = (
-    ("burst", "collector", "errors", "last_moment", "version"),
+    ("burst", "closing", "collector", "errors", "last_moment", "version"),
     ("tensors", "files", "geometry", "processor", "marks"),
     ("truths",),
     ("interfaces",),
@@ -41,7 +41,7 @@ MODULES = {
     "interfaces",
     # What results look like in a picture.
     "marks",
-    # What the instruction sets of the processor mean for integers, to every engine alike.
+    # What the processor means for integers, and how much of it is ours, to every engine alike.
     "processor",
     # How a calibrator chooses a range, so that all formats mean the same by its name.
     "ranges",

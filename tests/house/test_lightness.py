@@ -9,6 +9,7 @@ ROOT = Path(__file__).parents[2]
 # What a device has: these rooms, and the command line that stands on them.
 ROOMS = (
     "burst",
+    "closing",
     "errors",
     "last_moment",
     "tensors",

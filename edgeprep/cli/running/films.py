@@ -75,7 +75,7 @@ def run_film(
     answers.film(FilmDone(path, frames, dropped, seconds, goes))
     if fault is not None:
         raise fault if str(fault).startswith(path) else type(fault)(f"{path}: {fault}") from fault
-    followed.check_refused()
+    followed.refused.check()
 
 
 def _time_of(fps: Fraction, frame: FilmFrame) -> float:

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from edgeprep.cli.output import complain
+from edgeprep.cli.running.refused import Refused
 from edgeprep.cli.stopping import check_stopped
 from edgeprep.errors import OutputError
 from edgeprep.films import FilmFrame
@@ -24,13 +24,12 @@ class Followed:
         every: see `Session.stream`.
 
     Attributes:
-        refused: how many had no finite result.
+        refused: those that had no finite result.
     """
 
     def __init__(self, session: Session, name: str, every: int = 1) -> None:
-        self.refused = 0
+        self.refused = Refused(name)
         self._session = session
-        self._name = name
         self._every = every
 
     def results(
@@ -57,26 +56,11 @@ class Followed:
                 return
             except OutputError as error:
                 result = None
-                self._refuse(error)
+                self.refused.add(error)
             yield waiting.popleft(), result
-
-    def check_refused(self) -> None:
-        """At the end: say how many had no finite result.
-
-        Raises:
-            OutputError: some had none.
-        """
-        if self.refused:
-            rule = "all frames must have a finite result"
-            raise OutputError(f"{self._name}: {rule}, got {self.refused} that have none")
 
     def _pictures(self, frames: Iterable[FilmFrame], waiting: deque[FilmFrame]) -> Iterator[Any]:
         for frame in frames:
             check_stopped()
             waiting.append(frame)
             yield from_rgb(frame.picture, self._session.input)
-
-    def _refuse(self, error: OutputError) -> None:
-        if not self.refused:
-            complain(f"{self._name}: {error}")
-        self.refused += 1

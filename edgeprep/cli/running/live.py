@@ -8,10 +8,10 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from edgeprep.cli.events import events_on_stderr
-from edgeprep.cli.output import complain, one_line
+from edgeprep.cli.output import one_line
 from edgeprep.cli.running.answers import Answers, FilmDone, Place
 from edgeprep.cli.running.meter import Meter
+from edgeprep.cli.running.refused import Refused
 from edgeprep.cli.stopping import check_stopped
 from edgeprep.errors import OutputError
 from edgeprep.films import is_address
@@ -74,25 +74,25 @@ def run_live(
     watch = _Watch(answers, screen, live_name(source))
     dropped = 0
     try:
-        with events_on_stderr(), _open(session, source, options) as stream:
+        with _open(session, source, options) as stream:
             try:
                 _follow(stream, watch)
             finally:
                 dropped = stream.counts.dropped
     finally:
         watch.end(dropped)
-    watch.check_refused()
+    watch.refused.check()
 
 
 class _Watch:
     """What people see of a live source, and what it comes to at its end.
 
     Attributes:
-        refused: how many pictures had no finite result.
+        refused: the pictures that had no finite result.
     """
 
     def __init__(self, answers: Answers, screen: Screen | None, name: str) -> None:
-        self.refused = 0
+        self.refused = Refused(name)
         self._name = name
         self._frames = 0
         self._left_out = 0
@@ -118,10 +118,8 @@ class _Watch:
         return more
 
     def refuse(self, error: OutputError) -> None:
-        """A picture has no finite result; the first such is named at once."""
-        if not self.refused:
-            complain(f"{self._name}: {error}")
-        self.refused += 1
+        """A picture has no finite result."""
+        self.refused.add(error)
         self._left_out += 1
 
     def end(self, dropped: int) -> None:
@@ -130,16 +128,6 @@ class _Watch:
             self._screen.close()
         seconds = monotonic() - self._began
         self._answers.film(FilmDone(self._name, self._frames, dropped + self._left_out, seconds))
-
-    def check_refused(self) -> None:
-        """At the end: say how many had no finite result.
-
-        Raises:
-            OutputError: some had none.
-        """
-        if self.refused:
-            rule = "all frames must have a finite result"
-            raise OutputError(f"{self._name}: {rule}, got {self.refused} that have none")
 
     def _drawn(self, answer: Answer, dropped: int) -> NDArray[np.uint8]:
         # Here and not above: it needs Pillow, which a device without a screen does without.

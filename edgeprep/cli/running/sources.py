@@ -9,7 +9,7 @@ import click
 from msgspec import Struct
 
 from edgeprep.errors import InputError, OutputExists, StorageError
-from edgeprep.films import is_film
+from edgeprep.films import is_film, is_playlist
 
 __all__ = ["FilmFile", "PictureFile", "SheetPage", "find", "lines_of", "make_directory", "targets"]
 
@@ -60,7 +60,8 @@ def find(words: Sequence[str]) -> list[PictureFile | FilmFile]:
     for word in words:
         if Path(word).is_dir():
             found += _pictures_of(Path(word))
-        elif is_film(word):
+        # Playlists are refused where films are opened, with what to do.
+        elif is_film(word) or is_playlist(word):
             found.append(FilmFile(word, Path(word).stem))
         else:
             found.append(PictureFile(word, Path(word).stem))

@@ -78,6 +78,11 @@ class _Work:
     def __call__(self) -> None:
         try:
             result = self._call()
+        except StopIteration as error:
+            # NOTE: a future takes none, and whoever awaits it would wait for ever.
+            fault = RuntimeError("session.answer: a call raised StopIteration")
+            fault.__cause__ = error
+            _tell(self._loop, partial(_settle, self.done, self.done.set_exception, fault))
         except BaseException as error:  # noqa: BLE001 -- it is raised where it is awaited
             _tell(self._loop, partial(_settle, self.done, self.done.set_exception, error))
         else:

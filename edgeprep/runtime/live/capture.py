@@ -106,9 +106,7 @@ class Capture:
                 continue
             if arrived is not None:
                 return self._taken(arrived)
-            if self._closed.is_set() or not (
-                self._source.is_live and self._following.reconnect != 0
-            ):
+            if self._closed.is_set() or self._is_over():
                 break
             self._lose(FilmError(f"{self._source.name}: must go on sending, got its end"))
         return None
@@ -179,6 +177,12 @@ class Capture:
             if self._following.reconnect is None
             else tries >= self._following.reconnect
         )
+
+    def _is_over(self) -> bool:
+        """Whether the end that a source came to is none that a new try would mend."""
+        reading = self._now[0]
+        source = None if reading is None else reading.source
+        return self._following.reconnect == 0 or (source is not None and source.is_whole)
 
     def _leave(self) -> None:
         reading, arrived, dropped = self._now

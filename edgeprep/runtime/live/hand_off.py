@@ -41,7 +41,8 @@ class HandOff(Generic[T]):
     @property
     def is_over(self) -> bool:
         """Whether nothing will ever be taken any more."""
-        return self._ended and not self._waiting and self._fault is None
+        with self._changed:
+            return self._ended and not self._waiting and self._fault is None
 
     def wait_for_room(self) -> bool:
         """Wait until one may be put there; False where nobody takes any more."""

@@ -202,6 +202,7 @@ class Pipeline:
                 self._count(ready, outcome, began_s)
                 if not self.answers.put(outcome):
                     break
+                self._count_dropped()
         except BaseException as fault:  # noqa: BLE001 -- it is raised where answers are taken
             if not isinstance(fault, _FINAL):
                 self._streams.meter.failed(fault)
@@ -223,11 +224,14 @@ class Pipeline:
         meter, arrived_s = self._streams.meter, ready.taken.arrived.at_s
         meter.took("wait", ready.began_s - arrived_s + began_s - ready.ready_s)
         meter.took("total", monotonic() - arrived_s)
+        self._streams.count()
+
+    def _count_dropped(self) -> None:
+        """Count what gave way; after each answer, which may be what made another one give way."""
         dropped = self._capture.dropped + self.answers.dropped
         if dropped > self._told:
-            meter.dropped(dropped - self._told)
+            self._streams.meter.dropped(dropped - self._told)
             self._told = dropped
-        self._streams.count()
 
     def _outcome(self, ready: _Ready) -> Outcome:
         if ready.error is not None:

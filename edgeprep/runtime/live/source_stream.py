@@ -5,9 +5,9 @@ import weakref
 from collections.abc import Callable, Iterator
 from threading import Thread
 from time import monotonic
-from types import TracebackType
 from typing import Any, Self
 
+from edgeprep.closing import Closing
 from edgeprep.errors import EdgePrepError, InputError
 from edgeprep.last_moment import THE_END
 from edgeprep.monitor.log import say
@@ -23,7 +23,7 @@ _GOODBYE_S = 1.0
 _ERROR = 40
 
 
-class SourceStream(Iterator[Answer]):
+class SourceStream(Iterator[Answer], Closing):
     """The answers to the pictures of one source: by iterating, awaiting, or being called.
 
     `Session.stream` makes it; the threads begin at once. It is closed by `close()`, at the end of a
@@ -132,17 +132,6 @@ class SourceStream(Iterator[Answer]):
 
     def __iter__(self) -> Self:
         return self
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 _RUNNING: "weakref.WeakSet[Pipeline]" = weakref.WeakSet()

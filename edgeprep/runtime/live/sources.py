@@ -45,8 +45,8 @@ class Given:
         time_of: when the picture of this number was taken, in seconds; None: unknown.
     """
 
-    name = "pictures"
-    fps = None
+    # There are as many as there are.
+    is_whole = True
 
     def __init__(
         self,
@@ -106,10 +106,10 @@ def find_source(
             is_live=True,
             is_rgb=True,
         )
-    player: Callable[[Any, str], LiveSource] = Played if following.policy == "newest" else Whole
+    player: Callable[[Any], LiveSource] = Played if following.policy == "newest" else Whole
     return Source(
         name=path,
-        connect=lambda: player(open_film(path, playlists=following.playlists), path),
+        connect=lambda: player(open_film(path, playlists=following.playlists)),
         policy=following.policy or "every",
         is_live=False,
         is_rgb=True,

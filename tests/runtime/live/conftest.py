@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from threading import Event
+from time import monotonic, sleep
 from types import SimpleNamespace
 from typing import Any
 
@@ -73,8 +74,7 @@ def grey() -> Callable[..., Pixels]:
 class Script:
     """A source that sends pictures of these levels; where it meets an event, it waits for it."""
 
-    name = "script"
-    fps = 10
+    is_whole = False
 
     def __init__(self, *steps: Any, size: tuple[int, int] = (4, 4)) -> None:
         self.steps = steps
@@ -130,3 +130,16 @@ def cameras(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     monkeypatch.setattr("edgeprep.runtime.live.back_off.BackOff.wait", wait)
     monkeypatch.setattr("edgeprep.runtime.live.back_off.random", lambda: 0.0)
     return SimpleNamespace(put=put, waited=waited, go_on=go_on, Script=Script)
+
+
+@pytest.fixture
+def wait_until() -> Callable[[Callable[[], bool]], None]:
+    """Waits until something holds."""
+
+    def wait(holds: Callable[[], bool]) -> None:
+        until = monotonic() + PATIENCE_S
+        while not holds():
+            assert monotonic() < until
+            sleep(0.002)
+
+    return wait

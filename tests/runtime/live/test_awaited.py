@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import logging
 import threading
 import weakref
 from collections.abc import Awaitable, Callable, Iterator
@@ -14,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgeprep.errors import BackendError, ClosedError, DTypeError, FilmError, InputError
+from edgeprep.errors import BackendError, ClosedError, DTypeError, FilmError
 from edgeprep.runtime import Session
 
 Pixels = NDArray[np.uint8]
@@ -118,10 +117,17 @@ def test_several_streams_in_one_loop(open_session: Open, grey: Grey, level: Leve
     assert asyncio.run(main()) == expected
 
 
-def test_a_thousand_calls_at_once_are_answered_and_the_loop_is_never_held(
+def test_a_thousand_calls_at_once_are_made_by_other_threads_and_hold_the_loop_for_20_ms_at_best(
     open_session: Open, grey: Grey, fakes: SimpleNamespace
 ) -> None:
-    session = open_session(backend=fakes.Slow())
+    threads = set()
+
+    class Network(fakes.Slow):  # type: ignore[misc, name-defined]
+        def compute(self, image: Pixels) -> Any:
+            threads.add(threading.get_ident())
+            return super().compute(image)
+
+    session = open_session(backend=Network())
 
     async def main() -> tuple[float, list[int]]:
         levels: list[int] = []
@@ -142,12 +148,15 @@ def test_a_thousand_calls_at_once_are_answered_and_the_loop_is_never_held(
         return await longest_pause_s(ask_all()), levels
 
     pauses = []
-    # The best of a few: whoever else works on this machine holds the loop, too.
+    # NOTE: the best of a few, as whoever else works on this machine holds the loop, too. What each
+    # run has to keep is far more than that, and a third of what the work itself would take.
     while not pauses or (min(pauses) > 0.020 and len(pauses) < 8):
         pause, levels = asyncio.run(main())
         assert levels == [0] * 1000
+        assert pause < 1.0
         pauses.append(pause)
     assert min(pauses) <= 0.020
+    assert threading.get_ident() not in threads
 
 
 def test_a_call_that_is_cancelled_before_its_turn_is_never_made(
@@ -203,6 +212,25 @@ def test_errors_come_as_those_of_a_call(open_session: Open) -> None:
         message = r"^session 'means': must be open, got a call after close\(\)$"
         with pytest.raises(ClosedError, match=message):
             await session.answer(np.zeros((4, 4, 3), np.uint8))
+
+    asyncio.run(main())
+
+
+def test_a_call_that_raises_stop_iteration_is_an_error_and_not_waited_for(
+    open_session: Open, grey: Grey, fakes: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = open_session()
+
+    def of(picture: Pixels, place: str) -> Any:
+        return next(iter(()))
+
+    monkeypatch.setattr(session, "_of", of)
+
+    async def main() -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            message = r"^session\.answer: a call raised StopIteration$"
+            with pytest.raises(RuntimeError, match=message):
+                await session.answer(grey(1))
 
     asyncio.run(main())
 
@@ -309,145 +337,3 @@ def test_threads_without_work_end(
     while set(threading.enumerate()) - others:
         assert monotonic() < until
         sleep(0.005)
-
-
-def test_listeners_are_called_with_every_answer(
-    open_session: Open, grey: Grey, level: Level
-) -> None:
-    heard: list[float | None] = []
-    stream = open_session().stream([grey(v) for v in (4, 5, 6)], policy="every")
-    stream.follow(lambda answer: heard.append(level(answer)))
-    assert stream.join(PATIENCE_S)
-    assert heard == [4, 5, 6]
-
-
-def test_a_listener_is_called_though_nobody_holds_the_stream(
-    open_session: Open, grey: Grey, level: Level
-) -> None:
-    go_on, over = threading.Event(), threading.Event()
-    heard: list[float | None] = []
-
-    def camera() -> Iterator[Pixels]:
-        assert go_on.wait(PATIENCE_S)
-        yield grey(4)
-        yield grey(5)
-        raise FilmError("camera: is gone")
-
-    open_session().stream(camera(), policy="every").follow(
-        lambda answer: heard.append(level(answer)), fault=lambda error: over.set()
-    )
-    gc.collect()
-    go_on.set()
-    assert over.wait(PATIENCE_S)
-    assert heard == [4, 5]
-
-
-def test_a_stream_has_one_listener(open_session: Open, grey: Grey) -> None:
-    heard: list[int] = []
-    with open_session().stream([grey(1), grey(2)], policy="every") as stream:
-        stream.follow(lambda answer: heard.append(answer.index))
-        message = r"^stream of pictures: must be followed by one listener, got another one$"
-        with pytest.raises(InputError, match=message):
-            stream.follow(print)
-        assert stream.join(PATIENCE_S)
-    assert heard == [0, 1]
-
-
-@pytest.mark.parametrize(
-    ("given", "name"), [((3,), "listener"), ((None,), "listener"), ((print, 3), "fault")]
-)
-def test_what_cannot_be_called_is_no_listener(
-    open_session: Open, grey: Grey, given: tuple[Any, ...], name: str
-) -> None:
-    with open_session().stream([grey(1)], policy="every") as stream:
-        rule = "must be a function of one argument"
-        message = f"^stream of pictures: {name}: {rule}, got {given[-1]}$"
-        with pytest.raises(InputError, match=message):
-            stream.follow(*given[:1], **dict(zip(["fault"], given[1:], strict=False)))
-        assert next(stream).index == 0
-
-
-def test_a_listener_and_a_logging_handler_that_both_raise_stop_no_stream(
-    open_session: Open, grey: Grey
-) -> None:
-    class Broken(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            raise OSError("disk full")
-
-    heard: list[int] = []
-
-    def listener(answer: Any) -> None:
-        heard.append(answer.index)
-        raise RuntimeError("a bug")
-
-    logger, handler = logging.getLogger("edgeprep"), Broken()
-    logger.addHandler(handler)
-    try:
-        stream = open_session().stream([grey(1), grey(2)], policy="every")
-        stream.follow(listener)
-        assert stream.join(PATIENCE_S)
-    finally:
-        logger.removeHandler(handler)
-    assert heard == [0, 1]
-
-
-def test_listeners_hear_of_errors_and_of_the_end(open_session: Open, grey: Grey) -> None:
-    def camera() -> Iterator[Any]:
-        yield grey(1)
-        yield "no picture"
-        raise FilmError("camera: is gone")
-
-    heard: list[str] = []
-    stream = open_session().stream(camera(), policy="every")
-    stream.follow(
-        lambda answer: heard.append(str(answer.index)), fault=lambda error: heard.append(str(error))
-    )
-    assert stream.join(PATIENCE_S)
-    assert heard[0] == "0"
-    assert heard[1].startswith("picture: must be ")
-    assert heard[2:] == ["camera: is gone"]
-
-
-def test_a_listener_that_fails_is_called_again_and_logged(
-    open_session: Open, grey: Grey, caplog: pytest.LogCaptureFixture
-) -> None:
-    heard: list[int] = []
-
-    def listener(answer: Any) -> None:
-        heard.append(answer.index)
-        raise RuntimeError("a bug")
-
-    session = open_session()
-    stream = session.stream([grey(1), grey(2)], policy="every")
-    stream.follow(listener)
-    assert stream.join(PATIENCE_S)
-    assert heard == [0, 1]
-    assert [record.getMessage() for record in caplog.records] == [
-        "stream of pictures: a listener failed",
-        "stream of pictures: a listener failed",
-    ]
-
-
-def test_a_listener_may_use_the_session(open_session: Open, grey: Grey) -> None:
-    session = open_session()
-    heard: list[float] = []
-    stream = session.stream([grey(1), grey(2)], policy="every")
-
-    def listener(answer: Any) -> None:
-        heard.append(float(session(answer.picture).arrays[0].ravel()[0]))
-        if len(heard) == 2:
-            stream.close()
-
-    stream.follow(listener)
-    assert stream.join(PATIENCE_S)
-    assert heard == [1, 2]
-
-
-def test_errors_without_a_listener_are_logged(
-    open_session: Open, caplog: pytest.LogCaptureFixture
-) -> None:
-    stream = open_session().stream(iter(["no picture"]), policy="every")  # type: ignore[call-overload]  # that is the test
-    stream.follow(print)
-    assert stream.join(PATIENCE_S)
-    (record,) = caplog.records
-    assert record.getMessage().startswith("stream of pictures: picture: must be ")

@@ -24,6 +24,7 @@ from edgeprep.films.reading import Reading
 from edgeprep.runtime import Session
 from edgeprep.runtime.live.back_off import BackOff
 from edgeprep.stages.frame_difference import FrameDifference
+from edgeprep.stages.frames import Frames
 from edgeprep.tensors import ImageSpec
 
 Pixels = NDArray[np.uint8]
@@ -91,6 +92,41 @@ def test_the_end_of_a_source_is_its_end_where_nobody_wants_more(
     cameras.put(cameras.Script(7, 8))
     with open_session().stream(0, reconnect=0, policy="every") as stream:
         assert [level(answer) for answer in stream] == [7, 8]
+
+
+@pytest.mark.parametrize("reconnect", [None, 3, "always"])
+def test_a_film_that_has_come_to_its_end_is_not_opened_again(
+    open_session: Open, cameras: SimpleNamespace, level: Level, reconnect: Any
+) -> None:
+    film = cameras.Script(7, 8)
+    film.is_whole = True
+    cameras.put(film)
+    session = open_session()
+    with session.stream("http://films/1.mp4", reconnect=reconnect, policy="every") as stream:
+        assert [level(answer) for answer in stream] == [7, 8]
+        assert stream.counts.connected == 1
+    assert session.events.kept == ()
+
+
+@pytest.mark.parametrize("source", [0, "rtsp://camera/1"])
+def test_stages_over_time_go_by_when_pictures_came(
+    open_session: Open,
+    cameras: SimpleNamespace,
+    level: Level,
+    monkeypatch: pytest.MonkeyPatch,
+    source: Any,
+) -> None:
+    came = [70.0, 70.1, 70.25, 70.3, 70.45, 70.5, 71.3, 71.35, 71.45]
+    clock = iter(came)
+    monkeypatch.setattr("edgeprep.films.reading.monotonic", lambda: next(clock))
+    cameras.put(cameras.Script(*range(len(came))))
+    session = open_session(Frames(rate=5.0))
+    with session.stream(source, policy="every", reconnect=0) as stream:
+        answers = list(stream)
+    assert [answer.arrived_s for answer in answers] == came
+    assert [answer.time_s for answer in answers] == pytest.approx([at - 70.0 for at in came])
+    # Due after 0, 0.2, 0.4, 0.6 and 1.4 seconds.
+    assert [answer.index for answer in answers if level(answer) is not None] == [0, 2, 4, 6, 8]
 
 
 def test_another_connection_is_another_film_and_numbers_go_on(

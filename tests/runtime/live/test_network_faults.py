@@ -92,10 +92,10 @@ def served(talk: Callable[[socket.socket], object], *then: Then) -> Iterator[int
         thread.join(PATIENCE_S)
 
 
-def http(content: bytes) -> Callable[[socket.socket], object]:
+def http(content: bytes, length: int = 10**9) -> Callable[[socket.socket], object]:
     def talk(connection: socket.socket) -> None:
         connection.recv(65536)
-        head = "HTTP/1.0 200 OK\r\nContent-Length: 1000000000\r\n\r\n"
+        head = f"HTTP/1.0 200 OK\r\nContent-Length: {length}\r\n\r\n"
         connection.sendall(head.encode() + content)
 
     return talk
@@ -190,6 +190,18 @@ def test_a_server_that_is_lost_after_a_hundred_frames_is_followed_again(
     assert lost.details["state"] == "lost"
     assert 0.1 <= lost.details["wait_s"] <= 0.125
     assert back.message == f"{address}: sends again, after 1 new tries"
+
+
+def test_a_film_at_an_address_is_over_when_all_of_it_has_come(
+    open_session: Open, level: Level, film: bytes
+) -> None:
+    session = open_session()
+    with served(http(film, len(film)), leave, silent) as port:
+        with session.stream(f"http://127.0.0.1:{port}/film.ts", policy="every") as stream:
+            levels = [level(answer) for answer in stream]
+        assert stream.counts.connected == 1
+    assert near(levels, [16 + 2 * index for index in range(FRAMES)])
+    assert session.events.kept == ()
 
 
 def test_where_nobody_is_it_is_tried_again_without_work(open_session: Open) -> None:
