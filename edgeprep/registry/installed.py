@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from edgeprep.registry.entry_points import EntryPoint, list_entry_points
 from edgeprep.registry.kinds import Kind
 
-__all__ = ["GROUP", "Installed", "PluginRecord", "scan"]
+__all__ = ["GROUP", "Installed", "PluginRecord", "scan", "strangers"]
 
 GROUP = "edgeprep"
 
@@ -67,6 +67,16 @@ def scan(*, allow: Collection[str] | None, disable: Collection[str]) -> list[Ins
     disabled = set(map(_normal, disable))
     chosen = [_choose(found[key], allowed, disabled) for key in sorted(found)]
     return [_refuse_shared_name(plugin, chosen) for plugin in chosen]
+
+
+def strangers(names: Collection[str], plugins: Collection[Installed]) -> list[str]:
+    """Those of `names`, of plugins or distributions, that none of `plugins` has."""
+    known = {
+        _normal(name)
+        for plugin in plugins
+        for name in (plugin.record.name, plugin.record.distribution)
+    }
+    return sorted(name for name in names if _normal(name) not in known)
 
 
 def _choose(

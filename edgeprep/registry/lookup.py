@@ -13,7 +13,7 @@ from edgeprep import schema
 from edgeprep.errors import PluginConflict, PluginError, UnknownName
 from edgeprep.interfaces import Backend, Exporter, Pass, Stage, Task
 from edgeprep.registry.catalogue import Catalogue
-from edgeprep.registry.installed import Installed, PluginRecord, scan
+from edgeprep.registry.installed import Installed, PluginRecord, scan, strangers
 from edgeprep.registry.kinds import Kind
 from edgeprep.registry.offers import collect, in_one_line
 from edgeprep.registry.requirements import create
@@ -44,7 +44,8 @@ class Registry:
     Built-ins come first; installed plugins are imported when a name is missing or everything is
     listed, one at a time and in the order of their names, so that a broken one hurts only itself.
     `EDGEPREP_DISABLE_PLUGINS` and `EDGEPREP_PLUGINS` hold names of plugins, or of distributions,
-    with commas between them.
+    with commas between them. The first is held to what is installed: a name that is not is a line
+    of the log `edgeprep`, and no error, as one setting may be for devices with and without it.
 
     Args:
         installed: whether to look for installed plugins; tests say no.
@@ -184,6 +185,7 @@ class Registry:
         if not self._scanned:
             self._scanned = True
             found = scan(allow=self._allow, disable=self._disable)
+            _tell_of_strangers(self._disable, found)
             self._records += [plugin.record for plugin in found if plugin.entry is None]
             self._waiting = [plugin for plugin in found if plugin.entry is not None]
 
@@ -249,6 +251,15 @@ def _import(plugin: Installed) -> object:
         raise
     except BaseException as fault:  # SystemExit too: a plugin does not end the process.
         raise PluginError(f"must be importable, got {in_one_line(fault)}") from fault
+
+
+def _tell_of_strangers(disable: Collection[str], found: Collection[Installed]) -> None:
+    for name in strangers(disable, found):
+        import logging  # here, as it takes long, and most have nothing to say
+
+        remedy = schema.nearest_or_all(name, dict.fromkeys(one.record.name for one in found))
+        rule = "EDGEPREP_DISABLE_PLUGINS: must name plugins that are installed"
+        logging.getLogger("edgeprep").warning("%s, got %r%s", rule, name, remedy)
 
 
 def _are_names(value: object) -> bool:

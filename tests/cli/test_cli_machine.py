@@ -97,3 +97,15 @@ def test_doctor_exits_1_where_no_engine_works(
     assert ended.stdout.splitlines()[-1] == (
         "no plugin with a backend is installed; pip install edgeprep-onnx[runtime], for example"
     )
+
+
+def test_a_plugin_that_is_to_be_left_out_and_is_not_there_is_a_line_on_stderr(
+    spawn: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGEPREP_DISABLE_PLUGINS", "nope")
+    ended = spawn("doctor")
+    assert ended.code == 0
+    assert ended.stderr.startswith(
+        "EDGEPREP_DISABLE_PLUGINS: must name plugins that are installed, got 'nope'; known here: "
+    )
+    assert len(ended.stderr.splitlines()) == 1

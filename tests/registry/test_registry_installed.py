@@ -80,6 +80,30 @@ def test_a_plugin_is_disabled_by_its_name_or_its_distribution(install, monkeypat
     assert "first_plugin" not in sys.modules
 
 
+def test_a_disabled_name_that_no_plugin_has_is_told_once_and_disables_nothing(
+    install, monkeypatch, caplog
+):
+    install("first_plugin")
+    monkeypatch.setenv("EDGEPREP_DISABLE_PLUGINS", "frist_plugin")
+    registry = Registry(allow=["first_plugin"])
+    assert registry.get("stage", "resize").name == "resize"
+    assert caplog.messages == []
+    for _ in range(2):
+        assert states(registry, "first_plugin") == [("first_plugin", "ok")]
+    assert [(record.name, record.levelname) for record in caplog.records] == [
+        ("edgeprep", "WARNING")
+    ]
+    rule = "EDGEPREP_DISABLE_PLUGINS: must name plugins that are installed"
+    assert caplog.messages == [f"{rule}, got 'frist_plugin'; did you mean 'first_plugin'?"]
+
+
+def test_a_disabled_name_that_is_installed_is_not_told_of(install, monkeypatch, caplog):
+    install("first_plugin", distribution="acme-first")
+    monkeypatch.setenv("EDGEPREP_DISABLE_PLUGINS", "First.Plugin,acme_first")
+    assert states(Registry(), "first_plugin") == [("first_plugin", "disabled")]
+    assert caplog.messages == []
+
+
 def test_only_plugins_on_the_allow_list_of_the_environment_load(install, monkeypatch):
     install("first_plugin")
     install("second_plugin")
