@@ -1,8 +1,11 @@
 """The main job on real engines: one model, three formats, two precisions, the same answers."""
 
 import json
+import signal
+import subprocess
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -82,9 +85,36 @@ def test_four_threads_share_a_session_and_every_answer_is_right(
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_held_out_digits_are_read(result: Result, pictures: Pictures, engine: str) -> None:
+def test_held_out_digits_are_read_as_users_open_a_bundle_and_no_process_is_left(
+    result: Result, pictures: Pictures, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+    begin = subprocess.Popen
+
+    def popen(*given: Any, **options: Any) -> subprocess.Popen[bytes]:
+        started.append(begin(*given, **options))
+        return started[-1]
+
+    monkeypatch.setattr(subprocess, "Popen", popen)
+    # As it is outside of these tests: candidates are tried in workers.
+    monkeypatch.delenv("EDGEPREP_ISOLATE")
     with edgeprep.open(result.bundle, prefer=engine, seconds=0.1) as session:
+        assert started
+        # What was chosen answers here, so that they have ended, and are waited for.
+        assert [process.returncode for process in started] == [-signal.SIGKILL] * len(started)
         right = [session(picture).label == str(label) for picture, label in pictures]
+        tried = [each for each in session.outcomes if each.candidate.backend == engine]
+        assert (tried[0].candidate, tried[0].kind) == (session.choice, "cpu")
+        assert {each.candidate.variant for each in tried if each.timing} == {
+            f"{ENGINES[engine]}-{precision}" for precision in ("fp32", "int8")
+        }
+        assert {each.verdict for each in tried if each.candidate.variant} <= {
+            "chosen",
+            "slower",
+            "unmeasured",
+            "excluded",
+        }
+        assert (session.health().state, session.events.kept) == ("ok", ())
     # The model is right on 97 % at least; 64 pictures are too few to ask for more than 90 %.
     assert sum(right) >= 0.9 * len(right)
 
