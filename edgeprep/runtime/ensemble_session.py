@@ -167,6 +167,20 @@ class EnsembleSession(Session):
     def _crowd(self) -> int:
         return max(member._crowd for member in self.members)
 
+    @property
+    def _together(self) -> int:
+        return max(member._together for member in self.members)
+
+    def _answers(self, pictures: Sequence[NDArray[np.uint8]]) -> Sequence[Any]:
+        self._check_usable()
+        prepared: dict[int, Sequence[NDArray[np.uint8]]] = {}
+        results = []
+        for member, one in zip(self.members, self._sharing, strict=True):
+            if one not in prepared:
+                prepared[one] = list(map(member.timed_prepare, pictures))
+            results.append(member.results(pictures, prepared[one]))
+        return list(map(self.join, zip(*results, strict=True)))
+
     def _answer(self, picture: NDArray[np.uint8], place: str) -> Any:
         try:
             self._check_usable()

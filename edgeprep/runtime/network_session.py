@@ -175,7 +175,7 @@ class NetworkSession(Session):
     def take(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """As `prepare`; how long it takes is counted, and what goes wrong."""
         try:
-            return self._timed_prepare(picture)
+            return self.timed_prepare(picture)
         except EdgePrepError as error:
             self.meter.failed(error)
             raise
@@ -183,6 +183,32 @@ class NetworkSession(Session):
     def result(self, picture: NDArray[np.uint8], prepared: NDArray[np.uint8], place: str) -> Any:
         """The result for `picture`, which `take` has made `prepared` of."""
         return self._counted(picture, prepared, (), place)[0]
+
+    def timed_prepare(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """As `prepare`; how long it takes is counted."""
+        began = perf_counter()
+        prepared = self.prepare(picture)
+        self.meter.took("prepare", perf_counter() - began)
+        return prepared
+
+    def results(
+        self, pictures: Sequence[NDArray[np.uint8]], prepared: Sequence[NDArray[np.uint8]]
+    ) -> Sequence[Any]:
+        """As `result` of each, which the engine computes together; errors are not counted.
+
+        Raises:
+            EdgePrepError: one of them has no result.
+        """
+        runner = self._check_usable()
+        requests = [(one,) for one in prepared]
+        answers = self._call(lambda: runner.run_together(requests), pictures=len(requests))
+        for outputs in answers:
+            if not all_finite(outputs):
+                self._refuse(outputs, "")
+        results = list(map(self._decoded, pictures, answers))
+        for one, result in zip(prepared, results, strict=True):
+            self._watch(one, result, None)
+        return results
 
     def begin(self) -> Preparing:
         """What prepares the pictures of one film."""
@@ -221,23 +247,7 @@ class NetworkSession(Session):
         return self.result(picture, self.take(picture), place)
 
     def _answers(self, pictures: Sequence[NDArray[np.uint8]]) -> Sequence[Any]:
-        runner = self._check_usable()
-        prepared = list(map(self._timed_prepare, pictures))
-        requests = [(one,) for one in prepared]
-        answers = self._call(lambda: runner.run_together(requests), pictures=len(requests))
-        for outputs in answers:
-            if not all_finite(outputs):
-                self._refuse(outputs, "")
-        results = list(map(self._decoded, pictures, answers))
-        for one, result in zip(prepared, results, strict=True):
-            self._watch(one, result, None)
-        return results
-
-    def _timed_prepare(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        began = perf_counter()
-        prepared = self.prepare(picture)
-        self.meter.took("prepare", perf_counter() - began)
-        return prepared
+        return self.results(pictures, list(map(self.timed_prepare, pictures)))
 
     def _prepare_clip(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
         stream = self.begin()

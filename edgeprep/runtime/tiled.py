@@ -107,6 +107,17 @@ class TiledSession(NetworkSession):
         # Tiles are prepared one by one, when they run.
         return Stream(Chain(input=self.input, stages=()))
 
+    def results(
+        self, pictures: Sequence[NDArray[np.uint8]], prepared: Sequence[NDArray[np.uint8]]
+    ) -> Sequence[Any]:
+        """See `NetworkSession.results`; each picture by itself, as its tiles are many already."""
+        results = []
+        for picture, taken in zip(pictures, prepared, strict=True):
+            result, _ = self._next(picture, taken, (), "")
+            self._watch(taken, result, None)
+            results.append(result)
+        return results
+
     def prepare(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The picture itself: it is cut into tiles first."""
         self._check_usable()
@@ -144,7 +155,6 @@ class TiledSession(NetworkSession):
 
     @property
     def _together(self) -> int:
-        """See `Session._together`: a picture is several tiles."""
         return 1
 
     def _is_whole(self, picture: NDArray[np.uint8]) -> bool:

@@ -4,6 +4,7 @@ import itertools
 import os
 import re
 import threading
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -601,6 +602,51 @@ def test_parts_that_do_not_fit_are_refused(
     path = ensemble(*members, **changes)
     with pytest.raises(kind, match=f"^{re.escape(str(path))}: {re.escape(message)}$"):
         edgeprep.open(path, registry=fakes.registry(fakes.Right))
+
+
+def test_members_of_an_ensemble_for_throughput_answer_several_pictures_together(
+    ensemble: Write, fakes: SimpleNamespace
+) -> None:
+    batches: list[int] = []
+
+    class WideRunner(fakes.Runner):  # type: ignore[misc,name-defined]
+        def __init__(self, backend: Any, batch: int) -> None:
+            super().__init__(backend)
+            self.inputs, self.outputs = (
+                tuple(replace(spec, shape=(batch, *spec.shape[1:])) for spec in specs)
+                for specs in (fakes.Runner.inputs, fakes.Runner.outputs)
+            )
+
+        def run(self, inputs: Any) -> Any:
+            time.sleep(0.001)
+            batches.append(len(inputs[0]))
+            (outputs,) = super().run(inputs)
+            white = inputs[0].min(axis=(1, 2, 3)) == 255
+            return (np.where(white[:, np.newaxis], np.float32(np.nan), outputs),)
+
+    class Wide(fakes.Right):  # type: ignore[misc,name-defined]
+        name = "wide"
+        widths = ("batch",)
+
+        def load(self, model: Any, device: Any, options: Any) -> Any:
+            return WideRunner(self, options.get("batch", 1))
+
+    pictures = np.random.default_rng(5).integers(0, 256, (48, 4, 4, 3), dtype=np.uint8)
+    path, registry = ensemble(PLAIN, SURE), fakes.registry(Wide)
+    with (
+        edgeprep.open(path, registry=registry, goal="throughput", seconds=0.1) as busy,
+        edgeprep.open(path, registry=registry, seconds=0.1) as quick,
+    ):
+        assert [member.choice.options["batch"] for member in busy.members] == [16, 16]
+        labels = [result.label for result in quick.batch(pictures)]
+        batches.clear()
+        assert [result.label for result in busy.batch(pictures)] == labels
+        assert batches == [16] * 6
+        assert busy.metrics().steps["total"].count == 48
+        pictures[20] = 255
+        with pytest.raises(NonFiniteOutput, match=r"session 'plain': pictures\[20\]: output"):
+            busy.batch(pictures)
+        assert busy.metrics().errors == {"NonFiniteOutput": 1}
 
 
 def test_members_of_an_ensemble_for_throughput_answer_several_calls_at_once(
