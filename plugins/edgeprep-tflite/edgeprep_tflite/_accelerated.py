@@ -6,7 +6,8 @@ Importing this module imports what of ai-edge-litert the interpreter does not ne
 import ctypes
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -20,17 +21,18 @@ from ai_edge_litert.options import GpuOptions  # type: ignore[import-untyped]
 from ai_edge_litert.options import Options as Settings
 from numpy.typing import NDArray
 
-from edgeprep.errors import BackendError, ClosedError
-from edgeprep.interfaces import Device, Options, Runner
+from edgeprep.errors import BackendError
+from edgeprep.interfaces import Device, Options
 from edgeprep.tensors import TensorSpec
 from edgeprep_tflite._announcement import libraries_may_speak
-from edgeprep_tflite._engine import WHERE, line, specs
+from edgeprep_tflite._runner import WHERE, SignedRunner, closed, line
 from edgeprep_tflite._stderr import held_stderr
 
 __all__ = ["AcceleratedRunner", "load"]
 
 _ACCELERATORS = {"gpu": HardwareAccelerator.GPU, "npu": HardwareAccelerator.NPU}
 _PRECISIONS = ("f32", "f16")
+_NO_OPENCL = "LITERT_DISABLE_OPENCL"
 
 _lock = threading.Lock()
 _environment: Any = None
@@ -55,7 +57,7 @@ def load(content: bytes, device: Device, options: Options) -> "AcceleratedRunner
 
     fault: Exception | None = None
     # What went wrong stands in what is printed, and nowhere else.
-    with held_stderr(release):
+    with held_stderr(release), _without_opencl():
         try:
             runner = AcceleratedRunner(content, device, str(precision))
         except (RuntimeError, ValueError, KeyError, IndexError) as error:
@@ -72,19 +74,14 @@ def load(content: bytes, device: Device, options: Options) -> "AcceleratedRunner
     return runner
 
 
-class AcceleratedRunner(Runner):
+class AcceleratedRunner(SignedRunner):
     """One compiled model and its buffers; callers take turns, as the accelerator does itself."""
 
     def __init__(self, content: bytes, device: Device, precision: str) -> None:
         compiled = _compile(content, device, precision)
         if not compiled.is_fully_accelerated():
             raise ValueError("some operators are left to the CPU")
-        interpreter = Interpreter(model_content=content)  # for the order of inputs and outputs
-        signature = interpreter.get_signature_runner()
-        inputs = specs(interpreter.get_input_details(), signature.get_input_details())
-        outputs = specs(interpreter.get_output_details(), signature.get_output_details())
-        self._inputs = tuple(spec for _, spec in inputs)
-        self._outputs = tuple(spec for _, spec in outputs)
+        super().__init__(Interpreter(model_content=content))  # for the order of inputs and outputs
         (key,) = compiled.get_signature_list()
         self._device = device
         self._lock = threading.Lock()
@@ -101,16 +98,6 @@ class AcceleratedRunner(Runner):
         for spec, buffer in zip(self._inputs, self._feeds.values(), strict=True):
             buffer.write(np.zeros(spec.shape, spec.dtype))
 
-    @property
-    def inputs(self) -> tuple[TensorSpec, ...]:
-        """See `Runner.inputs`."""
-        return self._inputs
-
-    @property
-    def outputs(self) -> tuple[TensorSpec, ...]:
-        """See `Runner.outputs`."""
-        return self._outputs
-
     def run(self, inputs: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], ...]:
         """See `Runner.run`.
 
@@ -120,7 +107,7 @@ class AcceleratedRunner(Runner):
         """
         with self._lock:
             if self._compiled is None:
-                raise ClosedError(f"{WHERE}: a runner must be open to run, got one that was closed")
+                raise closed()
             _check(inputs, self._inputs)
             try:
                 for buffer, array in zip(self._feeds.values(), inputs, strict=True):
@@ -155,13 +142,27 @@ def _shared_environment() -> Any:
     global _environment
     with _lock:
         if _environment is None:
-            # Its wheels bring no accelerator that uses OpenCL. It is looked for all the same, and
-            # what comes of that is printed to stdout.
-            os.environ.setdefault("LITERT_DISABLE_OPENCL", "1")
             _environment = Environment.create()
             # NOTE: never let go, as its end prints to stderr, when the process ends at the latest.
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(_environment.capsule))
         return _environment
+
+
+@contextmanager
+def _without_opencl() -> Iterator[None]:
+    """Inside, LiteRT does not look for OpenCL; it would print to stdout what comes of that.
+
+    Its wheels bring no accelerator that uses it. There is no other way to say so than a variable of
+    the process, which is set for the time of a load alone.
+    """
+    if _NO_OPENCL in os.environ:
+        yield
+        return
+    os.environ[_NO_OPENCL] = "1"
+    try:
+        yield
+    finally:
+        del os.environ[_NO_OPENCL]
 
 
 def _check(inputs: Sequence[NDArray[Any]], wanted: Sequence[TensorSpec]) -> None:

@@ -4,8 +4,9 @@ import ctypes
 from typing import Any
 
 from edgeprep.errors import BackendError
-from edgeprep_tflite._engine import WHERE, InterpreterRunner, library
+from edgeprep_tflite._engine import InterpreterRunner, library
 from edgeprep_tflite._places import Delegate
+from edgeprep_tflite._runner import WHERE
 
 __all__ = ["load_delegated"]
 

@@ -1,36 +1,23 @@
 """LiteRT's interpreter, or tflite-runtime's, behind a runner that threads can share."""
 
-import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from edgeprep.errors import BackendError, ClosedError
+from edgeprep.errors import BackendError
 from edgeprep.interfaces import Device, Model, Options, Precision, Runner
-from edgeprep.tensors import DType, TensorSpec
+from edgeprep.processor import available_cpus
 from edgeprep_tflite._announcement import without_announcement
 from edgeprep_tflite._places import absent, delegate_of, devices
+from edgeprep_tflite._runner import WHERE, SignedRunner, closed, line
 
-__all__ = [
-    "WHERE",
-    "InterpreterRunner",
-    "absent",
-    "devices",
-    "library",
-    "line",
-    "load",
-    "options",
-    "specs",
-    "versions",
-]
+__all__ = ["InterpreterRunner", "absent", "devices", "library", "load", "options", "versions"]
 
 FILE = "model.tflite"
-WHERE = "backend 'litert'"
 
 # tflite-runtime became ai-edge-litert: the successor is taken where both are installed.
 _LIBRARIES = {"ai_edge_litert": "ai-edge-litert", "tflite_runtime": "tflite-runtime"}
@@ -39,9 +26,6 @@ library: Any = import_module(f"{_LIBRARY}.interpreter")
 _Interpreter: Any = library.Interpreter
 
 _INTEGER = ("int8", "int8-int16")
-_DTYPES: Mapping[np.dtype[Any], DType] = {
-    np.dtype(name): name for name in ("uint8", "int8", "int32", "int64", "float16", "float32")
-}
 
 
 def versions() -> dict[str, str]:
@@ -64,7 +48,7 @@ def options(device: Device, precision: Precision) -> tuple[Options, ...]:
         return ({"precision": "f32"}, {"precision": "f16"})[: 2 if precision == "fp16" else 1]
     if device.name != "cpu":
         return ({},)
-    count = _processors()
+    count = available_cpus()
     counts = sorted({1, max(1, count // 2), count})
     own = _LIBRARY == "tflite_runtime" and precision in _INTEGER
     rounding: Options = {"rounding": "own"} if own else {}
@@ -100,7 +84,7 @@ def load(model: Model, device: Device, options: Options) -> Runner:
 
         return _accelerated.load(content, device, options)
     threads, batch = _count(options, "threads", 1), _count(options, "batch", 1)
-    places = _count(options, "calls", max(1, _processors() // threads))
+    places = _count(options, "calls", max(1, available_cpus() // threads))
     return InterpreterRunner(content, threads, places=places, batch=batch)
 
 
@@ -111,7 +95,7 @@ def _count(options: Options, name: str, default: int) -> int:
     return value
 
 
-class InterpreterRunner(Runner):
+class InterpreterRunner(SignedRunner):
     """Interpreters of one model, one to a call at a time.
 
     An interpreter that two threads enter at once raises. One behind a lock would leave processors
@@ -135,33 +119,11 @@ class InterpreterRunner(Runner):
         self._content = content
         self._threads = threads
         self._batch = batch
-        self._places = threading.Semaphore(places or max(1, _processors() // threads))
+        self._places = threading.Semaphore(places or max(1, available_cpus() // threads))
         self._closed = False
         interpreter = self._build()
-        try:
-            signature = interpreter.get_signature_runner()
-            inputs = specs(interpreter.get_input_details(), signature.get_input_details())
-            outputs = specs(interpreter.get_output_details(), signature.get_output_details())
-        except (ValueError, KeyError, IndexError) as error:
-            raise BackendError(
-                f"{WHERE}: a model must have one signature that names its tensors, "
-                f"got {line(error)!r}"
-            ) from error
-        self._inputs = tuple(spec for _, spec in inputs)
-        self._outputs = tuple(spec for _, spec in outputs)
-        self._input_indices = tuple(index for index, _ in inputs)
-        self._output_indices = tuple(index for index, _ in outputs)
+        super().__init__(interpreter)
         self._idle = [interpreter]
-
-    @property
-    def inputs(self) -> tuple[TensorSpec, ...]:
-        """See `Runner.inputs`."""
-        return self._inputs
-
-    @property
-    def outputs(self) -> tuple[TensorSpec, ...]:
-        """See `Runner.outputs`."""
-        return self._outputs
 
     def run(self, inputs: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], ...]:
         """See `Runner.run`.
@@ -172,7 +134,7 @@ class InterpreterRunner(Runner):
         """
         with self._places:
             if self._closed:
-                raise ClosedError(f"{WHERE}: a runner must be open to run, got one that was closed")
+                raise closed()
             if len(inputs) != len(self._inputs):
                 rule = f"inputs must be {len(self._inputs)}"
                 raise BackendError(f"{WHERE}: {rule}, got {len(inputs)}")
@@ -221,39 +183,3 @@ class InterpreterRunner(Runner):
             rule = f"the network must take {self._batch} pictures"
             raise BackendError(f"{WHERE}: {rule}, got inputs of shape {shapes!r}; {said}")
         interpreter.resize_tensor_input(taken[0]["index"], [self._batch, *shapes[0][1:]])
-
-
-def specs(
-    ordered: list[dict[str, Any]], named: Mapping[str, dict[str, Any]]
-) -> list[tuple[int, TensorSpec]]:
-    """The tensors with their index, in the graph's order, under the signature's names.
-
-    The signature lists them in alphabetical order. Of a tensor that is two outputs, an answer and
-    the new state `next_…`, the state is the later one.
-    """
-    names: dict[int, list[str]] = {}
-    for name in sorted(named, key=lambda name: (name.startswith("next_"), name)):
-        names.setdefault(named[name]["index"], []).append(name)
-    return [
-        (
-            detail["index"],
-            TensorSpec(
-                name=names[detail["index"]].pop(0),
-                shape=tuple(detail["shape"].tolist()),
-                dtype=_DTYPES[np.dtype(detail["dtype"])],
-            ),
-        )
-        for detail in ordered
-    ]
-
-
-def _processors() -> int:
-    # Where it exists, affinity tells what a container or taskset leaves to this process.
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def line(error: Exception) -> str:
-    text = str(error).strip()
-    return f"{type(error).__name__}: {text.splitlines()[0]}" if text else type(error).__name__

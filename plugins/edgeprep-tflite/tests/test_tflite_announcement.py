@@ -52,6 +52,19 @@ except Exception as error:
     print(type(error).__name__, error)
 """
 
+GPU = """
+import os, pathlib, sys
+from edgeprep.errors import BackendError
+from edgeprep.interfaces import Device
+from edgeprep_tflite import _accelerated
+before = dict(os.environ)
+try:
+    _accelerated.load(pathlib.Path(sys.argv[1]).read_bytes(), Device(name="gpu", kind="gpu"), {})
+except BackendError:
+    pass
+print(dict(os.environ) == before)
+"""
+
 
 def run_python(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", script, *arguments]
@@ -96,3 +109,11 @@ def test_an_npu_that_nobody_hears_is_a_failure(
     rule = "backend 'litert': must load the model on device 'npu'"
     got = "stderr that cannot be held back, where LiteRT says whether it does"
     assert run_python(NPU, os.fspath(path)).stdout.endswith(f"BackendError {rule}, got {got!r}\n")
+
+
+def test_a_gpu_leaves_stdout_and_the_environment_to_the_application(
+    models: Mapping[Precision, Model], tmp_path: Path
+) -> None:
+    path = tmp_path / "model.tflite"
+    path.write_bytes(models["fp32"].files["model.tflite"])
+    assert run_python(GPU, os.fspath(path)).stdout == "True\n"

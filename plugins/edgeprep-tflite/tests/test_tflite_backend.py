@@ -45,7 +45,7 @@ def test_four_threads_get_the_answers_to_their_own_pictures(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # More than one interpreter, whatever machine this runs on.
-    monkeypatch.setattr(_engine, "_processors", lambda: 3)
+    monkeypatch.setattr(_engine, "available_cpus", lambda: 3)
     images = pictures(8)
     alone = load(models[precision])
     truths = [alone.run([image]) for image in images]
@@ -90,7 +90,7 @@ def test_threads_do_not_change_the_numbers(
 def test_one_thread_half_and_all_are_worth_measuring(
     processors: int, counts: list[int], backend: LiteRTBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_engine, "_processors", lambda: processors)
+    monkeypatch.setattr(_engine, "available_cpus", lambda: processors)
     assert backend.options(CPU, "fp32") == tuple({"threads": count} for count in counts)
 
 
@@ -260,7 +260,7 @@ def test_calls_at_once_have_an_interpreter_each_up_to_what_processors_serve(
     backend: LiteRTBackend,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(_engine, "_processors", lambda: 4)
+    monkeypatch.setattr(_engine, "available_cpus", lambda: 4)
     runner = backend.load(models["fp32"], CPU, {"threads": 2})
     with ThreadPoolExecutor(5) as threads:
         calls = [threads.submit(runner.run, [image]) for image in pictures(5)]
