@@ -257,7 +257,7 @@ def _settings(options: Options, *, exact: bool) -> onnxruntime.SessionOptions:
 
 def _count(options: Options, name: str) -> int:
     value = options.get(name, 1)
-    if not isinstance(value, int) or value < 1:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise BackendError(f"{WHERE}: {name} must be a whole number from 1, got {value!r}")
     return value
 

@@ -299,6 +299,7 @@ def test_a_provider_that_runs_nothing_is_an_error_and_not_the_cpu(
     [
         ({"threads": 0}, "threads must be a whole number from 1, got 0"),
         ({"threads": "two"}, "threads must be a whole number from 1, got 'two'"),
+        ({"calls": True}, "calls must be a whole number from 1, got True"),
         ({"waiting": "hop"}, "waiting must be one of ['sleep', 'spin'], got 'hop'"),
         (
             {"cores": 2},

@@ -72,8 +72,10 @@ class CompiledRunner(Runner):
             outputs = request.run(inputs)
         except RuntimeError as error:
             raise BackendError(f"{WHERE}: must run the model, got {reason(error)!r}") from error
-        if self._compiled is not None:
-            self._idle.append(request)
+        self._idle.append(request)
+        # NOTE: only now, so that who closes the runner meanwhile leaves none.
+        if self._compiled is None:
+            self._idle.clear()
         return outputs
 
     def _take(self, compiled: ov.CompiledModel) -> "_Request":

@@ -84,12 +84,12 @@ def test_a_network_that_mixes_pictures_takes_one_and_says_so(make_source: MakeSo
         loaded(model, batch=3)
 
 
-@pytest.mark.parametrize("name", ["batch", "calls"])
-def test_widths_are_whole_numbers_from_1(make_source: MakeSource, name: str) -> None:
+@pytest.mark.parametrize(("name", "value"), [("batch", 0), ("calls", 0), ("calls", True)])
+def test_widths_are_whole_numbers_from_1(make_source: MakeSource, name: str, value: int) -> None:
     model = OpenVINOExporter().export(make_source(), "fp32")
-    said = f"^backend 'openvino': '{name}' must be a whole number from 1, got 0$"
+    said = f"^backend 'openvino': '{name}' must be a whole number from 1, got {value}$"
     with pytest.raises(BackendError, match=said):
-        loaded(model, **{name: 0})
+        loaded(model, **{name: value})
 
 
 def test_calls_at_once_are_computed_side_by_side_and_rightly(

@@ -1,5 +1,7 @@
 """Where OpenVINO can run models here, why not elsewhere, and what it compiled before."""
 
+import gc
+import tracemalloc
 from collections.abc import Callable
 
 import numpy as np
@@ -84,3 +86,21 @@ def test_a_closed_runner_has_no_compiled_form(backend: OpenVINOBackend, float_mo
     message = r"^backend 'openvino': a runner must be open to run, got one that was closed$"
     with pytest.raises(ClosedError, match=message):
         runner.compiled()
+
+
+def test_what_a_compiled_form_depends_on_is_asked_for_without_a_loss_of_memory(
+    backend: OpenVINOBackend,
+) -> None:
+    device = backend.devices()[0]
+    backend.compiled_for(device)
+    gc.collect()
+    tracemalloc.start()
+    try:
+        for _ in range(50):
+            backend.compiled_for(device)
+        gc.collect()
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # It was 5 kB a call, which is what each open makes.
+    assert kept < 20_000
