@@ -1,26 +1,32 @@
 """What an application holds, whether one network answers or several."""
 
 import os
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from math import inf
 from os import PathLike
 from threading import Lock
 from time import perf_counter
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgeprep.errors import ClosedError, EdgePrepError, ForkedRunnerError, InputError, ShapeError
+from edgeprep.closing import Closing
+from edgeprep.errors import ClosedError, EdgePrepError, ForkedRunnerError, ShapeError
 from edgeprep.geometry import Affine
 from edgeprep.interfaces import Task
 from edgeprep.monitor import Events, Meter
 from edgeprep.monitor.watches import Origin
 from edgeprep.runtime.candidates import Candidate, Outcome
-from edgeprep.runtime.following import Following, Playlists, Policy, Reconnect
+from edgeprep.runtime.following import (
+    Following,
+    Playlists,
+    Policy,
+    Reconnect,
+    check_every,
+    check_pace,
+)
 from edgeprep.runtime.inputs import check_batch, check_clip
 from edgeprep.runtime.stream import FilmStream, Pace, ResultStream
 from edgeprep.runtime.timed import TimedStream
@@ -37,7 +43,7 @@ if TYPE_CHECKING:  # imported where it is asked for, as most sessions never are
 __all__ = ["Session"]
 
 
-class Session(ABC):
+class Session(Closing):
     """An open bundle on its fastest path. `edgeprep.open` makes it.
 
     It may be shared between threads. It is closed by `close()` or at the end of a `with` block.
@@ -262,7 +268,8 @@ class Session(ABC):
             timeout_s: for how long a camera or address may send nothing.
             reconnect: how often in a row a camera or address that is lost, or ends, is tried again,
                 after 1, 2, 4 … at most 30 seconds and a bit; "always": for ever; None: for ever,
-                once a picture has come.
+                once a picture has come. What says how long it is, as a film at an address, is over
+                when that has come.
             playlists: "follow": a film may be a playlist or a list of parts, which names other
                 files of this machine; they come out as pictures.
 
@@ -278,19 +285,8 @@ class Session(ABC):
                 FilmError, in the end, where the source is lost.
             BackendUnavailable: PyAV is not installed.
         """
-        if fps is not None and not (isinstance(fps, (int, float)) and 0 < fps < inf):
-            raise InputError(f"fps: must be above 0 and finite, got {fps!r}")
-        if fps is not None and clock is not None:
-            raise InputError(f"fps: must be absent where a clock is given, got {fps!r}")
-        if clock is not None and not callable(clock):
-            rule = "must be None or give the time in seconds when it is called"
-            raise InputError(f"clock: {rule}, got {clock!r}")
-        if not isinstance(every, int) or every < 1:
-            raise InputError(f"every: must be a whole number from 1, got {every!r}")
-        if every > 1 and not self._is_clip:
-            remedy = "the stage 'frames' drops pictures"
-            rule = "must be 1 where the network takes one picture at a time"
-            raise InputError(f"every: {rule}, got {every!r}; {remedy}")
+        pace = check_pace(fps, clock)
+        check_every(every, clips=self._is_clip)
         following = Following(
             policy=policy,
             queue=queue,
@@ -299,7 +295,6 @@ class Session(ABC):
             playlists=playlists,
         )
         following.check()
-        pace = fps or clock
         if policy is None and not isinstance(source, (int, str, PathLike)):
             checked: Any = check_batch(source)  # each is checked when it comes
             origin = Origin()
@@ -434,14 +429,3 @@ class Session(ABC):
                 f"session {self.name!r}: must be used in the process that opened it, got a fork; "
                 "open it in the child, with multiprocessing's 'spawn'"
             )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
