@@ -1,5 +1,7 @@
 """A registry in which nothing but fakes can run a model."""
 
+from types import SimpleNamespace
+
 from edgeprep.hookspecs import hookimpl
 from edgeprep.interfaces import Backend
 from edgeprep.registry import Registry
@@ -7,13 +9,7 @@ from edgeprep.registry import Registry
 
 def registry_of(*backends: type[Backend]) -> Registry:
     """The built-in stages and tasks, and these backends."""
-
-    class Plugin:
-        @staticmethod
-        @hookimpl
-        def edgeprep_backends() -> list[type[Backend]]:
-            return list(backends)
-
+    plugin = SimpleNamespace(edgeprep_backends=hookimpl(lambda: [*backends]))
     registry = Registry(installed=False)
-    registry.register("fakes", Plugin)
+    registry.register("fakes", plugin)
     return registry

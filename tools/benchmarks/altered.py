@@ -1,6 +1,7 @@
 """Engines that are altered for a measurement, and a registry that has no others."""
 
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 from numpy.typing import NDArray
@@ -36,13 +37,7 @@ class Around(Runner):
 
 def registry_of(*backends: type[Backend]) -> Registry:
     """The built-in stages and tasks, and these backends."""
-
-    class Plugin:
-        @staticmethod
-        @hookimpl
-        def edgeprep_backends() -> list[type[Backend]]:
-            return list(backends)
-
+    plugin = SimpleNamespace(edgeprep_backends=hookimpl(lambda: [*backends]))
     registry = Registry(installed=False)
-    registry.register("benchmark", Plugin)
+    registry.register("benchmark", plugin)
     return registry
