@@ -1,7 +1,6 @@
 """The links of a fallback chain: candidates that could answer in the place of another."""
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
 from functools import partial
 from math import inf
 from typing import Any
@@ -14,7 +13,7 @@ from edgeprep.interfaces import DeviceKind, Runner, Task
 from edgeprep.registry import Registry
 from edgeprep.runtime.candidates import Candidate, Outcome, Rules, list_candidates
 from edgeprep.runtime.golden import allowed_error, golden_error, relative_error
-from edgeprep.runtime.isolation import Engines
+from edgeprep.runtime.isolation import Isolation
 from edgeprep.tensors import TensorSpec
 
 __all__ = ["Engine", "Link", "LinkMaker", "hold"]
@@ -68,9 +67,8 @@ class LinkMaker:
         variants: those of the bundle that may run.
         chosen: what answers first.
         registry: where backends are looked up.
-        engines: gives what constructs them.
+        isolation: says where they are loaded.
         rules: what leaves candidates out, but for what is preferred.
-        load: loads a candidate of a bundle.
         bundle: gives what is opened, with a variant; read again where it is not in memory.
         task: the bundle's, which says what is compared with golden outputs.
     """
@@ -81,17 +79,15 @@ class LinkMaker:
         variants: Iterable[Variant],
         chosen: Variant,
         registry: Registry,
-        engines: Callable[[], AbstractContextManager[Engines]],
+        isolation: Isolation,
         rules: Rules,
-        load: Callable[[Candidate, Bundle], Runner],
         bundle: Callable[[str], Bundle],
         task: Task,
     ) -> None:
         self._variants = {each.name: each for each in variants if _answers_alike(each, chosen)}
         self._registry = registry
-        self._engines = engines
+        self._isolation = isolation
         self._rules = rules
-        self._load = load
         self._bundle = bundle
         self._task = task
 
@@ -116,7 +112,7 @@ class LinkMaker:
         """Links for what was left out because something else is preferred; the CPU comes last."""
         seen = {str(each.candidate) for each in outcomes if each.verdict != "excluded"}
         variants = list(self._variants.values())
-        with self._engines() as engines:
+        with self._isolation.engines() as engines:
             reachable, _ = list_candidates(variants, self._registry, self._rules, engines.construct)
         rest = [each for each in reachable if str(each.candidate) not in seen]
         rest.sort(key=lambda each: each.device.kind == "cpu")
@@ -143,8 +139,16 @@ class LinkMaker:
         return golden_error(engine.runner, self._bundle(variant.name).golden(variant), self._task)
 
     def _engine(self, candidate: Candidate) -> Engine:
+        from edgeprep.runtime.loading import load_candidate  # here, as few sessions need it
+
         bundle = self._bundle(candidate.variant)
-        runner = self._load(candidate, bundle)
+        runner = load_candidate(
+            candidate,
+            bundle,
+            task=self._task,
+            registry=self._registry,
+            isolation=self._isolation,
+        )
         return hold(runner, bundle, self._variants[candidate.variant], self._task)
 
 

@@ -28,7 +28,6 @@ from edgeprep.runtime.hosts import (
 from edgeprep.runtime.isolation import Isolation, Where
 from edgeprep.runtime.kept import KeptFile
 from edgeprep.runtime.links import LinkMaker, hold
-from edgeprep.runtime.loading import load_candidate
 from edgeprep.runtime.network_session import NetworkSession
 from edgeprep.runtime.recheck import Recheck
 from edgeprep.runtime.request_timer import request_timer
@@ -325,11 +324,8 @@ class OpenedBundle:
             variants=self.variants,
             chosen=variant,
             registry=self.registry,
-            engines=self.isolation.engines,
+            isolation=self.isolation,
             rules=self.rules(None),
-            load=partial(
-                load_candidate, task=self.task, registry=self.registry, isolation=self.isolation
-            ),
             bundle=self._with_variant,
             task=self.task,
         )
