@@ -167,6 +167,7 @@ class BatchingRunner(Runner):
                     if self._places and waiting in self._queue:
                         self._places -= 1
                         self._queue.remove(waiting)
+                        self._call_next()  # where several became free before this thread ran
                         return True
         except BaseException:  # an interruption
             with self._changed:

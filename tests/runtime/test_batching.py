@@ -114,6 +114,39 @@ def test_those_who_wait_are_answered_together_and_each_with_its_own(gate: thread
     assert [sorted(call) for call in many.calls] == [[1, 2, 3, 4]]
 
 
+def test_places_that_become_free_together_are_all_taken(
+    gate: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    awake, together = threading.Event(), threading.Barrier(2)
+
+    class Sleepy(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            return super().wait(timeout) and awake.wait(10)
+
+    monkeypatch.setattr("edgeprep.runtime.batching.Event", Sleepy)
+
+    def during() -> None:
+        if len(single.calls) > 3:
+            together.wait(2)  # of those who waited, both are inside
+        elif len(single.calls) > 1:
+            gate.wait(10)
+
+    single, many = Doubling(1, during), Doubling(8, lambda: time.sleep(0.05))
+    runner = BatchingRunner(single, many, batch=8, calls=2)
+    # Batches are not worth it.
+    runner.run_together([request(0)] * 8)
+    runner.run(request(0))
+    first = Callers(runner, [1, 2])
+    wait_for(lambda: len(single.calls) == 3)
+    others = Callers(runner, [3, 4])
+    wait_for(lambda: queued(runner) == 2)
+    gate.set()
+    first.join()
+    awake.set()
+    others.join()
+    assert others.answers == {value: [[value * 2] * 2] for value in (3, 4)}
+
+
 def test_what_is_inside_says_which_process_it_is_in_and_whether_that_is_lost() -> None:
     inside, many = Doubling(1), Doubling(4)
     runner = BatchingRunner(Pool([inside, Doubling(1)]), Pool([many, Doubling(4)]), batch=4)
