@@ -108,8 +108,14 @@ class _Edits:
         inner = {name in self._inner for name in taken}
         if len(found) != 1 or len(inner) != 1:
             _fix(f"{_name(node)} mixes axes of pictures")
+        (axis,) = found
+        # What changes the node is done once, however many of its inputs hold pictures.
+        if node.op_type == "Concat":
+            self._expand_constants(node, axis)
+        elif node.op_type == "Resize" and len(node.input) > 3:
+            self._resize_others(node, axis, self.shapes[node.output[0]])
         for output in filter(None, node.output):
-            self._axes[output] = next(iter(found))
+            self._axes[output] = axis
             if inner == {True} and node.op_type != "Reshape":
                 self._inner.add(output)
 
@@ -125,10 +131,6 @@ class _Edits:
                 return 0 if axis == 0 else _fix(f"{_name(node)} merges pictures")
             case "Squeeze" | "Unsqueeze" | "Gather" | "ArgMax" | "ArgMin":
                 return self._renumber(node, axis, before, after)
-            case "Concat":
-                self._expand_constants(node, axis)
-            case "Resize" if len(node.input) > 3:
-                self._resize_others(node, axis, after)
             case _ if node.op_type.startswith("Reduce"):
                 return self._renumber(node, axis, before, after)
         moved = axis + len(after) - len(before)  # as shapes broadcast: from the right

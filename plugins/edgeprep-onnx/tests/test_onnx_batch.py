@@ -202,6 +202,21 @@ def test_axes_that_come_and_go_are_followed() -> None:
     np.testing.assert_array_equal(found, image.reshape(3, 6))
 
 
+def test_what_stands_between_two_values_of_a_picture_is_given_to_each_picture() -> None:
+    model = parser.parse_model(
+        """<ir_version: 8, opset_import: ["" : 18]>
+        by_hand (float[1, 2, 3] image) => (float[1, 5, 3] y)
+        <float[1, 1, 3] token = {7, 8, 9}>
+        { a = Neg (image) y = Concat <axis = 1> (image, token, a) }"""
+    )
+    assert free_batch(model) is None
+    runner = loaded(Model(format="onnx", files={"model.onnx": model.SerializeToString()}), batch=2)
+    image = np.arange(12, dtype=np.float32).reshape(2, 2, 3)
+    token = np.full((2, 1, 3), [7, 8, 9], np.float32)
+    (found,) = runner.run([image])
+    np.testing.assert_array_equal(found, np.concatenate([image, token, -image], axis=1))
+
+
 def test_a_shape_that_is_not_known_is_a_reason() -> None:
     model = parsed("{ a = Twice (image) y = Flatten (a) }")
     model.graph.node[0].domain = "nowhere"
