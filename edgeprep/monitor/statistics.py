@@ -15,7 +15,8 @@ __all__ = ["FEATURES", "Feature", "light_of", "look"]
 # which is what is left out of focus, whatever the contrast, and nearly whatever the noise. "noise":
 # the standard deviation of noise that bends light as much from pixel to pixel, 0 to 1; where there
 # is texture, that of the texture. "cast": by how much the first colour is more than the last one,
-# of all light, -1 to 1: its sign changes where they are swapped.
+# of all light in the lower third, -1 to 1: its sign changes where they are swapped. Above it are
+# skies, which are blue where most else is rather red, so that either way some pictures are blue.
 Feature = Literal["brightness", "contrast", "dark", "bright", "sharpness", "noise", "cast"]
 FEATURES: tuple[Feature, ...] = get_args(Feature)
 
@@ -102,7 +103,7 @@ def _cast(picture: NDArray[np.uint8], color: Color) -> float:
     if color not in _CAST:
         return float("nan")
     down, across = (-(-length // _MOST_ROWS) for length in picture.shape[:2])
-    some = picture[::down, ::across]
+    some = picture[_lower(len(picture)) :: down, ::across]
     # NOTE: of one channel after the other, as numpy takes 20 times as long for all at once.
     sums = [int(some[:, :, channel].sum()) for channel in range(3)]
     first, last = (sums[channel] for channel in _CAST[color])
@@ -117,5 +118,11 @@ def _cast_of_planes(planes: NDArray[np.uint8], color: Color) -> float:
     else:
         # NOTE: of I420 a row of the array holds two rows of a plane, or halves of two planes.
         flat = planes.ravel()
-        blue, red = flat[: flat.size // 2], flat[flat.size // 2 :]
-    return float(red.mean() - blue.mean()) / 255
+        blue, red = (half.reshape(len(planes), -1) for half in np.split(flat, 2))
+    first = _lower(len(blue))
+    return float(red[first:].mean() - blue[first:].mean()) / 255
+
+
+def _lower(rows: int) -> int:
+    """The first row of the lower third of so many rows."""
+    return rows * 2 // 3

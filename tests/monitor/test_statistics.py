@@ -36,7 +36,8 @@ def slowly(picture):
         for row in blocks
         for at in range(len(row) - 4)
     ]
-    red, middle, blue = (int(picture[:, :, channel].sum()) for channel in range(3))
+    lower = picture[len(picture) - -(-len(picture) // 3) :]
+    red, middle, blue = (int(lower[:, :, channel].sum()) for channel in range(3))
     return {
         "brightness": fmean(light) / 255,
         "contrast": pstdev(light) / 255,
@@ -61,7 +62,8 @@ def test_of_a_large_picture_a_grid_is_enough():
     found = numbers(picture)
     assert found["brightness"] == pytest.approx(0.5, abs=0.02)
     assert found["contrast"] == pytest.approx(0.204, abs=0.01)  # √(1/24)
-    assert found["cast"] == pytest.approx(0, abs=0.02)
+    # Of the lower third, where blue is five sixths, and green between it and red, a half.
+    assert found["cast"] == pytest.approx((1 / 2 - 5 / 6) / (1 / 2 + 2 / 3 + 5 / 6), abs=0.02)
 
 
 def test_sharpness_is_that_of_noise_or_none_whatever_the_contrast():
@@ -128,6 +130,23 @@ def test_planes_have_the_light_and_the_cast_of_their_picture(color, code):
     found = numbers(planes, code)
     assert found["brightness"] == pytest.approx(100 / 255)
     assert found["cast"] == pytest.approx(70 / 255)
+
+
+@pytest.mark.parametrize("color", ["rgb", "nv12", "i420"])
+def test_the_sky_above_is_no_part_of_the_cast(color):
+    """Two thirds of it are blue, and the ground is as red."""
+    if color == "rgb":
+        picture = np.full((12, 8, 3), 100, np.uint8)
+        picture[:8, :, 2], picture[8:, :, 0] = 160, 160
+        expected = 60 / 360
+    else:
+        picture = np.full((18, 8, 1), 100, np.uint8)
+        chroma = np.full((6, 4, 2), 128, np.uint8)
+        chroma[:4, :, 0], chroma[4:, :, 1] = 188, 188
+        order = chroma if color == "nv12" else chroma.transpose(2, 0, 1)
+        picture[12:] = order.reshape(6, 8, 1)
+        expected = 60 / 255
+    assert numbers(picture, color)["cast"] == pytest.approx(expected)
 
 
 def test_other_colours_have_their_own_light_and_cast():
