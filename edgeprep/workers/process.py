@@ -1,9 +1,9 @@
 """A Python process that serves this one, and ends with it.
 
 What an engine starts in it, such as compilers, is in its group of processes, and is killed with
-that. A program that leaves the group, as daemons do, outlives both: no means against it needs no
-right. Namespaces and control groups ask for some; to be the reaper of such orphans
-(PR_SET_CHILD_SUBREAPER) helps only who still lives to kill them, and would hand the application
+that. A program that leaves the group, as daemons do, outlives both: namespaces and control groups
+would end it, and ask for rights that applications have not. To be the one that gets such orphans
+(PR_SET_CHILD_SUBREAPER) helps only who still lives to kill them, and would bring the application
 those of its other libraries, too.
 """
 
