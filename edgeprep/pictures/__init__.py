@@ -67,7 +67,7 @@ def read_picture(
     Raises:
         StorageError: the file cannot be read, or is not a regular file.
         ImageDecodeError: it is not a whole picture in one of these formats.
-        ImageTooLarge: it has more than `max_pixels` pixels.
+        ImageTooLarge: it has more than `max_pixels` pixels, or is far longer than these can be.
         InputError: it is to be turned, and `orientation` is "refuse".
         BackendUnavailable: Pillow is not installed.
 

@@ -3,7 +3,7 @@
 import io
 import os
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +23,24 @@ from edgeprep.pictures import Orientation
 _PNG = b"\x89PNG\r\n\x1a\n"
 _TOO_EARLY = "the file ends too early"
 _ORIENTATION = 0x0112
+_MIB = 1024 * 1024
 # What may come before the pixels of a JPEG. Profiles have a few MB, and EXIF 64 kB; Pillow's time
 # grows with the square of the number of parts that EXIF is in, and with that of all segments.
-_BESIDE_PIXELS = 8 * 1024 * 1024
-_TOO_MUCH = "more than 8 MiB come before its pixels"
+_BESIDE_JPEG = 8 * _MIB
+# And beside those of PNG and WEBP, which Pillow holds in memory twice, and three times.
+_BESIDE_PIXELS = 32 * _MIB
+# No format here takes more for a pixel.
+_PIXEL_BYTES = 8
 # A read, in bytes that it takes as long as.
 _READ_COST = 64
 # How far apart, by the name of the layout, Pillow puts levels that have few bits.
 _SPREAD = {"L;2": 85, "L;4": 17}
 _ENCODERS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
+
+_BEFORE: Mapping[type[ImageFile], int] = {
+    JpegImageFile: _BESIDE_JPEG,
+    PngImageFile: _BESIDE_PIXELS,
+}
 
 Convert = Callable[[Image.Image, object], NDArray[Any]]
 
@@ -44,16 +53,21 @@ class _EndIsAnError(io.BufferedReader):
 
     Attributes:
         left: how many bytes may still be read; None: any number.
+        too_much: what is wrong with a file of which more is asked for.
     """
 
     left: int | None = None
+    too_much = ""
 
     def read(self, size: int | None = -1, /) -> bytes:
+        # Before it is there, wherever it is known how much it will be.
+        if self.left is not None and (size or 0) > self.left:
+            raise OSError(self.too_much)
         content = super().read(size)
         if self.left is not None:
             self.left -= len(content) + _READ_COST
             if self.left < 0:
-                raise OSError(_TOO_MUCH)
+                raise OSError(self.too_much)
         # Not EOFError, which Pillow's PNG reader takes for one of its own signals.
         if not content and size != 0:
             raise OSError(_TOO_EARLY)
@@ -72,12 +86,8 @@ def read_values(path: Path, max_pixels: int, orientation: Orientation) -> NDArra
 
 def _read(path: Path, max_pixels: int, convert: Convert, orientation: Orientation) -> NDArray[Any]:
     with open_regular(path) as opened, _EndIsAnError(opened) as stream:  # type: ignore[arg-type]
-        # Decoding reads a WEBP file into memory as it is. No format here takes more than 8 bytes
-        # for a pixel; the rest is for colour profiles and remarks.
-        limit = 8 * max_pixels + 16 * 1024 * 1024
-        size_bytes = os.fstat(stream.fileno()).st_size
-        if size_bytes > limit:
-            raise ImageTooLarge(f"{path}: must be at most {limit} bytes long, got {size_bytes}")
+        # The rest is for colour profiles and remarks.
+        _check_length(stream, path, _PIXEL_BYTES * max_pixels + 16 * _MIB)
         try:
             return _decode(stream, path, max_pixels, convert, orientation)
         except (InputError, MemoryError):
@@ -121,14 +131,21 @@ def _decode(
     # Not `Image.open`: it tries all registered formats, and warns or raises by a setting that
     # belongs to the application.
     if reader is WebPImageFile:
-        # Opening it takes memory for the whole picture.
-        _check_size(*_webp_size(start), path, max_pixels)
-    stream.left = _BESIDE_PIXELS if reader is JpegImageFile else None
+        # Opening it takes memory for the whole picture, and reads the whole file.
+        width, height = _webp_size(start)
+        _check_size(width, height, path, max_pixels)
+        _check_length(stream, path, _PIXEL_BYTES * width * height + _BESIDE_PIXELS)
+    if reader in _BEFORE:
+        stream.left = _BEFORE[reader]
+        stream.too_much = f"more than {_BEFORE[reader] // _MIB} MiB come before its pixels"
     image = reader(stream)
     stream.left = None
     _check_size(image.width, image.height, path, max_pixels)
     if reader is PngImageFile:
         _check_chunks(stream)
+        # What comes behind them Pillow reads, too.
+        stream.left = _PIXEL_BYTES * image.width * image.height + _BESIDE_PIXELS
+        stream.too_much = f"more than {_BESIDE_PIXELS // _MIB} MiB come beside its pixels"
     # Loading forgets in how many bits the values are.
     stored = image.tile[0].args if image.tile else None
     image.load()
@@ -156,6 +173,12 @@ def _check_size(width: int, height: int, path: Path, max_pixels: int) -> None:
             f"{path}: must have at most {max_pixels} pixels, "
             f"got {width * height} ({width} × {height})"
         )
+
+
+def _check_length(stream: io.BufferedReader, path: Path, most: int) -> None:
+    size_bytes = os.fstat(stream.fileno()).st_size
+    if size_bytes > most:
+        raise ImageTooLarge(f"{path}: must be at most {most} bytes long, got {size_bytes}")
 
 
 def _webp_size(start: bytes) -> tuple[int, int]:
