@@ -159,12 +159,14 @@ def test_an_interrupted_load_ends_its_worker_and_the_next_one_has_another(backen
     np.testing.assert_array_equal(again.run((RAMP,))[0], RAMP_MEANS)
 
 
-def test_the_answer_to_an_interrupted_call_is_nobody_elses(backends, interrupt):
-    backend = backends()
-    runner = backend.load(faulty.model_of(slow=0.5), backend.devices()[0], {})
+def test_the_answer_to_an_interrupted_call_is_nobody_elses(backends, interrupt, tmp_path):
+    backend, gate = backends(), tmp_path / "gate"
+    runner = backend.load(faulty.model_of(run=f"wait:{gate}", at=1), backend.devices()[0], {})
+    runner.run((RAMP,))
     interrupt(0.2)
     with pytest.raises(InterruptedHereError, match=r"^by a signal$"):
         runner.run((RAMP,))
+    gate.touch()
     np.testing.assert_array_equal(runner.run((RAMP + np.uint8(1),))[0], RAMP_MEANS + 1)
 
 
