@@ -65,6 +65,6 @@ class Scenes:
 def _blocks(light: NDArray[np.uint8]) -> NDArray[np.float32]:
     """`(64,)`: the means of blocks of a plane of any size, of some of their pixels."""
     rows, columns = (_STEPS * length // _STEPS.size for length in light.shape)
-    some = light[rows].take(columns, axis=1).astype(np.float32)
+    some = light[rows[:, None], columns].astype(np.float32)
     means: NDArray[np.float32] = (_MEANS @ some @ _MEANS.T).ravel()
     return means
