@@ -1,24 +1,24 @@
 """A session of one network: preprocessing, one loaded candidate, the meaning of its outputs."""
 
 import os
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgeprep.bundle import Reference
-from edgeprep.errors import BackendError, EdgePrepError, InputError
+from edgeprep.errors import EdgePrepError, InputError
 from edgeprep.geometry import Affine
 from edgeprep.interfaces import Runner, Task
-from edgeprep.monitor import Event, Events
-from edgeprep.monitor.memory_guard import Growth, MemoryGuard
-from edgeprep.monitor.process import read_worker, resident_bytes
+from edgeprep.monitor import Events
+from edgeprep.monitor.process import read_worker
 from edgeprep.monitor.watches import Origin, Watches
 from edgeprep.runtime.candidates import Candidate, Outcome
 from edgeprep.runtime.ending import UNDER_WAY
+from edgeprep.runtime.engine_calls import EngineCalls
 from edgeprep.runtime.explain import explain
 from edgeprep.runtime.fallback import FallbackRunner
 from edgeprep.runtime.forks import keep_in_forks
@@ -42,8 +42,6 @@ if TYPE_CHECKING:
     from edgeprep.monitor.metrics import Metrics
 
 __all__ = ["NetworkSession"]
-
-Found = TypeVar("Found")
 
 
 class NetworkSession(Session):
@@ -89,7 +87,9 @@ class NetworkSession(Session):
         keep_in_forks(runner)
         self._output_names = tuple(output.name for output in runner.outputs)
         self._watches = Watches(reference, host.output.color, task, self._events)
-        self._guard = MemoryGuard(self._resident_bytes, engine=self._loaded)
+        self._calls = EngineCalls(
+            runner, session=name, outcomes=outcomes, meter=self.meter, events=self._events
+        )
 
     @property
     def streams_only(self) -> bool:
@@ -126,7 +126,7 @@ class NetworkSession(Session):
             session=self.name,
             candidate=str(self.choice),
             drift=self.drift(),
-            worker=None if (pid := self._worker_pid()) is None else read_worker(pid),
+            worker=None if (pid := self._calls.worker_pid) is None else read_worker(pid),
         )
 
     def drift(self) -> "DriftReport":
@@ -201,7 +201,7 @@ class NetworkSession(Session):
         """
         runner = self._check_usable()
         requests = [(one,) for one in prepared]
-        answers = self._call(lambda: runner.run_together(requests), pictures=len(requests))
+        answers = self._calls.make(lambda: runner.run_together(requests), pictures=len(requests))
         for outputs in answers:
             if not all_finite(outputs):
                 self._refuse(outputs, "")
@@ -321,10 +321,7 @@ class NetworkSession(Session):
         return 1 if self._remembers or runner is None else runner.batch
 
     def _answering(self) -> Candidate:
-        runner = self._runner
-        if isinstance(runner, FallbackRunner):
-            return runner.answering
-        return super()._answering()
+        return self._calls.answering
 
     def _run_finite(self, place: str, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         """The outputs for `inputs`, which messages find at `place`.
@@ -337,7 +334,7 @@ class NetworkSession(Session):
             return outputs
         runner = self._runner
         if isinstance(runner, FallbackRunner):
-            outputs = self._call(lambda: runner.doubt(inputs, outputs))
+            outputs = self._calls.make(lambda: runner.doubt(inputs, outputs))
             if all_finite(outputs):
                 return outputs
         self._refuse(outputs, place)
@@ -349,56 +346,7 @@ class NetworkSession(Session):
 
     def _run(self, *inputs: NDArray[Any]) -> tuple[NDArray[Any], ...]:
         runner = self._check_usable()
-        return self._call(lambda: runner.run(inputs))
-
-    def _call(self, run: Callable[[], Found], *, pictures: int = 1) -> Found:
-        watched = self._guard.before()
-        began = perf_counter()
-        growth: Growth | None = None
-        try:
-            with UNDER_WAY:
-                found = run()
-        except EdgePrepError:
-            raise
-        except Exception as error:  # a backend is a plugin's code and may raise anything
-            raise BackendError(
-                f"session {self.name!r}: {self.choice} must run, "
-                f"got {type(error).__name__}: {error}"
-            ) from error
-        finally:
-            growth = self._guard.after(watched)
-        took_s = perf_counter() - began
-        for _ in range(pictures):  # each has waited for all of it
-            self.meter.took("run", took_s)
-        if growth is not None:
-            self._tell_growth(growth)
-        return found
-
-    def _worker_pid(self) -> int | None:
-        runner = self._runner
-        return runner.worker_pid if isinstance(runner, FallbackRunner) else None
-
-    def _loaded(self) -> Hashable:
-        runner = self._runner
-        return runner.loaded if isinstance(runner, FallbackRunner) else ()
-
-    def _resident_bytes(self) -> int | None:
-        """Memory of the process that the engine is in."""
-        return resident_bytes(self._worker_pid())
-
-    def _tell_growth(self, growth: Growth) -> None:
-        candidate, runner = str(self.choice), self._runner
-        details = {
-            "bytes": growth.bytes,
-            "call_bytes": growth.call_bytes,
-            "calls": growth.calls,
-        }
-        message = f"{candidate} does not give back its memory: {growth}"
-        self._events.tell(
-            Event(kind="memory", message=message, candidate=candidate, details=details)
-        )
-        if isinstance(runner, FallbackRunner):
-            runner.abandon(f"its memory grows: {growth}")
+        return self._calls.make(lambda: runner.run(inputs))
 
     def _check_usable(self) -> Runner:
         runner = self._runner
