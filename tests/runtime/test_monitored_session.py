@@ -13,10 +13,15 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 from numpy.typing import NDArray
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import HistogramDataPoint, InMemoryMetricReader
+from prometheus_client import CollectorRegistry
 
 import edgeprep
 from edgeprep.bundle import Manifest
 from edgeprep.errors import BackendError, BackendWrongOutput, ClosedError, DTypeError
+from edgeprep.monitor.opentelemetry import observe
+from edgeprep.monitor.prometheus import register
 from edgeprep.monitor.reference import make_reference
 from edgeprep.monitor.watch import EVERY
 
@@ -78,6 +83,38 @@ def test_metrics_are_a_document_with_a_version(
     assert document["worker"] is None
     assert document["members"] == {}
     assert set(document["drift"]) == {"reason", "looked_at", "faults", "watched", "streams"}
+
+
+def test_two_sessions_are_handed_on_side_by_side(
+    bundle: Path, fakes: SimpleNamespace, picture: Picture
+) -> None:
+    registry, reader = CollectorRegistry(), InMemoryMetricReader()
+    provider = MeterProvider([reader])
+    fake = fakes.registry(fakes.Right)
+    with (
+        edgeprep.open(bundle, probe=False, registry=fake) as first,
+        edgeprep.open(bundle, probe=False, registry=fake) as second,
+    ):
+        for session in (first, second):
+            register(session, registry=registry)
+            observe(session, provider=provider)
+        for session in (first, second, second):
+            session(picture)
+        for name, calls in (("means", 1), ("means#1", 2)):
+            labels = {"session": name, "step": "total"}
+            count = registry.get_sample_value("edgeprep_step_seconds_count", labels)
+            assert count == calls
+        data = reader.get_metrics_data()
+        assert data is not None
+        counts = {
+            (point.attributes or {})["session"]: point.count
+            for metric in data.resource_metrics[0].scope_metrics[0].metrics
+            for point in metric.data.data_points
+            if isinstance(point, HistogramDataPoint)
+            if (point.attributes or {})["step"] == "total"
+        }
+    assert counts == {"means": 1, "means#1": 2}
+    provider.shutdown()
 
 
 def test_errors_are_counted_by_their_class(
