@@ -97,20 +97,20 @@ def passing(watch, pictures, cycles, *, seconds):
     return told
 
 
-def test_a_fault_that_lasts_for_months_is_told_once(watch):
+def test_a_fault_that_lasts_for_a_month_is_told_once(watch):
     looks, events, clock = watch
-    for number in range(90 * 24):
+    for number in range(30 * 24):
         looks.look(black(number), result(0))
         clock.now += 3600
     assert [event.details for event in events.kept] == [{"fault": "black", "there": True}]
 
 
 def test_a_fault_that_comes_and_goes_is_told_ever_more_seldom_to_once_an_hour(watch, pictures):
-    # It begins every minute, and is over as often: for 12 hours.
-    told = passing(watch, pictures, 720, seconds=3.75)
+    # It begins every minute, and is over as often: for 200 minutes.
+    told = passing(watch, pictures, 200, seconds=3.75)
     begun = [at for at, there in told if there]
     assert [there for _, there in told] == [True, False] * len(begun)
-    assert np.diff(begun).tolist() == [60, 120, 240, 480, 960, 1920, *[3600] * 10]
+    assert np.diff(begun).tolist() == [60, 120, 240, 480, 960, 1920, 3600, 3600]
 
 
 def test_what_comes_again_two_hours_later_is_told_at_once(watch, pictures):
