@@ -45,7 +45,7 @@ class Given:
         time_of: when the picture of this number was taken, in seconds; None: unknown.
     """
 
-    # There are as many as there are.
+    # They end where the caller lets them end.
     is_whole = True
 
     def __init__(
