@@ -70,7 +70,7 @@ def with_batches(
     for one in _near(measured, candidates):
         sizes = _BATCHES_ON_CPU if one.device.kind == "cpu" else _BATCHES_ELSEWHERE
         if reason := _one_a_call(one):
-            prober.pass_over(_with(one, "batch", sizes[0]), reason)
+            prober.exclude(_with(one, "batch", sizes[0]), reason)
         else:
             batched += [_with(one, "batch", size) for size in sizes]
     return batched

@@ -250,8 +250,12 @@ class Prober:
         return False
 
     def pass_over(self, reachable: Reachable, reason: str) -> None:
-        """Leave `reachable` unmeasured."""
+        """Leave `reachable` unmeasured, which could answer all the same."""
         self._tried.append(reachable.outcome("unmeasured", reason))
+
+    def exclude(self, reachable: Reachable, reason: str) -> None:
+        """Leave `reachable` out, which could not answer."""
+        self._tried.append(reachable.outcome("excluded", reason))
 
     def _reject(self, reachable: Reachable, fault: Exception, runner: Runner | None) -> None:
         if runner is not None:

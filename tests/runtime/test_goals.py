@@ -276,7 +276,9 @@ def test_a_backend_that_takes_one_picture_a_call_says_so_in_the_table(
     session = open_for("throughput", widths=())
     assert session.choice.options == {"threads": 1, "calls": 2}
     reasons = {each.verdict: each.reason for each in session.outcomes}
-    assert reasons["unmeasured"] == "backend 'wide' takes one picture a call"
+    assert reasons["excluded"] == "backend 'wide' takes one picture a call"
+    # Nor is it asked for that where another one fails.
+    assert not [link for link in session.health().links if "batch" in link.candidate.options]
     # Each of two calls at once has a runner of its own, which knows nothing of the other.
     assert {"threads": 1, "calls": 2} not in engine.loaded
     assert engine.loaded.count({"threads": 1}) >= 2
