@@ -29,6 +29,8 @@ _MIB = 1024 * 1024
 _BESIDE_JPEG = 8 * _MIB
 # And beside those of PNG and WEBP, which Pillow holds in memory twice, and three times.
 _BESIDE_PIXELS = 32 * _MIB
+# A BMP has a palette there, of a few kB.
+_BEFORE_BMP = 1 * _MIB
 # No format here takes more for a pixel.
 _PIXEL_BYTES = 8
 # A read, in bytes that it takes as long as.
@@ -36,10 +38,11 @@ _READ_COST = 64
 # How far apart, by the name of the layout, Pillow puts levels that have few bits.
 _SPREAD = {"L;2": 85, "L;4": 17}
 _ENCODERS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
-
+# What may come before the pixels, in bytes.
 _BEFORE: Mapping[type[ImageFile], int] = {
     JpegImageFile: _BESIDE_JPEG,
     PngImageFile: _BESIDE_PIXELS,
+    BmpImageFile: _BEFORE_BMP,
 }
 
 Convert = Callable[[Image.Image, object], NDArray[Any]]

@@ -60,6 +60,11 @@ def webp_with(kind: bytes, content: bytes) -> bytes:
     return riff(b"RIFF", b"WEBP" + head + b"".join(parts))
 
 
+def bmp_with_header(size: int) -> bytes:
+    whole = small("BMP")
+    return whole[:14] + struct.pack("<I", size) + whole[18:] + bytes(size)
+
+
 def riff(kind: bytes, content: bytes) -> bytes:
     return kind + struct.pack("<I", len(content)) + content + bytes(len(content) % 2)
 
@@ -99,6 +104,7 @@ BALLAST: dict[str, Callable[[], bytes]] = {
     "more of 120 MB in the chunk of the pixels": lambda: png_before(
         chunk(b"IDAT", bytes(120 * MB))
     ),
+    "header of 60 MB in BMP": lambda: bmp_with_header(60 * MB),
     "EXIF of 60 MB in WEBP": lambda: webp_with(b"EXIF", bytes(60 * MB)),
     "profile of 60 MB in WEBP": lambda: webp_with(b"ICCP", bytes(60 * MB)),
     "EXIF of 20 MB in WEBP": lambda: webp_with(b"EXIF", bytes(20 * MB)),
