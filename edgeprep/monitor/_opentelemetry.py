@@ -11,7 +11,7 @@ from opentelemetry.metrics import CallbackOptions, Observation
 from edgeprep.monitor.histogram import BOUNDS_MS, Histogram
 from edgeprep.monitor.metrics import Metrics
 from edgeprep.monitor.process import read_process
-from edgeprep.monitor.sessions import Tells, each_metrics, join_sessions
+from edgeprep.monitor.sessions import Sessions, Tells
 from edgeprep.version import __version__
 
 __all__ = ["observe"]
@@ -42,7 +42,7 @@ class _Observed:
     """
 
     def __init__(self, meter: api.Meter) -> None:
-        self._sessions: tuple[Tells, ...] = ()
+        self._sessions = Sessions()
         self._durations = _Durations(meter)
         counter, gauge = meter.create_observable_counter, meter.create_observable_gauge
         called = self._called
@@ -84,19 +84,14 @@ class _Observed:
 
     def join(self, sessions: Sequence[Tells]) -> None:
         """Observe these, too; one thread at a time."""
-        together = join_sessions(self._sessions, sessions)
-        known = {name for name, _ in each_metrics(self._sessions)}
-        self._durations.leave_out(
-            (name, found) for name, found in each_metrics(together) if name not in known
-        )
-        self._sessions = together
+        self._durations.join(self._sessions, sessions)
 
     def _called(
         self, points: Callable[[Named], Points]
     ) -> Callable[[CallbackOptions], list[Observation]]:
         return lambda _: [
             Observation(value, attributes)
-            for named in each_metrics(self._sessions)
+            for named in self._sessions.metrics()
             for value, attributes in points(named)
         ]
 
@@ -163,21 +158,26 @@ class _Durations:
         # Two readers of one provider may ask at once: each duration is recorded once, for both.
         self._lock = Lock()
 
-    def leave_out(self, found: Iterable[Named]) -> None:
-        """What is there already, of sessions that are new."""
+    def join(self, sessions: Sessions, more: Sequence[Tells]) -> None:
+        """Have `more` among `sessions`, without what they have counted already."""
         with self._lock:
-            self._known.update(_by_step(found))
+            new = sessions.join(more)
+            now = _by_step(sessions.metrics())
+            self._known = {
+                (name, step): found if _is_of(name, new) else self._known.get((name, step), _NONE)
+                for (name, step), found in now.items()
+            }
 
-    def record(self, sessions: Sequence[Tells]) -> None:
+    def record(self, sessions: Sessions) -> None:
         """What has come since the last time, or of each class the same share of it."""
         for attributes, seconds, count in self._new(sessions):
             for _ in range(count):
                 self._histogram.record(seconds, attributes)
 
-    def _new(self, sessions: Sequence[Tells]) -> list[tuple[dict[str, str], float, int]]:
+    def _new(self, sessions: Sessions) -> list[tuple[dict[str, str], float, int]]:
         new = []
         with self._lock:
-            now = _by_step(each_metrics(sessions))
+            now = _by_step(sessions.metrics())
             before = {key: self._known.get(key, _NONE) for key in now}
             came = {key: _since(late, before[key]) for key, late in now.items()}
             share = min(_MOST / max(sum(each.count for each in came.values()), 1), 1.0)
@@ -199,6 +199,11 @@ class _Durations:
 
 
 _NONE = Histogram(counts=(0,) * (len(BOUNDS_MS) + 1), sum_ms=0.0)
+
+
+def _is_of(name: str, sessions: Iterable[str]) -> bool:
+    """Whether it is the name of one of `sessions`, or of a member of one."""
+    return any(name == one or name.startswith(f"{one}/") for one in sessions)
 
 
 def _by_step(found: Iterable[Named]) -> Mapping[tuple[str, str], Histogram]:

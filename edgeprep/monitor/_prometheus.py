@@ -18,7 +18,7 @@ from edgeprep.errors import InputError
 from edgeprep.monitor.histogram import BOUNDS_MS, Histogram
 from edgeprep.monitor.metrics import Metrics
 from edgeprep.monitor.process import Process, read_process
-from edgeprep.monitor.sessions import Tells, each_metrics, join_sessions
+from edgeprep.monitor.sessions import Sessions, Tells
 
 __all__ = ["SessionCollector", "register"]
 
@@ -31,15 +31,16 @@ class SessionCollector(Collector):
     """See `edgeprep.monitor.prometheus.collector`."""
 
     def __init__(self, sessions: Sequence[Tells]) -> None:
-        self._sessions = join_sessions((), sessions)
+        self._sessions = Sessions()
+        self.join(sessions)
 
     def join(self, sessions: Sequence[Tells]) -> None:
-        """Collect these sessions, too."""
-        self._sessions = join_sessions(self._sessions, sessions)
+        """Collect these sessions, too; one thread at a time."""
+        self._sessions.join(sessions)
 
     def collect(self) -> Iterator[Metric]:
         """What is counted now."""
-        return _families(list(each_metrics(self._sessions)))
+        return _families(list(self._sessions.metrics()))
 
     def describe(self) -> Iterator[Metric]:
         """The families, by which registries that do not collect find others of the same names."""

@@ -30,7 +30,7 @@ def observe(*sessions: Tells, provider: "MeterProvider | None" = None) -> None:
     have all of up to 200 calls a second, and those who ask every 10 seconds of up to 1200.
 
     Args:
-        sessions: open or closed; the provider holds them.
+        sessions: the provider holds them; one that was closed, until others join.
         provider: of meters; None: the one that the application has set.
 
     Raises:

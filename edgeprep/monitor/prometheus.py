@@ -19,8 +19,8 @@ def register(*sessions: Tells, registry: "CollectorRegistry | None" = None) -> "
     who came earlier before those who come later, and each is there once.
 
     Args:
-        sessions: open or closed; they are held, with what they have counted, as long as the
-            collector is registered.
+        sessions: they are held, with what they have counted, as long as the collector is
+            registered; one that was closed, until others are.
         registry: None: the one that prometheus_client serves by default.
 
     Returns:

@@ -1,12 +1,13 @@
 """Sessions, as those see them who hand on what they count."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from itertools import chain, count
 from typing import Protocol
 
 from edgeprep.errors import InputError
 from edgeprep.monitor.metrics import Metrics
 
-__all__ = ["Tells", "check_sessions", "each_metrics", "join_sessions"]
+__all__ = ["Sessions", "Tells", "check_sessions"]
 
 
 class Tells(Protocol):
@@ -27,25 +28,42 @@ def check_sessions(where: str, sessions: Sequence[object]) -> None:
             raise InputError(f"{where}: sessions[{index}] must be a session, got {session!r}")
 
 
-def join_sessions(known: Sequence[Tells], more: Sequence[Tells]) -> tuple[Tells, ...]:
-    """`known`, and behind them those of `more` that are not there: so all keep their names."""
-    together = [*known]
-    for session in more:
-        if all(session is not other for other in together):
-            together.append(session)
-    return tuple(together)
+class Sessions:
+    """Those that are handed on, each with a name of its own as long as it is open.
 
-
-def each_metrics(sessions: Sequence[Tells]) -> Iterator[tuple[str, Metrics]]:
-    """The metrics of each session and each member of an ensemble, with a name of its own.
-
-    A member is called as its ensemble, "/", and itself; the second session of a name "name#1".
+    The second of a name is "name#1". One that is closed stays until others come: what it has
+    counted last is handed on, and then its name is free, as after a start of the program.
     """
-    found = [session.metrics() for session in sessions]
-    names = [metrics.session for metrics in found]
-    for index, metrics in enumerate(found):
-        earlier = names[:index].count(metrics.session)
-        name = f"{metrics.session}#{earlier}" if earlier else metrics.session
-        yield name, metrics
-        for member, one in metrics.members.items():
-            yield f"{name}/{member}", one
+
+    def __init__(self) -> None:
+        self._named: dict[str, Tells] = {}
+
+    def join(self, sessions: Sequence[Tells]) -> set[str]:
+        """Let go of those that are closed, and have `sessions`, too, each once.
+
+        Returns:
+            The names of those that were not there before.
+        """
+        named = {
+            name: one for name, one in self._named.items() if not getattr(one, "closed", False)
+        }
+        known = {*named}
+        for session in sessions:
+            if all(session is not other for other in named.values()):
+                named[_free(session.metrics().session, named)] = session
+        # At once: who reads meanwhile has all of before, or all of now.
+        self._named = named
+        return {*named} - known
+
+    def metrics(self) -> Iterator[tuple[str, Metrics]]:
+        """The metrics of each, and of each member of an ensemble, which is "ensemble/member"."""
+        for name, session in self._named.items():
+            found = session.metrics()
+            yield name, found
+            for member, one in found.members.items():
+                yield f"{name}/{member}", one
+
+
+def _free(name: str, taken: Collection[str]) -> str:
+    names = chain([name], (f"{name}#{number}" for number in count(1)))
+    return next(one for one in names if one not in taken)

@@ -156,6 +156,11 @@ class EnsembleSession(Session):
         """See `Session.backward`: refused."""
         raise self._not_one("backward(height, width)")
 
+    @property
+    def closed(self) -> bool:
+        """See `Session.closed`."""
+        return not self._is_open
+
     def close(self) -> None:
         """See `Session.close`."""
         self._stop_streams()

@@ -143,6 +143,11 @@ class NetworkSession(Session):
                 raise InputError(f"{name}: {rule}, got {value!r}")
         return self._chain.backward(height, width)
 
+    @property
+    def closed(self) -> bool:
+        """See `Session.closed`."""
+        return self._runner is None
+
     def close(self) -> None:
         """See `Session.close`."""
         self._stop_streams()

@@ -81,6 +81,11 @@ class Session(Closing):
         """What has happened that its owner should know of, and who is told of it."""
         return self._events
 
+    @property
+    @abstractmethod
+    def closed(self) -> bool:
+        """Whether it was closed, and answers no more."""
+
     @abstractmethod
     def health(self) -> "Health":
         """What answers now, what was chosen, and what has failed lately.

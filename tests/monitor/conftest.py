@@ -19,6 +19,7 @@ class Counted:
     def __init__(self, name: str = "digits", members: "tuple[Counted, ...]" = ()) -> None:
         self.name, self.members = name, members
         self.worker: Worker | None = None
+        self.closed = False
         self.meter, self.events = Meter(), Events(name)
         self.run(self.durations_ms)
         self.meter.failed(ValueError("no"))

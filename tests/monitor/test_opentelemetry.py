@@ -14,6 +14,7 @@ from edgeprep.monitor import _opentelemetry as twin
 from edgeprep.monitor.histogram import BOUNDS_MS
 from edgeprep.monitor.opentelemetry import observe
 from edgeprep.monitor.process import Worker
+from edgeprep.monitor.sessions import Sessions
 
 SESSION = ("session", "digits")
 RUN = (SESSION, ("step", "run"))
@@ -149,6 +150,28 @@ def test_sessions_of_later_calls_join_those_that_a_provider_has(
     }
 
 
+def test_a_session_that_is_closed_leaves_its_name_to_one_that_comes_later(
+    counted: Any, reader: InMemoryMetricReader, provider: MeterProvider
+) -> None:
+    first, second, third = counted(), counted(), counted()
+    observe(first, second, provider=provider)
+    first.run((0.7, 0.7))
+    first.closed = True
+    # What it has counted last is handed on.
+    steps = collected(reader)["edgeprep.step.duration"]
+    assert {dict(key)["session"]: point.count for key, point in steps.items()} == {"digits": 2}
+    observe(third, provider=provider)
+    third.run((3.0,))
+    second.run((0.7,))
+    found = collected(reader)
+    steps = found["edgeprep.step.duration"]
+    assert {dict(key)["session"]: point.count for key, point in steps.items()} == {
+        "digits": 3,
+        "digits#1": 1,
+    }
+    assert len(found["edgeprep.dropped"]) == 2
+
+
 def test_readers_that_ask_at_once_have_each_duration_once(
     counted: Any, reader: InMemoryMetricReader, provider: MeterProvider
 ) -> None:
@@ -164,7 +187,9 @@ def test_readers_that_ask_at_once_have_each_duration_once(
 
     durations = twin._Durations(provider.get_meter("edgeprep"))
     durations._known = Known()
-    threads = [Thread(target=durations.record, args=([counted()],)) for _ in range(2)]
+    sessions = Sessions()
+    sessions.join([counted()])
+    threads = [Thread(target=durations.record, args=(sessions,)) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -1,6 +1,8 @@
 """What sessions count, read by prometheus_client."""
 
+import gc
 import re
+import weakref
 from typing import Any
 
 import pytest
@@ -109,6 +111,20 @@ def test_parts_of_an_application_register_their_sessions_in_one_registry(counted
     found = samples_of(document), samples_of(generate_latest(registry).decode())
     dropped = ("edgeprep_dropped_total", ("session", "digits#1"))
     assert [each[dropped] for each in found] == [3, 7]
+
+
+def test_a_session_that_is_closed_makes_room_for_the_next(counted: Any) -> None:
+    registry = CollectorRegistry()
+    first, second = counted(), counted()
+    register(first, second, registry=registry)
+    first.closed = True
+    assert sessions_in(registry) == ["digits", "digits#1"]
+    gone = weakref.ref(first)
+    del first
+    register(counted(), registry=registry)
+    assert sessions_in(registry) == ["digits#1", "digits"]
+    gc.collect()
+    assert gone() is None
 
 
 def test_what_was_taken_out_of_a_registry_is_not_in_it_again(counted: Any) -> None:
