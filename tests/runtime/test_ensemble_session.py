@@ -473,8 +473,11 @@ def test_a_closed_session_has_closed_its_members(
     session: EnsembleSession, fakes: SimpleNamespace, picture: Picture
 ) -> None:
     stream = session.stream([picture])
+    assert not session.closed
     session.close()
     session.close()
+    assert session.closed
+    assert all(member.closed for member in session.members)
     assert fakes.Right.open_runners == []
     message = "^session 'together': must be open, got a call after close\\(\\)$"
     for call in (lambda: session(picture), lambda: next(stream), lambda: session.outputs(picture)):

@@ -219,8 +219,10 @@ def test_what_an_engine_raises_becomes_our_error(
 def test_a_closed_session_refuses_and_closing_again_does_nothing(
     session: Session, picture: Picture
 ) -> None:
+    assert not session.closed
     session.close()
     session.close()
+    assert session.closed
     with pytest.raises(ClosedError, match="session 'means': must be open") as fault:
         session(picture)
     assert str(fault.value) == "session 'means': must be open, got a call after close()"
