@@ -38,6 +38,19 @@ def test_run_answers_the_same_wherever_its_engine_is(
     assert [one["label"] for one in document["results"]] == ["green"]
 
 
+@pytest.mark.parametrize("words", [[], ["--camera"]], ids=["every frame", "at its own pace"])
+def test_films_are_answered_by_a_worker(
+    edgeprep: Run, bundle: Path, film: Callable[..., Path], words: list[str]
+) -> None:
+    path = film("film.mp4", (200, 0, 0), (200, 0, 0), (0, 0, 200), fps=4)
+    live = ["--headless"] if words else []
+    ended = edgeprep("run", bundle, *words, path, *live, "--isolate", "--format", "jsonl")
+    labels = [json.loads(line)["label"] for line in ended.stdout.splitlines()]
+    assert (ended.code, labels[-1]) == (0, "blue")
+    # At its own pace, a busy machine may drop some but the last.
+    assert labels == ["red", "red", "blue"] or words
+
+
 @pytest.mark.parametrize("command", ["run", "benchmark"])
 def test_a_crash_of_the_only_engine_is_an_error_of_the_command(
     edgeprep: Run,
