@@ -441,10 +441,11 @@ def test_benchmark_measures_all_that_are_right_and_keeps_the_reasons_of_the_othe
 def test_an_outcome_as_json_has_the_promised_keys(bundle: Path, fakes: SimpleNamespace) -> None:
     _, outcomes = measure_all(bundle, rounds=1, registry=fakes.registry(fakes.Right))
     document = json.loads(json.dumps(outcomes[0].to_json()))
-    assert {key: document[key] for key in ("variant", "backend", "device", "options")} == {
+    assert {key: document[key] for key in ("variant", "backend", "device", "kind", "options")} == {
         "variant": "fake-fp32",
         "backend": "right",
         "device": "cpu",
+        "kind": "cpu",
         "options": {"threads": 1},
     }
     assert document["verdict"] == "chosen"
