@@ -14,13 +14,14 @@ from weakref import WeakKeyDictionary, WeakSet
 
 from edgeprep.errors import BackendError
 from edgeprep.last_moment import THE_END
+from edgeprep.processor import available_cpus
 from edgeprep.runtime.live.starting import start
 
 __all__ = ["run", "wait_for"]
 
 Listener = Callable[[], object]
 # One for each core, and one that waits for a device meanwhile; more would but take turns.
-_MOST_THREADS = min(16, (os.cpu_count() or 1) + 1)
+_MOST_THREADS = min(16, available_cpus() + 1)
 # A thread without work ends after so many seconds.
 _IDLE_S = 2.0
 _GOODBYE_S = 1.0
