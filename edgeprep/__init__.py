@@ -13,11 +13,14 @@ if TYPE_CHECKING:
     from edgeprep.errors import EdgePrepError
     from edgeprep.hookspecs import hookimpl
     from edgeprep.recipe import Recipe, load_recipe
-    from edgeprep.runtime import Session, open  # noqa: A004 -- `edgeprep.open` is the public name
+    from edgeprep.runtime import Recheck, Session, open  # noqa: A004 -- `edgeprep.open` is the public name
+    from edgeprep.workers import Limits
 
 __all__ = [
     "Bundle",
     "EdgePrepError",
+    "Limits",
+    "Recheck",
     "Recipe",
     "Session",
     "__version__",
@@ -32,6 +35,8 @@ __all__ = [
 _HOME = {
     "Bundle": "edgeprep.bundle",
     "EdgePrepError": "edgeprep.errors",
+    "Limits": "edgeprep.workers",
+    "Recheck": "edgeprep.runtime",
     "Recipe": "edgeprep.recipe",
     "Session": "edgeprep.runtime",
     "convert": "edgeprep.conversion",

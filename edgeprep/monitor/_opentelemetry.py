@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 from opentelemetry import metrics as api
 from opentelemetry.metrics import CallbackOptions, Observation
 
+from edgeprep.errors import InputError
 from edgeprep.monitor.histogram import BOUNDS_MS, Histogram
 from edgeprep.monitor.metrics import Metrics
 from edgeprep.monitor.process import read_process
@@ -26,6 +27,8 @@ _MOST = 50_000
 def observe(sessions: Sequence[Tells], provider: api.MeterProvider | None) -> None:
     """See `edgeprep.monitor.opentelemetry.observe`."""
     provider = api.get_meter_provider() if provider is None else provider
+    if not isinstance(provider, api.MeterProvider):
+        raise InputError(f"provider: must be a MeterProvider of opentelemetry, got {provider!r}")
     with _LOCK:
         observed = _OBSERVED.get(provider)
         if observed is None:

@@ -55,6 +55,9 @@ _LOCK = Lock()
 def register(sessions: Sequence[Tells], registry: CollectorRegistry | None) -> SessionCollector:
     """See `edgeprep.monitor.prometheus.register`."""
     registry = REGISTRY if registry is None else registry
+    if not isinstance(registry, CollectorRegistry):
+        rule = "must be a CollectorRegistry of prometheus_client"
+        raise InputError(f"registry: {rule}, got {registry!r}")
     with _LOCK:
         made = _REGISTERED.get(registry)
         try:

@@ -8,9 +8,10 @@ from typing import Any, Literal
 
 from msgspec import Struct, field
 
+from edgeprep.errors import InputError
 from edgeprep.monitor.log import say
 
-__all__ = ["Event", "EventKind", "Events"]
+__all__ = ["Event", "EventKind", "Events", "check_listener"]
 
 # "verdict": a candidate is out, before it answered anything. "failure": one that answers failed.
 # "fallback", "restored": from now on another one answers; again the one that was chosen.
@@ -52,7 +53,8 @@ class Events:
     """The events of one session: the last ones are kept, all are counted, logged and told on.
 
     It may be used by any thread. Listeners are called in the thread in which it happened, without a
-    lock: one may use the session. What a listener raises is logged, and hurts nobody else.
+    lock: one may use the session, and what happened goes on when it returns. What it raises is
+    logged, and hurts nobody else; but what is to end the program goes its way.
 
     Args:
         session: the name of the session, for the log.
@@ -79,7 +81,12 @@ class Events:
             return dict(self._counts)
 
     def listen(self, listener: Callable[[Event], object]) -> None:
-        """Tell `listener` every event from now on."""
+        """Tell `listener` every event from now on.
+
+        Raises:
+            InputError: it cannot be called.
+        """
+        check_listener("listener", listener)
         with self._lock:
             self._listeners.append(listener)
 
@@ -97,6 +104,16 @@ class Events:
                 listener(event)
             except Exception as fault:  # noqa: BLE001 -- it is logged
                 say(_ERROR, "session %r: a listener failed", self._session, fault=fault)
+
+
+def check_listener(where: str, listener: object) -> None:
+    """Refuse what cannot be told anything.
+
+    Raises:
+        InputError: it cannot be called.
+    """
+    if not callable(listener):
+        raise InputError(f"{where}: must be called with an event, got {listener!r}")
 
 
 def _is_good(event: Event) -> bool:

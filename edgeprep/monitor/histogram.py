@@ -2,6 +2,8 @@
 
 from msgspec import Struct
 
+from edgeprep.errors import InputError
+
 __all__ = ["BOUNDS_MS", "Histogram"]
 
 # 1, 2 and 5 of each power of ten, from what a small network takes on a desktop to a worker's time
@@ -41,7 +43,12 @@ class Histogram(Struct, frozen=True, kw_only=True):
 
         Returns:
             0 where there were none; the last bound where it lies above all of them.
+
+        Raises:
+            InputError: `share` is no such number.
         """
+        if not isinstance(share, (int, float)) or not 0 <= share <= 1:
+            raise InputError(f"share: must be a number from 0 to 1, got {share!r}")
         wanted, below = share * self.count, 0
         for upper, lower, count in zip(BOUNDS_MS, (0.0, *BOUNDS_MS), self.counts, strict=False):
             if count and below + count >= wanted:

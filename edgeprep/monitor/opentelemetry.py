@@ -34,7 +34,7 @@ def observe(*sessions: Tells, provider: "MeterProvider | None" = None) -> None:
         provider: of meters; None: the one that the application has set.
 
     Raises:
-        InputError: one is no session.
+        InputError: one is no session, or there is none; `provider` is none.
         BackendUnavailable: opentelemetry is not installed.
     """
     check_sessions("observe", sessions)

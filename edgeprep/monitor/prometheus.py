@@ -27,7 +27,7 @@ def register(*sessions: Tells, registry: "CollectorRegistry | None" = None) -> "
         The registry's collector of all of them; `registry.unregister(…)` takes it out.
 
     Raises:
-        InputError: one is no session; or the registry has a `collector` that was registered
+        InputError: one is no session, or there is none; or the registry has a `collector` that was registered
             otherwise.
         BackendUnavailable: prometheus_client is not installed.
     """
@@ -47,7 +47,7 @@ def collector(*sessions: Tells) -> "Collector":
         sessions: open or closed; where one is no longer wanted, register another collector.
 
     Raises:
-        InputError: one is no session.
+        InputError: one is no session, or there is none.
         BackendUnavailable: prometheus_client is not installed.
 
     Source: the names and units that Prometheus advises (prometheus.io/docs/practices/naming).
@@ -61,7 +61,7 @@ def text(*sessions: Tells) -> str:
     """The same, as the text that a server answers to `GET /metrics`.
 
     Raises:
-        InputError: one is no session.
+        InputError: one is no session, or there is none.
         BackendUnavailable: prometheus_client is not installed.
     """
     made = collector(*sessions)

@@ -21,8 +21,10 @@ def check_sessions(where: str, sessions: Sequence[object]) -> None:
     """Refuse what counts nothing, before anybody asks for it.
 
     Raises:
-        InputError: one is no session.
+        InputError: one is no session, or there is none.
     """
+    if not sessions:
+        raise InputError(f"{where}: must be given sessions, got none")
     for index, session in enumerate(sessions):
         if not callable(getattr(session, "metrics", None)):
             raise InputError(f"{where}: sessions[{index}] must be a session, got {session!r}")

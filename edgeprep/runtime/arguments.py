@@ -3,6 +3,7 @@
 from math import inf
 
 from edgeprep.errors import InputError, PluginError
+from edgeprep.monitor.events import check_listener
 from edgeprep.registry import Registry
 
 __all__ = ["check_arguments"]
@@ -25,7 +26,7 @@ def check_arguments(
     is_number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
     if not (is_number and 0 <= seconds < inf):  # type: ignore[operator]  # it is a number
         raise InputError(f"seconds: must be a finite number from 0, got {seconds!r}")
-    if on_event is not None and not callable(on_event):
-        raise InputError(f"on_event: must be called with an event, got {on_event!r}")
+    if on_event is not None:
+        check_listener("on_event", on_event)
     if registry is not None and not isinstance(registry, Registry):
         raise PluginError(f"registry: must be an edgeprep.registry.Registry, got {registry!r}")

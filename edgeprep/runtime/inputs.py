@@ -13,8 +13,13 @@ from edgeprep.tensors import ImageSpec
 __all__ = ["check_batch", "check_clip", "from_rgb"]
 
 
-def check_clip(frames: object, image: ImageSpec) -> NDArray[np.uint8]:
+def check_clip(frames: object, image: ImageSpec, where: str = "clip") -> NDArray[np.uint8]:
     """`frames` itself, if it is a clip as `image` says: `(frames, H, W, C)`, uint8.
+
+    Args:
+        frames: anything.
+        image: what it must be.
+        where: it is, for messages.
 
     Raises:
         DTypeError: it is no array, or not of uint8.
@@ -22,12 +27,12 @@ def check_clip(frames: object, image: ImageSpec) -> NDArray[np.uint8]:
     """
     if not isinstance(frames, np.ndarray):
         rule = "must be a numpy array (frames, H, W, C)"
-        raise DTypeError(f"clip: {rule}, got {type(frames).__name__!r}")
+        raise DTypeError(f"{where}: {rule}, got {type(frames).__name__!r}")
     if frames.ndim != 4 or len(frames) != image.batch:
         hint = "; frames of a camera go to session.stream()" if frames.ndim == 3 else ""
         rule = f"must have shape ({image.batch}, H, W, C)"
-        raise ShapeError(f"clip: {rule}, got {frames.shape}{hint}")
-    check_picture(frames[0], image)
+        raise ShapeError(f"{where}: {rule}, got {frames.shape}{hint}")
+    check_picture(frames[0], image, f"{where}[0]")
     return frames if type(frames) is np.ndarray else frames.view(np.ndarray)
 
 

@@ -87,7 +87,8 @@ def open(  # noqa: A001 -- `edgeprep.open` is the public name
         plugins: load no plugins but these.
         seconds: how long the best few candidates are measured against each other.
         registry: where plugins are looked up; None: the installed ones.
-        on_event: called with each event, in the thread in which it happens; it may use the session.
+        on_event: called with each event, in the thread in which it happens, which may be a call's
+            that waits for it; it may use the session. What it raises is logged.
 
     Raises:
         InputError: `strict`, `goal`, `isolate`, `limits`, `probe`, `recheck`, `seconds` or

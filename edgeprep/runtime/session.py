@@ -130,7 +130,10 @@ class Session(Closing):
             InputError: `pictures` are not pictures of that type. The rest as for one picture.
         """
         check = check_clip if self._is_clip else self._check
-        checked = [check(picture, self.input) for picture in check_batch(pictures)]
+        checked = [
+            check(picture, self.input, f"pictures[{index}]")
+            for index, picture in enumerate(check_batch(pictures))
+        ]
         places = [f": pictures[{index}]" for index in range(len(checked))]
         if self._crowd > 1 and len(checked) > 1:
             from edgeprep.runtime.callers import answer_at_once  # here, as few have a crowd
@@ -182,12 +185,13 @@ class Session(Closing):
         self.meter.took("total", perf_counter() - began)
         return result
 
-    def _check(self, picture: Any, image: ImageSpec) -> NDArray[np.uint8]:
-        if not self._is_film(picture):
-            return check_picture(picture, image)
-        return np.asarray([check_picture(frame, image) for frame in picture])
+    def _check(self, picture: Any, image: ImageSpec, where: str) -> NDArray[np.uint8]:
+        if not self._is_film(picture, where):
+            return check_picture(picture, image, where)
+        frames = enumerate(picture)
+        return np.asarray([check_picture(one, image, f"{where}[{index}]") for index, one in frames])
 
-    def _is_film(self, picture: Any) -> bool:
+    def _is_film(self, picture: Any, where: str = "clip") -> bool:
         """Whether it is a film, from its beginning, of a session that remembers.
 
         Raises:
@@ -195,7 +199,7 @@ class Session(Closing):
         """
         film = isinstance(picture, np.ndarray) and picture.ndim == 4 and self.streams_only
         if film and not len(picture):
-            raise ShapeError(f"clip: must have at least one frame, got {picture.shape}")
+            raise ShapeError(f"{where}: must have at least one frame, got {picture.shape}")
         return film
 
     @overload

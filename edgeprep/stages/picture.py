@@ -15,13 +15,18 @@ __all__ = ["MAX_BYTES", "check_picture", "to_levels"]
 MAX_BYTES = 2**31 - 1
 
 
-def check_picture(picture: object, image: ImageSpec) -> NDArray[np.uint8]:
+def check_picture(picture: object, image: ImageSpec, where: str = "picture") -> NDArray[np.uint8]:
     """The pixels of `picture` themselves, if it is what `image` says: `(H, W, C)`, uint8.
 
     Planes are `(H · 3 / 2, W, 1)`, H and W even.
 
     Strides do not matter: views, Fortran order and read-only arrays are taken as they are. Of
     subclasses the pixels are taken, those that a masked array hides, too.
+
+    Args:
+        picture: anything.
+        image: what it must be.
+        where: it is, for messages.
 
     Raises:
         DTypeError: it is no array, or not of uint8.
@@ -30,12 +35,12 @@ def check_picture(picture: object, image: ImageSpec) -> NDArray[np.uint8]:
     """
     if not isinstance(picture, np.ndarray):
         raise DTypeError(
-            f"picture: must be a numpy array, got {type(picture).__name__!r}; "
+            f"{where}: must be a numpy array, got {type(picture).__name__!r}; "
             "edgeprep.pictures.read_picture reads files"
         )
     if picture.dtype != np.uint8:
         raise DTypeError(
-            f"picture: must have dtype uint8, values 0 to 255, got {picture.dtype.name!r}; "
+            f"{where}: must have dtype uint8, values 0 to 255, got {picture.dtype.name!r}; "
             "scaling and normalization are part of the preprocessing"
         )
     shape = picture.shape
@@ -49,10 +54,10 @@ def check_picture(picture: object, image: ImageSpec) -> NDArray[np.uint8]:
         and not (image.is_planar and (shape[0] % 3 or shape[1] % 2))
     ):
         if picture.size > MAX_BYTES:
-            raise ImageTooLarge(f"picture: must have at most {MAX_BYTES} bytes, got {picture.size}")
+            raise ImageTooLarge(f"{where}: must have at most {MAX_BYTES} bytes, got {picture.size}")
         # NOTE: what subclasses make of sums is their own: masked arrays leave pixels out.
         return picture if type(picture) is np.ndarray else picture.view(np.ndarray)
-    raise ShapeError(f"picture: must have shape {_spell(image)}, got {shape}{_hint(shape, image)}")
+    raise ShapeError(f"{where}: must have shape {_spell(image)}, got {shape}{_hint(shape, image)}")
 
 
 def to_levels(x: NDArray[Any]) -> NDArray[np.uint8]:

@@ -24,6 +24,8 @@ def test_the_package_offers_what_its_plan_promises():
     assert set(edgeprep.__all__) == {
         "Bundle",
         "EdgePrepError",
+        "Limits",
+        "Recheck",
         "Recipe",
         "Session",
         "__version__",

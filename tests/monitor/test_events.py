@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from edgeprep.errors import InputError
 from edgeprep.monitor import Event, Events
 
 
@@ -131,3 +132,10 @@ def test_threads_lose_no_event():
 def test_an_event_cannot_be_changed():
     with pytest.raises(AttributeError, match="immutable"):
         event().message = "another"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("listener", [5, None, "x"])
+def test_what_cannot_be_told_anything_is_no_listener(listener: Any) -> None:
+    message = f"^listener: must be called with an event, got {listener!r}$"
+    with pytest.raises(InputError, match=message):
+        Events("means").listen(listener)

@@ -28,6 +28,24 @@ def test_what_is_no_session_is_refused_at_once(
 
 
 @pytest.mark.parametrize(
+    ("use", "name"),
+    [(collector, "collector"), (text, "collector"), (register, "register"), (observe, "observe")],
+)
+def test_without_sessions_there_is_nothing_to_hand_on(use: Any, name: str) -> None:
+    with pytest.raises(InputError, match=f"^{name}: must be given sessions, got none$"):
+        use()
+
+
+def test_what_is_no_registry_and_no_provider_is_refused(counted: Any) -> None:
+    message = "^registry: must be a CollectorRegistry of prometheus_client, got 5$"
+    with pytest.raises(InputError, match=message):
+        register(counted(), registry=5)  # type: ignore[arg-type]
+    message = "^provider: must be a MeterProvider of opentelemetry, got 5$"
+    with pytest.raises(InputError, match=message):
+        observe(counted(), provider=5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
     ("use", "module", "message"),
     [
         (

@@ -7,6 +7,7 @@ from threading import Thread
 import numpy as np
 import pytest
 
+from edgeprep.errors import InputError
 from edgeprep.monitor import Meter
 from edgeprep.monitor.histogram import BOUNDS_MS, Histogram
 
@@ -46,6 +47,13 @@ def test_quantiles_lie_in_the_class_of_the_true_ones():
         )
         assert lower <= found.quantile_ms(share) <= upper
     assert found.mean_ms == pytest.approx(durations.mean())
+
+
+@pytest.mark.parametrize("share", [-1, 2, float("nan"), "x"])
+def test_a_quantile_is_of_a_share(share):
+    message = f"^share: must be a number from 0 to 1, got {share!r}$"
+    with pytest.raises(InputError, match=message):
+        histogram_of([3.0]).quantile_ms(share)
 
 
 def test_quantiles_are_straight_between_bounds_and_end_at_the_last():

@@ -54,8 +54,11 @@ def test_a_batch_gives_one_result_a_picture_in_order(session: Session, picture: 
 
 
 def test_a_batch_with_one_bad_picture_runs_none(session: Session, picture: Picture) -> None:
-    with pytest.raises(DTypeError, match="got 'float32'"):
+    with pytest.raises(DTypeError, match=r"^pictures\[1\]: must have dtype .* got 'float32'"):
         session.batch([picture, picture.astype(np.float32)])
+    with pytest.raises(DTypeError, match=r"^pictures\[2\]: must be a numpy array, got 'NoneType'"):
+        session.batch([picture, picture, None])  # type: ignore[list-item]
+    assert session.metrics().steps == {}
 
 
 @pytest.mark.parametrize(

@@ -384,22 +384,31 @@ def test_a_closed_session_has_no_health(opened: Any) -> None:
     ("given", "message"),
     [
         ({"recheck": 5}, "recheck: must be a Recheck, or None for never, got 5"),
-        ({"recheck": Recheck(runs=0)}, "recheck.runs: must be a whole number from 1, got 0"),
-        (
-            {"recheck": Recheck(samples=-1)},
-            "recheck.samples: must be a whole number from 1, got -1",
-        ),
-        (
-            {"recheck": Recheck(minutes=0)},
-            "recheck.minutes: must be above 0 and finite, got 0",
-        ),
         ({"on_event": "log"}, "on_event: must be called with an event, got 'log'"),
     ],
-    ids=["no recheck", "runs", "samples", "minutes", "listener"],
+    ids=["no recheck", "listener"],
 )
 def test_what_open_cannot_use_is_refused(opened: Any, given: Any, message: str) -> None:
     with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
         opened(**given)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"runs": 0}, "recheck.runs: must be a whole number from 1, got 0"),
+        ({"samples": -1}, "recheck.samples: must be a whole number from 1, got -1"),
+        ({"samples": True}, "recheck.samples: must be a whole number from 1, got True"),
+        ({"minutes": 0}, "recheck.minutes: must be above 0 and finite, got 0"),
+        ({"minutes": "10"}, "recheck.minutes: must be above 0 and finite, got '10'"),
+        ({"minutes": True}, "recheck.minutes: must be above 0 and finite, got True"),
+    ],
+)
+def test_how_often_golden_samples_are_reproduced_is_checked_where_it_is_said(
+    given: Any, message: str
+) -> None:
+    with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
+        edgeprep.Recheck(**given)
 
 
 def test_never_is_a_recheck_too(opened: Any, picture: Picture) -> None:

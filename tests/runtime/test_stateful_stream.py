@@ -154,7 +154,7 @@ def test_a_whole_film_is_answered_as_it_ends(adding: Session) -> None:
     ):
         adding(film[:0])
     with pytest.raises(
-        ShapeError, match=r"^picture: must have shape \(4, 4, 3\), got \(5, 4, 3\)$"
+        ShapeError, match=r"^pictures\[1\]\[0\]: must have shape \(4, 4, 3\), got \(5, 4, 3\)$"
     ):
         adding.batch([film, np.zeros((2, 5, 4, 3), np.uint8)])
 
@@ -231,7 +231,7 @@ def test_preprocessing_remembers_inside_a_clip() -> None:
         (FILM[:3], "clip: must be a numpy array (frames, H, W, C), got 'list'"),
         (
             np.zeros((3, 5, 4, 3), np.uint8),
-            "picture: must have shape (4, 4, 3), got (5, 4, 3)",
+            "clip[0]: must have shape (4, 4, 3), got (5, 4, 3)",
         ),
     ],
     ids=["long", "picture", "list", "size"],
