@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FilmFrame",
     "check_av",
+    "check_source",
     "is_address",
     "is_film",
     "is_playlist",
@@ -36,6 +37,20 @@ def check_av() -> None:
         BackendUnavailable: PyAV is not installed.
     """
     _twin("_read")
+
+
+def check_source(source: str) -> None:
+    """Find out before any work whether there is such a camera, address or film, as far as is known.
+
+    Args:
+        source: "0" for the first camera, an address such as "rtsp://…", or the path of a film.
+
+    Raises:
+        FilmError: there is no such camera, or nothing live comes of such an address.
+        StorageError: the file cannot be read, or is not a regular file.
+        BackendUnavailable: PyAV is not installed.
+    """
+    _twin("_live").check_source(source)
 
 
 def open_film(

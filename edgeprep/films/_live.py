@@ -1,21 +1,35 @@
 """The twin of films that needs PyAV: cameras and addresses."""
 
+import os
 import sys
 from collections.abc import Iterator
+from errno import EIO, ENOENT
 from fractions import Fraction
+from functools import partial
+from pathlib import Path
+from socket import getaddrinfo
 from typing import Any
 
 import av
 import numpy as np
-from av.error import ExitError, FFmpegError
+from av.error import ExitError, InvalidDataError, ProtocolNotFoundError
 from numpy.typing import NDArray
 
 from edgeprep.errors import FilmError, ImageTooLarge, StreamStalled
+from edgeprep.files import open_regular
+from edgeprep.films._foreign import told_as, why
 from edgeprep.films._upright import picture_of
-from edgeprep.films.names import check_address, is_address, without_password
+from edgeprep.films.names import (
+    check_address,
+    host_of,
+    is_address,
+    is_playlist,
+    with_plain_scheme,
+    without_password,
+)
 from edgeprep.pictures import MAX_PIXELS
 
-__all__ = ["Source", "open_source"]
+__all__ = ["Source", "check_source", "open_source"]
 
 # What an address may lead to; see the schemes in names.py.
 _PROTOCOLS = "crypto,http,httpproxy,https,rtmp,rtmps,rtp,rtsp,rtsps,srt,srtp,tcp,tls,udp"
@@ -30,6 +44,7 @@ _SOON = {
 _ALMOST = 0.9
 # Their size is not that of what they name.
 _PLAYLISTS = ("dash", "hls")
+_OPENED = "must be a source of pictures that can be opened"
 _CAMERAS = {"linux": ("/dev/video{}", "v4l2"), "darwin": ("{}", "avfoundation")}
 
 
@@ -70,7 +85,7 @@ class Source:
             FilmError: the connection is lost.
             ImageTooLarge: the pictures have too many pixels.
         """
-        try:
+        with told_as(self._lost):
             for packet in self._container.demux(self._stream):
                 # For every packet: those of sound, or what cannot be decoded, gives no picture.
                 if self._stopped:
@@ -80,17 +95,12 @@ class Source:
                     frames = packet.decode()
                 except ExitError:
                     raise
-                except FFmpegError:
-                    # Usual until the first whole picture of a stream that began before.
+                except Exception:  # noqa: BLE001, S112 -- usual until the first whole picture
+                    # Of a stream that began before.
                     continue
                 for frame in frames:
                     self._check_pixels(frame)
                     yield picture_of(frame)
-        except ExitError as error:
-            raise stalled(self.name, self._timeout_s) from error
-        except FFmpegError as error:
-            rule = "must go on sending"
-            raise FilmError(f"{self.name}: {rule}, got {error.strerror!r}") from error
 
     def stop(self) -> None:
         """Let the iteration end at the next packet, or its timeout; from any thread."""
@@ -99,6 +109,11 @@ class Source:
     def close(self) -> None:
         """Let go of it."""
         self._container.close()
+
+    def _lost(self, error: Exception) -> FilmError:
+        if isinstance(error, ExitError):
+            return stalled(self.name, self._timeout_s)
+        return FilmError(f"{self.name}: must go on sending, got {why(error)}")
 
     def _note(self, packet: Any) -> None:
         """How far it is, in seconds and bytes."""
@@ -121,13 +136,36 @@ def open_source(source: str, timeout_s: float) -> Source:
     if is_address(source):
         check_address(source)
         name = without_password(source)
-        return _open(name, timeout_s, source, None, _SOON)
+        return _open(name, timeout_s, with_plain_scheme(source), None, _SOON)
+    place, form = _camera_of(source)
+    return _open(f"camera {source}", timeout_s, place, form, {})
+
+
+def _camera_of(number: str) -> tuple[str, str]:
+    """Where the camera of this number is, and how FFmpeg calls such.
+
+    Raises:
+        FilmError: there is none, or nobody can say where.
+    """
     place = _CAMERAS.get(sys.platform)
     if place is None:
         rule = "cameras by number need Linux or macOS"
-        raise FilmError(f"camera {source}: {rule}, got {sys.platform!r}; give its address")
+        raise FilmError(f"camera {number}: {rule}, got {sys.platform!r}; give its address")
     path, form = place
-    return _open(f"camera {source}", timeout_s, path.format(source), form, {})
+    found = path.format(number)
+    if form == "v4l2" and not Path(found).exists():
+        raise FilmError(f"camera {number}: {_OPENED}, got {os.strerror(ENOENT)!r}")
+    return found, form
+
+
+def check_source(source: str) -> None:
+    """See `edgeprep.films.check_source`."""
+    if is_address(source):
+        check_address(source)
+    elif source.isdecimal():
+        _camera_of(source)
+    else:
+        open_regular(source).close()
 
 
 def stalled(name: str, timeout_s: float) -> StreamStalled:
@@ -145,15 +183,40 @@ def _promised_s(container: Any, stream: Any) -> float:
 def _open(
     name: str, timeout_s: float, address: str, form: str | None, options: dict[str, str]
 ) -> Source:
-    try:
+    with told_as(partial(_unopened, name, timeout_s, address)):
         container: Any = av.open(address, "r", format=form, options=options, timeout=timeout_s)
-    except ExitError as error:
-        raise stalled(name, timeout_s) from error
-    except (FFmpegError, OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or str(error)
-        rule = "must be a source of pictures that can be opened"
-        raise FilmError(f"{name}: {rule}, got {why!r}") from error
-    if not container.streams.video:
-        container.close()
-        raise FilmError(f"{name}: must send pictures, got sound alone")
-    return Source(name, container, timeout_s)
+        try:
+            if not container.streams.video:
+                raise FilmError(f"{name}: must send pictures, got sound alone")
+            return Source(name, container, timeout_s)
+        except BaseException:
+            container.close()
+            raise
+
+
+def _unopened(name: str, timeout_s: float, address: str, error: Exception) -> FilmError:
+    if isinstance(error, ExitError):
+        return stalled(name, timeout_s)
+    if isinstance(error, ProtocolNotFoundError):
+        rule = "must be of a protocol that this build of PyAV has"
+        return FilmError(f"{name}: {rule}, got {address.partition('://')[0]!r}")
+    return FilmError(f"{name}: {_OPENED}, got {why(error)}{_hint(address, error)}")
+
+
+def _hint(address: str, error: Exception) -> str:
+    """What FFmpeg knows, and does not say."""
+    if isinstance(error, InvalidDataError) and is_playlist(address.partition("?")[0]):
+        return "; a playlist at an address must name addresses, and no files"
+    host = host_of(address) if is_address(address) else ""
+    if getattr(error, "errno", None) == EIO and host and not _is_known(host):
+        # NOTE: it is not named, as of an odd password it may be the first part.
+        return "; its host is not known here"
+    return ""
+
+
+def _is_known(host: str) -> bool:
+    try:
+        getaddrinfo(host, None)
+    except (OSError, ValueError):
+        return False
+    return True

@@ -2,17 +2,18 @@
 
 from collections.abc import Iterator
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import av
 from av.container import InputContainer
-from av.error import FFmpegError
 from av.video.frame import VideoFrame
 
 from edgeprep.closing import Closing
 from edgeprep.errors import FilmError, ImageTooLarge
 from edgeprep.files import open_regular
+from edgeprep.films._foreign import told_as, why
 from edgeprep.films._upright import is_turned, picture_of
 from edgeprep.films.frame import FilmFrame
 from edgeprep.films.stamps import Stamps
@@ -68,6 +69,15 @@ class Film(Closing):
             FilmError: after the last frame that there is, where the film ends early, parts of it
                 could not be decoded, or the size changes.
         """
+        with told_as(self._unread):
+            yield from self._frames()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._container.close()
+        self._file.close()
+
+    def _frames(self) -> Iterator[FilmFrame]:
         first: tuple[VideoFrame, float] | None = None
         end_s = 0.0
         index = 0
@@ -86,23 +96,18 @@ class Film(Closing):
             index += 1
         self._check_end(index, end_s)
 
-    def close(self) -> None:
-        """Let go of the file."""
-        self._container.close()
-        self._file.close()
-
     def _decoded(self) -> Iterator[VideoFrame]:
-        try:
-            for packet in self._container.demux(self._stream):
-                try:
-                    frames: list[Any] = packet.decode()
-                except FFmpegError:
-                    self.broken += 1
-                    continue
-                yield from frames
-        except FFmpegError as error:
-            rule = "must be a film that can be read to its end"
-            raise FilmError(f"{self.path}: {rule}, got {error.strerror!r}") from error
+        for packet in self._container.demux(self._stream):
+            try:
+                frames: list[Any] = packet.decode()
+            except Exception:  # noqa: BLE001 -- it is counted, and told at the end
+                self.broken += 1
+                continue
+            yield from frames
+
+    def _unread(self, error: Exception) -> FilmError:
+        rule = "must be a film that can be read to its end"
+        return FilmError(f"{self.path}: {rule}, got {why(error)}")
 
     def _times(self, frame: VideoFrame, index: int) -> tuple[float, float]:
         """When `frame` is shown, and for how long, in seconds."""
@@ -145,29 +150,28 @@ def open_film(path: Path, max_pixels: int, playlists: str) -> Film:
     """See `edgeprep.films.open_film`."""
     file = open_regular(path)
     try:
-        if playlists == "follow":
-            # By its name, as names in it are relative to that.
-            container = av.open(str(path.absolute()), "r", options=_FILES_TOO)
-        else:
-            container = av.open(file, "r", options=_ONLY_THIS_FILE)
-        try:
-            return _film(path, file, container, max_pixels)
-        except BaseException:
-            container.close()
-            raise
-    except (FFmpegError, OSError, ValueError) as error:
-        is_list = _is_playlist(file)
-        file.close()
-        if isinstance(error, FilmError | ImageTooLarge):
-            raise
-        rule = "must be a film (MP4, MOV, Matroska, WebM, AVI, MPEG)"
-        if is_list and playlists != "follow":
-            remedy = 'name the films in it, or pass playlists="follow" in Python'
-            raise FilmError(f"{path}: {rule}, got a playlist of other files; {remedy}") from error
-        raise FilmError(f"{path}: {rule}, got one that fails with {_why(error)}") from error
+        with told_as(partial(_refused, path, file, playlists)):
+            if playlists == "follow":
+                # By its name, as names in it are relative to that.
+                container = av.open(str(path.absolute()), "r", options=_FILES_TOO)
+            else:
+                container = av.open(file, "r", options=_ONLY_THIS_FILE)
+            try:
+                return _film(path, file, container, max_pixels)
+            except BaseException:
+                container.close()
+                raise
     except BaseException:
         file.close()
         raise
+
+
+def _refused(path: Path, file: BinaryIO, playlists: str, error: Exception) -> FilmError:
+    rule = "must be a film (MP4, MOV, Matroska, WebM, AVI, MPEG)"
+    if _is_playlist(file) and playlists != "follow":
+        remedy = "name the films in it, or follow it from a program"
+        return FilmError(f"{path}: {rule}, got a playlist of other files; {remedy}")
+    return FilmError(f"{path}: {rule}, got one that fails with {why(error)}")
 
 
 def _is_playlist(file: BinaryIO) -> bool:
@@ -217,7 +221,3 @@ def _seconds(text: str) -> float | None:
 def _too_large(path: Path, width: int, height: int, most: int) -> ImageTooLarge:
     got = f"{width * height} ({width} × {height})"
     return ImageTooLarge(f"{path}: pictures must have at most {most} pixels, got {got}")
-
-
-def _why(error: Exception) -> str:
-    return repr(getattr(error, "strerror", None) or str(error))

@@ -5,7 +5,15 @@ import re
 
 from edgeprep.errors import FilmError
 
-__all__ = ["check_address", "is_address", "is_film", "is_playlist", "without_password"]
+__all__ = [
+    "check_address",
+    "host_of",
+    "is_address",
+    "is_film",
+    "is_playlist",
+    "with_plain_scheme",
+    "without_password",
+]
 
 # Which files are meant; what is in them is found out by reading.
 _EXTENSIONS = frozenset(
@@ -17,6 +25,8 @@ _EXTENSIONS = frozenset(
 _PLAYLISTS = frozenset({".ffconcat", ".m3u", ".m3u8"})
 # NOTE: not "file", nor what joins or cuts files: an address may not read what is on this machine.
 _SCHEMES = ("http", "https", "rtmp", "rtmps", "rtp", "rtsp", "rtsps", "srt", "tcp", "udp")
+# One may listen at a port of this machine with these.
+_WITHOUT_HOST = ("rtp", "srt", "tcp", "udp")
 
 
 def is_film(path: str | os.PathLike[str]) -> bool:
@@ -38,13 +48,30 @@ def check_address(address: str) -> None:
     """Refuse an address of which nothing live comes.
 
     Raises:
-        FilmError: its scheme is none of those known.
+        FilmError: its scheme is none of those known, or it has no host.
     """
-    scheme = address.partition("://")[0]
-    if scheme not in _SCHEMES:
+    scheme, _, rest = address.partition("://")
+    if scheme.lower() not in _SCHEMES:
         known = ", ".join(map(repr, _SCHEMES))
         rule = f"must begin with one of {known}"
         raise FilmError(f"{without_password(address)}: {rule}, got {scheme!r}")
+    if not host_of(address) and not (rest and scheme.lower() in _WITHOUT_HOST):
+        raise FilmError(f"{without_password(address)}: must have a host, got none")
+
+
+def host_of(address: str) -> str:
+    """The host in `address`; "": there is none, or one that begins like no other."""
+    place = re.split("[/?#]", address.partition("://")[2], maxsplit=1)[0].rpartition("@")[2]
+    if place.startswith("["):
+        host, end, _ = place[1:].partition("]")
+        return host if end else ""
+    return place.partition(":")[0]
+
+
+def with_plain_scheme(address: str) -> str:
+    """`address` as FFmpeg takes it, which knows schemes in small letters alone."""
+    scheme, separator, rest = address.partition("://")
+    return f"{scheme.lower()}{separator}{rest}"
 
 
 def without_password(address: str) -> str:

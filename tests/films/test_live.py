@@ -1,5 +1,6 @@
 """Addresses and cameras: what a server on this machine sends, and what it does not."""
 
+import re
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,12 +14,18 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from av.error import InvalidDataError
+from av.error import InvalidDataError, ProtocolNotFoundError
 
 from edgeprep.errors import FilmError, ImageTooLarge, StreamStalled
 from edgeprep.films import open_source
 from edgeprep.films._live import Source
-from edgeprep.films.names import is_address, is_film, is_playlist, without_password
+from edgeprep.films.names import (
+    check_address,
+    is_address,
+    is_film,
+    is_playlist,
+    without_password,
+)
 from edgeprep.films.newest import Newest
 
 Make = Callable[..., Path]
@@ -161,8 +168,13 @@ def test_a_playlist_at_an_address_opens_no_file_of_this_machine(film: Make) -> N
     path = film("film.ts")
     playlist = f"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\nfile://{path}\n#EXT-X-ENDLIST\n"
     with server(playlist.encode(), stalls=False) as address:
-        address = address.replace("live.ts", "live.m3u8")
-        with pytest.raises(FilmError, match=r"must (be a source of|send) pictures"):
+        address = address.replace("live.ts", "live.m3u8?key=secret")
+        message = (
+            r"live\.m3u8\?\*\*\*: must be a source of pictures that can be opened, "
+            r"got 'Invalid data found when processing input'; "
+            r"a playlist at an address must name addresses, and no files$"
+        )
+        with pytest.raises(FilmError, match=message):
             list(open_source(address, timeout_s=5))
 
 
@@ -176,6 +188,47 @@ def test_addresses_of_which_nothing_live_comes_are_refused(address: str) -> None
     )
     with pytest.raises(FilmError, match=message):
         open_source(address, timeout_s=1)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["http://", "https:///live", "rtsp://:554/live", "http://[bad", "http://u:p@/x", "udp://"],
+)
+def test_an_address_without_a_host_is_refused(address: str) -> None:
+    message = rf"^{re.escape(without_password(address))}: must have a host, got none$"
+    with pytest.raises(FilmError, match=message):
+        open_source(address, timeout_s=1)
+
+
+@pytest.mark.parametrize("address", ["udp://@:5004", "tcp://:5004?listen", "HTTP://[::1]:80/x"])
+def test_who_listens_at_a_port_needs_no_host(address: str) -> None:
+    check_address(address)
+
+
+def test_schemes_have_no_case(film: Make) -> None:
+    with server(film("film.ts").read_bytes(), stalls=False) as address:
+        source = open_source(address.replace("http", "HTTP"), timeout_s=10)
+        assert len(list(source)) == 20
+        source.close()
+
+
+def test_a_host_that_nobody_knows_is_told() -> None:
+    message = (
+        r"^http://no\.\.host/x: must be a source of pictures that can be opened, "
+        r"got 'Input/output error'; its host is not known here$"
+    )
+    with pytest.raises(FilmError, match=message):
+        open_source("http://no..host/x", timeout_s=5)
+
+
+def test_a_protocol_that_pyav_was_built_without_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*words: object, **options: object) -> None:
+        raise ProtocolNotFoundError(1, "Protocol not found", "srt://host:1")
+
+    monkeypatch.setattr("av.open", fail)
+    message = r"^srt://host:1: must be of a protocol that this build of PyAV has, got 'srt'$"
+    with pytest.raises(FilmError, match=message):
+        open_source("srt://host:1", timeout_s=1)
 
 
 def test_a_camera_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -193,7 +193,7 @@ def test_a_playlist_opens_no_other_file(film: Make, tmp_path: Path, kind: str) -
     path.write_text(PLAYLISTS[kind].format(other))
     message = (
         f"{path}: must be a film (MP4, MOV, Matroska, WebM, AVI, MPEG), got a playlist of other "
-        'files; name the films in it, or pass playlists="follow" in Python'
+        "files; name the films in it, or follow it from a program"
     )
     with pytest.raises(FilmError, match=f"^{re.escape(message)}$"):
         open_film(path)
