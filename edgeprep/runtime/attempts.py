@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from edgeprep.errors import StorageError
+from edgeprep.last_moment import THE_END
 from edgeprep.monitor import Event
 from edgeprep.runtime.candidates import Candidate
 from edgeprep.runtime.choices import cache_directory
@@ -19,6 +20,8 @@ from edgeprep.version import __version__
 __all__ = ["Attempts"]
 
 _OLD_S = 24 * 3600.0
+# Marks that this process has set, and its number, which a fork has not.
+_SET: set[tuple[str, int]] = set()
 
 
 class _Mark(Struct, frozen=True, kw_only=True):
@@ -63,14 +66,14 @@ class Attempts:
             # NOTE: not durable, as to synchronise it takes longer than to load: what counts is that
             # it outlives the process.
             write_private(path, self._prefix, msgspec.json.encode(mark), durable=False)
+            _SET.add((path, mark.pid))
         except (OSError, StorageError):
             path = None
         try:
             yield
         finally:
             if path is not None:
-                with suppress(OSError):
-                    os.unlink(path)
+                _take_away(path, mark.pid)
 
     def dead(self) -> list[Candidate]:
         """What processes were loading when they died; each death is told of once."""
@@ -108,6 +111,22 @@ class Attempts:
     def _say(self, reason: str) -> None:
         message = f"{reason}, whether a process died is not known"
         self._tell(Event(kind="cache", message=message))
+
+
+def _take_away(path: str, pid: int) -> None:
+    _SET.discard((path, pid))
+    with suppress(OSError):
+        os.unlink(path)
+
+
+def _take_all_away() -> None:
+    """The program ends, whatever is loaded meanwhile by threads that die with it."""
+    for path, pid in list(_SET):
+        if pid == os.getpid():
+            _take_away(path, pid)
+
+
+THE_END.add("marks", _take_all_away)
 
 
 def _directory() -> str:

@@ -1,6 +1,5 @@
 """Work beside calls, in a thread that is there only while there is something to do."""
 
-import atexit
 from collections.abc import Callable
 from contextlib import suppress
 from threading import Lock, Thread
@@ -58,9 +57,11 @@ class Background:
             self._thread = None
 
 
-@atexit.register
 def _wait_for_the_last() -> None:
     THE_END.begin()
     for thread in list(_under_way):
         with suppress(RuntimeError):  # it was just about to be started
             thread.join(THE_END.left_s())
+
+
+THE_END.add("threads", _wait_for_the_last)

@@ -24,6 +24,7 @@ class HostedEngines:
         limits: what a worker may take.
         verdicts: on backends; a backend that one says no to is not tried. None: all are.
         tell: called with what happens.
+        keep: whether there are verdicts on what fails, too.
 
     Attributes:
         notes: why a backend, by name, is in this process all the same.
@@ -35,7 +36,9 @@ class HostedEngines:
         limits: Limits | None,
         verdicts: VerdictCache | None,
         tell: Callable[[Event], object],
+        keep: bool = True,
     ) -> None:
+        self._keeps = keep
         self._limits = limits
         self._verdicts = verdicts
         self._tell = tell
@@ -116,7 +119,7 @@ class HostedEngines:
     def _reject(self, cls: type[Backend], error: EdgePrepError) -> None:
         if kind := kind_of(error):
             candidate = Candidate(variant="", backend=cls.name)
-            if self._verdicts is not None:
+            if self._verdicts is not None and self._keeps:
                 self._verdicts.keep(candidate, cls, error)
             details = {"verdict": kind}
             event = Event(kind="verdict", message=str(error), candidate=cls.name, details=details)

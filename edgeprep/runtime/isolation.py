@@ -125,11 +125,12 @@ class Isolation:
         return self.where == "always"
 
     @contextmanager
-    def engines(self, *, probe: bool = True) -> Iterator[Engines]:
+    def engines(self, *, probe: bool = True, keep: bool = True) -> Iterator[Engines]:
         """What constructs the backends that are tried; workers without a model end with the block.
 
         Args:
             probe: whether candidates are measured; if not, they are tried where they answer.
+            keep: whether what is wrong with a whole backend is kept, for all bundles.
         """
         if self.where == "never" or not (probe or self.answers_in_worker):
             yield HERE
@@ -140,7 +141,9 @@ class Isolation:
 
         if self._on_backends is None:
             self._on_backends = VerdictCache("", self._tell, self.limits)
-        engines = HostedEngines(limits=self.limits, verdicts=self._on_backends, tell=self._tell)
+        engines = HostedEngines(
+            limits=self.limits, verdicts=self._on_backends, tell=self._tell, keep=keep
+        )
         try:
             yield engines
         finally:

@@ -112,7 +112,8 @@ class LinkMaker:
         """Links for what was left out because something else is preferred; the CPU comes last."""
         seen = {str(each.candidate) for each in outcomes if each.verdict != "excluded"}
         variants = list(self._variants.values())
-        with self._isolation.engines() as engines:
+        # As where links are loaded: who opens the next bundle finds out what is wrong with engines.
+        with self._isolation.engines(keep=False) as engines:
             reachable, _ = list_candidates(variants, self._registry, self._rules, engines.construct)
         rest = [each for each in reachable if str(each.candidate) not in seen]
         rest.sort(key=lambda each: each.device.kind == "cpu")

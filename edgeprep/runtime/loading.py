@@ -31,10 +31,12 @@ def load_candidate(
         BackendWrongOutput: it computes wrong numbers where it is tried.
         BackendError: the engine refuses it. It may raise anything else, too.
     """
+    # NOTE: the engine of a candidate has started at `open`, so that to fail once says little of it:
+    # who opens the next bundle finds out.
     if isolation.must_try(candidate):
-        with isolation.engines() as engines:
+        with isolation.engines(keep=False) as engines:
             _try(_reach(candidate, bundle, registry, engines), bundle, task)
-    with isolation.engines(probe=False) as engines, isolation.attempt(candidate):
+    with isolation.engines(probe=False, keep=False) as engines, isolation.attempt(candidate):
         return _load(_reach(candidate, bundle, registry, engines), bundle)
 
 

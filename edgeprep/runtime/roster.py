@@ -5,6 +5,7 @@ from threading import Lock
 from typing import Any
 
 from edgeprep.errors import BackendWrongOutput, ClosedError
+from edgeprep.last_moment import THE_END
 from edgeprep.monitor import EventKind, Events
 from edgeprep.runtime.candidates import Candidate
 from edgeprep.runtime.golden import wrong_numbers
@@ -140,8 +141,7 @@ class Roster:
             ClosedError: the chain was closed.
         """
         with self._lock:
-            if self._is_closed:
-                raise self._closed() from fault
+            self._check_own(fault)
             if held.slot.held is not held:  # others have seen it die, too
                 return
             engine = held.slot.fail(fault, self._clock(), began=failed)
@@ -331,8 +331,7 @@ class Roster:
 
     def _refuse(self, slot: Slot, fault: Exception) -> None:
         with self._lock:
-            if self._is_closed:  # it failed because of that
-                raise self._closed() from fault
+            self._check_own(fault)
             kind: EventKind = "verdict" if slot.state == "cold" else "failure"
             slot.attempts += 1
             slot.fail(fault, self._clock(), at_once=True)
@@ -352,6 +351,11 @@ class Roster:
             self._telling.falls_back(slot, before)
         else:
             self._telling.is_restored(slot, before)
+
+    def _check_own(self, fault: Exception) -> None:
+        """Refuse what failed because the chain was closed, or the program has ended."""
+        if self._is_closed or (THE_END.is_over and isinstance(fault, ClosedError)):
+            raise self._closed() from fault
 
     def _check_open(self) -> None:
         if self._is_closed:

@@ -43,6 +43,8 @@ class LaneOut:
         try:
             self._connection, theirs = connect()
             self.close = finalize(self, self._connection.close)
+            # Not at the end of the program, while calls are waited for.
+            self.close.atexit = False
             with theirs:
                 worker.ask(
                     wire.Lane(number, len(memory.bytes)),

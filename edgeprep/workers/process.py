@@ -27,6 +27,7 @@ _DYING_S = 1.0
 
 # What a fork must not hold: a process lives as long as the other end of its sockets.
 _SOCKETS: "WeakSet[socket.socket]" = WeakSet()
+_ALL: "WeakSet[Process]" = WeakSet()
 
 
 def connect() -> tuple[socket.socket, socket.socket]:
@@ -83,7 +84,9 @@ class Process:
         os.set_blocking(self.errors, False)
         self.handle = _open_handle(self._process.pid)
         held = (self.connection, self._lifeline), (self.errors, self.handle)
-        finalize(self, _let_go, self._process, *held, self.parent)
+        # At the end of the program by `_end_all`, when nobody waits for it any more.
+        finalize(self, _let_go, self._process, *held, self.parent).atexit = False
+        _ALL.add(self)
 
     @property
     def pid(self) -> int:
@@ -167,7 +170,7 @@ def _let_go(
     files: Iterable[int],
     parent: int,
 ) -> None:
-    """What is due when nobody has it any more, or Python ends; a fork leaves it alone."""
+    """What is due when nobody has it any more; a fork leaves it alone."""
     if os.getpid() == parent:
         # NOTE: not twice, as its number may be somebody else's by now.
         if process.returncode is None:
@@ -177,6 +180,16 @@ def _let_go(
         for file in files:
             if file >= 0:
                 os.close(file)
+
+
+def _end_all() -> None:
+    """What is due when the program ends; a fork leaves alone what it has not started."""
+    for started in list(_ALL):
+        # NOTE: our ends stay open, as threads may be waiting at them.
+        _let_go(started._process, (), (), started.parent)
+
+
+THE_END.add("processes", _end_all)
 
 
 def _close_in_fork() -> None:

@@ -18,6 +18,7 @@ from edgeprep.errors import (
     EdgePrepError,
     ForkedRunnerError,
 )
+from edgeprep.last_moment import THE_END
 from edgeprep.workers.limits import Limits
 from edgeprep.workers.origin import Origin
 from edgeprep.workers.process import Process
@@ -45,8 +46,12 @@ class Worker:
             lives.
         runners: how many it holds.
 
+    What this process ends on purpose is no crash. As it says so before, those that wait are told
+    that it was closed; and at the end of the program nobody is left to be told.
+
     Raises:
         OSError: the system starts no process.
+        ClosedError: the program ends.
     """
 
     def __init__(self, origin: Origin, *, name: str, limits: Limits) -> None:
@@ -55,6 +60,7 @@ class Worker:
         self.died_in: int | None = None
         self.runners = 0
         self._where = f"backend {name!r}"
+        THE_END.leave(self._ended())
         self._asking = RLock()
         self._dying = Lock()
         self._death: EdgePrepError | None = None
@@ -67,7 +73,7 @@ class Worker:
     @property
     def is_dead(self) -> bool:
         """Whether it is known to be dead."""
-        return self._death is not None
+        return self._death is not None or THE_END.is_over
 
     def ask(
         self,
@@ -145,6 +151,7 @@ class Worker:
                 f"{self._where}: its worker must be asked by the process that started it, "
                 "got a fork"
             )
+        THE_END.leave(self._ended())
         if self._death is not None:
             raise _again(self._death)
 
@@ -161,6 +168,7 @@ class Worker:
 
     def lost(self, patience: Patience) -> EdgePrepError:
         """The worker is gone, or says so, while it was waited for: why."""
+        THE_END.leave(self._ended())
         with self._dying:
             if self._death is not None:
                 return _again(self._death)
@@ -171,6 +179,7 @@ class Worker:
 
     def give_up(self, patience: Patience) -> EdgePrepError:
         """End the worker, which did not answer in time: why, as `lost`."""
+        THE_END.leave(self._ended())
         with self._dying:
             if self._death is not None:
                 return _again(self._death)
@@ -193,8 +202,10 @@ class Worker:
             return
         with self._dying:
             if self._death is None:
-                closed = ClosedError(f"{self._where}: its worker must be open, got one that ended")
-                self._die_of(reason or closed, None)
+                self._die_of(reason or self._ended(), None)
+
+    def _ended(self) -> ClosedError:
+        return ClosedError(f"{self._where}: its worker must be open, got one that ended")
 
     def _die_of(self, error: EdgePrepError, runner: int | None) -> EdgePrepError:
         self.died_in = runner

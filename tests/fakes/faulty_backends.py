@@ -61,6 +61,9 @@ def commit(fault: str) -> None:
         case "wait", path:  # until there is such a file
             while not Path(path).exists():
                 time.sleep(0.01)
+        case "stay", path:  # for good, and tell that it got there
+            Path(path).touch()
+            time.sleep(600)
         case "print", megabytes:
             for file in (1, 2):
                 for _ in range(int(megabytes)):
