@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from edgeprep.runtime.following import MOST_TIMEOUT_S
 from edgeprep.runtime.goals import GOALS
 
 __all__ = [
@@ -28,15 +29,15 @@ class NamedPath(click.Path):
 
 
 class Seconds(click.FloatRange):
-    """A time above 0 that ends."""
+    """A time above 0, and at most so long as a source may be waited for."""
 
     def __init__(self) -> None:
-        super().__init__(min=0, min_open=True)
+        super().__init__(min=0, min_open=True, max=MOST_TIMEOUT_S)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Refuse what is no number or has no end, too, which lies in every range."""
+        """Refuse what is no number, too, which lies in every range."""
         seconds = super().convert(value, param, ctx)
-        if not math.isfinite(seconds):
+        if math.isnan(seconds):
             self.fail(f"must be finite, got {value!r}", param, ctx)
         return seconds
 

@@ -29,7 +29,7 @@ from edgeprep.cli.running.sources import (
     find,
     targets,
 )
-from edgeprep.films import check_av, is_address
+from edgeprep.films import check_source, is_address
 from edgeprep.runtime import Session
 from edgeprep.runtime.goals import Goal
 
@@ -85,7 +85,7 @@ _OF_LIVE = {"headless": "--headless", "timeout_s": "--timeout", "reconnect": "--
     type=Seconds(),
     default=10.0,
     show_default=True,
-    help="Live: for how long nothing may come.",
+    help="Live: for how long nothing may come, at most a day.",
 )
 @click.option(
     "--reconnect",
@@ -209,7 +209,8 @@ def _run_live(
     from edgeprep.cli.running.live import live_name, run_live
     from edgeprep.cli.running.screen import open_window
 
-    check_av()
+    # First, as nobody needs a display for what is not there.
+    check_source(source)
     screen = None if headless else open_window(f"edgeprep: {live_name(source)}")
     with opening() as session:
         _check_every(options.every, session)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from edgeprep.errors import EdgePrepError
 from edgeprep.monitor.watches import Origin
 from edgeprep.runtime.network_session import NetworkSession
-from edgeprep.runtime.stream import FilmStream, Pace, PictureStream, Prepared, Preparing
+from edgeprep.runtime.stream import FilmStream, Pace, PictureStream, Prepared, Preparing, time_of
 
 __all__ = ["EnsembleStream"]
 
@@ -72,10 +72,8 @@ class EnsembleStream(FilmStream):
         """See `ResultStream.__next__`."""
         picture = next(self._pictures)
         index, self._index = self._index, self._index + 1
-        time_s = None
-        if self._pace is not None:
-            # A clock is read once a picture, however many members there are.
-            time_s = self._pace() if callable(self._pace) else index / self._pace
+        # A clock is read once a picture, however many members there are.
+        time_s = time_of(self._pace, index)
         return self.answer(self.prepare(picture, index, time_s))
 
     def prepare(

@@ -1,21 +1,27 @@
 """How a source is followed."""
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import inf
 from typing import Literal, get_args
 
 from msgspec import Struct
 
-from edgeprep.errors import InputError
+from edgeprep.errors import DTypeError, InputError
 
 __all__ = [
+    "MOST_TIMEOUT_S",
     "Following",
     "Playlists",
     "Policy",
     "Reconnect",
     "check_every",
     "check_pace",
+    "check_source",
 ]
+
+# A day. What waits in threads and in FFmpeg cannot count much further than some years.
+MOST_TIMEOUT_S = 86_400
 
 Policy = Literal["newest", "every"]
 Playlists = Literal["refuse", "follow"]
@@ -50,11 +56,28 @@ class Following(Struct, frozen=True, kw_only=True):
         _check_word("playlists", self.playlists, get_args(Playlists))
         if not _is_whole(self.queue, least=1):
             raise InputError(f"queue: must be a whole number from 1, got {self.queue!r}")
-        if not isinstance(self.timeout_s, (int, float)) or not 0 < self.timeout_s < inf:
-            raise InputError(f"timeout_s: must be above 0 and finite, got {self.timeout_s!r}")
+        if not (isinstance(self.timeout_s, (int, float)) and 0 < self.timeout_s <= MOST_TIMEOUT_S):
+            rule = f"must be above 0 and at most {MOST_TIMEOUT_S}"
+            raise InputError(f"timeout_s: {rule}, got {self.timeout_s!r}")
         if not (_is_whole(self.reconnect, least=0) or _is_word(self.reconnect, (None, "always"))):
             rule = "must be a whole number from 0, 'always' or None"
             raise InputError(f"reconnect: {rule}, got {self.reconnect!r}")
+
+
+def check_source(source: object) -> None:
+    """Refuse what is nothing that can be followed; see `Session.stream`.
+
+    Raises:
+        DTypeError: it is of another type.
+        InputError: it is an empty path.
+    """
+    rule = "must be a camera's number, an address, the path of a film, or pictures"
+    named = os.fspath(source) if isinstance(source, os.PathLike) else source
+    is_one = isinstance(named, int | str | Iterable)
+    if not is_one or isinstance(named, bytes | bytearray | memoryview | Mapping):
+        raise DTypeError(f"source: {rule}, got {type(named).__name__!r}")
+    if isinstance(named, str) and not named:
+        raise InputError(f"source: {rule}, got ''")
 
 
 def check_pace(

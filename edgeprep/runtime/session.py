@@ -26,6 +26,7 @@ from edgeprep.runtime.following import (
     Reconnect,
     check_every,
     check_pace,
+    check_source,
 )
 from edgeprep.runtime.inputs import check_batch, check_clip
 from edgeprep.runtime.stream import FilmStream, Pace, ResultStream
@@ -129,6 +130,7 @@ class Session(Closing):
         Raises:
             InputError: `pictures` are not pictures of that type. The rest as for one picture.
         """
+        self._check_open()
         check = check_clip if self._is_clip else self._check
         checked = [
             check(picture, self.input, f"pictures[{index}]")
@@ -269,18 +271,20 @@ class Session(Closing):
                 last ones again.
             clock: in the place of `fps`, where pictures do not come evenly, as of a camera whose
                 newest picture is taken: gives when the last one was taken, in seconds, such as
-                `time.monotonic`.
+                `time.monotonic`. One that gives no finite number is an InputError of its picture,
+                and with a `policy` the end.
             policy: "newest": what nobody takes in time gives way to what is newer, and is counted;
                 a film is played at its own pace. "every": whoever is quicker waits. None: "newest"
                 of cameras and addresses, "every" of films.
             queue: with "every", how many may wait between two steps.
-            timeout_s: for how long a camera or address may send nothing.
+            timeout_s: for how long a camera or address may send nothing; at most a day.
             reconnect: how often in a row a camera or address that is lost, or ends, is tried again,
                 after 1, 2, 4 … at most 30 seconds and a bit; "always": for ever; None: for ever,
                 once a picture has come. What says how long it is, as a film at an address, is over
                 when that has come.
             playlists: "follow": a film may be a playlist or a list of parts, which names other
-                files of this machine; they come out as pictures.
+                files of this machine; they come out as pictures. An address always may lead to
+                other addresses, of any host, and never to files.
 
         Returns:
             An iterator. Of pictures without a `policy` it gives one result a picture; None for
@@ -293,7 +297,10 @@ class Session(Closing):
                 stream raises as for one picture, of the picture that is next, and goes on; and
                 FilmError, in the end, where the source is lost.
             BackendUnavailable: PyAV is not installed.
+            ClosedError: the session is closed.
         """
+        self._check_open()
+        check_source(source)
         pace = check_pace(fps, clock)
         check_every(every, clips=self._is_clip)
         following = Following(
@@ -427,6 +434,10 @@ class Session(Closing):
         """Let the threads of all streams end, as the session is closed."""
         if self._streams is not None and os.getpid() == self._pid:
             self._streams.stop(self._closed())
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise self._closed()
 
     def _closed(self) -> ClosedError:
         return ClosedError(f"session {self.name!r}: must be open, got a call after close()")

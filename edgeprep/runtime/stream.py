@@ -3,19 +3,50 @@
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Protocol, Self
+from math import inf, isfinite, nan
+from numbers import Real
+from typing import Any, NoReturn, Protocol, Self
 
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
 from edgeprep.closing import Closing
+from edgeprep.errors import InputError
 
-__all__ = ["FilmStream", "Pace", "PictureStream", "Prepared", "Preparing", "ResultStream"]
+__all__ = [
+    "FilmStream",
+    "Pace",
+    "PictureStream",
+    "Prepared",
+    "Preparing",
+    "ResultStream",
+    "time_of",
+]
 
 Arrays = tuple[NDArray[Any], ...]
 # How many pictures come in a second, or what says when the last one was taken; None: unknown.
 Pace = float | Callable[[], float] | None
+
+
+def time_of(pace: Pace, index: int) -> float | None:
+    """When the picture of this number was taken, in seconds; None: unknown.
+
+    Raises:
+        InputError: the clock gives no finite number.
+    """
+    if pace is None:
+        return None
+    if not callable(pace):
+        return index / pace
+    time_s: object = pace()
+    try:
+        number = float(time_s) if isinstance(time_s, Real) else nan
+    except OverflowError:
+        number = inf
+    if not isfinite(number):
+        raise InputError(f"pictures[{index}]: clock must give finite seconds, got {time_s!r}")
+    return number
 
 
 class Preparing(Protocol):
@@ -57,6 +88,15 @@ class ResultStream(Iterator[Any], Closing):
 
     def __iter__(self) -> Self:
         return self
+
+    def __aiter__(self) -> NoReturn:
+        """Refuse `async for`, for which threads are needed, by saying how to get them.
+
+        Raises:
+            InputError: always.
+        """
+        rule = "must be iterated over with 'for', or have a policy"
+        raise InputError(f"stream of pictures: {rule}, got 'async for'; pass policy=\"every\"")
 
     @abstractmethod
     def __next__(self) -> Any:
@@ -148,7 +188,7 @@ class PictureStream(FilmStream):
         """See `ResultStream.__next__`."""
         picture = next(self._pictures)
         index, self._index = self._index, self._index + 1
-        prepared = self.prepare(picture, index, self._time_of(index))
+        prepared = self.prepare(picture, index, time_of(self._pace, index))
         return None if prepared is None else self.answer(prepared)
 
     def prepare(
@@ -172,11 +212,6 @@ class PictureStream(FilmStream):
         picture, taken, place = prepared.picture, prepared.taken, prepared.place
         result, self._states = self._answer(picture, taken, self._states, place)
         return result
-
-    def _time_of(self, index: int) -> float | None:
-        if self._pace is None:
-            return None
-        return self._pace() if callable(self._pace) else index / self._pace
 
     def _is_full(self, prepared: NDArray[np.uint8]) -> bool:
         """Whether the network looks at what it has seen, with `prepared` as the newest."""

@@ -307,5 +307,5 @@ def test_a_playlist_is_called_one(
     assert ended.code == 1
     assert ended.stderr.splitlines()[-1] == (
         f"edgeprep: {path}: must be a film (MP4, MOV, Matroska, WebM, AVI, MPEG), got a playlist "
-        'of other files; name the films in it, or follow it from a program'
+        "of other files; name the films in it, or follow it from a program"
     )

@@ -348,7 +348,11 @@ def test_an_address_that_stalls_is_an_error_of_the_command(
         ),
         (
             ["--camera", "0", "--timeout", "inf"],
-            "Invalid value for '--timeout': must be finite, got 'inf'",
+            "Invalid value for '--timeout': inf is not in the range 0<x<=86400.",
+        ),
+        (
+            ["--camera", "0", "--timeout", "1e300"],
+            "Invalid value for '--timeout': 1e+300 is not in the range 0<x<=86400.",
         ),
         (["a.png", "--timeout", "3"], "--timeout: needs a live source, got none"),
         (["a.png", "--reconnect", "3"], "--reconnect: needs a live source, got none"),
@@ -373,6 +377,30 @@ def test_a_film_that_is_not_there_is_named(edgeprep: Run, bundle: Path) -> None:
     assert ended.stderr.splitlines()[-1] == (
         "edgeprep: absent.mp4: must be a file that can be read, got 'No such file or directory'"
     )
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("99", "camera 99: {opened}, got 'No such file or directory'"),
+        ("-1", "-1: must be a file that can be read, got 'No such file or directory'"),
+        (
+            "absent.mp4",
+            "absent.mp4: must be a file that can be read, got 'No such file or directory'",
+        ),
+        ("http://", "http://: must have a host, got none"),
+    ],
+)
+def test_what_is_not_there_is_named_before_a_display_is_asked_for(
+    edgeprep: Run, bundle: Path, monkeypatch: pytest.MonkeyPatch, source: str, message: str
+) -> None:
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    ended = edgeprep("run", bundle, "--camera", source)
+    opened = "must be a source of pictures that can be opened"
+    assert (ended.code, ended.stdout) == (1, "")
+    assert ended.stderr == f"edgeprep: {message.format(opened=opened)}\n"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Sessions over the pictures of a camera, where preprocessing looks at earlier ones."""
 
+import asyncio
 import re
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -135,6 +136,51 @@ def test_pictures_that_come_as_they_like_are_taken_by_their_own_times(
         rule = r"^fps: must be absent where a clock is given, got 5\.0$"
         with pytest.raises(InputError, match=rule):
             session.stream(FILM, fps=5.0, clock=lambda: 0.0)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [None, "x", "3", float("nan"), float("inf"), -float("inf"), 10**400, 1j],
+    ids=lambda told: repr(told)[:5],
+)
+def test_a_clock_gives_finite_seconds(fakes: SimpleNamespace, told: Any) -> None:
+    times = iter([0.0, told, np.float32(0.6), 3])
+    with open_session(fakes, Frames(rate=2.0)) as session:
+        stream = session.stream(FILM, clock=lambda: next(times))
+        assert means(iter([next(stream)])) == [10]
+        with pytest.raises(InputError) as refused:  # noqa: PT011 -- of all of it below
+            next(stream)
+        assert str(refused.value) == (f"pictures[1]: clock must give finite seconds, got {told!r}")
+        # The next ones are answered all the same.
+        assert means(stream) == [30, 25]
+
+
+def test_an_event_loop_is_told_how_to_wait_for_pictures(fakes: SimpleNamespace) -> None:
+    async def wait(session: Session) -> None:
+        async for _ in session.stream(FILM):
+            pass
+
+    message = (
+        r"^stream of pictures: must be iterated over with 'for', or have a policy, "
+        r"got 'async for'; pass policy=\"every\"$"
+    )
+    with open_session(fakes) as session, pytest.raises(InputError, match=message):
+        asyncio.run(wait(session))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [FILM, 0, "http://127.0.0.1:1/x", "film.mp4"],
+    ids=["pictures", "a camera", "an address", "a film"],
+)
+def test_a_closed_session_begins_nothing(fakes: SimpleNamespace, source: Any) -> None:
+    session = open_session(fakes)
+    session.close()
+    message = r"^session 'means': must be open, got a call after close\(\)$"
+    with pytest.raises(ClosedError, match=message):
+        session.stream(source)
+    with pytest.raises(ClosedError, match=message):
+        session.batch([])
 
 
 @pytest.mark.parametrize("fps", [0, -1.0, float("nan"), float("inf")])

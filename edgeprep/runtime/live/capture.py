@@ -204,7 +204,6 @@ class Capture:
             self._tell(Event(kind="stream", message=message, details=details))
         time_s = arrived.at_s if arrived.time_s is None else arrived.time_s
         if not isfinite(self._first_s):
-            # A clock that knows no time yet gives none; what comes meanwhile is numbered on.
             self._first_s = time_s
         self._has_sent = True
         begins, self._begins = self._begins, False

@@ -12,7 +12,7 @@ from edgeprep.runtime.live.pipeline import Pipeline
 from edgeprep.runtime.live.source_stream import SourceStream
 from edgeprep.runtime.live.sources import find_source
 from edgeprep.runtime.live.streams import Streams
-from edgeprep.runtime.stream import FilmStream, Pace
+from edgeprep.runtime.stream import FilmStream, Pace, time_of
 from edgeprep.tensors import ImageSpec
 
 __all__ = ["follow"]
@@ -41,7 +41,7 @@ def follow(
         InputError: `source` cannot be followed so.
         BackendUnavailable: PyAV is not installed.
     """
-    found = find_source(source, following, partial(_time_of, pace))
+    found = find_source(source, following, partial(time_of, pace))
     if pace is not None and found.is_rgb:
         rule = "must be absent for a camera, an address or a film, which have times of their own"
         raise InputError(f"{'clock' if callable(pace) else 'fps'}: {rule}, got {pace!r}")
@@ -56,9 +56,3 @@ def follow(
         streams=streams,
     )
     return SourceStream(pipeline, found.name)
-
-
-def _time_of(pace: Pace, index: int) -> float | None:
-    if pace is None:
-        return None
-    return pace() if callable(pace) else index / pace

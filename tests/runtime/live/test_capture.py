@@ -38,6 +38,13 @@ def gone() -> FilmError:
     return FilmError("camera 0: is gone")
 
 
+class OfBytes:
+    """A path that is one of bytes."""
+
+    def __fspath__(self) -> bytes:
+        return b"film.mp4"
+
+
 def test_a_camera_that_is_not_there_is_an_error_at_once(
     open_session: Open, cameras: SimpleNamespace
 ) -> None:
@@ -273,7 +280,10 @@ def test_pictures_come_in_the_colours_that_the_session_takes(
             None,
             {"policy": "every"},
             DTypeError,
-            "pictures: must be several, or an array (N, H, W, C), got 'NoneType'",
+            (
+                "source: must be a camera's number, an address, the path of a film, or pictures, "
+                "got 'NoneType'"
+            ),
         ),
         (
             np.zeros((4, 4, 3), np.uint8),
@@ -294,13 +304,26 @@ def test_pictures_come_in_the_colours_that_the_session_takes(
             "playlists: must be one of 'refuse', 'follow', got 'yes'",
         ),
         (0, {"queue": 0}, InputError, "queue: must be a whole number from 1, got 0"),
-        (0, {"timeout_s": 0}, InputError, "timeout_s: must be above 0 and finite, got 0"),
+        (0, {"timeout_s": 0}, InputError, "timeout_s: must be above 0 and at most 86400, got 0"),
         (
             0,
             {"timeout_s": float("inf")},
             InputError,
-            "timeout_s: must be above 0 and finite, got inf",
+            "timeout_s: must be above 0 and at most 86400, got inf",
         ),
+        (
+            0,
+            {"timeout_s": 86401},
+            InputError,
+            "timeout_s: must be above 0 and at most 86400, got 86401",
+        ),
+        (
+            0,
+            {"timeout_s": 10**400},
+            InputError,
+            f"timeout_s: must be above 0 and at most 86400, got {10**400}",
+        ),
+        ("http://", {}, FilmError, "http://: must have a host, got none"),
         (
             0,
             {"reconnect": -1},
@@ -335,11 +358,35 @@ def test_what_cannot_be_followed_is_refused_before_any_thread(
     assert str(refused.value) == message
 
 
+@pytest.mark.parametrize("given", [{}, {"policy": "every"}], ids=["plain", "with threads"])
+@pytest.mark.parametrize(
+    ("source", "error", "got"),
+    [
+        (None, DTypeError, "'NoneType'"),
+        (5.0, DTypeError, "'float'"),
+        (object(), DTypeError, "'object'"),
+        ({}, DTypeError, "'dict'"),
+        (b"film.mp4", DTypeError, "'bytes'"),
+        (bytearray(b"film.mp4"), DTypeError, "'bytearray'"),
+        (memoryview(b"film.mp4"), DTypeError, "'memoryview'"),
+        (OfBytes(), DTypeError, "'bytes'"),
+        ("", InputError, "''"),
+    ],
+)
+def test_what_is_no_source_is_told_what_is_one(
+    open_session: Open, source: Any, error: type[Exception], got: str, given: dict[str, Any]
+) -> None:
+    with pytest.raises(error) as refused:
+        open_session().stream(source, **given)
+    rule = "source: must be a camera's number, an address, the path of a film, or pictures"
+    assert str(refused.value) == f"{rule}, got {got}"
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
         ({"queue": -1}, "queue: must be a whole number from 1, got -1"),
-        ({"timeout_s": -1}, "timeout_s: must be above 0 and finite, got -1"),
+        ({"timeout_s": -1}, "timeout_s: must be above 0 and at most 86400, got -1"),
         (
             {"reconnect": "x"},
             "reconnect: must be a whole number from 0, 'always' or None, got 'x'",
