@@ -6,7 +6,7 @@ from threading import Lock
 
 from edgeprep.bundle import Bundle, EnsembleBundle
 from edgeprep.bundle.container import read_variant
-from edgeprep.errors import StorageError
+from edgeprep.errors import BundleError, DigestError, StorageError
 from edgeprep.files import open_regular
 
 __all__ = ["KeptFile"]
@@ -40,7 +40,7 @@ class KeptFile:
 
         Raises:
             StorageError: it was closed, could not be kept, or cannot be read any more.
-            BundleError: it has changed since.
+            DigestError: it was written into.
         """
         # NOTE: `close` does not wait for this: it may be in between.
         with self._lock:  # as what is duplicated has one position in the file for all
@@ -52,6 +52,12 @@ class KeptFile:
                     return read_variant(
                         stream, self._path, variant, digest=self._digest, part=self._part
                     )
+            except BundleError as error:
+                raise DigestError(
+                    f"{self._path}: must not be written into while a session has it open, "
+                    "got other bytes than were opened; to update it, write another file and "
+                    "rename that to this"
+                ) from error
             except OSError as error:
                 rule = "must be a file that can be read"
                 raise StorageError(f"{self._path}: {rule}, got {error.strerror!r}") from error

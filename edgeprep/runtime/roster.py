@@ -326,6 +326,7 @@ class Roster:
         if isinstance(slot.fault, BackendWrongOutput):
             self._telling.is_right_again(slot)
         slot.fault = None
+        self._telling.is_loaded()
         self.loads += 1
         return slot.take(engine, self._clock())
 

@@ -4,6 +4,7 @@ from collections import deque
 from threading import Lock
 from typing import Any
 
+from edgeprep.errors import BundleError, StorageError
 from edgeprep.monitor import Event, EventKind, Events
 from edgeprep.runtime.slot import Slot, reason_of
 
@@ -25,6 +26,7 @@ class Telling:
         self._label = label
         self._untold: deque[Event] = deque()
         self._is_telling = False
+        self._unreadable = ""
 
     def tell(self) -> None:
         """Tell what was noted, with no lock in hand."""
@@ -56,9 +58,22 @@ class Telling:
         self._note(kind, slot, message, **details)
 
     def cannot_answer(self, kind: EventKind, slot: Slot, fault: Exception) -> None:
-        """`slot` could not be loaded, or was not right."""
+        """`slot` could not be loaded, or was not right.
+
+        Where the bundle cannot be read any more that is told once, until one could be loaded.
+        """
+        if isinstance(fault, BundleError | StorageError):
+            if self._unreadable != reason_of(fault):
+                self._unreadable = reason_of(fault)
+                message = f"{self._label}candidates cannot be loaded: {self._unreadable}"
+                self._note(kind, None, message, error=type(fault).__name__, answered_by="")
+            return
         message = f"{self._name(slot)} cannot answer: {reason_of(fault)}"
         self._note(kind, slot, message, error=type(fault).__name__, answered_by="")
+
+    def is_loaded(self) -> None:
+        """One could be loaded."""
+        self._unreadable = ""
 
     def is_right_again(self, slot: Slot) -> None:
         """`slot`, which was left for wrong numbers, is loaded and right."""
