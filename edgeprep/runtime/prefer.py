@@ -22,7 +22,7 @@ def check_prefer(
     """Refuse a word that no candidate could ever answer to, before any is tried.
 
     A kind of device is always a word, whether this machine has one or not. Engines are imported,
-    for the names of their devices, only where the word is none of the others.
+    for the names of their devices, only where the word is none of the others and could be one.
 
     Args:
         prefer: the word, in any case.
@@ -44,7 +44,8 @@ def check_prefer(
     ]
     if _is_among(prefer, words):
         return
-    words += _devices(map(make, backends))
+    if isinstance(prefer, str) and prefer:  # else it is the name of no device
+        words += _devices(map(make, backends))
     if not _is_among(prefer, words):
         known = list(dict.fromkeys(word.lower() for word in words))
         raise PreferenceError(

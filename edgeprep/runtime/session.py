@@ -71,6 +71,7 @@ class Session(Closing):
         self._events = Events(name) if events is None else events
         self._streams: Streams | None = None
         self._first_stream = Lock()
+        self._dismiss: Callable[[object], None] | None = None
 
     @property
     def choice(self) -> Candidate:
@@ -341,9 +342,10 @@ class Session(Closing):
 
         Raises: as a call; and BackendError where the system has no thread for it.
         """
-        from edgeprep.runtime.live.awaiting import run  # here, as few programs have a loop
+        from edgeprep.runtime.live.awaiting import dismiss, run  # here, as few have a loop
 
         self._check_process()
+        self._dismiss = dismiss
         return await run(self, lambda: self(picture), crowd=self._crowd)
 
     @abstractmethod
@@ -431,9 +433,13 @@ class Session(Closing):
             return self._streams
 
     def _stop_streams(self) -> None:
-        """Let the threads of all streams end, as the session is closed."""
-        if self._streams is not None and os.getpid() == self._pid:
+        """Let the threads of all streams and answers end, as the session is closed."""
+        if os.getpid() != self._pid:
+            return
+        if self._streams is not None:
             self._streams.stop(self._closed())
+        if self._dismiss is not None:
+            self._dismiss(self)
 
     def _check_open(self) -> None:
         if self.closed:

@@ -30,6 +30,8 @@ __all__ = ["main"]
 
 _LONGEST = 2000
 _FIRST_TO_DIE = "1000"
+# What glibc says where a library does not fit into the addresses that are left.
+_NO_ROOM = "failed to map segment from shared object"
 
 
 def main(connection: str, lifeline: str, memory_bytes: str) -> None:
@@ -250,6 +252,8 @@ def _module(origin: Origin) -> ModuleType:
 
 
 def _trouble(error: BaseException) -> wire.Trouble:
+    out_of_memory = _out_of_memory(error)
+    error = out_of_memory or error
     is_ours = isinstance(error, EdgePrepError)
     name = type(error).__name__ if is_ours and type(error).__name__ in errors.__all__ else ""
     words: Callable[[BaseException], str] = str if name else repr
@@ -257,7 +261,22 @@ def _trouble(error: BaseException) -> wire.Trouble:
         message = words(error)[:_LONGEST]
     except Exception:  # noqa: BLE001 -- what a plugin's error does when it is shown
         message = type(error).__name__
-    return wire.Trouble(error=name, message=message, out_of_memory=isinstance(error, MemoryError))
+    return wire.Trouble(error=name, message=message, out_of_memory=out_of_memory is not None)
+
+
+def _out_of_memory(error: BaseException | None) -> BaseException | None:
+    """It, or what caused it, where that is for want of memory."""
+    while error is not None:
+        is_of_libraries = type(error) in (ImportError, OSError)
+        if isinstance(error, MemoryError) or (is_of_libraries and _says_no_room(error)):
+            return error
+        error = error.__cause__
+    return None
+
+
+def _says_no_room(error: BaseException) -> bool:
+    # NOTE: at its end, as a reason may follow, such as that what lies there may not be run.
+    return str(error).endswith(_NO_ROOM)
 
 
 def _whole(output: Any) -> wire.Output:

@@ -158,8 +158,8 @@ class Worker:
     def trouble(self, trouble: Trouble, task: str) -> EdgePrepError:
         """What the backend raised there, to be raised here."""
         if trouble.out_of_memory:
-            gib = self.limits.address_bytes / 2**30
-            rule = f"must {task} in its worker, in {gib:.1f} GiB of addresses"
+            size = _size(self.limits.address_bytes)
+            rule = f"must {task} in its worker, in {size} of addresses"
             return BackendOutOfMemory(f"{self._where}: {rule}, got {trouble.message}")
         if trouble.error in errors.__all__:
             error: EdgePrepError = getattr(errors, trouble.error)(trouble.message)
@@ -216,6 +216,12 @@ class Worker:
     def _last_words(self) -> str:
         words = self.process.last_words()
         return f"; its last words: {words!r}" if words else ""
+
+
+def _size(size_bytes: int) -> str:
+    if size_bytes < 2**30:
+        return f"{size_bytes / 2**20:.3g} MiB"
+    return f"{size_bytes / 2**30:.1f} GiB"
 
 
 def _again(error: EdgePrepError) -> EdgePrepError:

@@ -55,6 +55,8 @@ def commit(fault: str) -> None:
             ctypes.PyDLL(None).sleep(600)  # PyDLL, unlike CDLL, keeps the interpreter's lock
         case "raise", name:
             raise getattr(builtins, name)("device lost")
+        case "no room", library:  # as the loader of libraries says it
+            raise ImportError(f"{library}: failed to map segment from shared object")
         case "eat", gigabytes:
             held = [bytearray(int(float(gigabytes) * 2**30))]
             held.clear()

@@ -14,6 +14,9 @@ import pytest
 from channel_means import RAMP, RAMP_MEANS
 
 from edgeprep.errors import BackendCrashed, BackendError, BackendOutOfMemory, BackendTimeout
+from edgeprep.workers import Limits
+from edgeprep.workers.wire import Trouble
+from edgeprep.workers.worker import Worker
 
 FAKES = str(Path(faulty.__file__).parent)
 
@@ -85,6 +88,28 @@ def test_memory_beyond_the_limit_is_refused_there(backends):
     message = "in 2.0 GiB of addresses, got MemoryError()"
     with pytest.raises(BackendOutOfMemory, match=f"{re.escape(message)}$"):
         backend.load(faulty.model_of(load="eat:3"), backend.devices()[0], {})
+
+
+def test_a_library_that_finds_no_room_is_told_with_the_limit(backends, monkeypatch):
+    monkeypatch.setenv("FAULT_AT_IMPORT", "no room:engine.so")
+    message = (
+        "backend 'faulty': must start in its worker, in 954 MiB of addresses, "
+        "got ImportError('engine.so: failed to map segment from shared object')"
+    )
+    with pytest.raises(BackendOutOfMemory, match=f"^{re.escape(message)}$"):
+        backends(memory_bytes=10**9).wait_until_ready()
+
+
+@pytest.mark.parametrize(
+    ("memory_bytes", "shown"),
+    [(10**6, "0.954 MiB"), (3 * 10**8, "286 MiB"), (2**30, "1.0 GiB"), (2 * 10**9, "1.9 GiB")],
+)
+def test_limits_of_memory_are_shown_in_a_unit_that_shows_something(memory_bytes, shown):
+    worker = Worker.__new__(Worker)
+    worker.limits, worker._where = Limits(memory_bytes=memory_bytes), "backend 'faulty'"
+    trouble = Trouble(error="", message="MemoryError()", out_of_memory=True)
+    message = f"backend 'faulty': must start in its worker, in {shown} of addresses, got "
+    assert str(worker.trouble(trouble, "start")) == f"{message}MemoryError()"
 
 
 def test_a_device_has_a_worker_of_its_own_and_survives_the_death_of_the_others(backends):

@@ -2,13 +2,14 @@
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 import edgeprep
 from edgeprep.bundle import open_bundle
 from edgeprep.errors import BundleError, PreferenceError
-from edgeprep.interfaces import Device
+from edgeprep.interfaces import Backend, Device
 from edgeprep.registry import Registry
 from edgeprep.runtime.benchmark import measure_all
 from edgeprep.runtime.prefer import check_prefer
@@ -77,6 +78,18 @@ def test_no_engine_is_imported_for_a_word_of_the_bundle(
     variants = open_bundle(bundle).manifest.variants
     for word in ("fake-fp32", "FAKE", "fp32", "right", "npu"):
         check_prefer(word, variants, fakes.registry(fakes.Right))
+
+
+@pytest.mark.parametrize("prefer", ["", 3])
+def test_no_engine_is_asked_for_what_is_the_name_of_no_device(
+    bundle: Path, fakes: SimpleNamespace, prefer: Any
+) -> None:
+    def make(cls: type[Backend]) -> str:
+        raise AssertionError("constructed")
+
+    variants = open_bundle(bundle).manifest.variants
+    with pytest.raises(PreferenceError, match=rf"{RULE}, got {prefer!r}; known here are "):
+        check_prefer(prefer, variants, fakes.registry(fakes.Right), make)
 
 
 @pytest.mark.parametrize("path", [None, 3, b"a.edgeprep"], ids=repr)

@@ -17,7 +17,7 @@ from edgeprep.last_moment import THE_END
 from edgeprep.processor import available_cpus
 from edgeprep.runtime.live.starting import start
 
-__all__ = ["run", "wait_for"]
+__all__ = ["dismiss", "run", "wait_for"]
 
 Listener = Callable[[], object]
 # One for each core, and one that waits for a device meanwhile; more would but take turns.
@@ -66,6 +66,13 @@ async def run(owner: object, call: Callable[[], Any], *, crowd: int = 1) -> Any:
         return await work.done
     finally:
         crew.remove(work)
+
+
+def dismiss(owner: object) -> None:
+    """Let the threads of `owner` end as soon as they have no work, and not a while later."""
+    crew = _CREWS.get(owner)
+    if crew is not None:
+        crew.dismiss()
 
 
 class _Work:
@@ -127,11 +134,17 @@ class _Crew:
         with self._changed, suppress(ValueError):
             self._waiting.remove(work)
 
-    def end(self) -> None:
+    def dismiss(self) -> None:
+        """No thread waits for more work."""
         with self._changed:
             self._ended = True
-            self._waiting.clear()
             self._changed.notify_all()
+
+    def end(self) -> None:
+        """As `dismiss`; and what waits is never done."""
+        with self._changed:
+            self._waiting.clear()
+        self.dismiss()
 
     def join(self, until_s: float) -> None:
         for thread in list(self._threads):

@@ -322,6 +322,25 @@ def test_where_there_is_one_thread_it_does_the_work_of_those_that_cannot_start(
     assert gated.asked == [1, 2]
 
 
+def test_threads_end_with_their_session(
+    open_session: Open, grey: Grey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgeprep.runtime.live.awaiting._IDLE_S", 3600.0)
+    session, others = open_session(), set(threading.enumerate())
+
+    async def main() -> None:
+        await asyncio.gather(*(session.answer(grey(1)) for _ in range(50)))
+        assert set(threading.enumerate()) - others
+        session.close()
+        with pytest.raises(ClosedError, match="must be open, got a call after close"):
+            await session.answer(grey(1))
+
+    asyncio.run(main())
+    for thread in set(threading.enumerate()) - others:
+        thread.join(PATIENCE_S)
+        assert not thread.is_alive()
+
+
 def test_threads_without_work_end(
     open_session: Open, grey: Grey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
