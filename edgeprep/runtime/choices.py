@@ -22,20 +22,21 @@ _KEPT_S = 24 * 3600.0
 def cache_directory() -> str:
     """`EDGEPREP_CACHE`, else `edgeprep` under `XDG_CACHE_HOME`, else under `~/.cache`.
 
+    A `~` that a shell has left, as of service files and containers, is a home directory here, too.
+
     Raises:
         StorageError: nothing says where, as in a container whose user has no home directory.
     """
-    if own := os.environ.get("EDGEPREP_CACHE"):
-        return own
-    if base := os.environ.get("XDG_CACHE_HOME"):
-        return os.path.join(base, "edgeprep")
-    home = os.path.expanduser("~")
-    if home == "~":  # what it answers of users whom the system does not know
+    own, base = os.environ.get("EDGEPREP_CACHE"), os.environ.get("XDG_CACHE_HOME")
+    wanted = own or os.path.join(base or os.path.join("~", ".cache"), "edgeprep")
+    found = os.path.expanduser(wanted)
+    # What it answers of users whom the system does not know.
+    if wanted.startswith("~") and found == wanted:
+        remedy = "set EDGEPREP_CACHE to a whole path" if own else "set EDGEPREP_CACHE"
         raise StorageError(
-            "cache directory: must lie in a home directory, got a user who has none; "
-            "set EDGEPREP_CACHE"
+            "cache directory: must lie in a home directory, got a user who has none; " + remedy
         )
-    return os.path.join(home, ".cache", "edgeprep")
+    return found
 
 
 def is_over(at: float) -> bool:

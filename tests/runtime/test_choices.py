@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 import edgeprep
 from edgeprep.bundle import Manifest
+from edgeprep.errors import StorageError
 from edgeprep.monitor import Event
 from edgeprep.runtime import Session
 from edgeprep.runtime.choices import ChoiceCache, cache_directory
@@ -233,6 +234,53 @@ def test_a_user_without_a_home_directory_does_without_a_cache(
         "session 'means': the choice cannot be remembered: cache directory: must lie in a home "
         "directory, got a user who has none; set EDGEPREP_CACHE"
     )
+
+
+@pytest.mark.parametrize(
+    ("settings", "wanted"),
+    [
+        ({}, "{home}/.cache/edgeprep"),
+        ({"EDGEPREP_CACHE": "~"}, "{home}"),
+        ({"EDGEPREP_CACHE": "~/of/mine"}, "{home}/of/mine"),
+        ({"EDGEPREP_CACHE": "/of/~/all", "XDG_CACHE_HOME": "/xdg"}, "/of/~/all"),
+        ({"XDG_CACHE_HOME": "~/xdg"}, "{home}/xdg/edgeprep"),
+        ({"XDG_CACHE_HOME": "/xdg", "EDGEPREP_CACHE": ""}, "/xdg/edgeprep"),
+    ],
+    ids=str,
+)
+def test_the_cache_lies_where_variables_say_and_a_tilde_is_the_home_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], wanted: str
+) -> None:
+    for variable in ("EDGEPREP_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    for variable, value in {"HOME": str(tmp_path), **settings}.items():
+        monkeypatch.setenv(variable, value)
+    assert cache_directory() == wanted.format(home=tmp_path)
+
+
+def test_the_home_of_nobody_is_no_place_for_a_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGEPREP_CACHE", "~no-such-user/cache")
+    message = (
+        "cache directory: must lie in a home directory, got a user who has none; "
+        "set EDGEPREP_CACHE to a whole path"
+    )
+    with pytest.raises(StorageError, match=f"^{message}$"):
+        cache_directory()
+
+
+def test_in_a_cache_that_others_may_open_what_is_below_is_this_users_alone(
+    open_again: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared, link = tmp_path / "shared", tmp_path / "link"
+    shared.mkdir()
+    shared.chmod(0o777)
+    link.symlink_to(shared)
+    monkeypatch.setenv("EDGEPREP_CACHE", str(link))
+    open_again()
+    assert open_again().remembered
+    modes = {path.name: path.stat().st_mode & 0o777 for path in shared.iterdir()}
+    assert modes["choices"] == 0o700
+    assert set(modes.values()) == {0o700}
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
