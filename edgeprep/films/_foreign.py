@@ -18,8 +18,8 @@ def told_as(ours: Callable[[Exception], EdgePrepError]) -> Iterator[None]:
         yield
     except EdgePrepError:
         raise
-    # NOTE: not FFmpegError alone. Of parts that announce another stream PyAV raises IndexError, of
-    # other damage ValueError, EOFError and more; which is known of no release of it.
+    # NOTE: not FFmpegError alone. Of a stream that comes later than the others PyAV raises
+    # IndexError, and what else it may raise is written nowhere.
     except Exception as error:
         raise ours(error) from error
 

@@ -207,7 +207,7 @@ def test_members_that_get_the_same_from_the_host_share_it(
 def test_a_batch_is_checked_before_it_runs(session: EnsembleSession, picture: Picture) -> None:
     results = session.batch([picture, picture[..., ::-1]])
     assert [result.label for result in results] == ["green", "green"]
-    with pytest.raises(InputError, match=r"^picture: must have shape \(4, 4, 3\)"):
+    with pytest.raises(InputError, match=r"^pictures\[1\]: must have shape \(4, 4, 3\)"):
         session.batch([picture, picture[:3]])
 
 
