@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -56,3 +57,38 @@ def test_the_first_that_waits_sets_the_deadline_of_all(monkeypatch):
     assert end.left_s(1.0) == pytest.approx(0.5)
     now[0] += 1.0
     assert end.left_s() == 0.0
+
+
+def test_steps_are_taken_in_their_order_whoever_was_first_and_whatever_one_of_them_raises():
+    end, taken = LastMoment(), []
+
+    def fail():
+        raise RuntimeError("in the midst of it")
+
+    end.add("marks", lambda: taken.append("marks"))
+    end.add("threads", lambda: taken.append(("threads", end.is_over)))
+    end.add("processes", fail)
+    end.add("processes", lambda: taken.append("processes"))
+    assert not end.is_over
+    with pytest.raises(RuntimeError, match=r"^in the midst of it$"):
+        end.finish()
+    assert taken == ["processes", ("threads", True), "marks"]
+
+
+def test_only_a_daemon_thread_leaves_without_a_word_and_only_at_the_end():
+    end, raised = LastMoment(), []
+    end.leave(KeyError("not yet"))
+    end.finish()
+    with pytest.raises(KeyError, match=r"^'it is over'$"):
+        end.leave(KeyError("it is over"))
+
+    def daemon():
+        try:
+            end.leave(KeyError("it is over"))
+        except BaseException as error:  # noqa: BLE001 -- whatever it is, it is looked at
+            raised.append(type(error))
+
+    thread = threading.Thread(target=daemon, daemon=True)
+    thread.start()
+    thread.join()
+    assert raised == [SystemExit]
