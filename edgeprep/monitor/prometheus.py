@@ -27,8 +27,8 @@ def register(*sessions: Tells, registry: "CollectorRegistry | None" = None) -> "
         The registry's collector of all of them; `registry.unregister(…)` takes it out.
 
     Raises:
-        InputError: one is no session, or there is none; or the registry has a `collector` that was registered
-            otherwise.
+        InputError: one is no session, or there is none; or the registry has a `collector` that was
+            registered otherwise.
         BackendUnavailable: prometheus_client is not installed.
     """
     check_sessions("register", sessions)

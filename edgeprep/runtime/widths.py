@@ -4,8 +4,6 @@ from contextlib import ExitStack
 
 from edgeprep.errors import BackendError
 from edgeprep.interfaces import Backend, Device, Model, Options, Runner
-from edgeprep.runtime.batching import BatchingRunner
-from edgeprep.runtime.pool import Pool
 
 __all__ = ["load_wide", "width_of"]
 
@@ -30,6 +28,9 @@ def load_wide(backend: Backend, model: Model, device: Device, options: Options) 
             raise BackendError(f"backend {backend.name!r}: takes one picture a call, got {batch}")
         many = _several(backend, model, device, options, calls)
         undo.callback(many.close)
+        # Here, as most sessions have one picture a call.
+        from edgeprep.runtime.batching import BatchingRunner
+
         runner = BatchingRunner(single, many, batch=batch, calls=calls)
         undo.pop_all()
         return runner
@@ -59,4 +60,6 @@ def _several(
             runners.append(backend.load(model, device, alone))
             undo.callback(runners[-1].close)
         undo.pop_all()
+    from edgeprep.runtime.pool import Pool  # likewise
+
     return Pool(runners)
