@@ -56,7 +56,7 @@ class Following(Struct, frozen=True, kw_only=True):
         _check_word("playlists", self.playlists, get_args(Playlists))
         if not _is_whole(self.queue, least=1):
             raise InputError(f"queue: must be a whole number from 1, got {self.queue!r}")
-        if not (isinstance(self.timeout_s, (int, float)) and 0 < self.timeout_s <= MOST_TIMEOUT_S):
+        if not (_is_number(self.timeout_s) and 0 < self.timeout_s <= MOST_TIMEOUT_S):
             rule = f"must be above 0 and at most {MOST_TIMEOUT_S}"
             raise InputError(f"timeout_s: {rule}, got {self.timeout_s!r}")
         if not (_is_whole(self.reconnect, least=0) or _is_word(self.reconnect, (None, "always"))):
@@ -88,7 +88,7 @@ def check_pace(
     Raises:
         InputError: one is not as the types say, or both are given.
     """
-    if fps is not None and not (isinstance(fps, (int, float)) and 0 < fps < inf):
+    if fps is not None and not (_is_number(fps) and 0 < fps < inf):
         raise InputError(f"fps: must be above 0 and finite, got {fps!r}")
     if fps is not None and clock is not None:
         raise InputError(f"fps: must be absent where a clock is given, got {fps!r}")
@@ -108,7 +108,7 @@ def check_every(every: int, *, clips: bool) -> None:
     Raises:
         InputError: it is no whole number from 1, or above 1 where the network takes one picture.
     """
-    if not isinstance(every, int) or every < 1:
+    if not _is_whole(every, least=1):
         raise InputError(f"every: must be a whole number from 1, got {every!r}")
     if every > 1 and not clips:
         remedy = "the stage 'frames' drops pictures"
@@ -120,6 +120,11 @@ def _check_word(where: str, value: object, known: Sequence[str | None]) -> None:
     if not _is_word(value, known):
         words = ", ".join(map(repr, known))
         raise InputError(f"{where}: must be one of {words}, got {value!r}")
+
+
+def _is_number(value: object) -> bool:
+    # NOTE: `bool` is an `int`.
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _is_word(value: object, known: Sequence[str | None]) -> bool:

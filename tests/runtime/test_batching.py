@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from edgeprep.burst import measure_busy
 from edgeprep.errors import BackendError, ClosedError
 from edgeprep.interfaces import Runner
+from edgeprep.runtime import batching
 from edgeprep.runtime.batching import BatchingRunner
 from edgeprep.runtime.pool import Pool
 from edgeprep.tensors import TensorSpec
@@ -83,6 +84,18 @@ def wait_for(condition: Callable[[], bool]) -> None:
 @pytest.fixture
 def gate() -> threading.Event:
     return threading.Event()
+
+
+@pytest.fixture
+def passes(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Lets so many seconds pass by the clock of batches, however busy the machine is."""
+    now = [0.0]
+
+    def passes(seconds: float) -> None:
+        now[0] += seconds
+
+    monkeypatch.setattr(batching, "perf_counter", lambda: now[0])
+    return passes
 
 
 def queued(runner: BatchingRunner) -> int:
@@ -178,9 +191,9 @@ def test_a_batch_that_is_not_full_is_filled_up(
     [(0.05, {1: 0, 2: 0, 3: 1, 4: 1}), (0.001, {1: 0, 2: 1, 3: 1, 4: 1})],
 )
 def test_so_many_go_together_as_take_less_time_so_than_one_by_one(
-    batch_s: float, together: dict[int, int]
+    passes: Callable[[float], None], batch_s: float, together: dict[int, int]
 ) -> None:
-    single, many = Doubling(1, lambda: time.sleep(0.02)), Doubling(4, lambda: time.sleep(batch_s))
+    single, many = Doubling(1, lambda: passes(0.02)), Doubling(4, lambda: passes(batch_s))
     runner = BatchingRunner(single, many, batch=4)
     runner.run(request(0))
     runner.run_together([request(0)] * 4)
@@ -192,10 +205,10 @@ def test_so_many_go_together_as_take_less_time_so_than_one_by_one(
         assert made == ((0, 1) if batches else (count, 0))
 
 
-def test_what_was_slow_once_is_tried_again() -> None:
+def test_what_was_slow_once_is_tried_again(passes: Callable[[float], None]) -> None:
     waits = iter([0.1])
-    single = Doubling(1, lambda: time.sleep(0.01))
-    many = Doubling(4, lambda: time.sleep(next(waits, 0.0)))
+    single = Doubling(1, lambda: passes(0.01))
+    many = Doubling(4, lambda: passes(next(waits, 0.001)))
     runner = BatchingRunner(single, many, batch=4)
     runner.run(request(0))
     runner.run_together([request(0)] * 4)

@@ -251,7 +251,7 @@ def test_a_clip_whose_frames_are_dropped_is_refused() -> None:
     )
 
 
-@pytest.mark.parametrize("every", [0, -1, 1.5])
+@pytest.mark.parametrize("every", [0, -1, 1.5, True])
 def test_a_window_moves_on(every: Any) -> None:
     with pytest.raises(InputError) as caught:  # noqa: PT011 -- whole message
         opened(OfClips(), frames=3).stream(FILM, every=every)

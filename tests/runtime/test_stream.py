@@ -183,7 +183,7 @@ def test_a_closed_session_begins_nothing(fakes: SimpleNamespace, source: Any) ->
         session.batch([])
 
 
-@pytest.mark.parametrize("fps", [0, -1.0, float("nan"), float("inf")])
+@pytest.mark.parametrize("fps", [0, -1.0, float("nan"), float("inf"), True])
 def test_a_camera_gives_some_pictures_a_second(fakes: SimpleNamespace, fps: float) -> None:
     with open_session(fakes) as session, pytest.raises(InputError) as caught:  # noqa: PT011
         session.stream(FILM, fps=fps)

@@ -387,6 +387,7 @@ def test_what_is_no_source_is_told_what_is_one(
     [
         ({"queue": -1}, "queue: must be a whole number from 1, got -1"),
         ({"timeout_s": -1}, "timeout_s: must be above 0 and at most 86400, got -1"),
+        ({"timeout_s": True}, "timeout_s: must be above 0 and at most 86400, got True"),
         (
             {"reconnect": "x"},
             "reconnect: must be a whole number from 0, 'always' or None, got 'x'",
